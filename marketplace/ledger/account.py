@@ -1,0 +1,148 @@
+"""A ledger account: a kind, in a book, of an owner. Each cooperative has its own book, the relief fund's holder too.
+
+``owner_ref`` ("linkage_group:12", "household:34", "village:7" or "") names rows of other packages without knowing them; no
+personal data. What an account is never changes: the database refuses everything but closing it.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation.database import Identified, Model, db
+
+ASSET, LIABILITY, INCOME, EXPENSE, EQUITY = "asset", "liability", "income", "expense", "equity"
+
+# The closed list of kinds, each with its class.
+KINDS: dict[str, str] = {
+    "alipay": ASSET,
+    "bank": ASSET,
+    "receivable": ASSET,
+    "pool_recoverable": ASSET,
+    "unapplied": LIABILITY,
+    "buyer_funds": LIABILITY,
+    "accepted_unpaid": LIABILITY,
+    "refunds_payable": LIABILITY,
+    "household_pool": LIABILITY,
+    "household": LIABILITY,
+    "in_transit": LIABILITY,
+    "village_collective": LIABILITY,
+    "relief_fund": LIABILITY,
+    "revenue": INCOME,
+    "freight": INCOME,
+    "interest": INCOME,
+    "fees": EXPENSE,
+    "outside": EQUITY,
+}
+# What kind of thing owns an account of the kind; every other kind has one account a book.
+OWNERS = {
+    "household_pool": "linkage_group",
+    "pool_recoverable": "linkage_group",
+    "household": "household",
+    "village_collective": "village",
+}
+_DEBIT_CLASSES = (ASSET, EXPENSE)
+_CHUNK = 500  # parameters of one statement, below SQLite's limit
+
+
+class Account(Identified, Model):
+    """``book`` is the organisation whose book it stands in."""
+
+    __tablename__ = "account"
+    __table_args__ = (
+        CheckConstraint("kind IN (" + ", ".join(f"'{kind}'" for kind in KINDS) + ")", name="kind"),
+        Index("ix_account_book_kind", "book", "kind"),
+    )
+
+    code: Mapped[str] = mapped_column(String(80), unique=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    book: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    owner_ref: Mapped[str] = mapped_column(String(40), default="")
+    currency: Mapped[str] = mapped_column(String(3), default="CNY")
+    closed_at: Mapped[datetime | None]
+
+
+def class_of(kind: str) -> str:
+    """asset, liability, income, expense or equity. KeyError for a kind that is not on the list."""
+    return KINDS[kind]
+
+
+def natural(kind: str, fen: int) -> int:
+    """A debit-positive amount as people read it: what an asset holds, what a liability owes, both positive."""
+    return fen if KINDS[kind] in _DEBIT_CLASSES else -fen
+
+
+def owner_of(kind: str, owner_id: int | None = None) -> str:
+    """The ``owner_ref`` of an account of ``kind``: "household:34". ValueError if the kind has owners and none is named."""
+    if kind not in OWNERS:
+        return ""
+    if owner_id is None:
+        raise ValueError(f"an account of kind {kind} needs its {OWNERS[kind]}")
+    return f"{OWNERS[kind]}:{owner_id}"
+
+
+def named(kind: str, book: int, owner_ref: str = "") -> int:
+    """The id of this account, opened if it did not exist. Two at once get the same one. ValueError for a bad kind or owner."""
+    return named_many(kind, book, [owner_ref])[owner_ref]
+
+
+def named_many(kind: str, book: int, owner_refs: Iterable[str]) -> dict[str, int]:
+    """Ids of accounts of one kind in one book, by owner; those that did not exist are opened."""
+    wanted = [(kind, owner_ref) for owner_ref in owner_refs]
+    return {owner_ref: number for (_, owner_ref), number in ids(book, wanted).items()}
+
+
+def ids(book: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """Ids by (kind, owner_ref) in one book, in one query; what does not exist is opened, whoever else is opening it too."""
+    by_code = {_code(kind, book, owner_ref): (kind, owner_ref) for kind, owner_ref in wanted}
+    found = _find(list(by_code))
+    missing = [code for code in by_code if code not in found]
+    if missing:
+        _open(book, [(code, *by_code[code]) for code in missing])
+        # Asked for again rather than returned by the insert: another transaction may have been first.
+        found |= _find(missing)
+    return {by_code[code]: number for code, number in found.items()}
+
+
+def existing(kind: str, book: int, owner_ref: str = "") -> int | None:
+    """The id of this account, or None: reading must not open accounts."""
+    return _find([_code(kind, book, owner_ref)]).get(_code(kind, book, owner_ref))
+
+
+def lock(account_ids: Sequence[int]) -> None:
+    """Hold these accounts until the transaction ends, in id order: for whoever posts what depends on a balance just read.
+
+    Other postings to them go on; only another holder waits. SQLite has one writer anyway.
+    """
+    query = select(Account.id).where(Account.id.in_(account_ids)).order_by(Account.id)
+    db.session.execute(query.with_for_update(key_share=True)).all()
+
+
+def _code(kind: str, book: int, owner_ref: str) -> str:
+    owner = OWNERS.get(kind, "")
+    if kind not in KINDS or owner_ref.partition(":")[0] != owner or (owner and not owner_ref.partition(":")[2].isdigit()):
+        raise ValueError(f"no account of kind {kind!r} with owner {owner_ref!r}")
+    return f"{book}:{kind}:{owner_ref}" if owner_ref else f"{book}:{kind}"
+
+
+def _find(codes: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for start in range(0, len(codes), _CHUNK):
+        query = select(Account.code, Account.id).where(Account.code.in_(codes[start : start + _CHUNK]))
+        found.update({code: number for code, number in db.session.execute(query)})
+    return found
+
+
+def _open(book: int, missing: Sequence[tuple[str, str, str]]) -> None:
+    # Sorted, so that two who open the same accounts wait for each other in one order and never in a ring.
+    rows = [
+        {"code": code, "kind": kind, "book": book, "owner_ref": owner_ref, "currency": "CNY", "closed_at": None}
+        for code, kind, owner_ref in sorted(missing)
+    ]
+    if db.session.get_bind().dialect.name == "postgresql":
+        db.session.execute(postgresql_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows)  # type: ignore[arg-type]
+    else:
+        db.session.execute(sqlite_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows)  # type: ignore[arg-type]

@@ -1,0 +1,103 @@
+"""A journal entry and its lines: what happened to the money of one book, once and for ever.
+
+Lines (debit positive, fen) sum to zero. Neither entries nor lines are ever changed or deleted, and an entry is whole when its
+last line is in: the database refuses everything else (``triggers``). Corrections are new entries.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation.database import Identified, Model, db
+from marketplace.ledger.account import Account
+
+
+class JournalLine(Model):
+    """One account's part. Numbered from 1 without gaps.
+
+    No foreign keys: they would cost two look-ups a line, and the check of the whole entry looks at header and accounts anyway.
+    Partitioned by ``period`` on PostgreSQL; on SQLite without rowid, so that REPLACE has no second key to aim at.
+    """
+
+    __tablename__ = "journal_line"
+    __table_args__ = (
+        CheckConstraint("fen <> 0", name="fen"),
+        Index("ix_journal_line_account", "account_id", "entry_id"),
+        {"postgresql_partition_by": "RANGE (period)", "sqlite_with_rowid": False},
+    )
+
+    period: Mapped[str] = mapped_column(String(7), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    line_no: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    account_id: Mapped[int]
+    fen: Mapped[int]
+
+
+class JournalEntry(Identified, Model):
+    """The header. ``gross`` is the sum of its debits; ``period`` the open period it was posted in, ``event_at`` when it happened.
+
+    The deferred key to its own last line makes an entry without lines impossible to commit.
+    """
+
+    __tablename__ = "journal_entry"
+    __table_args__ = (
+        UniqueConstraint("kind", "source_type", "source_id", "source_seq"),
+        ForeignKeyConstraint(
+            ["period", "id", "n_lines"],
+            ["journal_line.period", "journal_line.entry_id", "journal_line.line_no"],
+            name="fk_journal_entry_last_line",
+            deferrable=True,
+            initially="DEFERRED",
+        ),
+        CheckConstraint("n_lines >= 2", name="n_lines"),
+        CheckConstraint("gross > 0", name="gross"),
+        CheckConstraint("period LIKE '____-__'", name="period"),
+        Index("ix_journal_entry_source", "source_type", "source_id"),
+        Index("ix_journal_entry_book_period", "book", "period", "id"),
+    )
+
+    book: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    kind: Mapped[str] = mapped_column(String(40))
+    source_type: Mapped[str] = mapped_column(String(40))
+    source_id: Mapped[int]
+    source_seq: Mapped[int] = mapped_column(default=0)
+    reverses_id: Mapped[int | None] = mapped_column(ForeignKey("journal_entry.id"), index=True)
+    period: Mapped[str] = mapped_column(String(7))  # YYYY-MM, Beijing
+    currency: Mapped[str] = mapped_column(String(3), default="CNY")
+    n_lines: Mapped[int]
+    gross: Mapped[int]
+    # The version of the split scheme that was frozen on the order; catalogue stands above the ledger, so it is a bare number.
+    scheme_version_id: Mapped[int | None]
+    event_at: Mapped[datetime]
+    posted_at: Mapped[datetime]
+
+
+@dataclass(frozen=True)
+class BookLine:
+    """A line as an account book shows it."""
+
+    kind: str
+    owner_ref: str
+    fen: int
+
+
+def book_lines(entry_id: int) -> list[BookLine]:
+    """The lines of an entry with their accounts, in order; debit positive."""
+    query = (
+        select(Account.kind, Account.owner_ref, JournalLine.fen)
+        .join(JournalEntry, (JournalEntry.period == JournalLine.period) & (JournalEntry.id == JournalLine.entry_id))
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(JournalEntry.id == entry_id)
+        .order_by(JournalLine.line_no)
+    )
+    return [BookLine(*row) for row in db.session.execute(query)]
+
+
+def of_source(source_type: str, source_id: int, kind: str | None = None) -> list[JournalEntry]:
+    """The entries that this source caused, oldest first; of one kind, if named."""
+    query = select(JournalEntry).where(JournalEntry.source_type == source_type, JournalEntry.source_id == source_id)
+    if kind is not None:
+        query = query.where(JournalEntry.kind == kind)
+    return list(db.session.scalars(query.order_by(JournalEntry.id)))

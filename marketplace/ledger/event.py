@@ -1,0 +1,255 @@
+"""The events of the money: one function for each row of the event table, each posting exactly its entry.
+
+Accounts are named by kind and owner only; what an order, a payment or a distribution is, the ledger does not know. All
+amounts are fen and not negative; ``at`` is when it happened (default: now), ``book`` the cooperative's organisation.
+Every function returns the entry's id and raises AlreadyPosted when its source has its entry.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from marketplace.ledger import account, posting
+from marketplace.ledger.account import owner_of
+from marketplace.ledger.posting import Line, Source
+
+# (kind of account, its owner's id or None, fen)
+Part = tuple[str, int | None, int]
+Households = Sequence[tuple[int, int]]  # (household id, fen)
+
+
+def alipay_paid(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A buyer paid over Alipay: alipay to buyer_funds."""
+    return _simple("alipay_paid", book, source, fen, "alipay", "buyer_funds", at)
+
+
+def alipay_unapplied(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """Alipay brought money for something cancelled or already paid: alipay to unapplied."""
+    return _simple("alipay_unapplied", book, source, fen, "alipay", "unapplied", at)
+
+
+def bank_received(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A receipt on the bank statement, not yet matched: bank to unapplied."""
+    return _simple("bank_received", book, source, fen, "bank", "unapplied", at)
+
+
+def matched_prepaid(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A receipt matched to an order that is paid first, or not accepted yet: unapplied to buyer_funds."""
+    return _simple("matched_prepaid", book, source, fen, "unapplied", "buyer_funds", at)
+
+
+def accepted_on_credit(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """Goods accepted before they are paid, beyond what was paid early: receivable to accepted_unpaid."""
+    return _simple("accepted_on_credit", book, source, fen, "receivable", "accepted_unpaid", at)
+
+
+def matched_receivable(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A receipt matched to accepted goods: pays the receivable, and the money becomes the buyer's funds, in one entry."""
+    debits: list[Part] = [("unapplied", None, fen), ("accepted_unpaid", None, fen)]
+    credits: list[Part] = [("receivable", None, fen), ("buyer_funds", None, fen)]
+    return _post("matched_receivable", book, source, debits, credits, at)
+
+
+def receivable_cut(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A price cut, or goods returned, while unpaid: accepted_unpaid to receivable."""
+    return _simple("receivable_cut", book, source, fen, "accepted_unpaid", "receivable", at)
+
+
+def settled(
+    *,
+    book: int,
+    source: Source,
+    scheme_version_id: int | None,
+    revenue_fen: int,
+    freight_fen: int,
+    pools: Mapping[int, int],
+    collectives: Mapping[int, int],
+    fund_fen: int,
+    period: str | None = None,
+    at: datetime | None = None,
+) -> int:
+    """An order divides: buyer_funds to revenue, freight, household pools (by linkage group), collectives (by village), fund.
+
+    A zero order has nothing to post: ValueError.
+    """
+    shares = _shares(revenue_fen, freight_fen, pools, collectives, fund_fen)
+    total = sum(fen for _, _, fen in shares)
+    debits: list[Part] = [("buyer_funds", None, total)]
+    return _post("settled", book, source, debits, shares, at, period=period, scheme_version_id=scheme_version_id)
+
+
+def refund_approved(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A refund approved before settlement, or a shortage of what was paid first: buyer_funds to refunds_payable."""
+    return _simple("refund_approved", book, source, fen, "buyer_funds", "refunds_payable", at)
+
+
+def refund_after_settlement(
+    *,
+    book: int,
+    source: Source,
+    revenue_fen: int,
+    freight_fen: int,
+    collectives: Mapping[int, int],
+    fund_fen: int,
+    pools: Mapping[int, tuple[int, int]],
+    period: str | None = None,
+    reverses_id: int | None = None,
+    scheme_version_id: int | None = None,
+    at: datetime | None = None,
+) -> int:
+    """A refund approved after settlement takes each share back. ``pools``: linkage group → (from its pool, recoverable).
+
+    What a pool no longer holds becomes recoverable from its later revenue, never a claim on a household. Whoever reads the
+    pool's balance to divide the two holds ``account.lock`` on the pool.
+    """
+    debits = _shares(revenue_fen, freight_fen, {group: parts[0] for group, parts in pools.items()}, collectives, fund_fen)
+    debits += [("pool_recoverable", group, parts[1]) for group, parts in pools.items()]
+    credits: list[Part] = [("refunds_payable", None, sum(fen for _, _, fen in debits))]
+    return _post(
+        "refund_after_settlement", book, source, debits, credits, at,
+        period=period, reverses_id=reverses_id, scheme_version_id=scheme_version_id,
+    )  # fmt: skip
+
+
+def unapplied_refund_approved(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """An over- or late payment goes back: unapplied to refunds_payable."""
+    return _simple("unapplied_refund_approved", book, source, fen, "unapplied", "refunds_payable", at)
+
+
+def refund_succeeded(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
+    """The refund left: refunds_payable to alipay or bank."""
+    return _simple("refund_succeeded", book, source, fen, "refunds_payable", _channel(channel), at)
+
+
+def recovered(*, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None) -> int:
+    """A linkage group's later revenue makes good an earlier refund, within the cap: household_pool to pool_recoverable."""
+    return _post("recovered", book, source, [("household_pool", group_id, fen)], [("pool_recoverable", group_id, fen)], at, period=period)
+
+
+def fee(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """The provider's fee, as its bill says: fees to alipay."""
+    return _simple("fee", book, source, fen, "fees", "alipay", at)
+
+
+def fee_reversed(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A fee given back, as the bill says: alipay to fees."""
+    return _simple("fee_reversed", book, source, fen, "alipay", "fees", at)
+
+
+def withdrawn(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """From Alipay to the bank: bank to alipay."""
+    return _simple("withdrawn", book, source, fen, "bank", "alipay", at)
+
+
+def interest_due(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """Late interest claimed: receivable to interest."""
+    return _simple("interest_due", book, source, fen, "receivable", "interest", at)
+
+
+def interest_paid(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A receipt matched to late interest: unapplied to receivable."""
+    return _simple("interest_paid", book, source, fen, "unapplied", "receivable", at)
+
+
+def distributed(
+    *, book: int, source: Source, group_id: int, households: Households, period: str | None = None, at: datetime | None = None
+) -> int:
+    """A period's pool goes to its households: household_pool to each household."""
+    total = sum(fen for _, fen in households)
+    return _post("distributed", book, source, [("household_pool", group_id, total)], _each(households), at, period=period)
+
+
+def payout_sent(*, book: int, source: Source, households: Households, at: datetime | None = None) -> int:
+    """A payout batch was handed to the bank or to Alipay: each household to in_transit."""
+    total = sum(fen for _, fen in households)
+    return _post("payout_sent", book, source, _each(households), [("in_transit", None, total)], at)
+
+
+def payout_debited(*, book: int, source: Source, fen: int, channel: str = "bank", at: datetime | None = None) -> int:
+    """The bank (or Alipay) paid it out: in_transit to bank or alipay."""
+    return _simple("payout_debited", book, source, fen, "in_transit", _channel(channel), at)
+
+
+def payout_refused(*, book: int, source: Source, households: Households, at: datetime | None = None) -> int:
+    """Refused before anything was debited: in_transit back to each household."""
+    total = sum(fen for _, fen in households)
+    return _post("payout_refused", book, source, [("in_transit", None, total)], _each(households), at)
+
+
+def payout_returned(
+    *, book: int, source: Source, households: Households, channel: str = "bank", at: datetime | None = None
+) -> int:
+    """Debited, and credited back after: bank or alipay back to each household."""
+    total = sum(fen for _, fen in households)
+    return _post("payout_returned", book, source, [(_channel(channel), None, total)], _each(households), at)
+
+
+def collective_paid(*, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None) -> int:
+    """A village collective got its money: village_collective to bank."""
+    return _post("collective_paid", book, source, [("village_collective", village_id, fen)], [("bank", None, fen)], at)
+
+
+def fund_remitted(*, book: int, holder_book: int, source: Source, fen: int, at: datetime | None = None) -> tuple[int, int]:
+    """The relief fund's money went to its legal holder: one entry in each book under one source; returns both ids.
+
+    In the cooperative's book the fund is what it owes; in the holder's, what the holder keeps for those it is meant for.
+    """
+    ours = _draft("fund_remitted", book, source, [("relief_fund", None, fen)], [("bank", None, fen)], at)
+    theirs = _draft("fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at)
+    first, second = posting.post_many([ours, theirs])
+    return first, second
+
+
+def revenue_taken_out(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """The cooperative took its own revenue out of the account: outside to bank."""
+    return _simple("revenue_taken_out", book, source, fen, "outside", "bank", at)
+
+
+def unrelated_row(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A row of the bank statement that has nothing to do with the market; ``fen`` signed as there, positive for a receipt."""
+    if fen < 0:
+        return _simple("unrelated_row", book, source, -fen, "outside", "bank", at)
+    return _simple("unrelated_row", book, source, fen, "bank", "outside", at)
+
+
+def _shares(
+    revenue_fen: int, freight_fen: int, pools: Mapping[int, int], collectives: Mapping[int, int], fund_fen: int
+) -> list[Part]:
+    shares: list[Part] = [("revenue", None, revenue_fen), ("freight", None, freight_fen)]
+    shares += [("household_pool", group, fen) for group, fen in pools.items()]
+    shares += [("village_collective", village, fen) for village, fen in collectives.items()]
+    shares.append(("relief_fund", None, fund_fen))
+    return shares
+
+
+def _each(households: Households) -> list[Part]:
+    return [("household", household_id, fen) for household_id, fen in households]
+
+
+def _channel(channel: str) -> str:
+    if channel not in ("alipay", "bank"):
+        raise ValueError(f"money moves over alipay or bank, not {channel!r}")
+    return channel
+
+
+def _simple(kind: str, book: int, source: Source, fen: int, debit: str, credit: str, at: datetime | None) -> int:
+    return _post(kind, book, source, [(debit, None, fen)], [(credit, None, fen)], at)
+
+
+def _post(
+    kind: str, book: int, source: Source, debits: Sequence[Part], credits: Sequence[Part], at: datetime | None,
+    *, period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None,
+) -> int:  # fmt: skip
+    draft = _draft(kind, book, source, debits, credits, at, period, scheme_version_id, reverses_id)
+    return posting.post_many([draft])[0]
+
+
+def _draft(
+    kind: str, book: int, source: Source, debits: Iterable[Part], credits: Iterable[Part], at: datetime | None,
+    period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None,
+) -> posting.Draft:  # fmt: skip
+    parts = [(name, owner, fen, 1) for name, owner, fen in debits if fen] + [(name, owner, fen, -1) for name, owner, fen in credits if fen]
+    if any(fen < 0 for _, _, fen, _ in parts):
+        raise ValueError(f"{kind} of {source}: a negative amount; what goes the other way is another event")
+    account_ids = account.ids(book, [(name, owner_of(name, owner)) for name, owner, _, _ in parts])
+    lines = [Line(account_ids[name, owner_of(name, owner)], fen * side) for name, owner, fen, side in parts]
+    return posting.Draft(kind, source, book, lines, at, period, scheme_version_id, reverses_id)
