@@ -120,9 +120,12 @@ def refund_succeeded(*, book: int, source: Source, fen: int, channel: str = "ali
     return _simple("refund_succeeded", book, source, fen, "refunds_payable", _channel(channel), at)
 
 
-def recovered(*, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None) -> int:
+def recovered(
+    *, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None
+) -> int:
     """A linkage group's later revenue makes good an earlier refund, within the cap: household_pool to pool_recoverable."""
-    return _post("recovered", book, source, [("household_pool", group_id, fen)], [("pool_recoverable", group_id, fen)], at, period=period)
+    debits: list[Part] = [("household_pool", group_id, fen)]
+    return _post("recovered", book, source, debits, [("pool_recoverable", group_id, fen)], at, period=period)
 
 
 def fee(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
@@ -247,7 +250,8 @@ def _draft(
     kind: str, book: int, source: Source, debits: Iterable[Part], credits: Iterable[Part], at: datetime | None,
     period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None,
 ) -> posting.Draft:  # fmt: skip
-    parts = [(name, owner, fen, 1) for name, owner, fen in debits if fen] + [(name, owner, fen, -1) for name, owner, fen in credits if fen]
+    parts = [(name, owner, fen, 1) for name, owner, fen in debits if fen]
+    parts += [(name, owner, fen, -1) for name, owner, fen in credits if fen]
     if any(fen < 0 for _, _, fen, _ in parts):
         raise ValueError(f"{kind} of {source}: a negative amount; what goes the other way is another event")
     account_ids = account.ids(book, [(name, owner_of(name, owner)) for name, owner, _, _ in parts])

@@ -90,8 +90,8 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
 def reverse(entry_id: int, *, source: Source, kind: str = "reversed", at: datetime | None = None) -> int:
     """Undo an entry by a new one with every line negated, in the present period. Raises AlreadyPosted as ``post`` does."""
     entry = db.session.get_one(JournalEntry, entry_id)
-    query = select(JournalLine).where(JournalLine.period == entry.period, JournalLine.entry_id == entry_id).order_by(JournalLine.line_no)
-    lines = [Line(line.account_id, -line.fen) for line in db.session.scalars(query)]
+    its = (JournalLine.period == entry.period) & (JournalLine.entry_id == entry_id)
+    lines = [Line(line.account_id, -line.fen) for line in db.session.scalars(select(JournalLine).where(its).order_by(JournalLine.line_no))]
     return post(kind=kind, source=source, book=entry.book, lines=lines, event_at=at, reverses_id=entry_id)
 
 
@@ -171,14 +171,15 @@ _HEADERS = text(
 )
 _LINES = text(
     "INSERT INTO journal_line (period, entry_id, line_no, account_id, fen) SELECT * FROM "
-    "unnest(CAST(:period AS text[]), CAST(:entry_id AS bigint[]), CAST(:line_no AS bigint[]), CAST(:account_id AS bigint[]), CAST(:fen AS bigint[]))"
+    "unnest(CAST(:period AS text[]), CAST(:entry_id AS bigint[]), CAST(:line_no AS bigint[]), "
+    "CAST(:account_id AS bigint[]), CAST(:fen AS bigint[]))"
 )
 
 
 def _write_postgresql(headers: list[dict[str, Any]], lines: list[list[Line]]) -> list[int]:
     # A second poster of one source waits here for the first, and then gets no row back.
     columns = {name: [header[name] for header in headers] for name in _TYPES}
-    made = {row[1:]: row[0] for row in db.session.execute(_HEADERS, columns).tuples()}
+    made = {tuple(row[1:]): int(row[0]) for row in db.session.execute(_HEADERS, columns)}
     ids: list[int] = []
     for header in headers:
         number = made.pop((header["kind"], header["source_type"], header["source_id"], header["source_seq"]), None)

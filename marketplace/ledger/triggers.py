@@ -12,9 +12,6 @@ from sqlalchemy import Connection, Table, event
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 
-# Partitions live in a schema of their own, so that comparing the models with the database sees one table, not a hundred.
-PARTITIONS = "ledger_partition"
-
 _SQLITE: dict[str, list[str]] = {
     "account": [
         """CREATE TRIGGER account_stays BEFORE UPDATE ON account
@@ -31,7 +28,8 @@ _SQLITE: dict[str, list[str]] = {
            BEGIN
              SELECT RAISE(ABORT, 'ledger: fen are whole') WHERE typeof(NEW.fen) <> 'integer';
              SELECT RAISE(ABORT, 'ledger: a line without its entry, or beyond its number of lines') WHERE NOT EXISTS
-               (SELECT 1 FROM journal_entry e WHERE e.id = NEW.entry_id AND e.period = NEW.period AND NEW.line_no BETWEEN 1 AND e.n_lines);
+               (SELECT 1 FROM journal_entry e
+                WHERE e.id = NEW.entry_id AND e.period = NEW.period AND NEW.line_no BETWEEN 1 AND e.n_lines);
              SELECT RAISE(ABORT, 'UNIQUE constraint failed: ledger: this line exists, lines are never changed') WHERE EXISTS
                (SELECT 1 FROM journal_line l WHERE l.period = NEW.period AND l.entry_id = NEW.entry_id AND l.line_no = NEW.line_no);
            END""",
@@ -68,16 +66,20 @@ _SQLITE: dict[str, list[str]] = {
 }
 
 
+# Made with each table that uses it, in whatever order the tables come.
+_REFUSE = """CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS $body$
+           BEGIN
+             RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: ' || lower(TG_OP) || ' of ' || TG_TABLE_NAME || ' is refused';
+           END $body$"""
+
+
 def _refuse(table: str, name: str, when: str) -> str:
     return f"CREATE TRIGGER {name} BEFORE {when} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()"
 
 
 _POSTGRESQL: dict[str, list[str]] = {
     "account": [
-        """CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS $body$
-           BEGIN
-             RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: ' || lower(TG_OP) || ' of ' || TG_TABLE_NAME || ' is refused';
-           END $body$""",
+        _REFUSE,
         """CREATE OR REPLACE FUNCTION ledger_account_stays() RETURNS trigger LANGUAGE plpgsql AS $body$
            BEGIN
              IF (NEW.id, NEW.code, NEW.kind, NEW.book, NEW.owner_ref, NEW.currency)
@@ -90,10 +92,7 @@ _POSTGRESQL: dict[str, list[str]] = {
         _refuse("account", "account_kept", "DELETE OR TRUNCATE"),
     ],
     "journal_line": [
-        f"CREATE SCHEMA IF NOT EXISTS {PARTITIONS}",
-        f"CREATE TABLE {PARTITIONS}.journal_line_rest PARTITION OF journal_line DEFAULT",
-        # The check of the whole hangs on the parent; a statement aimed at a partition would pass it by.
-        _refuse(f"{PARTITIONS}.journal_line_rest", "journal_line_door", "INSERT OR UPDATE OR DELETE OR TRUNCATE"),
+        _REFUSE,
         # One look at all lines of the statement: an entry's lines come whole in one statement or not at all. What comes in a
         # second statement is incomplete by itself, or collides with the key.
         """CREATE OR REPLACE FUNCTION ledger_whole() RETURNS trigger LANGUAGE plpgsql AS $body$
@@ -121,6 +120,7 @@ _POSTGRESQL: dict[str, list[str]] = {
         _refuse("journal_line", "journal_line_stays", "UPDATE OR DELETE OR TRUNCATE"),
     ],
     "journal_entry": [
+        _REFUSE,
         # The balance's horizon trusts that whoever holds an entry number already shows as a running transaction.
         """CREATE OR REPLACE FUNCTION ledger_show_running() RETURNS trigger LANGUAGE plpgsql AS $body$
            BEGIN PERFORM pg_current_xact_id(); RETURN NULL; END $body$""",
