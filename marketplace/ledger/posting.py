@@ -91,7 +91,8 @@ def reverse(entry_id: int, *, source: Source, kind: str = "reversed", at: dateti
     """Undo an entry by a new one with every line negated, in the present period. Raises AlreadyPosted as ``post`` does."""
     entry = db.session.get_one(JournalEntry, entry_id)
     its = (JournalLine.period == entry.period) & (JournalLine.entry_id == entry_id)
-    lines = [Line(line.account_id, -line.fen) for line in db.session.scalars(select(JournalLine).where(its).order_by(JournalLine.line_no))]
+    query = select(JournalLine.account_id, JournalLine.fen).where(its).order_by(JournalLine.line_no)
+    lines = [Line(account_id, -fen) for account_id, fen in db.session.execute(query)]
     return post(kind=kind, source=source, book=entry.book, lines=lines, event_at=at, reverses_id=entry_id)
 
 

@@ -5,6 +5,7 @@ or currency; a second entry for one source; and every UPDATE, DELETE, TRUNCATE a
 ``create_all`` makes all this with the tables; a migration executes ``statements(dialect)`` after making them.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import Connection, Table, event
@@ -135,6 +136,12 @@ _BY_DIALECT = {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}
 def statements(dialect_name: str) -> list[str]:
     """Every statement, in order, for "sqlite" or "postgresql"; to be executed once, after the ledger's tables exist."""
     return [statement for of_table in _BY_DIALECT[dialect_name].values() for statement in of_table]
+
+
+def names(dialect_name: str) -> list[str]:
+    """The names of all triggers that ``statements`` makes."""
+    found = (re.match(r"CREATE TRIGGER (\w+)", statement) for statement in statements(dialect_name))
+    return [match[1] for match in found if match]
 
 
 def _after_create(table: Table, connection: Connection, **rest: Any) -> None:

@@ -1,0 +1,127 @@
+"""The one door: whole entries, once for each source, whoever knocks and how often."""
+
+import threading
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from marketplace.foundation.database import db, transaction
+from marketplace.ledger import account, balance, entry, event, posting
+from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.ledger.posting import AlreadyPosted, Draft, Line, Source
+from tests.ledger.account_book import Books, held, read
+
+
+def entries() -> int:
+    return db.session.scalar(select(func.count()).select_from(JournalEntry)) or 0
+
+
+def two_lines(book: int, fen: int = 100) -> list[Line]:
+    return [Line(account.named("alipay", book), fen), Line(account.named("buyer_funds", book), -fen)]
+
+
+@pytest.mark.both
+def test_a_second_posting_of_a_source_writes_nothing_and_the_transaction_goes_on(books: Books) -> None:
+    with transaction():
+        event.alipay_paid(book=books.cooperative, source=Source("payment", 1), fen=500)
+        with pytest.raises(AlreadyPosted) as refused:
+            event.alipay_paid(book=books.cooperative, source=Source("payment", 1), fen=700)
+        event.alipay_paid(book=books.cooperative, source=Source("payment", 1, seq=1), fen=30)
+    assert refused.value.data["source"] == "payment:1:0"
+    assert held(books.cooperative, "alipay") == 530
+
+
+@pytest.mark.both
+def test_one_source_posted_from_eight_threads_has_one_entry(app: Flask, books: Books) -> None:
+    outcomes: list[str] = []
+    together = threading.Barrier(8)
+
+    def knock() -> None:
+        with app.app_context():
+            together.wait()
+            try:
+                transaction(lambda: event.alipay_paid(book=books.cooperative, source=Source("payment", 9), fen=1234))
+                outcomes.append("posted")
+            except AlreadyPosted:
+                outcomes.append("already")
+            finally:
+                db.session.remove()
+
+    threads = [threading.Thread(target=knock) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["already"] * 7 + ["posted"]
+    assert entries() == 1
+    assert held(books.cooperative, "buyer_funds") == 1234
+
+
+@pytest.mark.both
+def test_many_entries_are_posted_together_and_none_if_one_is_a_repeat(books: Books) -> None:
+    with transaction():
+        lines = two_lines(books.cooperative)
+        ids = posting.post_many([Draft("alipay_paid", Source("payment", n), books.cooperative, lines) for n in range(50)])
+        assert len(set(ids)) == 50
+        again = [Draft("alipay_paid", Source("payment", n), books.cooperative, lines) for n in (50, 7)]
+        with pytest.raises(AlreadyPosted):
+            posting.post_many(again)
+    assert entries() == 50
+    assert held(books.cooperative, "alipay") == 5000
+    assert db.session.get_one(JournalEntry, ids[7]).source_id == 7
+
+
+def test_zero_lines_are_dropped(books: Books) -> None:
+    with transaction():
+        lines = [*two_lines(books.cooperative), Line(account.named("freight", books.cooperative), 0)]
+        number = posting.post(kind="alipay_paid", source=Source("payment", 1), book=books.cooperative, lines=lines)
+    assert read(number) == "debit  alipay 1.00\ncredit buyer_funds 1.00"
+    assert db.session.get_one(JournalEntry, number).n_lines == 2
+
+
+@pytest.mark.parametrize("amounts", [(100, -99), (0, 0), (100,), ()])
+def test_what_is_no_entry_never_reaches_the_database(books: Books, amounts: tuple[int, ...]) -> None:
+    with transaction():
+        alipay = account.named("alipay", books.cooperative)
+        lines = [Line(alipay, fen) for fen in amounts]
+        with pytest.raises(ValueError, match="lines that sum to"):
+            posting.post(kind="alipay_paid", source=Source("payment", 1), book=books.cooperative, lines=lines)
+    assert entries() == 0
+
+
+def test_an_event_refuses_a_negative_amount(books: Books) -> None:
+    with transaction(), pytest.raises(ValueError, match="negative amount"):
+        event.alipay_paid(book=books.cooperative, source=Source("payment", 1), fen=-5)
+
+
+@pytest.mark.both
+def test_a_reversal_negates_every_line_and_names_what_it_reverses(books: Books) -> None:
+    with transaction():
+        first = event.bank_received(book=books.cooperative, source=Source("bank_receipt", 3), fen=880)
+        second = posting.reverse(first, source=Source("bank_receipt", 3))
+    assert read(second) == "credit bank 8.80\ndebit  unapplied 8.80"
+    assert db.session.get_one(JournalEntry, second).reverses_id == first
+    assert held(books.cooperative, "unapplied") == 0
+
+
+@pytest.mark.both
+def test_an_entry_of_a_thousand_households_is_one_entry(books: Books) -> None:
+    households = [(n, 100 + n) for n in range(1000)]
+    with transaction():
+        number = event.distributed(
+            book=books.cooperative, source=Source("distribution", 1), group_id=5, households=households, period="2020-10"
+        )
+    kept = db.session.get_one(JournalEntry, number)
+    assert (kept.n_lines, kept.period, kept.gross) == (1001, "2020-10", sum(fen for _, fen in households))
+    assert db.session.scalar(select(func.count()).select_from(JournalLine)) == 1001
+    assert balance.by_owner("household", books.cooperative)["household:999"] == 1099
+
+
+def test_the_entries_of_a_source_are_found(books: Books) -> None:
+    with transaction():
+        first = event.alipay_paid(book=books.cooperative, source=Source("payment", 4), fen=10)
+        second = event.fee(book=books.cooperative, source=Source("payment", 4), fen=1)
+        event.fee(book=books.cooperative, source=Source("payment", 5), fen=1)
+    assert [row.id for row in entry.of_source("payment", 4)] == [first, second]
+    assert [row.id for row in entry.of_source("payment", 4, "fee")] == [second]
