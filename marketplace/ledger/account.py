@@ -7,9 +7,8 @@ personal data. What an account is never changes: the database refuses everything
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Identified, Model, db
@@ -145,4 +144,5 @@ def _open(book: int, missing: Sequence[tuple[str, str, str]]) -> None:
     if db.session.get_bind().dialect.name == "postgresql":
         db.session.execute(postgresql_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows)  # type: ignore[arg-type]
     else:
-        db.session.execute(sqlite_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows)  # type: ignore[arg-type]
+        # One writer at a time: nobody can have opened them since they were looked for.
+        db.session.execute(insert(Account.__table__), rows)  # type: ignore[arg-type]

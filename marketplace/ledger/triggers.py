@@ -21,7 +21,8 @@ _SQLITE: dict[str, list[str]] = {
            BEGIN SELECT RAISE(ABORT, 'ledger: an account is never changed, only closed'); END""",
         """CREATE TRIGGER account_kept BEFORE DELETE ON account
            BEGIN SELECT RAISE(ABORT, 'ledger: an account is never deleted'); END""",
-        """CREATE TRIGGER account_new BEFORE INSERT ON account WHEN EXISTS (SELECT 1 FROM account WHERE id = NEW.id)
+        """CREATE TRIGGER account_new BEFORE INSERT ON account
+           WHEN EXISTS (SELECT 1 FROM account a WHERE a.id = NEW.id) OR EXISTS (SELECT 1 FROM account a WHERE a.code = NEW.code)
            BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: ledger: this account exists'); END""",
     ],
     "journal_line": [
