@@ -1,0 +1,118 @@
+"""The exports, read by the programs they are written for: their checkers accept them, and every balance is ours."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from beancount import loader
+from beancount.core.data import Transaction
+from flask import Flask
+from sqlalchemy import select
+
+from marketplace.foundation.database import db, transaction
+from marketplace.ledger import balance, event
+from marketplace.ledger.account import KINDS, Account
+from marketplace.ledger.posting import Source
+from marketplace.reporting.books_export import name_of
+from tests.ledger import account_book
+
+
+@pytest.fixture
+def every_event(app: Flask) -> None:
+    """Two books in which every kind of account is used."""
+    books = account_book.opened()
+    book = books.cooperative
+
+    def source(number: int) -> Source:
+        return Source("story", number)
+
+    with transaction():
+        event.alipay_paid(book=book, source=source(1), fen=123_456_789)
+        event.alipay_unapplied(book=book, source=source(1), fen=99)
+        event.bank_received(book=book, source=source(1), fen=70_000)
+        event.accepted_on_credit(book=book, source=source(1), fen=60_000)
+        event.matched_receivable(book=book, source=source(1), fen=60_000)
+        event.settled(
+            book=book, source=source(1), scheme_version_id=1,
+            revenue_fen=800_001, freight_fen=1_000, pools={3: 20_007, 4: 5}, collectives={7: 3_001}, fund_fen=2_002,
+        )  # fmt: skip
+        event.refund_after_settlement(
+            book=book, source=source(1), revenue_fen=80_000, freight_fen=0, collectives={7: 300}, fund_fen=200, pools={3: (7, 1_993), 4: (0, 1)}
+        )
+        event.fee(book=book, source=source(1), fen=6_001)
+        event.withdrawn(book=book, source=source(1), fen=500_000)
+        event.interest_due(book=book, source=source(1), fen=31)
+        event.distributed(book=book, source=source(1), group_id=3, households=[(1, 15_000), (2, 5_000)])
+        event.payout_sent(book=book, source=source(1), households=[(1, 15_000)])
+        event.payout_debited(book=book, source=source(1), fen=14_000)
+        event.revenue_taken_out(book=book, source=source(1), fen=33)
+        event.fund_remitted(book=book, holder_book=books.holder, source=source(1), fen=1_802)
+
+
+def ours() -> dict[str, int]:
+    """Balances in fen, debit positive, of every account, under its name in the export."""
+    accounts = list(db.session.scalars(select(Account)))
+    fen = balance.of_many([each.id for each in accounts])
+    return {name_of(each.kind, each.book, each.owner_ref): fen[each.id] for each in accounts}
+
+
+def exported(app: Flask, form: str, out: Path) -> Path:
+    result = app.test_cli_runner().invoke(args=["books", "export", "--format", form, "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_the_story_uses_every_kind_of_account(every_event: None) -> None:
+    assert set(db.session.scalars(select(Account.kind))) == set(KINDS)
+
+
+def test_hledger_accepts_the_books_and_agrees_on_every_balance(app: Flask, every_event: None, tmp_path: Path) -> None:
+    out = exported(app, "hledger", tmp_path / "books.journal")
+    checked = subprocess.run(["hledger", "-f", out, "check", "--strict", "ordereddates"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+    report = subprocess.run(
+        ["hledger", "-f", out, "balance", "--flat", "--empty", "-O", "json"], capture_output=True, text=True, check=True
+    )
+    rows, _ = json.loads(report.stdout)
+    assert {row[0]: sum(_fen(each["aquantity"]) for each in row[3]) for row in rows} == ours()
+
+
+def _fen(quantity: dict[str, int]) -> int:
+    assert quantity["decimalPlaces"] <= 2
+    return quantity["decimalMantissa"] * 10 ** (2 - quantity["decimalPlaces"])
+
+
+def test_beancount_accepts_the_books_and_agrees_on_every_balance(app: Flask, every_event: None, tmp_path: Path) -> None:
+    out = exported(app, "beancount", tmp_path / "books.beancount")
+    entries, errors, _ = loader.load_file(str(out))
+    assert errors == []
+    theirs = dict.fromkeys(ours(), 0)
+    for entry in entries:
+        if isinstance(entry, Transaction):
+            for posting in entry.postings:
+                assert posting.units is not None
+                assert posting.units.currency == "CNY"
+                theirs[posting.account] += int(posting.units.number * 100)
+    assert theirs == ours()
+
+
+@pytest.mark.parametrize("form", ["hledger", "beancount"])
+def test_empty_books_are_a_valid_file(app: Flask, tmp_path: Path, form: str) -> None:
+    out = exported(app, form, tmp_path / "books")
+    if form == "hledger":
+        subprocess.run(["hledger", "-f", out, "check", "--strict"], check=True)
+    else:
+        assert loader.load_file(str(out))[1] == []
+
+
+def test_the_export_is_ascii_and_names_no_organisation(app: Flask, every_event: None, tmp_path: Path) -> None:
+    assert exported(app, "hledger", tmp_path / "books.journal").read_bytes().isascii()
+
+
+def test_an_unknown_format_is_refused_and_the_old_file_stays(app: Flask, tmp_path: Path) -> None:
+    out = exported(app, "hledger", tmp_path / "books.journal")
+    before = out.read_text()
+    result = app.test_cli_runner().invoke(args=["books", "export", "--format", "gnucash", "--out", str(out)])
+    assert result.exit_code == 2
+    assert out.read_text() == before

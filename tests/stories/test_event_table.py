@@ -1,0 +1,261 @@
+"""The event table, a story a row, in the order of the table: what each event writes into the account book.
+
+Amounts are yuan in the book and fen in the call. A debit is what the account receives, a credit what it gives.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation.database import db, transaction
+from marketplace.ledger import balance, event
+from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.posting import Source
+from tests.ledger import account_book
+from tests.ledger.account_book import read
+
+GROUP, VILLAGE, OTHER_VILLAGE = 12, 7, 8
+LI, WANG, ZHANG = 101, 102, 103  # households
+
+
+@pytest.fixture
+def book(app: Flask) -> Iterator[int]:
+    """A cooperative's empty book, open for writing."""
+    books = account_book.opened()
+    with transaction():
+        yield books.cooperative
+
+
+def test_alipay_pays(book: int) -> None:
+    entry = event.alipay_paid(book=book, source=Source("payment", 1), fen=12_800)
+    assert read(entry) == "debit  alipay 128.00\ncredit buyer_funds 128.00"
+
+
+def test_alipay_pays_late_or_twice(book: int) -> None:
+    entry = event.alipay_unapplied(book=book, source=Source("payment", 1), fen=12_800)
+    assert read(entry) == "debit  alipay 128.00\ncredit unapplied 128.00"
+
+
+def test_a_bank_receipt_is_imported(book: int) -> None:
+    entry = event.bank_received(book=book, source=Source("bank_receipt", 1), fen=500_000)
+    assert read(entry) == "debit  bank 5000.00\ncredit unapplied 5000.00"
+
+
+def test_a_receipt_is_matched_to_what_is_paid_first(book: int) -> None:
+    entry = event.matched_prepaid(book=book, source=Source("bank_match", 1), fen=500_000)
+    assert read(entry) == "debit  unapplied 5000.00\ncredit buyer_funds 5000.00"
+
+
+def test_goods_are_accepted_before_they_are_paid(book: int) -> None:
+    entry = event.accepted_on_credit(book=book, source=Source("acceptance", 1), fen=480_000)
+    assert read(entry) == "debit  receivable 4800.00\ncredit accepted_unpaid 4800.00"
+
+
+def test_a_receipt_is_matched_to_a_receivable(book: int) -> None:
+    """The receivable is paid and what was accepted becomes the buyer's money, in one entry."""
+    entry = event.matched_receivable(book=book, source=Source("bank_match", 1), fen=480_000)
+    assert read(entry) == (
+        "debit  unapplied 4800.00\n"
+        "debit  accepted_unpaid 4800.00\n"
+        "credit receivable 4800.00\n"
+        "credit buyer_funds 4800.00"
+    )  # fmt: skip
+
+
+def test_the_price_is_cut_or_goods_come_back_while_unpaid(book: int) -> None:
+    entry = event.receivable_cut(book=book, source=Source("return_request", 1), fen=20_000)
+    assert read(entry) == "debit  accepted_unpaid 200.00\ncredit receivable 200.00"
+
+
+def test_an_order_settles(book: int) -> None:
+    """128.00 of goods at 78 / 15 / 4 / 3 percent, and 10.00 of freight, which nobody shares."""
+    entry = event.settled(
+        book=book, source=Source("order", 1), scheme_version_id=3, period="2020-11",
+        revenue_fen=9_984, freight_fen=1_000, pools={GROUP: 1_920}, collectives={VILLAGE: 300, OTHER_VILLAGE: 212}, fund_fen=384,
+    )  # fmt: skip
+    assert read(entry) == (
+        "debit  buyer_funds 138.00\n"
+        "credit revenue 99.84\n"
+        "credit freight 10.00\n"
+        "credit household_pool linkage_group:12 19.20\n"
+        "credit village_collective village:7 3.00\n"
+        "credit village_collective village:8 2.12\n"
+        "credit relief_fund 3.84"
+    )
+    kept = db.session.get_one(JournalEntry, entry)
+    assert (kept.scheme_version_id, kept.period, kept.n_lines, kept.gross) == (3, "2020-11", 7, 13_800)
+
+
+def test_a_refund_is_approved_before_settlement(book: int) -> None:
+    entry = event.refund_approved(book=book, source=Source("refund", 1), fen=12_800)
+    assert read(entry) == "debit  buyer_funds 128.00\ncredit refunds_payable 128.00"
+
+
+def test_a_refund_is_approved_after_settlement(book: int) -> None:
+    """Each share is taken back. The pool holds 15.00 of its 19.20: it pays down to zero, the rest waits; no household owes."""
+    entry = event.refund_after_settlement(
+        book=book, source=Source("refund", 1), revenue_fen=9_984, freight_fen=1_000,
+        collectives={VILLAGE: 512}, fund_fen=384, pools={GROUP: (1_500, 420)},
+    )  # fmt: skip
+    assert read(entry) == (
+        "debit  revenue 99.84\n"
+        "debit  freight 10.00\n"
+        "debit  household_pool linkage_group:12 15.00\n"
+        "debit  village_collective village:7 5.12\n"
+        "debit  relief_fund 3.84\n"
+        "debit  pool_recoverable linkage_group:12 4.20\n"
+        "credit refunds_payable 138.00"
+    )
+
+
+def test_an_over_or_late_payment_goes_back(book: int) -> None:
+    entry = event.unapplied_refund_approved(book=book, source=Source("refund", 1), fen=12_800)
+    assert read(entry) == "debit  unapplied 128.00\ncredit refunds_payable 128.00"
+
+
+@pytest.mark.parametrize("channel", ["alipay", "bank"])
+def test_a_refund_succeeds(book: int, channel: str) -> None:
+    entry = event.refund_succeeded(book=book, source=Source("refund", 1), fen=12_800, channel=channel)
+    assert read(entry) == f"debit  refunds_payable 128.00\ncredit {channel} 128.00"
+
+
+def test_a_refund_is_recovered_in_a_later_period(book: int) -> None:
+    entry = event.recovered(book=book, source=Source("recovery", 1), group_id=GROUP, fen=420, period="2020-12")
+    assert read(entry) == (
+        "debit  household_pool linkage_group:12 4.20\n"
+        "credit pool_recoverable linkage_group:12 4.20"
+    )  # fmt: skip
+    assert db.session.get_one(JournalEntry, entry).period == "2020-12"
+
+
+def test_the_provider_takes_its_fee(book: int) -> None:
+    entry = event.fee(book=book, source=Source("bill_row", 1), fen=77)
+    assert read(entry) == "debit  fees 0.77\ncredit alipay 0.77"
+
+
+def test_the_provider_gives_its_fee_back(book: int) -> None:
+    entry = event.fee_reversed(book=book, source=Source("bill_row", 2), fen=77)
+    assert read(entry) == "debit  alipay 0.77\ncredit fees 0.77"
+
+
+def test_money_is_withdrawn_from_alipay_to_the_bank(book: int) -> None:
+    entry = event.withdrawn(book=book, source=Source("withdrawal", 1), fen=1_000_000)
+    assert read(entry) == "debit  bank 10000.00\ncredit alipay 10000.00"
+
+
+def test_late_interest_is_due(book: int) -> None:
+    entry = event.interest_due(book=book, source=Source("late_interest", 1), fen=2_400)
+    assert read(entry) == "debit  receivable 24.00\ncredit interest 24.00"
+
+
+def test_late_interest_is_paid(book: int) -> None:
+    entry = event.interest_paid(book=book, source=Source("bank_match", 1), fen=2_400)
+    assert read(entry) == "debit  unapplied 24.00\ncredit receivable 24.00"
+
+
+def test_a_period_is_distributed(book: int) -> None:
+    entry = event.distributed(
+        book=book, source=Source("distribution", 1), group_id=GROUP, period="2020-11", households=[(LI, 1_000), (WANG, 620), (ZHANG, 300)]
+    )
+    assert read(entry) == (
+        "debit  household_pool linkage_group:12 19.20\n"
+        "credit household household:101 10.00\n"
+        "credit household household:102 6.20\n"
+        "credit household household:103 3.00"
+    )
+
+
+def test_a_payout_is_sent(book: int) -> None:
+    entry = event.payout_sent(book=book, source=Source("payout_batch", 1), households=[(LI, 1_000), (WANG, 620)])
+    assert read(entry) == (
+        "debit  household household:101 10.00\n"
+        "debit  household household:102 6.20\n"
+        "credit in_transit 16.20"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("channel", ["bank", "alipay"])
+def test_a_payout_is_debited(book: int, channel: str) -> None:
+    entry = event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620, channel=channel)
+    assert read(entry) == f"debit  in_transit 16.20\ncredit {channel} 16.20"
+
+
+def test_a_payout_is_refused_before_anything_was_debited(book: int) -> None:
+    entry = event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 620)])
+    assert read(entry) == "debit  in_transit 6.20\ncredit household household:102 6.20"
+
+
+@pytest.mark.parametrize("channel", ["bank", "alipay"])
+def test_a_payout_is_credited_back_after(book: int, channel: str) -> None:
+    entry = event.payout_returned(book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel)
+    assert read(entry) == f"debit  {channel} 6.20\ncredit household household:102 6.20"
+
+
+def test_a_collective_is_paid(book: int) -> None:
+    entry = event.collective_paid(book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=512)
+    assert read(entry) == "debit  village_collective village:7 5.12\ncredit bank 5.12"
+
+
+def test_the_fund_is_remitted_to_its_holder(app: Flask) -> None:
+    """One entry in each book, under one number: the cooperative owes no longer, the holder keeps it for whom it is meant."""
+    books = account_book.opened()
+    with transaction():
+        ours, theirs = event.fund_remitted(
+            book=books.cooperative, holder_book=books.holder, source=Source("fund_remittance", 1), fen=384
+        )
+    assert read(ours) == "debit  relief_fund 3.84\ncredit bank 3.84"
+    assert read(theirs) == "debit  bank 3.84\ncredit relief_fund 3.84"
+    in_each = [db.session.get_one(JournalEntry, number) for number in (ours, theirs)]
+    assert [row.book for row in in_each] == [books.cooperative, books.holder]
+    assert len({(row.source_type, row.source_id) for row in in_each}) == 1
+
+
+def test_the_cooperative_takes_its_revenue_out(book: int) -> None:
+    entry = event.revenue_taken_out(book=book, source=Source("bank_row", 1), fen=900_000)
+    assert read(entry) == "debit  outside 9000.00\ncredit bank 9000.00"
+
+
+def test_an_unrelated_payment_stands_on_the_statement(book: int) -> None:
+    entry = event.unrelated_row(book=book, source=Source("bank_row", 2), fen=-45_000)
+    assert read(entry) == "debit  outside 450.00\ncredit bank 450.00"
+
+
+def test_an_unrelated_receipt_stands_on_the_statement(book: int) -> None:
+    entry = event.unrelated_row(book=book, source=Source("bank_row", 3), fen=45_000)
+    assert read(entry) == "debit  bank 450.00\ncredit outside 450.00"
+
+
+def test_from_the_cashier_to_the_household_and_back(book: int) -> None:
+    """The rows one after another: after every step the book says who is owed what."""
+    event.alipay_paid(book=book, source=Source("payment", 1), fen=10_000)
+    event.settled(
+        book=book, source=Source("order", 1), scheme_version_id=1,
+        revenue_fen=7_500, freight_fen=0, pools={GROUP: 2_000}, collectives={VILLAGE: 300}, fund_fen=200,
+    )  # fmt: skip
+    event.fee(book=book, source=Source("bill_row", 1), fen=60)
+    event.withdrawn(book=book, source=Source("withdrawal", 1), fen=9_940)
+    event.distributed(book=book, source=Source("distribution", 1), group_id=GROUP, households=[(LI, 1_200), (WANG, 800)])
+    event.payout_sent(book=book, source=Source("payout_batch", 1), households=[(LI, 1_200), (WANG, 800)])
+    event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 800)])
+    event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_200)
+    event.collective_paid(book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=300)
+    event.refund_after_settlement(
+        book=book, source=Source("refund", 1), revenue_fen=750, freight_fen=0, collectives={}, fund_fen=20, pools={GROUP: (0, 200)}
+    )
+    event.refund_succeeded(book=book, source=Source("refund", 1), fen=970, channel="bank")
+    assert balance.by_kind(book) == {
+        "alipay": 0,
+        "bank": 7_470,  # 99.40 withdrawn − 12.00 to Li − 3.00 to the village − 9.70 refunded
+        "buyer_funds": 0,
+        "fees": 60,
+        "household": 800,  # Wang's, which the bank refused
+        "household_pool": 0,
+        "in_transit": 0,
+        "pool_recoverable": 200,
+        "refunds_payable": 0,
+        "relief_fund": 180,
+        "revenue": 6_750,
+        "village_collective": 0,
+    }
+    assert balance.by_owner("household", book) == {"household:101": 0, "household:102": 800}
