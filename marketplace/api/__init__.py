@@ -1,0 +1,7 @@
+"""Entrance: api."""
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """Attach this entrance to the application."""

@@ -1,0 +1,1 @@
+"""What is for sale: categories, products, packs, their review, and how revenue is split."""

@@ -1,0 +1,1 @@
+"""What is shown as proof: benefit receipts, household statements, open figures."""

@@ -1,0 +1,167 @@
+"""Configuration: read once from the environment, typed, with defaults that suit one machine and a demonstration.
+
+Production refuses to start without its secrets, with the emulator's keys, with demo sign-ins or with debug on.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+ENVIRONMENTS = ("demo", "test", "production")
+
+
+class BadConfiguration(Exception):
+    """A variable is missing or wrong; the text names each one."""
+
+
+def _setting(default: Any, variable: str, about: str) -> Any:
+    return field(default=default, metadata={"variable": variable, "about": about})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings, each with its variable. ``docs/configuration.md`` lists them; a test holds the two together."""
+
+    environment: str = _setting("demo", "MARKET_ENV", "demo, test or production")
+    data_dir: Path = _setting(Path("var"), "DATA_DIR", "folder of everything written at run time")
+    database_url: str = _setting("", "DATABASE_URL", "SQLAlchemy address; empty: SQLite in DATA_DIR")
+    database_migration_url: str = _setting("", "DATABASE_MIGRATION_URL", "address with the owner's role, for migrations; empty: DATABASE_URL")
+    secret_key: str = _setting("", "SECRET_KEY", "signs sessions and forms; at least 32 characters")
+    data_key: str = _setting("", "DATA_KEY", "encrypts personal data: key-id:base64 of 32 bytes, several by comma, the first encrypts")
+    index_key: str = _setting("", "INDEX_KEY", "base64 of 32 bytes for blind indexes of personal data")
+    base_url: str = _setting("http://127.0.0.1:8000", "BASE_URL", "address under which people and Alipay reach the shop")
+    alipay_gateway: str = _setting("", "ALIPAY_GATEWAY", "Alipay's gateway; in a demonstration the emulator's")
+    alipay_public_key: str = _setting("", "ALIPAY_PUBLIC_KEY", "Alipay's public key (PEM or base64); demonstration: the emulator's, from DATA_DIR")
+    alipay_app_id: str = _setting("", "ALIPAY_APP_ID", "the platform's application at Alipay, which opens merged payments")
+    alipay_private_key: str = _setting("", "ALIPAY_PRIVATE_KEY", "the application's private key (PEM or base64)")
+    redis_url: str = _setting("", "REDIS_URL", "shared rate limits and caches; empty: in memory")
+    demo_sign_ins: bool = _setting(True, "DEMO_SIGN_INS", "show demonstration sign-ins on the sign-in page")
+    debug: bool = _setting(False, "MARKET_DEBUG", "Flask's debugger; never in production")
+    secure_cookies: bool = _setting(False, "SECURE_COOKIES", "cookies over https only")
+    trusted_proxies: int = _setting(0, "TRUSTED_PROXIES", "number of proxies in front whose X-Forwarded-* headers count")
+    payment_minutes: int = _setting(30, "PAYMENT_MINUTES", "minutes until an unpaid purchase gives its stock back")
+    confirm_days: int = _setting(10, "CONFIRM_DAYS", "days after the last shipment when receipt counts as confirmed")
+    return_days: int = _setting(7, "RETURN_DAYS", "return window of the public, in days after receipt")
+    notice_workdays: int = _setting(7, "NOTICE_WORKDAYS", "working days a distribution stands published")
+    minimum_quota_bp: int = _setting(3000, "MINIMUM_QUOTA_BP", "least reserved percentage of a unit's base, basis points")
+    recovery_cap_bp: int = _setting(2000, "RECOVERY_CAP_BP", "most of a period's pool that recovers earlier refunds, basis points")
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.data_dir / 'market.sqlite3').resolve()}"
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+
+def read_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Settings from the environment, overridden by ``given``. Raises BadConfiguration naming every bad variable."""
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    wrong: list[str] = []
+    for each in fields(Settings):
+        raw = environ.get(each.metadata["variable"], "")
+        if raw != "":
+            try:
+                values[each.name] = _typed(raw, each.default)
+            except ValueError:
+                wrong.append(f"{each.metadata['variable']}: {raw!r} is not {type(each.default).__name__}")
+    values.update(given)
+    if wrong:
+        raise BadConfiguration("\n".join(wrong))
+    settings = Settings(**values)
+    if settings.environment not in ENVIRONMENTS:
+        raise BadConfiguration(f"MARKET_ENV: one of {', '.join(ENVIRONMENTS)}")
+    if settings.is_production:
+        refused = list(_unfit_for_production(settings))
+        if refused:
+            raise BadConfiguration("\n".join(refused))
+        return settings
+    return _with_local_secrets(settings)
+
+
+def _typed(raw: str, default: Any) -> Any:
+    if isinstance(default, bool):
+        if raw.lower() not in {"1", "0", "true", "false", "yes", "no"}:
+            raise ValueError(raw)
+        return raw.lower() in {"1", "true", "yes"}
+    if isinstance(default, int):
+        value = int(raw)
+        if value < 0:
+            raise ValueError(raw)
+        return value
+    return Path(raw) if isinstance(default, Path) else raw
+
+
+def _unfit_for_production(settings: Settings) -> Any:
+    for name in ("secret_key", "data_key", "index_key", "database_url", "alipay_gateway", "alipay_public_key", "alipay_app_id", "alipay_private_key"):
+        if not getattr(settings, name):
+            yield f"{variable(name)}: missing"
+    if settings.secret_key and len(settings.secret_key) < 32:
+        yield "SECRET_KEY: shorter than 32 characters"
+    if settings.debug:
+        yield "MARKET_DEBUG: must be off"
+    if settings.demo_sign_ins:
+        yield "DEMO_SIGN_INS: must be off"
+    if not settings.secure_cookies:
+        yield "SECURE_COOKIES: must be on"
+    if not settings.base_url.startswith("https://"):
+        yield "BASE_URL: must begin with https://"
+    if settings.alipay_gateway and not settings.alipay_gateway.startswith("https://"):
+        yield "ALIPAY_GATEWAY: must begin with https:// (an emulator cannot be a gateway in production)"
+    if settings.alipay_app_id.startswith("2021EMU"):
+        yield "ALIPAY_APP_ID: an application of the emulator"
+    emulator_key = settings.data_dir / "emulator" / "alipay_public.pem"
+    if emulator_key.exists() and _bare(emulator_key.read_text()) == _bare(settings.alipay_public_key):
+        yield "ALIPAY_PUBLIC_KEY: the emulator's key"
+
+
+def _bare(pem: str) -> str:
+    return "".join(line for line in pem.split() if not line.startswith("-") and "PUBLIC" not in line and "KEY" not in line)
+
+
+def variable(name: str) -> str:
+    """The environment variable of the setting ``name``."""
+    return next(str(each.metadata["variable"]) for each in fields(Settings) if each.name == name)
+
+
+def _with_local_secrets(settings: Settings) -> Settings:
+    """Demonstrations and tests make secrets of their own, kept in DATA_DIR so that a restart reads what it wrote."""
+    import base64
+    import json
+    from dataclasses import replace
+
+    missing = [name for name in ("secret_key", "data_key", "index_key") if not getattr(settings, name)]
+    if not missing:
+        return settings
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.data_dir / "local-secrets.json"
+    if not path.exists():
+        made = {
+            "secret_key": secrets.token_urlsafe(48),
+            "data_key": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
+            "index_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        }
+        fresh = path.with_suffix(f".{os.getpid()}.new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps(made))
+        try:
+            os.link(fresh, path)  # fails if another process was first: then its secrets are the ones
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    kept = json.loads(path.read_text())
+    return replace(settings, **{name: kept[name] for name in missing})
+
+
+def settings() -> Settings:
+    """The settings of the running application."""
+    from flask import current_app
+
+    kept: Settings = current_app.extensions["settings"]
+    return kept

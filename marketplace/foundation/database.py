@@ -1,0 +1,239 @@
+"""The database: one metadata, typed columns, and ``transaction()``, the only place that commits.
+
+SQLite has no row locks and begins lazily, so a transaction that writes starts with BEGIN IMMEDIATE there, after whatever was
+read before is rolled back; PostgreSQL locks rows. Domain code flushes and never commits.
+"""
+
+import re
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    event,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
+from sqlalchemy.types import TypeDecorator
+
+from marketplace.foundation.errors import Conflict, NotFound
+from marketplace.foundation.language import N_
+
+T = TypeVar("T")
+BigInt = BigInteger().with_variant(Integer, "sqlite")
+Json = JSON().with_variant(JSONB(), "postgresql")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment in UTC. Naive values are refused on the way in and never come out."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment must be aware")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+_names = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    # Flask-SQLAlchemy copies this class's body; a registry survives the copy, a type_annotation_map does not.
+    registry = registry(
+        metadata=MetaData(naming_convention=_names),
+        type_annotation_map={int: BigInt, datetime: UtcDateTime, dict[str, Any]: Json, list[Any]: Json},
+    )
+
+
+db = SQLAlchemy(model_class=Base, engine_options={"pool_pre_ping": True})
+
+if TYPE_CHECKING:
+
+    class Model(Base):
+        __abstract__ = True
+else:
+    Model = db.Model
+
+
+def new_public_id() -> str:
+    """A random outside name of a row: 80 bits in base32, without letters that are misread."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    return "".join(secrets.choice(alphabet) for _ in range(16))
+
+
+class Identified:
+    """Every row has an inside number; it is never shown."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Public(Identified):
+    """A row that has an address of its own outside: a random ``public_id``, never a sequence."""
+
+    public_id: Mapped[str] = mapped_column(String(16), unique=True, default=new_public_id)
+
+
+class Versioned:
+    """A row that people edit: a save names the version it was read at, and a stale one is a Conflict."""
+
+    version: Mapped[int] = mapped_column(default=1)
+
+    def must_be_version(self, version: int) -> None:
+        """Raise Conflict ``version.stale`` unless the row still is at ``version``; then count up."""
+        if self.version != version:
+            raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=self.version)
+        self.version += 1
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    if not isinstance(connection, sqlite3.Connection):
+        return
+    # The driver must not begin or commit on its own; "begin" below does it with the words we need.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=15000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin_sqlite(connection: Any) -> None:
+    if connection.dialect.name == "sqlite":
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@overload
+def transaction() -> Any: ...
+@overload
+def transaction(work: Callable[[], T], *, attempts: int = 4) -> T: ...
+def transaction(work: Callable[[], T] | None = None, *, attempts: int = 4) -> Any:
+    """Commit what happens inside, or nothing. Only entrances call this, once per user action or job item.
+
+    ``with transaction():`` tries once. ``transaction(work)`` runs ``work`` again, from the start, when the database says
+    that it lost a race (serialisation failure, deadlock, busy): ``work`` must do nothing outside the database.
+    Nesting raises RuntimeError. After the last attempt the race is a Conflict ``database.busy``.
+    """
+    if work is None:
+        return _one_transaction()
+    for attempt in range(attempts):
+        try:
+            with _one_transaction():
+                return work()
+        except (OperationalError, DBAPIError) as error:
+            if not lost_race(error):
+                raise
+            if attempt == attempts - 1:
+                raise Conflict("database.busy", N_("现在办理的人太多，这一步没有保存。请稍等几秒再试一次。")) from error
+            time.sleep(0.02 * 2**attempt * (1 + secrets.randbelow(100) / 100))
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _one_transaction() -> Iterator[None]:
+    session = db.session()
+    if session.info.get("in_transaction"):
+        raise RuntimeError("transaction() inside transaction(): only entrances open one, once per action")
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("unsaved changes before transaction(): they would be lost")
+    # Flask-Login and the page have read by now, which began a deferred transaction: end it, or SQLite could not upgrade it.
+    session.rollback()
+    session.info["in_transaction"] = True
+    try:
+        session.connection(execution_options={"immediate": True})
+        yield
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info["in_transaction"] = False
+
+
+def in_transaction() -> bool:
+    """Whether a ``transaction()`` is open now. The network may not be touched inside one."""
+    return bool(db.session().info.get("in_transaction"))
+
+
+def lost_race(error: BaseException) -> bool:
+    """Whether the database refused because of another transaction and the same work may be tried again."""
+    original = getattr(error, "orig", None)
+    if getattr(original, "sqlstate", None) in {"40001", "40P01", "55P03"}:
+        return True
+    return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
+
+
+def broke_unique(error: IntegrityError) -> bool:
+    """Whether an insert was refused because such a row stands already (not for a check or a foreign key)."""
+    return getattr(error.orig, "sqlstate", None) == "23505" or "UNIQUE constraint" in str(error.orig)
+
+
+M = TypeVar("M", bound=Base)
+
+
+def locked(model: type[M], row_id: int) -> M:
+    """The row, fresh and locked until the transaction ends. NotFound if there is none."""
+    return locked_where(model, select(model).where(model.id == row_id))  # type: ignore[attr-defined]
+
+
+def locked_where(model: type[M], query: Select[tuple[M]]) -> M:
+    """The one row of ``query``, fresh and locked until the transaction ends. NotFound if there is none."""
+    row = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
+    if row is None:
+        raise not_found(model)
+    return row
+
+
+def by_public_id(model: type[M], public_id: str, query: Select[tuple[M]] | None = None) -> M:
+    """The row with this outside name, within ``query`` (a scoped one, for a person). NotFound otherwise."""
+    query = select(model) if query is None else query
+    row = db.session.scalars(query.where(model.public_id == public_id)).one_or_none()  # type: ignore[attr-defined]
+    if row is None:
+        raise not_found(model)
+    return row
+
+
+def get(model: type[M], row_id: int) -> M:
+    """The row with this inside number. NotFound if there is none."""
+    row = db.session.get(model, row_id)
+    if row is None:
+        raise not_found(model)
+    return row
+
+
+def not_found(model: type[Base]) -> NotFound:
+    noun = re.sub(r"(?<!^)([A-Z])", r"_\1", model.__name__).lower()
+    return NotFound(f"{noun}.missing", N_("没有找到，或不归您的单位查看。"))

@@ -1,0 +1,68 @@
+"""Money is integer fen. Splitting is exact: no fen is lost or made, for any amount and any weights."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+FEN_MAX = 10**15  # ten thousand milliard yuan: anything above is a typing error, and it stays far inside a bigint
+
+_YUAN = re.compile(r"(?P<yuan>\d{1,13})(?:\.(?P<fen>\d{1,2}))?")
+
+
+def parse_yuan(text: str) -> int:
+    """Fen of an amount typed in yuan (``1,234.5``, ``¥88``, full-width digits too). ValueError for anything else.
+
+    Signs, exponents and more than two decimals are refused: an amount of money is never guessed.
+    """
+    plain = text.strip().translate(str.maketrans("０１２３４５６７８９．，￥", "0123456789.,¥"))
+    plain = plain.removeprefix("¥").strip()
+    if "," in plain and not re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d{1,2})?", plain):
+        raise ValueError(text)
+    match = _YUAN.fullmatch(plain.replace(",", ""))
+    if match is None:
+        raise ValueError(text)
+    return int(match["yuan"]) * 100 + int((match["fen"] or "0").ljust(2, "0"))
+
+
+def format_yuan(fen: int) -> str:
+    """``1234567`` fen as ``12,345.67``, without a sign of currency."""
+    sign = "-" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def split(total: int, weights: Sequence[int], keys: Sequence[str], salt: str) -> list[int]:
+    """Divide ``total`` fen by ``weights`` with the largest remainder; the parts sum to ``total`` exactly.
+
+    Ties are broken by SHA-256 of (salt, key), so that over many splits no party loses the odd fen again and again.
+    A negative total splits as the mirror of the positive one. All-zero weights raise ValueError unless total is 0.
+    """
+    if len(weights) != len(keys):
+        raise ValueError("a key for each weight")
+    if any(weight < 0 for weight in weights):
+        raise ValueError("weights cannot be negative")
+    if total < 0:
+        return [-part for part in split(-total, weights, keys, salt)]
+    whole = sum(weights)
+    if whole == 0:
+        if total == 0:
+            return [0] * len(weights)
+        raise ValueError("nothing to divide by")
+    parts = [total * weight // whole for weight in weights]
+    left = total - sum(parts)
+    if left:
+        order = sorted(
+            range(len(weights)),
+            key=lambda i: (-(total * weights[i] % whole), _tie(salt, keys[i])),
+        )
+        for i in order[:left]:
+            parts[i] += 1
+    return parts
+
+
+def share_bp(total: int, basis_points: int) -> int:
+    """``total`` fen times basis points, rounded half up: for display and quotas, never for dividing a sum."""
+    return (total * basis_points * 2 + 10_000) // 20_000
+
+
+def _tie(salt: str, key: str) -> bytes:
+    return hashlib.sha256(f"{salt}\x1f{key}".encode()).digest()

@@ -1,0 +1,123 @@
+"""The outbox: what must happen outside is a row, written in the same transaction as its cause.
+
+A job claims a due row, acts between transactions, and records the outcome; a claim that is not finished in time (a killed
+worker) is due again. Handlers are therefore repeatable by their own request numbers.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Index, String, Text, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import Identified, Model, db, in_transaction, transaction
+
+CLAIM = timedelta(minutes=2)
+# Seconds until the next try, by the number of tries made; the last one repeats.
+BACKOFF = (10, 30, 120, 600, 1800, 3600, 7200, 21600)
+
+
+class OutboxMessage(Identified, Model):
+    """One thing to do outside. ``key`` is unique among the kind: asking twice is asking once."""
+
+    __tablename__ = "outbox_message"
+    __table_args__ = (
+        Index("uq_outbox_message_kind_key", "kind", "key", unique=True),
+        Index("ix_outbox_message_due", "done_at", "due_at"),
+    )
+
+    kind: Mapped[str] = mapped_column(String(40))
+    key: Mapped[str] = mapped_column(String(80))
+    payload: Mapped[dict[str, Any]]
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[datetime | None]
+    last_error: Mapped[str | None] = mapped_column(Text)
+
+
+Handler = Callable[[dict[str, Any]], None]
+handlers: dict[str, Handler] = {}
+
+
+def handles(kind: str) -> Callable[[Handler], Handler]:
+    """Register the function that carries out messages of ``kind``. It runs outside any transaction and may open its own."""
+
+    def register(handler: Handler) -> Handler:
+        if handlers.get(kind, handler).__qualname__ != handler.__qualname__:
+            raise ValueError(f"two handlers for {kind}")
+        handlers[kind] = handler
+        return handler
+
+    return register
+
+
+def put(kind: str, key: str, payload: dict[str, Any] | None = None, *, due_at: datetime | None = None) -> None:
+    """Ask for ``kind`` to be done; asked again before it was done, it stays one. Asked after, it is due once more."""
+    due_at = due_at or clock.now()
+    waiting = db.session.scalars(select(OutboxMessage).where(OutboxMessage.kind == kind, OutboxMessage.key == key)).one_or_none()
+    if waiting is None:
+        db.session.add(OutboxMessage(kind=kind, key=key, payload=json.loads(json.dumps(payload or {})), due_at=due_at, attempts=0))
+    else:
+        waiting.payload = payload or {}
+        if waiting.done_at is not None:
+            waiting.done_at, waiting.attempts, waiting.due_at, waiting.last_error = None, 0, due_at, None
+        else:
+            # Zero tells a worker that is busy with it now that it was asked for again, and must stay due.
+            waiting.due_at, waiting.attempts = min(waiting.due_at, due_at), 0
+    db.session.flush()
+
+
+def drain(limit: int = 200, kinds: set[str] | None = None) -> tuple[int, int]:
+    """Carry out what is due, each message on its own. Returns (done, failed). Never inside a transaction."""
+    if in_transaction():
+        raise RuntimeError("drain() acts outside; it cannot run inside a transaction")
+    done = failed = 0
+    for _ in range(limit):
+        claimed = transaction(lambda: _claim(kinds))
+        if claimed is None:
+            break
+        message_id, kind, payload, attempts = claimed
+        try:
+            handlers[kind](payload)
+        except Exception as error:
+            failed += 1
+            db.session.rollback()
+            transaction(lambda m=message_id, e=error, n=attempts: _postpone(m, e, n))  # type: ignore[misc]
+        else:
+            done += 1
+            transaction(lambda m=message_id: _finish(m))  # type: ignore[misc]
+    return done, failed
+
+
+def _claim(kinds: set[str] | None) -> tuple[int, str, dict[str, Any], int] | None:
+    known = (kinds or set(handlers)) & set(handlers)
+    query = (
+        select(OutboxMessage)
+        .where(OutboxMessage.done_at.is_(None), OutboxMessage.due_at <= clock.now(), OutboxMessage.kind.in_(known))
+        .order_by(OutboxMessage.due_at, OutboxMessage.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    message = db.session.scalars(query).one_or_none()
+    if message is None:
+        return None
+    message.attempts += 1
+    message.due_at = clock.now() + CLAIM
+    return message.id, message.kind, dict(message.payload), message.attempts
+
+
+def _finish(message_id: int) -> None:
+    message = db.session.get(OutboxMessage, message_id)
+    # Asked for again while it was being done: then it stays due.
+    if message is not None and message.attempts > 0:
+        message.done_at = clock.now()
+
+
+def _postpone(message_id: int, error: Exception, attempts: int) -> None:
+    message = db.session.get(OutboxMessage, message_id)
+    if message is not None:
+        message.last_error = f"{type(error).__name__}: {error}"[:2000]
+        message.due_at = clock.now() + timedelta(seconds=BACKOFF[min(attempts, len(BACKOFF)) - 1])

@@ -1,0 +1,1 @@
+"""Households, the groups that link them to what is sold, and their privacy."""

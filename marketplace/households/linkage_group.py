@@ -1,0 +1,45 @@
+"""Linkage (利益联结): the group of households that shares in what a cooperative sells of one kind of goods, with dated shares."""
+
+from datetime import date
+
+from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation.database import Identified, Model, Public, Versioned
+
+
+class LinkageGroup(Public, Versioned, Model):
+    """A group of a cooperative. At least 60 % of its pool goes by patronage, the rest by equity."""
+
+    __tablename__ = "linkage_group"
+    __table_args__ = (CheckConstraint("patronage_bp BETWEEN 6000 AND 10000", name="patronage_bp"),)
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    category: Mapped[str] = mapped_column(String(30))
+    region_id: Mapped[int] = mapped_column(ForeignKey("region.id"))  # the village (or township) it is named after
+    name_zh: Mapped[str] = mapped_column(String(120))
+    name_en: Mapped[str | None] = mapped_column(String(160))
+    patronage_bp: Mapped[int] = mapped_column(default=6000)
+    starts_on: Mapped[date]
+    ends_on: Mapped[date | None]
+
+
+class LinkageShare(Identified, Model):
+    """A household's part in a group while it is in force. Leaving sets ``ends_on`` (the last day); history is never rewritten."""
+
+    __tablename__ = "linkage_share"
+    __table_args__ = (
+        CheckConstraint("shares >= 0", name="shares"),
+        CheckConstraint("kind IN ('EQUITY','SUPPLY','WAGE','LEASE','RELIEF')", name="kind"),
+        CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="dates"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    group_id: Mapped[int] = mapped_column(ForeignKey("linkage_group.id"), index=True)
+    household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    shares: Mapped[int]
+    starts_on: Mapped[date]
+    ends_on: Mapped[date | None]
+    basis_zh: Mapped[str] = mapped_column(String(200), default="")

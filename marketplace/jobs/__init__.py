@@ -1,0 +1,1 @@
+"""Entrance: what runs by itself, safe to run twice."""

@@ -1,0 +1,1 @@
+"""What is announced and answered: public notices, objections, messages."""

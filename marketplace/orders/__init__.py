@@ -1,0 +1,1 @@
+"""From cart to receipt: checkout, purchase, order, shipment, return."""

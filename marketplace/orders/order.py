@@ -1,0 +1,140 @@
+"""A purchase and its orders: one order a cooperative, since each cooperative is merchant of record of its own goods.
+
+Prices, scheme version, linkage group and the number of households shown are frozen when the order is placed. Approval,
+fulfilment, invoice and payment are states side by side; "completed" is derived.
+"""
+
+from datetime import date, datetime
+from typing import ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation.crypto import Sealed, sealed_column
+from marketplace.foundation.database import Identified, Model, Public, Versioned, db, locked
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
+
+FULFILMENT = ("WAITING", "READY", "PARTLY_SHIPPED", "SHIPPED", "RECEIVED", "CANCELLED")
+PAYMENT = ("UNPAID", "PARTLY_PAID", "PAID", "REFUNDED")
+
+
+class WrongState(Conflict):
+    """The order is in another state than the action needs."""
+
+
+class Purchase(Public, Model):
+    """What one buyer placed at once: where it goes and who placed it. It has no payment state; its orders have."""
+
+    __tablename__ = "purchase"
+    owner_columns: ClassVar = ("organisation_id",)
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)  # the buyer
+    placed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    placed_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]  # public purchases only
+    # The address as it was when placing.
+    region_id: Mapped[int | None] = mapped_column(ForeignKey("region.id"))
+    place: Mapped[str] = mapped_column(String(200), default="")  # province, city or township and village: not personal
+    street_sealed: Mapped[str] = sealed_column(900)
+    street = Sealed()
+    recipient_sealed: Mapped[str] = sealed_column()
+    recipient = Sealed()
+    phone_sealed: Mapped[str] = sealed_column()
+    phone = Sealed()
+    note: Mapped[str] = mapped_column(String(300), default="")
+
+
+class Order(Public, Versioned, Model):
+    """One cooperative's part of a purchase. ``organisation_id`` is the cooperative; the buyer is ``buyer_id``.
+
+    total = goods + freight. Paid, refunded and accepted are sums in fen of what payment and acceptance records say.
+    """
+
+    __tablename__ = "order"
+    __table_args__ = (
+        CheckConstraint("kind IN ('PUBLIC','DIRECTED')", name="kind"),
+        CheckConstraint("fulfilment IN ('WAITING','READY','PARTLY_SHIPPED','SHIPPED','RECEIVED','CANCELLED')", name="fulfilment"),
+        CheckConstraint("payment IN ('UNPAID','PARTLY_PAID','PAID','REFUNDED')", name="payment"),
+        CheckConstraint("total_fen = goods_fen + freight_fen AND goods_fen >= 0 AND freight_fen >= 0", name="total"),
+        CheckConstraint("refunded_fen >= 0 AND refunded_fen <= paid_fen", name="refunded"),
+        Index("ix_order_due", "settled_at", "return_until"),
+        Index("ix_order_seller", "organisation_id", "fulfilment", "id"),
+        Index("ix_order_buyer", "buyer_id", "id"),
+    )
+    owner_columns: ClassVar = ("organisation_id", "buyer_id")
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    purchase_id: Mapped[int] = mapped_column(ForeignKey("purchase.id"), index=True)
+    buyer_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    placed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    kind: Mapped[str] = mapped_column(String(10))
+    fulfilment: Mapped[str] = mapped_column(String(16), default="WAITING")
+    payment: Mapped[str] = mapped_column(String(12), default="UNPAID")
+    goods_fen: Mapped[int]
+    freight_fen: Mapped[int] = mapped_column(default=0)
+    total_fen: Mapped[int]
+    paid_fen: Mapped[int] = mapped_column(default=0)
+    refunded_fen: Mapped[int] = mapped_column(default=0)  # approved refunds, whether or not they have arrived yet
+    accepted_fen: Mapped[int] = mapped_column(default=0)  # a unit's acceptance: goods only
+    placed_at: Mapped[datetime]
+    placed_on: Mapped[date]
+    paid_at: Mapped[datetime | None]
+    shipped_at: Mapped[datetime | None]  # the last shipment
+    received_at: Mapped[datetime | None]
+    return_until: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    cancelled_at: Mapped[datetime | None]
+    cancel_reason: Mapped[str] = mapped_column(String(40), default="")
+    # The benefit receipt's address. Names no buyer and no household.
+    receipt_token: Mapped[str] = mapped_column(String(32), unique=True)
+
+    def must_be(self, *fulfilments: str) -> None:
+        """Raise WrongState unless the fulfilment state is one of these."""
+        if self.fulfilment not in fulfilments:
+            raise WrongState("order.state", N_("订单现在的状态不能办这一步，请刷新页面看看。"), state=self.fulfilment)
+
+    @property
+    def completed(self) -> bool:
+        return self.fulfilment == "RECEIVED" and self.settled_at is not None
+
+
+class OrderLine(Identified, Model):
+    """Packs of one kind at a frozen price. ``goods_fen`` = quantity × price − discount."""
+
+    __tablename__ = "order_line"
+    __table_args__ = (
+        CheckConstraint("goods_fen = quantity * price_fen - discount_fen AND goods_fen >= 0", name="goods"),
+        CheckConstraint("quantity > 0 AND shipped >= 0 AND shipped <= quantity", name="quantity"),
+        CheckConstraint("refunded_fen >= 0 AND refunded_fen <= goods_fen", name="refunded"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), index=True)
+    product_id: Mapped[int] = mapped_column(ForeignKey("product.id"), index=True)
+    pack_id: Mapped[int] = mapped_column(ForeignKey("pack.id"), index=True)
+    linkage_group_id: Mapped[int] = mapped_column(ForeignKey("linkage_group.id"))
+    scheme_id: Mapped[int] = mapped_column(ForeignKey("split_scheme.id"))
+    village_id: Mapped[int] = mapped_column(ForeignKey("region.id"))  # whose collective shares
+    households_shown: Mapped[int]
+    name_zh: Mapped[str] = mapped_column(String(240))  # product and pack as they were called
+    name_en: Mapped[str | None] = mapped_column(String(300))
+    quantity: Mapped[int]
+    price_fen: Mapped[int]
+    list_price_fen: Mapped[int]  # the public price of the day: the unit price guard
+    discount_fen: Mapped[int] = mapped_column(default=0)
+    goods_fen: Mapped[int]
+    net_grams: Mapped[int]  # of one pack
+    shipped: Mapped[int] = mapped_column(default=0)
+    accepted: Mapped[int | None]  # packs a unit accepted
+    refunded_fen: Mapped[int] = mapped_column(default=0)
+
+
+def locked_order(order_id: int) -> Order:
+    """The order, fresh and locked. NotFound if there is none."""
+    return locked(Order, order_id)
+
+
+def lines_of(order_id: int) -> list[OrderLine]:
+    """Its lines, in the order in which they were placed."""
+    return list(db.session.scalars(db.select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.id)))

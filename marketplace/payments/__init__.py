@@ -1,0 +1,1 @@
+"""Money coming in and going back: payments, calls, refunds, bank receipts. One door for outcomes."""

@@ -1,0 +1,1 @@
+"""Units' duty to buy: targets, commitments, directed orders, acceptance."""

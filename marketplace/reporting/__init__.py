@@ -1,0 +1,1 @@
+"""Reads only: bulletins, dashboards, checks, exports."""

@@ -1,0 +1,1 @@
+"""From revenue to households: settlement, distribution, payout."""

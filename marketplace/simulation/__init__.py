@@ -1,0 +1,1 @@
+"""Entrance: trades days through the same functions the screens use."""
