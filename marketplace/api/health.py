@@ -1,0 +1,35 @@
+"""Health: whether the process answers, and whether it could serve, with reasons."""
+
+from typing import Any
+
+from flask import Blueprint, current_app
+from sqlalchemy import inspect, text
+
+from marketplace.foundation.database import db
+
+bp = Blueprint("health", __name__)
+
+
+@bp.get("/healthz")
+def healthz() -> Any:
+    return {"status": "ok"}
+
+
+@bp.get("/readyz")
+def readyz() -> Any:
+    reasons: dict[str, str] = {}
+    try:
+        db.session.execute(text("SELECT 1"))
+        if not inspect(db.engine).has_table("organisation"):
+            reasons["database"] = "no tables: run `flask db upgrade`"
+    except Exception as error:  # whatever it is, it is the reason
+        reasons["database"] = type(error).__name__
+    for name, check in current_app.extensions.get("readiness", {}).items():
+        reason = check()
+        if reason:
+            reasons[name] = reason
+    return ({"status": "ready"}, 200) if not reasons else ({"status": "not ready", "reasons": reasons}, 503)
+
+
+for _view in (healthz, readyz):
+    _view.permission = "public"  # type: ignore[attr-defined]

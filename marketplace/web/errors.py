@@ -1,0 +1,55 @@
+"""Trouble as a page: which kind of error is which status, what happened, what was kept, what to do."""
+
+from typing import Any
+
+from flask import Flask, render_template, request
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from marketplace.foundation.database import db
+from marketplace.foundation.errors import Conflict, InvalidInput, MarketError, NotAllowed, NotFound, OutsideFailure
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import said
+
+STATUS: dict[type[MarketError], int] = {InvalidInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, OutsideFailure: 503}
+DESIGNED = {400, 403, 404, 409, 410, 413, 429, 500, 503}
+
+
+def status_of(error: MarketError) -> int:
+    """The HTTP status of a domain error."""
+    return next(status for kind, status in STATUS.items() if isinstance(error, kind))
+
+
+def register(app: Flask) -> None:
+    """Show every error as a designed page."""
+
+    @app.errorhandler(MarketError)
+    def market_error(error: MarketError) -> Any:
+        db.session.rollback()
+        return _page(status_of(error), said(error), error.code)
+
+    @app.errorhandler(CSRFError)
+    def stale_form(error: CSRFError) -> Any:
+        return _page(400, _("这一页放得太久，已经失效。请返回上一页刷新后再试，填过的内容浏览器通常还留着。"), "form.stale")
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Any:
+        if error.code is None or error.code < 400:
+            return error
+        return _page(error.code, None, f"http.{error.code}")
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Any:
+        if app.testing or app.debug:
+            raise error
+        app.logger.exception("unexpected on %s %s", request.method, request.path)
+        return _page(500, None, "unexpected")
+
+
+def _page(status: int, message: str | None, code: str) -> Any:
+    if request.path.startswith("/api/"):
+        return {"type": "about:blank", "title": code, "status": status, "detail": message or code}, status, {
+            "Content-Type": "application/problem+json"
+        }
+    template = f"errors/{status if status in DESIGNED else (400 if status < 500 else 500)}.html"
+    return render_template([template, "errors/any.html"], message=message, code=code, status=status), status
