@@ -1,5 +1,6 @@
 """Fixtures: an application on a real database file, SQLite by default; tests marked ``both`` also run on PostgreSQL."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from flask import Flask
 from marketplace import create_app
 from marketplace.foundation.config import Settings, read_settings
 from marketplace.foundation.database import db
+from tests.missing import missing
+from tests.postgres import PostgresMissing, PostgresServer, postgres_server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -20,14 +23,50 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("database", engines, indirect=True, scope="function")
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this session's own."""
+    try:
+        with postgres_server() as server:
+            yield server
+    except PostgresMissing as error:
+        missing(str(error))
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, to be copied: quicker than making them once a test."""
+    path = tmp_path_factory.mktemp("template") / "market.sqlite3"
+    _make_tables(f"sqlite:///{path}", path.parent)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a database with all tables, to be copied."""
+    _make_tables(postgres.create_database("template_of_tables"), tmp_path_factory.mktemp("template"))
+    return "template_of_tables"
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of an empty database of the asked kind."""
+    """The address of a database of the asked kind with all tables, and nothing in them."""
     if getattr(request, "param", "sqlite") == "postgresql":
-        server = request.getfixturevalue("postgres")
-        yield server.fresh_database()
+        server: PostgresServer = request.getfixturevalue("postgres")
+        address = server.fresh_database(template=request.getfixturevalue("postgres_template"))
+        yield address
+        server.drop_database(address)
     else:
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "market.sqlite3")
         yield f"sqlite:///{tmp_path / 'market.sqlite3'}"
+
+
+def _make_tables(address: str, folder: Path) -> None:
+    made = create_app(read_settings({}, environment="test", data_dir=folder, database_url=address, secret_key="t" * 40))
+    with made.app_context():
+        db.create_all()
+        db.session.remove()
+        db.engine.dispose()
 
 
 @pytest.fixture
@@ -41,7 +80,6 @@ def app(settings: Settings) -> Iterator[Flask]:
     application = create_app(settings)
     application.config["WTF_CSRF_ENABLED"] = False
     with application.app_context():
-        db.create_all()
         yield application
         db.session.remove()
         db.engine.dispose()
