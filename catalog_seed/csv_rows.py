@@ -52,15 +52,15 @@ def write(name: str, header: Sequence[str], lines: Iterable[Sequence[object]], f
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
-    count = 0
-    for count, line in enumerate(lines, 1):
-        writer.writerow(
-            [_group(name, column, str(value)) for column, value in zip(header, line, strict=True)]
-        )
+    rest = [
+        [_group(name, column, str(value)) for column, value in zip(header, line, strict=True)]
+        for line in lines
+    ]
+    writer.writerows(rest)
     unfinished = folder / f"{name}.part"
     unfinished.write_bytes(out.getvalue().encode("utf-8-sig"))
     unfinished.replace(folder / name)
-    return count
+    return len(rest)
 
 
 def _sizes(name: str, column: str) -> tuple[int, ...] | None:

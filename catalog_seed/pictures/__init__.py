@@ -1,0 +1,1 @@
+"""The goods, drawn: one SVG a picture, made by ``draw.py`` from plants and vessels."""
