@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 
 from flask import Flask
+from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from marketplace.foundation.config import Settings, read_settings
@@ -43,6 +44,7 @@ def create_app(config: Settings | None = None) -> Flask:
     from marketplace.foundation.language import babel, select_language
 
     db.init_app(app)
+    Migrate(app, db, directory=f"{_top()}/marketplace/foundation/migrations", render_as_batch=True, compare_type=True)
     babel.init_app(app, locale_selector=select_language)
     for entrance in ENTRANCES:
         importlib.import_module(f"marketplace.{entrance}").register(app)

@@ -22,7 +22,7 @@ def readyz() -> Any:
         db.session.execute(text("SELECT 1"))
         if not inspect(db.engine).has_table("organisation"):
             reasons["database"] = "no tables: run `flask db upgrade`"
-    except Exception as error:  # whatever it is, it is the reason
+    except Exception as error:  # noqa: BLE001 -- whatever it is, it is the reason
         reasons["database"] = type(error).__name__
     for name, check in current_app.extensions.get("readiness", {}).items():
         reason = check()

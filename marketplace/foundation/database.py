@@ -209,7 +209,7 @@ def locked(model: type[M], row_id: int) -> M:
     return locked_where(model, select(model).where(model.id == row_id))  # type: ignore[attr-defined]
 
 
-def locked_where(model: type[M], query: Select[tuple[M]]) -> M:
+def locked_where(model: type[M], query: Select[M]) -> M:
     """The one row of ``query``, fresh and locked until the transaction ends. NotFound if there is none."""
     row = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
     if row is None:
@@ -217,7 +217,7 @@ def locked_where(model: type[M], query: Select[tuple[M]]) -> M:
     return row
 
 
-def by_public_id(model: type[M], public_id: str, query: Select[tuple[M]] | None = None) -> M:
+def by_public_id(model: type[M], public_id: str, query: Select[M] | None = None) -> M:
     """The row with this outside name, within ``query`` (a scoped one, for a person). NotFound otherwise."""
     query = select(model) if query is None else query
     row = db.session.scalars(query.where(model.public_id == public_id)).one_or_none()  # type: ignore[attr-defined]

@@ -6,7 +6,8 @@ Texts of things are columns ``*_zh`` (required) and ``*_en`` (optional, falling 
 from typing import Any
 
 from flask import has_request_context, request, session
-from flask_babel import Babel, force_locale, gettext, lazy_gettext
+from flask_babel import Babel, force_locale, lazy_gettext
+from flask_babel import gettext as _translated
 
 from marketplace.foundation.errors import MarketError
 
@@ -19,6 +20,11 @@ __all__ = ["LANGUAGES", "N_", "babel", "force_locale", "gettext", "language", "l
 def N_(message: str) -> str:
     """Mark a message for translation without translating it yet (errors carry msgids)."""
     return message
+
+
+def gettext(message: str, **values: Any) -> str:
+    """The message in the reader's language, filled with ``values``."""
+    return str(_translated(message, **values))
 
 
 def select_language() -> str:
@@ -47,7 +53,7 @@ def text(thing: Any, name: str) -> str:
 
 def said(error: MarketError) -> str:
     """The error's message in the reader's language, filled with its data."""
-    message: str = gettext(error.message)
+    message = gettext(error.message)
     try:
         return message % error.data if "%" in message else message
     except (KeyError, TypeError, ValueError):

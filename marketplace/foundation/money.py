@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 FEN_MAX = 10**15  # ten thousand milliard yuan: anything above is a typing error, and it stays far inside a bigint
 
-_YUAN = re.compile(r"(?P<yuan>\d{1,13})(?:\.(?P<fen>\d{1,2}))?")
+_YUAN = re.compile(r"(?P<yuan>[0-9]{1,13})(?:\.(?P<fen>[0-9]{1,2}))?")
 
 
 def parse_yuan(text: str) -> int:
@@ -16,7 +16,7 @@ def parse_yuan(text: str) -> int:
     """
     plain = text.strip().translate(str.maketrans("０１２３４５６７８９．，￥", "0123456789.,¥"))
     plain = plain.removeprefix("¥").strip()
-    if "," in plain and not re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d{1,2})?", plain):
+    if "," in plain and not re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]{1,2})?", plain):
         raise ValueError(text)
     match = _YUAN.fullmatch(plain.replace(",", ""))
     if match is None:

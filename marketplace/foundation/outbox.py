@@ -82,7 +82,7 @@ def drain(limit: int = 200, kinds: set[str] | None = None) -> tuple[int, int]:
         message_id, kind, payload, attempts = claimed
         try:
             handlers[kind](payload)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 -- one message's trouble, of any kind, must not stop the others
             failed += 1
             db.session.rollback()
             transaction(lambda m=message_id, e=error, n=attempts: _postpone(m, e, n))  # type: ignore[misc]

@@ -85,7 +85,7 @@ def organisations_of(person_id: int) -> list[Organisation]:
     return list(db.session.scalars(query))
 
 
-def scoped(actor: Actor, model: type[Any], *owner_columns: str) -> Select[tuple[Any]]:
+def scoped(actor: Actor, model: type[Any], *owner_columns: str) -> Select[Any]:
     """A select of ``model`` holding only the rows that ``actor`` may know of.
 
     Without ``owner_columns`` the row's ``organisation_id`` decides; with them, any one of the named columns does (an order is known

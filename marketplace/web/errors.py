@@ -7,7 +7,14 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from marketplace.foundation.database import db
-from marketplace.foundation.errors import Conflict, InvalidInput, MarketError, NotAllowed, NotFound, OutsideFailure
+from marketplace.foundation.errors import (
+    Conflict,
+    InvalidInput,
+    MarketError,
+    NotAllowed,
+    NotFound,
+    OutsideFailure,
+)
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 
@@ -42,7 +49,7 @@ def register(app: Flask) -> None:
     def unexpected(error: Exception) -> Any:
         if app.testing or app.debug:
             raise error
-        app.logger.exception("unexpected on %s %s", request.method, request.path)
+        app.logger.error("unexpected on %s %s", request.method, request.path, exc_info=error)
         return _page(500, None, "unexpected")
 
 

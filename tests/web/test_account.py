@@ -1,0 +1,63 @@
+"""Registering, signing in, going on to where one wanted, acting for an organisation."""
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from marketplace.foundation.database import db
+from marketplace.organisations.person import Person
+
+GIVEN = {"phone": "13800138000", "name": "王小明", "password": "jingan2026"}
+
+
+def test_registered_with_a_phone_one_comes_back_with_it(app: Flask) -> None:
+    browser = app.test_client()
+    assert browser.post("/register", data={**GIVEN, "next": "/act-as"}).location == "/act-as"
+    assert browser.get("/act-as").status_code == 200
+    browser.post("/sign-out")
+    assert browser.get("/act-as").status_code == 302
+    assert browser.post("/sign-in", data={"login": "13800138000", "password": "jingan2026"}).location == "/"
+    assert browser.get("/act-as").status_code == 200
+    person = db.session.scalars(select(Person)).one()
+    assert "13800138000" not in person.phone_sealed
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"), [("phone", "123", "手机号不对"), ("password", "short", "8 个字"), ("name", " ", "姓名")]
+)
+def test_a_bad_field_is_named_and_what_was_typed_is_kept(app: Flask, field: str, value: str, says: str) -> None:
+    answer = app.test_client().post("/register", data={**GIVEN, field: value})
+    assert answer.status_code == 422
+    assert says in answer.text
+    assert 'value="13800138000"' in answer.text or field == "phone"
+
+
+def test_a_phone_registers_once(app: Flask) -> None:
+    app.test_client().post("/register", data=GIVEN)
+    assert "已经注册过" in app.test_client().post("/register", data=GIVEN).text
+
+
+def test_a_wrong_password_and_an_unknown_name_sound_alike(app: Flask) -> None:
+    app.test_client().post("/register", data=GIVEN)
+    wrong = app.test_client().post("/sign-in", data={"login": "13800138000", "password": "nonsense"})
+    unknown = app.test_client().post("/sign-in", data={"login": "13900139000", "password": "nonsense"})
+    assert wrong.status_code == unknown.status_code == 422
+    assert wrong.text.replace("13800138000", "") == unknown.text.replace("13900139000", "")
+
+
+@pytest.mark.parametrize("goal", ["//evil.example", "https://evil.example", "/\\evil.example", "evil"])
+def test_one_is_never_sent_elsewhere(app: Flask, goal: str) -> None:
+    assert app.test_client().post("/register", data={**GIVEN, "next": goal}).location == "/"
+
+
+def test_a_form_without_its_token_is_refused_kindly(app: Flask) -> None:
+    app.config["WTF_CSRF_ENABLED"] = True
+    answer = app.test_client().post("/register", data=GIVEN)
+    assert answer.status_code == 400
+    assert "失效" in answer.text
+
+
+def test_the_headers_leave_no_room_for_foreign_scripts(app: Flask) -> None:
+    policy = app.test_client().get("/sign-in").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe-inline" not in policy
