@@ -85,6 +85,7 @@ def do_register() -> Any:
 def sign_out() -> Any:
     language = session.get("language")
     session.clear()
+    request.environ.pop("market.actor", None)
     if language:
         session["language"] = language
     flash(_("已退出登录。"), "done")
@@ -123,3 +124,4 @@ def begin(person_id: int, organisation_id: int) -> None:
     session.update(kept)
     session["person_id"], session["organisation_id"] = person_id, organisation_id
     session.permanent = True
+    request.environ.pop("market.actor", None)

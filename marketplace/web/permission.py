@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, g, redirect, request, session, url_for
+from flask import Flask, redirect, request, session, url_for
 
 from marketplace.foundation.errors import NotAllowed
 from marketplace.foundation.language import N_
@@ -76,12 +76,11 @@ def needs(name: str) -> Callable[[F], F]:
 
 def current_actor() -> Actor | None:
     """Who acts in this request: the signed-in person in the organisation that the session names."""
-    if "actor" not in g:
-        g.actor = None
+    if "market.actor" not in request.environ:
         person_id = session.get("person_id") if request.cookies else None
-        if person_id is not None:
-            g.actor = acting(int(person_id), session.get("organisation_id"))
-    kept: Actor | None = g.actor
+        actor = None if person_id is None else acting(int(person_id), session.get("organisation_id"))
+        request.environ["market.actor"] = actor
+    kept: Actor | None = request.environ["market.actor"]
     return kept
 
 
