@@ -26,14 +26,27 @@ def check(as_json: bool) -> None:
         click.echo(json.dumps(outcome, ensure_ascii=False))
     else:
         for each in findings:
-            click.echo(f"{'ok    ' if each.ok else 'BROKEN'} {each.rule}{': ' + each.detail if each.detail else ''}")
+            click.echo(
+                f"{'ok    ' if each.ok else 'BROKEN'} {each.rule}{': ' + each.detail if each.detail else ''}"
+            )
     if not all(each.ok for each in findings):
         raise SystemExit(1)
 
 
 @group.command("export")
-@click.option("--format", "form", type=click.Choice(sorted(books_export.FORMS)), required=True, help="The program that will read it.")
-@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), required=True, help="File to write, UTF-8.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(sorted(books_export.FORMS)),
+    required=True,
+    help="The program that will read it.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    required=True,
+    help="File to write, UTF-8.",
+)
 @with_appcontext
 def export(form: str, out: Path) -> None:
     """Write the whole journal, all books, amounts in CNY with two decimals, for hledger or beancount."""

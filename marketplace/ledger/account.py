@@ -122,7 +122,11 @@ def lock(account_ids: Sequence[int]) -> None:
 
 def _code(kind: str, book: int, owner_ref: str) -> str:
     owner = OWNERS.get(kind, "")
-    if kind not in KINDS or owner_ref.partition(":")[0] != owner or (owner and not owner_ref.partition(":")[2].isdigit()):
+    if (
+        kind not in KINDS
+        or owner_ref.partition(":")[0] != owner
+        or (owner and not owner_ref.partition(":")[2].isdigit())
+    ):
         raise ValueError(f"no account of kind {kind!r} with owner {owner_ref!r}")
     return f"{book}:{kind}:{owner_ref}" if owner_ref else f"{book}:{kind}"
 
@@ -131,18 +135,27 @@ def _find(codes: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for start in range(0, len(codes), _CHUNK):
         query = select(Account.code, Account.id).where(Account.code.in_(codes[start : start + _CHUNK]))
-        found.update({code: number for code, number in db.session.execute(query)})
+        found.update((code, number) for code, number in db.session.execute(query))
     return found
 
 
 def _open(book: int, missing: Sequence[tuple[str, str, str]]) -> None:
     # Sorted, so that two who open the same accounts wait for each other in one order and never in a ring.
     rows = [
-        {"code": code, "kind": kind, "book": book, "owner_ref": owner_ref, "currency": "CNY", "closed_at": None}
+        {
+            "code": code,
+            "kind": kind,
+            "book": book,
+            "owner_ref": owner_ref,
+            "currency": "CNY",
+            "closed_at": None,
+        }
         for code, kind, owner_ref in sorted(missing)
     ]
     if db.session.get_bind().dialect.name == "postgresql":
-        db.session.execute(postgresql_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows)  # type: ignore[arg-type]
+        db.session.execute(
+            postgresql_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows
+        )  # type: ignore[arg-type]
     else:
         # One writer at a time: nobody can have opened them since they were looked for.
         db.session.execute(insert(Account.__table__), rows)  # type: ignore[arg-type]

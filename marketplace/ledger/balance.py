@@ -61,7 +61,11 @@ def held(kind: str, book: int, owner_ref: str = "") -> int:
 
 def by_owner(kind: str, book: int | None = None) -> dict[str, int]:
     """What all accounts of a kind hold or owe, in fen, by ``owner_ref``: of one book, or summed over all."""
-    query = select(Account.owner_ref, func.sum(_balance())).where(Account.kind == kind).group_by(Account.owner_ref)
+    query = (
+        select(Account.owner_ref, func.sum(_balance()))
+        .where(Account.kind == kind)
+        .group_by(Account.owner_ref)
+    )
     if book is not None:
         query = query.where(Account.book == book)
     return {owner_ref: account.natural(kind, int(fen)) for owner_ref, fen in db.session.execute(query)}
@@ -77,7 +81,9 @@ def by_kind(book: int | None = None) -> dict[str, int]:
 
 def _balance() -> ColumnElement[int]:
     """Snapshot plus tail in one expression: one statement sees one state of the database."""
-    snapshot = select(Balance.fen).where(Balance.account_id == Account.id).correlate(Account).scalar_subquery()
+    snapshot = (
+        select(Balance.fen).where(Balance.account_id == Account.id).correlate(Account).scalar_subquery()
+    )
     upto = select(Balance.upto).where(Balance.account_id == Account.id).correlate(Account).scalar_subquery()
     tail = (
         select(func.sum(JournalLine.fen))
@@ -96,10 +102,16 @@ def roll_up() -> int:
     """
     on_postgresql = db.session.get_bind().dialect.name == "postgresql"
     if on_postgresql and db.session.scalar(text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")):
-        raise RuntimeError("roll_up() needs a transaction of its own: what it sees must be older than its number")
+        raise RuntimeError(
+            "roll_up() needs a transaction of its own: what it sees must be older than its number"
+        )
     newest = db.session.scalar(select(func.max(JournalEntry.id))) or 0
-    db.session.execute(text("INSERT INTO balance_horizon (id, rolled) VALUES (1, 0) ON CONFLICT (id) DO NOTHING"))
-    horizon = db.session.scalars(select(BalanceHorizon).with_for_update().execution_options(populate_existing=True)).one()
+    db.session.execute(
+        text("INSERT INTO balance_horizon (id, rolled) VALUES (1, 0) ON CONFLICT (id) DO NOTHING")
+    )
+    horizon = db.session.scalars(
+        select(BalanceHorizon).with_for_update().execution_options(populate_existing=True)
+    ).one()
     decided = _decided(horizon, newest) if on_postgresql else newest
     if decided > horizon.rolled:
         db.session.execute(_ROLL, {"after": horizon.rolled, "upto": decided})
@@ -135,7 +147,11 @@ def _decided(horizon: BalanceHorizon, newest: int) -> int:
     if oldest_running >= own:
         horizon.candidate = horizon.candidate_xact = None
         return newest
-    if horizon.candidate is not None and horizon.candidate_xact is not None and oldest_running >= horizon.candidate_xact:
+    if (
+        horizon.candidate is not None
+        and horizon.candidate_xact is not None
+        and oldest_running >= horizon.candidate_xact
+    ):
         decided = horizon.candidate
         horizon.candidate, horizon.candidate_xact = newest, own
         return decided

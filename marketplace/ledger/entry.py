@@ -7,7 +7,15 @@ last line is in: the database refuses everything else (``triggers``). Correction
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint, select
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Model, db
@@ -90,7 +98,10 @@ def book_lines(entry_id: int) -> list[BookLine]:
     """The lines of an entry with their accounts, in order; debit positive."""
     query = (
         select(Account.kind, Account.owner_ref, JournalLine.fen)
-        .join(JournalEntry, (JournalEntry.period == JournalLine.period) & (JournalEntry.id == JournalLine.entry_id))
+        .join(
+            JournalEntry,
+            (JournalEntry.period == JournalLine.period) & (JournalEntry.id == JournalLine.entry_id),
+        )
         .join(Account, Account.id == JournalLine.account_id)
         .where(JournalEntry.id == entry_id)
         .order_by(JournalLine.line_no)
@@ -100,7 +111,9 @@ def book_lines(entry_id: int) -> list[BookLine]:
 
 def of_source(source_type: str, source_id: int, kind: str | None = None) -> list[JournalEntry]:
     """The entries that this source caused, oldest first; of one kind, if named."""
-    query = select(JournalEntry).where(JournalEntry.source_type == source_type, JournalEntry.source_id == source_id)
+    query = select(JournalEntry).where(
+        JournalEntry.source_type == source_type, JournalEntry.source_id == source_id
+    )
     if kind is not None:
         query = query.where(JournalEntry.kind == kind)
     return list(db.session.scalars(query.order_by(JournalEntry.id)))

@@ -74,7 +74,9 @@ def settled(
     shares = _shares(revenue_fen, freight_fen, pools, collectives, fund_fen)
     total = sum(fen for _, _, fen in shares)
     debits: list[Part] = [("buyer_funds", None, total)]
-    return _post("settled", book, source, debits, shares, at, period=period, scheme_version_id=scheme_version_id)
+    return _post(
+        "settled", book, source, debits, shares, at, period=period, scheme_version_id=scheme_version_id
+    )
 
 
 def refund_approved(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
@@ -101,7 +103,9 @@ def refund_after_settlement(
     What a pool no longer holds becomes recoverable from its later revenue, never a claim on a household. Whoever reads the
     pool's balance to divide the two holds ``account.lock`` on the pool.
     """
-    debits = _shares(revenue_fen, freight_fen, {group: parts[0] for group, parts in pools.items()}, collectives, fund_fen)
+    debits = _shares(
+        revenue_fen, freight_fen, {group: parts[0] for group, parts in pools.items()}, collectives, fund_fen
+    )
     debits += [("pool_recoverable", group, parts[1]) for group, parts in pools.items()]
     credits: list[Part] = [("refunds_payable", None, sum(fen for _, _, fen in debits))]
     return _post(
@@ -115,13 +119,21 @@ def unapplied_refund_approved(*, book: int, source: Source, fen: int, at: dateti
     return _simple("unapplied_refund_approved", book, source, fen, "unapplied", "refunds_payable", at)
 
 
-def refund_succeeded(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
+def refund_succeeded(
+    *, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None
+) -> int:
     """The refund left: refunds_payable to alipay or bank."""
     return _simple("refund_succeeded", book, source, fen, "refunds_payable", _channel(channel), at)
 
 
 def recovered(
-    *, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None
+    *,
+    book: int,
+    source: Source,
+    group_id: int,
+    fen: int,
+    period: str | None = None,
+    at: datetime | None = None,
 ) -> int:
     """A linkage group's later revenue makes good an earlier refund, within the cap: household_pool to pool_recoverable."""
     debits: list[Part] = [("household_pool", group_id, fen)]
@@ -154,11 +166,25 @@ def interest_paid(*, book: int, source: Source, fen: int, at: datetime | None = 
 
 
 def distributed(
-    *, book: int, source: Source, group_id: int, households: Households, period: str | None = None, at: datetime | None = None
+    *,
+    book: int,
+    source: Source,
+    group_id: int,
+    households: Households,
+    period: str | None = None,
+    at: datetime | None = None,
 ) -> int:
     """A period's pool goes to its households: household_pool to each household."""
     total = sum(fen for _, fen in households)
-    return _post("distributed", book, source, [("household_pool", group_id, total)], _each(households), at, period=period)
+    return _post(
+        "distributed",
+        book,
+        source,
+        [("household_pool", group_id, total)],
+        _each(households),
+        at,
+        period=period,
+    )
 
 
 def payout_sent(*, book: int, source: Source, households: Households, at: datetime | None = None) -> int:
@@ -167,7 +193,9 @@ def payout_sent(*, book: int, source: Source, households: Households, at: dateti
     return _post("payout_sent", book, source, _each(households), [("in_transit", None, total)], at)
 
 
-def payout_debited(*, book: int, source: Source, fen: int, channel: str = "bank", at: datetime | None = None) -> int:
+def payout_debited(
+    *, book: int, source: Source, fen: int, channel: str = "bank", at: datetime | None = None
+) -> int:
     """The bank (or Alipay) paid it out: in_transit to bank or alipay."""
     return _simple("payout_debited", book, source, fen, "in_transit", _channel(channel), at)
 
@@ -186,18 +214,26 @@ def payout_returned(
     return _post("payout_returned", book, source, [(_channel(channel), None, total)], _each(households), at)
 
 
-def collective_paid(*, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None) -> int:
+def collective_paid(
+    *, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None
+) -> int:
     """A village collective got its money: village_collective to bank."""
-    return _post("collective_paid", book, source, [("village_collective", village_id, fen)], [("bank", None, fen)], at)
+    return _post(
+        "collective_paid", book, source, [("village_collective", village_id, fen)], [("bank", None, fen)], at
+    )
 
 
-def fund_remitted(*, book: int, holder_book: int, source: Source, fen: int, at: datetime | None = None) -> tuple[int, int]:
+def fund_remitted(
+    *, book: int, holder_book: int, source: Source, fen: int, at: datetime | None = None
+) -> tuple[int, int]:
     """The relief fund's money went to its legal holder: one entry in each book under one source; returns both ids.
 
     In the cooperative's book the fund is what it owes; in the holder's, what the holder keeps for those it is meant for.
     """
     ours = _draft("fund_remitted", book, source, [("relief_fund", None, fen)], [("bank", None, fen)], at)
-    theirs = _draft("fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at)
+    theirs = _draft(
+        "fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at
+    )
     first, second = posting.post_many([ours, theirs])
     return first, second
 
@@ -215,7 +251,11 @@ def unrelated_row(*, book: int, source: Source, fen: int, at: datetime | None = 
 
 
 def _shares(
-    revenue_fen: int, freight_fen: int, pools: Mapping[int, int], collectives: Mapping[int, int], fund_fen: int
+    revenue_fen: int,
+    freight_fen: int,
+    pools: Mapping[int, int],
+    collectives: Mapping[int, int],
+    fund_fen: int,
 ) -> list[Part]:
     shares: list[Part] = [("revenue", None, revenue_fen), ("freight", None, freight_fen)]
     shares += [("household_pool", group, fen) for group, fen in pools.items()]
@@ -234,7 +274,9 @@ def _channel(channel: str) -> str:
     return channel
 
 
-def _simple(kind: str, book: int, source: Source, fen: int, debit: str, credit: str, at: datetime | None) -> int:
+def _simple(
+    kind: str, book: int, source: Source, fen: int, debit: str, credit: str, at: datetime | None
+) -> int:
     return _post(kind, book, source, [(debit, None, fen)], [(credit, None, fen)], at)
 
 

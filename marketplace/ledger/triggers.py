@@ -76,7 +76,9 @@ _REFUSE = """CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE
 
 
 def _refuse(table: str, name: str, when: str) -> str:
-    return f"CREATE TRIGGER {name} BEFORE {when} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()"
+    return (
+        f"CREATE TRIGGER {name} BEFORE {when} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()"
+    )
 
 
 _POSTGRESQL: dict[str, list[str]] = {

@@ -3,11 +3,13 @@
 It only reads, in one pass of ordinary queries, and trusts no total that it can add up itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 
-from marketplace.reporting import books_ledger
+from marketplace.foundation.database import db, in_transaction
+from marketplace.reporting import books_ledger, books_shares, books_trade
 
 SHOWN = 5  # breaches named in a finding; their number is always given
 
@@ -21,12 +23,28 @@ class Finding:
     detail: str
 
 
-RULES: tuple[Callable[[], list[str]], ...] = (*books_ledger.RULES,)
+RULES: tuple[Callable[[], list[str]], ...] = (*books_ledger.RULES, *books_trade.RULES, *books_shares.RULES)
 
 
 def check() -> list[Finding]:
     """Every rule with its outcome, in the order of the books: ledger first, then what it must agree with."""
-    return [_finding(rule) for rule in RULES]
+    with _one_view():
+        return [_finding(rule) for rule in RULES]
+
+
+@contextmanager
+def _one_view() -> Iterator[None]:
+    """All rules look at one state of the database, though trade goes on: an order half seen would be a false alarm."""
+    if in_transaction():
+        yield
+        return
+    db.session.rollback()
+    if db.session.get_bind().dialect.name == "postgresql":
+        db.session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    try:
+        yield
+    finally:
+        db.session.rollback()
 
 
 def _finding(rule: Callable[[], list[str]]) -> Finding:

@@ -40,7 +40,9 @@ def write(form: str, file: TextIO) -> int:
     """Write every entry of every book in ``form`` ("hledger" or "beancount"); returns how many. Dates are Beijing days."""
     if form not in FORMS:
         raise ValueError(form)
-    file.write("; The journal of the county market, one entry a transaction. Amounts in CNY, debits positive.\n")
+    file.write(
+        "; The journal of the county market, one entry a transaction. Amounts in CNY, debits positive.\n"
+    )
     file.write("commodity 1000.00 CNY\n" if form == "hledger" else 'option "operating_currency" "CNY"\n')
     for name, opened in _accounts():
         file.write(f"account {name}\n" if form == "hledger" else f"{opened} open {name} CNY\n")
@@ -60,11 +62,17 @@ def _accounts() -> list[tuple[str, date]]:
     query = (
         select(Account.kind, Account.book, Account.owner_ref, func.min(JournalEntry.event_at))
         .join(JournalLine, JournalLine.account_id == Account.id)
-        .join(JournalEntry, (JournalEntry.period == JournalLine.period) & (JournalEntry.id == JournalLine.entry_id))
+        .join(
+            JournalEntry,
+            (JournalEntry.period == JournalLine.period) & (JournalEntry.id == JournalLine.entry_id),
+        )
         .group_by(Account.id, Account.kind, Account.book, Account.owner_ref)
         .order_by(Account.id)
     )
-    return [(name_of(kind, book, owner), clock.business_date(at)) for kind, book, owner, at in db.session.execute(query)]
+    return [
+        (name_of(kind, book, owner), clock.business_date(at))
+        for kind, book, owner, at in db.session.execute(query)
+    ]
 
 
 def _entries() -> Iterator[tuple[tuple[date, int, str, str], list[tuple[str, int]]]]:

@@ -13,7 +13,9 @@ from marketplace.ledger.entry import JournalEntry, JournalLine
 _ITS_LINES = (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id)
 # An owner is owed something or nothing; what others owe us cannot be less than nothing either.
 _NEVER_NEGATIVE = tuple(
-    kind for kind, of in account.KINDS.items() if of == account.LIABILITY or kind in ("receivable", "pool_recoverable")
+    kind
+    for kind, of in account.KINDS.items()
+    if of == account.LIABILITY or kind in ("receivable", "pool_recoverable")
 )
 
 
@@ -24,7 +26,11 @@ def guards_stand() -> list[str]:
     else:
         query = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
     standing = set(db.session.scalars(text(query)))
-    return [f"trigger {name} is missing" for name in triggers.names(db.session.get_bind().dialect.name) if name not in standing]
+    return [
+        f"trigger {name} is missing"
+        for name in triggers.names(db.session.get_bind().dialect.name)
+        if name not in standing
+    ]
 
 
 def entries_balance() -> list[str]:
@@ -37,19 +43,31 @@ def entries_balance() -> list[str]:
         .group_by(JournalEntry.id, JournalEntry.gross)
         .having(or_(total != 0, debits != JournalEntry.gross))
     )
-    return [f"entry {row[0]}: sums to {row[1]} fen, debits {row[2]}, gross {row[3]}" for row in db.session.execute(query)]
+    return [
+        f"entry {row[0]}: sums to {row[1]} fen, debits {row[2]}, gross {row[3]}"
+        for row in db.session.execute(query)
+    ]
 
 
 def entries_whole() -> list[str]:
     """Each entry has all its lines, numbered from 1 without a gap; no line is without its entry."""
-    count, first, last = func.count(JournalLine.line_no), func.min(JournalLine.line_no), func.max(JournalLine.line_no)
+    count, first, last = (
+        func.count(JournalLine.line_no),
+        func.min(JournalLine.line_no),
+        func.max(JournalLine.line_no),
+    )
     query = (
         select(JournalEntry.id, count, JournalEntry.n_lines)
         .outerjoin(JournalLine, _ITS_LINES)
         .group_by(JournalEntry.id, JournalEntry.n_lines)
         .having(or_(count != JournalEntry.n_lines, first != 1, last != JournalEntry.n_lines))
     )
-    strays = select(JournalLine.entry_id).outerjoin(JournalEntry, _ITS_LINES).where(JournalEntry.id.is_(None)).distinct()
+    strays = (
+        select(JournalLine.entry_id)
+        .outerjoin(JournalEntry, _ITS_LINES)
+        .where(JournalEntry.id.is_(None))
+        .distinct()
+    )
     return [f"entry {entry}: {have} of {want} lines" for entry, have, want in db.session.execute(query)] + [
         f"lines of entry {entry}, which does not exist" for entry in db.session.scalars(strays)
     ]
@@ -61,16 +79,27 @@ def lines_in_their_book() -> list[str]:
         select(JournalEntry.id, JournalLine.account_id)
         .join(JournalLine, _ITS_LINES)
         .outerjoin(Account, Account.id == JournalLine.account_id)
-        .where(or_(Account.id.is_(None), Account.book != JournalEntry.book, Account.currency != JournalEntry.currency))
+        .where(
+            or_(
+                Account.id.is_(None),
+                Account.book != JournalEntry.book,
+                Account.currency != JournalEntry.currency,
+            )
+        )
     )
-    return [f"entry {entry}: account {number} is not of its book" for entry, number in db.session.execute(query)]
+    return [
+        f"entry {entry}: account {number} is not of its book" for entry, number in db.session.execute(query)
+    ]
 
 
 def books_balance() -> list[str]:
     """Each book sums to zero."""
     total = func.sum(JournalLine.fen)
     query = (
-        select(Account.book, total).join(JournalLine, JournalLine.account_id == Account.id).group_by(Account.book).having(total != 0)
+        select(Account.book, total)
+        .join(JournalLine, JournalLine.account_id == Account.id)
+        .group_by(Account.book)
+        .having(total != 0)
     )
     return [f"book {book}: sums to {fen} fen" for book, fen in db.session.execute(query)]
 
@@ -80,11 +109,17 @@ def balances_are_their_lines() -> list[str]:
     lines = func.coalesce(func.sum(JournalLine.fen), 0)
     query = (
         select(Balance.account_id, Balance.fen, lines)
-        .outerjoin(JournalLine, (JournalLine.account_id == Balance.account_id) & (JournalLine.entry_id <= Balance.upto))
+        .outerjoin(
+            JournalLine,
+            (JournalLine.account_id == Balance.account_id) & (JournalLine.entry_id <= Balance.upto),
+        )
         .group_by(Balance.account_id, Balance.fen)
         .having(Balance.fen != lines)
     )
-    return [f"account {number}: snapshot {fen} fen, lines {summed}" for number, fen, summed in db.session.execute(query)]
+    return [
+        f"account {number}: snapshot {fen} fen, lines {summed}"
+        for number, fen, summed in db.session.execute(query)
+    ]
 
 
 def nobody_owes_what_cannot_be_owed() -> list[str]:

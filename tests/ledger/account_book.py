@@ -18,7 +18,9 @@ class Books:
 
 def opened() -> Books:
     with transaction():
-        cooperative = Organisation(kind="COOPERATIVE", name_zh="中源白茶合作社", created_at=clock.now(), version=1)
+        cooperative = Organisation(
+            kind="COOPERATIVE", name_zh="中源白茶合作社", created_at=clock.now(), version=1
+        )
         holder = Organisation(kind="OPERATOR", name_zh="县防贫基金", created_at=clock.now(), version=1)
         db.session.add_all([cooperative, holder])
         db.session.flush()
@@ -30,7 +32,9 @@ def read(entry_id: int) -> str:
     rows = []
     for line in entry.book_lines(entry_id):
         name = f"{line.kind} {line.owner_ref}".strip()
-        rows.append(f"{'debit ' if line.fen > 0 else 'credit'} {name} {abs(line.fen) // 100}.{abs(line.fen) % 100:02d}")
+        rows.append(
+            f"{'debit ' if line.fen > 0 else 'credit'} {name} {abs(line.fen) // 100}.{abs(line.fen) % 100:02d}"
+        )
     return "\n".join(rows)
 
 

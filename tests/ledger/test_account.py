@@ -46,7 +46,13 @@ def test_eight_threads_open_the_same_thirty_accounts(app: Flask, books: Books) -
 
 @pytest.mark.parametrize(
     ("kind", "owner_ref"),
-    [("purse", ""), ("household", ""), ("household", "village:3"), ("alipay", "household:3"), ("household", "household:x")],
+    [
+        ("purse", ""),
+        ("household", ""),
+        ("household", "village:3"),
+        ("alipay", "household:3"),
+        ("household", "household:x"),
+    ],
 )
 def test_an_account_that_is_not_on_the_list_is_not_opened(books: Books, kind: str, owner_ref: str) -> None:
     with transaction(), pytest.raises(ValueError, match="no account of kind"):

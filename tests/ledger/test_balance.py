@@ -72,21 +72,22 @@ def test_reading_opens_no_account(books: Books) -> None:
 
 
 @pytest.mark.both
-def test_a_number_drawn_early_and_committed_late_is_not_passed_over(app: Flask, books: Books, writers: None) -> None:
+def test_a_number_drawn_early_and_committed_late_is_not_passed_over(
+    app: Flask, books: Books, writers: None
+) -> None:
     """Entry 2 is committed while entry 1 is not: the roll-up must not take a snapshot beyond what entry 1 could still change."""
     with transaction():
         account.ids(books.cooperative, [("alipay", ""), ("buyer_funds", "")])
     slow = db.session.registry()
-    with app.app_context():  # a context of its own has a session of its own
-        with transaction():
-            pay(books, 1, 1000)
-            with app.app_context():
-                assert db.session.registry() is not slow
-                with transaction():
-                    pay(books, 2, 50)
-                assert roll_up() == 0
-                assert roll_up() == 0
-                assert held(books.cooperative, "alipay") == 50
+    with app.app_context(), transaction():  # a context of its own has a session of its own
+        pay(books, 1, 1000)
+        with app.app_context():
+            assert db.session.registry() is not slow
+            with transaction():
+                pay(books, 2, 50)
+            assert roll_up() == 0
+            assert roll_up() == 0
+            assert held(books.cooperative, "alipay") == 50
     assert held(books.cooperative, "alipay") == 1050
     assert roll_up() == 2
     assert held(books.cooperative, "alipay") == 1050
@@ -94,13 +95,17 @@ def test_a_number_drawn_early_and_committed_late_is_not_passed_over(app: Flask, 
 
 
 @pytest.mark.both
-def test_the_candidate_is_rolled_up_though_a_younger_transaction_runs(app: Flask, books: Books, writers: None) -> None:
+def test_the_candidate_is_rolled_up_though_a_younger_transaction_runs(
+    app: Flask, books: Books, writers: None
+) -> None:
     with transaction():
         pay(books, 1, 1000)
     with app.app_context(), transaction():
         pay(books, 2, 50)
         with app.app_context():
-            assert roll_up() == 0  # entry 1 becomes the candidate: the transaction of entry 2 is older than this one
+            assert (
+                roll_up() == 0
+            )  # entry 1 becomes the candidate: the transaction of entry 2 is older than this one
     with app.app_context(), transaction():
         pay(books, 3, 7)
         with app.app_context():

@@ -41,7 +41,9 @@ def test_one_source_posted_from_eight_threads_has_one_entry(app: Flask, books: B
         with app.app_context():
             together.wait()
             try:
-                transaction(lambda: event.alipay_paid(book=books.cooperative, source=Source("payment", 9), fen=1234))
+                transaction(
+                    lambda: event.alipay_paid(book=books.cooperative, source=Source("payment", 9), fen=1234)
+                )
                 outcomes.append("posted")
             except AlreadyPosted:
                 outcomes.append("already")
@@ -62,7 +64,9 @@ def test_one_source_posted_from_eight_threads_has_one_entry(app: Flask, books: B
 def test_many_entries_are_posted_together_and_none_if_one_is_a_repeat(books: Books) -> None:
     with transaction():
         lines = two_lines(books.cooperative)
-        ids = posting.post_many([Draft("alipay_paid", Source("payment", n), books.cooperative, lines) for n in range(50)])
+        ids = posting.post_many(
+            [Draft("alipay_paid", Source("payment", n), books.cooperative, lines) for n in range(50)]
+        )
         assert len(set(ids)) == 50
         again = [Draft("alipay_paid", Source("payment", n), books.cooperative, lines) for n in (50, 7)]
         with pytest.raises(AlreadyPosted):
@@ -75,7 +79,9 @@ def test_many_entries_are_posted_together_and_none_if_one_is_a_repeat(books: Boo
 def test_zero_lines_are_dropped(books: Books) -> None:
     with transaction():
         lines = [*two_lines(books.cooperative), Line(account.named("freight", books.cooperative), 0)]
-        number = posting.post(kind="alipay_paid", source=Source("payment", 1), book=books.cooperative, lines=lines)
+        number = posting.post(
+            kind="alipay_paid", source=Source("payment", 1), book=books.cooperative, lines=lines
+        )
     assert read(number) == "debit  alipay 1.00\ncredit buyer_funds 1.00"
     assert db.session.get_one(JournalEntry, number).n_lines == 2
 
@@ -110,7 +116,11 @@ def test_an_entry_of_a_thousand_households_is_one_entry(books: Books) -> None:
     households = [(n, 100 + n) for n in range(1000)]
     with transaction():
         number = event.distributed(
-            book=books.cooperative, source=Source("distribution", 1), group_id=5, households=households, period="2020-10"
+            book=books.cooperative,
+            source=Source("distribution", 1),
+            group_id=5,
+            households=households,
+            period="2020-10",
         )
     kept = db.session.get_one(JournalEntry, number)
     assert (kept.n_lines, kept.period, kept.gross) == (1001, "2020-10", sum(fen for _, fen in households))

@@ -35,7 +35,9 @@ def refused(words: str) -> Iterator[Any]:
 
 def counts() -> tuple[int, int, int]:
     with db.engine.connect() as connection:
-        lines, total = connection.execute(text("SELECT count(*), coalesce(sum(abs(fen)), 0) FROM journal_line")).one()
+        lines, total = connection.execute(
+            text("SELECT count(*), coalesce(sum(abs(fen)), 0) FROM journal_line")
+        ).one()
         entries = connection.execute(text("SELECT count(*) FROM journal_entry")).scalar_one()
         return int(entries), int(lines), int(total)
 
@@ -53,10 +55,16 @@ def header(books: Books, **other: Any) -> dict[str, Any]:
     return row | {"currency": "CNY", "n_lines": 2, "gross": 100} | other
 
 
-def lines(connection: Any, *rows: tuple[int, int, int], entry: int = 900, period: str = PERIOD, verb: str = "INSERT") -> None:
+def lines(
+    connection: Any, *rows: tuple[int, int, int], entry: int = 900, period: str = PERIOD, verb: str = "INSERT"
+) -> None:
     """All rows (line_no, account_id, fen) in one statement."""
-    values = ", ".join(f"('{period}', {entry}, {line_no}, {account_id}, {fen})" for line_no, account_id, fen in rows)
-    connection.execute(text(f"{verb} INTO journal_line (period, entry_id, line_no, account_id, fen) VALUES {values}"))
+    values = ", ".join(
+        f"('{period}', {entry}, {line_no}, {account_id}, {fen})" for line_no, account_id, fen in rows
+    )
+    connection.execute(
+        text(f"{verb} INTO journal_line (period, entry_id, line_no, account_id, fen) VALUES {values}")
+    )
 
 
 def test_a_whole_balanced_entry_is_accepted_as_raw_sql_too(books: Books, accounts: tuple[int, int]) -> None:
@@ -127,7 +135,9 @@ def test_a_balanced_pair_written_later(books: Books, accounts: tuple[int, int]) 
         lines(connection, (3, accounts[0], 7), (4, accounts[1], -7))
 
 
-def test_a_balanced_pair_written_later_under_the_same_numbers(books: Books, accounts: tuple[int, int]) -> None:
+def test_a_balanced_pair_written_later_under_the_same_numbers(
+    books: Books, accounts: tuple[int, int]
+) -> None:
     with db.engine.begin() as connection:
         connection.execute(ENTRY, header(books))
         lines(connection, (1, accounts[0], 100), (2, accounts[1], -100))
@@ -193,7 +203,9 @@ def test_history_is_neither_changed_nor_deleted(accounts: tuple[int, int], state
         connection.execute(text(statement))
 
 
-@pytest.mark.parametrize("table", ["journal_entry", "journal_line", "account", "journal_line, journal_entry, account"])
+@pytest.mark.parametrize(
+    "table", ["journal_entry", "journal_line", "account", "journal_line, journal_entry, account"]
+)
 def test_history_is_not_truncated(accounts: tuple[int, int], table: str) -> None:
     if db.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has no TRUNCATE: it is a DELETE, and refused as one")
@@ -210,7 +222,14 @@ def test_nothing_is_replaced(books: Books, accounts: tuple[int, int], recursive_
     pragma = text(f"PRAGMA recursive_triggers = {recursive_triggers}")
     with refused("exists") as connection:
         connection.execute(pragma)
-        lines(connection, (1, accounts[0], 900), (2, accounts[1], -900), entry=entry.id, period=entry.period, verb="INSERT OR REPLACE")
+        lines(
+            connection,
+            (1, accounts[0], 900),
+            (2, accounts[1], -900),
+            entry=entry.id,
+            period=entry.period,
+            verb="INSERT OR REPLACE",
+        )
     by_id = text(str(ENTRY).replace("INSERT", "INSERT OR REPLACE"))
     with refused("exists") as connection:
         connection.execute(pragma)
@@ -221,13 +240,17 @@ def test_nothing_is_replaced(books: Books, accounts: tuple[int, int], recursive_
     with refused("exists") as connection:
         connection.execute(pragma)
         connection.execute(
-            text("INSERT OR REPLACE INTO account (id, code, kind, book, owner_ref, currency) VALUES (:id, 'x', 'bank', :book, '', 'CNY')"),
+            text(
+                "INSERT OR REPLACE INTO account (id, code, kind, book, owner_ref, currency) VALUES (:id, 'x', 'bank', :book, '', 'CNY')"
+            ),
             {"id": accounts[0], "book": books.cooperative},
         )
     with refused("exists") as connection:
         connection.execute(pragma)
         connection.execute(
-            text("REPLACE INTO account (code, kind, book, owner_ref, currency) SELECT code, kind, book, owner_ref, 'USD' FROM account")
+            text(
+                "REPLACE INTO account (code, kind, book, owner_ref, currency) SELECT code, kind, book, owner_ref, 'USD' FROM account"
+            )
         )
     db.engine.dispose()  # the pragma stays with the connection
 
@@ -250,11 +273,15 @@ def test_part_of_a_fen(books: Books, accounts: tuple[int, int]) -> None:
     with refused("whole") as connection:
         connection.execute(ENTRY, header(books))
         connection.execute(
-            text(f"INSERT INTO journal_line VALUES ('{PERIOD}', 900, 1, {accounts[0]}, 100.5), ('{PERIOD}', 900, 2, {accounts[1]}, -100.5)")
+            text(
+                f"INSERT INTO journal_line VALUES ('{PERIOD}', 900, 1, {accounts[0]}, 100.5), ('{PERIOD}', 900, 2, {accounts[1]}, -100.5)"
+            )
         )
 
 
 def test_closing_an_account_is_no_change_of_it(accounts: tuple[int, int]) -> None:
     with db.engine.begin() as connection:
-        connection.execute(text("UPDATE account SET closed_at = '2020-12-01 00:00:00' WHERE id = :id"), {"id": accounts[0]})
+        connection.execute(
+            text("UPDATE account SET closed_at = '2020-12-01 00:00:00' WHERE id = :id"), {"id": accounts[0]}
+        )
     assert balance.of(accounts[0]) == 500

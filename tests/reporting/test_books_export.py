@@ -38,7 +38,13 @@ def every_event(app: Flask) -> None:
             revenue_fen=800_001, freight_fen=1_000, pools={3: 20_007, 4: 5}, collectives={7: 3_001}, fund_fen=2_002,
         )  # fmt: skip
         event.refund_after_settlement(
-            book=book, source=source(1), revenue_fen=80_000, freight_fen=0, collectives={7: 300}, fund_fen=200, pools={3: (7, 1_993), 4: (0, 1)}
+            book=book,
+            source=source(1),
+            revenue_fen=80_000,
+            freight_fen=0,
+            collectives={7: 300},
+            fund_fen=200,
+            pools={3: (7, 1_993), 4: (0, 1)},
         )
         event.fee(book=book, source=source(1), fen=6_001)
         event.withdrawn(book=book, source=source(1), fen=500_000)
@@ -67,12 +73,22 @@ def test_the_story_uses_every_kind_of_account(every_event: None) -> None:
     assert set(db.session.scalars(select(Account.kind))) == set(KINDS)
 
 
-def test_hledger_accepts_the_books_and_agrees_on_every_balance(app: Flask, every_event: None, tmp_path: Path) -> None:
+def test_hledger_accepts_the_books_and_agrees_on_every_balance(
+    app: Flask, every_event: None, tmp_path: Path
+) -> None:
     out = exported(app, "hledger", tmp_path / "books.journal")
-    checked = subprocess.run(["hledger", "-f", out, "check", "--strict", "ordereddates"], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        ["hledger", "-f", out, "check", "--strict", "ordereddates"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert checked.returncode == 0, checked.stderr
     report = subprocess.run(
-        ["hledger", "-f", out, "balance", "--flat", "--empty", "-O", "json"], capture_output=True, text=True, check=True
+        ["hledger", "-f", out, "balance", "--flat", "--empty", "-O", "json"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     rows, _ = json.loads(report.stdout)
     assert {row[0]: sum(_fen(each["aquantity"]) for each in row[3]) for row in rows} == ours()
@@ -83,7 +99,9 @@ def _fen(quantity: dict[str, int]) -> int:
     return quantity["decimalMantissa"] * 10 ** (2 - quantity["decimalPlaces"])
 
 
-def test_beancount_accepts_the_books_and_agrees_on_every_balance(app: Flask, every_event: None, tmp_path: Path) -> None:
+def test_beancount_accepts_the_books_and_agrees_on_every_balance(
+    app: Flask, every_event: None, tmp_path: Path
+) -> None:
     out = exported(app, "beancount", tmp_path / "books.beancount")
     entries, errors, _ = loader.load_file(str(out))
     assert errors == []

@@ -121,7 +121,9 @@ def test_a_refund_succeeds(book: int, channel: str) -> None:
 
 
 def test_a_refund_is_recovered_in_a_later_period(book: int) -> None:
-    entry = event.recovered(book=book, source=Source("recovery", 1), group_id=GROUP, fen=420, period="2020-12")
+    entry = event.recovered(
+        book=book, source=Source("recovery", 1), group_id=GROUP, fen=420, period="2020-12"
+    )
     assert read(entry) == (
         "debit  household_pool linkage_group:12 4.20\n"
         "credit pool_recoverable linkage_group:12 4.20"
@@ -156,7 +158,11 @@ def test_late_interest_is_paid(book: int) -> None:
 
 def test_a_period_is_distributed(book: int) -> None:
     entry = event.distributed(
-        book=book, source=Source("distribution", 1), group_id=GROUP, period="2020-11", households=[(LI, 1_000), (WANG, 620), (ZHANG, 300)]
+        book=book,
+        source=Source("distribution", 1),
+        group_id=GROUP,
+        period="2020-11",
+        households=[(LI, 1_000), (WANG, 620), (ZHANG, 300)],
     )
     assert read(entry) == (
         "debit  household_pool linkage_group:12 19.20\n"
@@ -167,7 +173,9 @@ def test_a_period_is_distributed(book: int) -> None:
 
 
 def test_a_payout_is_sent(book: int) -> None:
-    entry = event.payout_sent(book=book, source=Source("payout_batch", 1), households=[(LI, 1_000), (WANG, 620)])
+    entry = event.payout_sent(
+        book=book, source=Source("payout_batch", 1), households=[(LI, 1_000), (WANG, 620)]
+    )
     assert read(entry) == (
         "debit  household household:101 10.00\n"
         "debit  household household:102 6.20\n"
@@ -188,12 +196,16 @@ def test_a_payout_is_refused_before_anything_was_debited(book: int) -> None:
 
 @pytest.mark.parametrize("channel", ["bank", "alipay"])
 def test_a_payout_is_credited_back_after(book: int, channel: str) -> None:
-    entry = event.payout_returned(book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel)
+    entry = event.payout_returned(
+        book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel
+    )
     assert read(entry) == f"debit  {channel} 6.20\ncredit household household:102 6.20"
 
 
 def test_a_collective_is_paid(book: int) -> None:
-    entry = event.collective_paid(book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=512)
+    entry = event.collective_paid(
+        book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=512
+    )
     assert read(entry) == "debit  village_collective village:7 5.12\ncredit bank 5.12"
 
 
@@ -235,13 +247,21 @@ def test_from_the_cashier_to_the_household_and_back(book: int) -> None:
     )  # fmt: skip
     event.fee(book=book, source=Source("bill_row", 1), fen=60)
     event.withdrawn(book=book, source=Source("withdrawal", 1), fen=9_940)
-    event.distributed(book=book, source=Source("distribution", 1), group_id=GROUP, households=[(LI, 1_200), (WANG, 800)])
+    event.distributed(
+        book=book, source=Source("distribution", 1), group_id=GROUP, households=[(LI, 1_200), (WANG, 800)]
+    )
     event.payout_sent(book=book, source=Source("payout_batch", 1), households=[(LI, 1_200), (WANG, 800)])
     event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 800)])
     event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_200)
     event.collective_paid(book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=300)
     event.refund_after_settlement(
-        book=book, source=Source("refund", 1), revenue_fen=750, freight_fen=0, collectives={}, fund_fen=20, pools={GROUP: (0, 200)}
+        book=book,
+        source=Source("refund", 1),
+        revenue_fen=750,
+        freight_fen=0,
+        collectives={},
+        fund_fen=20,
+        pools={GROUP: (0, 200)},
     )
     event.refund_succeeded(book=book, source=Source("refund", 1), fen=970, channel="bank")
     assert balance.by_kind(book) == {

@@ -1,0 +1,223 @@
+"""Rules of the way from a settled order to a household: every fen of a share is in a pool, with a household, in transit or paid."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+
+from marketplace.foundation.database import db
+from marketplace.ledger.entry import JournalEntry
+from marketplace.orders.order import Order
+from marketplace.reporting.books_posted import (
+    Owner,
+    by_book,
+    differences,
+    on_accounts,
+    per_book,
+    through,
+    total,
+)
+from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
+from marketplace.settlement.payout_batch import PayoutItem
+from marketplace.settlement.settlement import Settlement, SettlementLine
+
+ON_THE_WAY = ("sent", "unknown")
+
+
+def settlements_divide_exactly() -> list[str]:
+    """A settlement's shares sum to its base, its lines to its shares, its entry to base and freight; its order says it is settled."""
+    shares = Settlement.cooperative_fen + Settlement.pool_fen + Settlement.village_fen + Settlement.fund_fen
+    inexact = select(Settlement.id).where(shares != Settlement.base_fen)
+    sums = [
+        func.coalesce(func.sum(getattr(SettlementLine, name)), 0) != getattr(Settlement, name)
+        for name in ("base_fen", "cooperative_fen", "pool_fen", "village_fen", "fund_fen")
+    ]
+    unequal = select(Settlement.id).outerjoin(SettlementLine).group_by(Settlement.id).having(or_(*sums))
+    whole = Settlement.base_fen + Settlement.freight_fen
+    unposted = (
+        select(Settlement.id)
+        .outerjoin(JournalEntry, (JournalEntry.id == Settlement.entry_id) & (JournalEntry.kind == "settled"))
+        .where(func.coalesce(JournalEntry.gross, 0) != whole)
+    )
+    unsaid = (
+        select(Order.id)
+        .outerjoin(Settlement, Settlement.order_id == Order.id)
+        .where(Order.settled_at.is_(None) != Settlement.id.is_(None))
+    )
+    return (
+        [f"settlement {number}: its shares are not its base" for number in db.session.scalars(inexact)]
+        + [f"settlement {number}: its lines do not add up to it" for number in db.session.scalars(unequal)]
+        + [f"settlement {number}: its entry is not what it says" for number in db.session.scalars(unposted)]
+        + [
+            f"order {number}: settled in one record and not in the other"
+            for number in db.session.scalars(unsaid)
+        ]
+    )
+
+
+def pools_add_up() -> list[str]:
+    """Pool − recoverable = the group's share of settled revenue, refunds off, less what was distributed. Per linkage group."""
+    settled = _owners(
+        "linkage_group",
+        select(
+            SettlementLine.organisation_id, SettlementLine.linkage_group_id, func.sum(SettlementLine.pool_fen)
+        ).group_by(SettlementLine.organisation_id, SettlementLine.linkage_group_id),
+    )
+    distributed = _owners(
+        "linkage_group",
+        select(
+            DistributionShare.organisation_id,
+            DistributionShare.linkage_group_id,
+            func.sum(DistributionShare.fen),
+        )
+        .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+        .where(Distribution.posted_at.is_not(None))
+        .group_by(DistributionShare.organisation_id, DistributionShare.linkage_group_id),
+    )
+    ours = total((1, on_accounts("household_pool")), (-1, on_accounts("pool_recoverable")))
+    return differences("pool", ours, total((1, settled), (1, _refunded_pools()), (-1, distributed)))
+
+
+def households_share_is_accounted_for() -> list[str]:
+    """Pool − recoverable + households + in transit + paid out = the households' share of settled revenue, refunds off."""
+    ours = total(
+        (1, by_book("household_pool")),
+        (-1, by_book("pool_recoverable")),
+        (1, by_book("household")),
+        (1, by_book("in_transit")),
+        (1, _items("paid")),
+    )
+    settled = _sums(
+        select(Settlement.organisation_id, func.sum(Settlement.pool_fen)).group_by(Settlement.organisation_id)
+    )
+    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools()))))
+
+
+def households_are_owed_what_was_not_paid() -> list[str]:
+    """A household's account = what was distributed to it − in transit − paid. In transit = what the bank has not answered."""
+    credited = _owners(
+        "household",
+        select(
+            DistributionShare.organisation_id, DistributionShare.household_id, func.sum(DistributionShare.fen)
+        )
+        .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+        .where(Distribution.posted_at.is_not(None))
+        .group_by(DistributionShare.organisation_id, DistributionShare.household_id),
+    )
+    gone = _owners(
+        "household",
+        select(PayoutItem.organisation_id, PayoutItem.household_id, func.sum(PayoutItem.fen))
+        .where(PayoutItem.state.in_((*ON_THE_WAY, "paid")))
+        .group_by(PayoutItem.organisation_id, PayoutItem.household_id),
+    )
+    return differences("owed to", on_accounts("household"), total((1, credited), (-1, gone))) + differences(
+        "in transit", by_book("in_transit"), _items(*ON_THE_WAY)
+    )
+
+
+def collectives_add_up() -> list[str]:
+    """What a village collective is owed and was paid = its share of settled revenue, refunds off."""
+    settled = _owners(
+        "village",
+        select(
+            SettlementLine.organisation_id, SettlementLine.village_id, func.sum(SettlementLine.village_fen)
+        ).group_by(SettlementLine.organisation_id, SettlementLine.village_id),
+    )
+    moved = through("village_collective", "refund_after_settlement", "collective_paid")
+    return differences("collective", on_accounts("village_collective"), total((1, settled), (1, moved)))
+
+
+def fund_adds_up() -> list[str]:
+    """The relief fund's account = its share of settled revenue, refunds off, less what was remitted to its holder, who has it."""
+    settled = _sums(
+        select(Settlement.organisation_id, func.sum(Settlement.fund_fen)).group_by(Settlement.organisation_id)
+    )
+    moved = per_book(through("relief_fund", "refund_after_settlement", "fund_remitted", "fund_received"))
+    sent = -sum(through("relief_fund", "fund_remitted").values())
+    received = sum(through("relief_fund", "fund_received").values())
+    breaches = differences("fund", by_book("relief_fund"), total((1, settled), (1, moved)))
+    return breaches + ([] if sent == received else [f"the fund: {sent} fen remitted, {received} received"])
+
+
+def distributions_are_exact() -> list[str]:
+    """A distribution's shares sum to its groups, the groups to its total; once posted, each group's entry is their sum."""
+    groups = (
+        select(Distribution.id)
+        .outerjoin(DistributionGroup)
+        .group_by(Distribution.id, Distribution.total_fen)
+        .having(
+            func.coalesce(func.sum(DistributionGroup.patronage_fen + DistributionGroup.equity_fen), 0)
+            != Distribution.total_fen
+        )
+    )
+    its_shares = (DistributionShare.distribution_id == DistributionGroup.distribution_id) & (
+        DistributionShare.linkage_group_id == DistributionGroup.linkage_group_id
+    )
+    shares = (
+        select(DistributionGroup.id)
+        .outerjoin(DistributionShare, its_shares)
+        .group_by(DistributionGroup.id, DistributionGroup.patronage_fen, DistributionGroup.equity_fen)
+        .having(
+            or_(
+                func.coalesce(func.sum(DistributionShare.patronage_fen), 0)
+                != DistributionGroup.patronage_fen,
+                func.coalesce(func.sum(DistributionShare.equity_fen), 0) != DistributionGroup.equity_fen,
+            )
+        )
+    )
+    given = DistributionGroup.patronage_fen + DistributionGroup.equity_fen
+    unposted = (
+        select(DistributionGroup.id)
+        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
+        .outerjoin(
+            JournalEntry,
+            (JournalEntry.id == DistributionGroup.entry_id) & (JournalEntry.kind == "distributed"),
+        )
+        .where(Distribution.posted_at.is_not(None), func.coalesce(JournalEntry.gross, 0) != given)
+    )
+    return (
+        [f"distribution {number}: its groups are not its total" for number in db.session.scalars(groups)]
+        + [
+            f"distribution group {number}: its shares are not its sum"
+            for number in db.session.scalars(shares)
+        ]
+        + [
+            f"distribution group {number}: its entry is not what it says"
+            for number in db.session.scalars(unposted)
+        ]
+    )
+
+
+def _refunded_pools() -> dict[Owner, int]:
+    """What refunds after settlement took from each group, as a negative: from its pool, or as recoverable."""
+    return total(
+        (1, through("household_pool", "refund_after_settlement")),
+        (-1, through("pool_recoverable", "refund_after_settlement")),
+    )
+
+
+def _items(*states: str) -> dict[int, int]:
+    return _sums(
+        select(PayoutItem.organisation_id, func.sum(PayoutItem.fen))
+        .where(PayoutItem.state.in_(states))
+        .group_by(PayoutItem.organisation_id)
+    )
+
+
+def _owners(owner: str, query: Select[*tuple[Any, ...]]) -> dict[Owner, int]:
+    return {(book, f"{owner}:{number}"): int(fen) for book, number, fen in db.session.execute(query)}
+
+
+def _sums(query: Select[*tuple[Any, ...]]) -> dict[int, int]:
+    return {key: int(fen) for key, fen in db.session.execute(query)}
+
+
+RULES: tuple[Callable[[], list[str]], ...] = (
+    settlements_divide_exactly,
+    pools_add_up,
+    households_share_is_accounted_for,
+    households_are_owed_what_was_not_paid,
+    collectives_add_up,
+    fund_adds_up,
+    distributions_are_exact,
+)

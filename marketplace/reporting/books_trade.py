@@ -1,0 +1,240 @@
+"""Rules between the ledger and what was traded: stock, payments, refunds, bank receipts, acceptance, and who approved what."""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
+
+from marketplace.foundation.database import db
+from marketplace.orders.order import Order, OrderLine
+from marketplace.organisations.approval import Approval
+from marketplace.payments.bank_statement import BankMatch, BankReceipt
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+from marketplace.procurement.directed_order import Acceptance, DirectedOrder
+from marketplace.reporting.books_posted import by_book, differences, per_book, through, total
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.settlement import Settlement
+from marketplace.supply.stock import Stock, StockMove
+
+ORDER_KINDS = ("order", "directed_order")
+CAME_IN = ("succeeded", "late_paid")
+# A refund counts against the order from its approval on, whether or not the channel has answered.
+NOT_REFUNDED = ("requested", "failed")
+
+
+def no_oversell() -> list[str]:
+    """No pack is promised that is not on hand; stock is the sum of its moves; what was shipped left the stock."""
+    promised = select(Stock.pack_id, Stock.on_hand, Stock.reserved).where(
+        or_(Stock.reserved < 0, Stock.reserved > Stock.on_hand)
+    )
+    moved = (
+        select(Stock.pack_id)
+        .outerjoin(StockMove, StockMove.pack_id == Stock.pack_id)
+        .group_by(Stock.pack_id, Stock.on_hand, Stock.reserved)
+        .having(
+            or_(
+                func.coalesce(func.sum(StockMove.on_hand), 0) != Stock.on_hand,
+                func.coalesce(func.sum(StockMove.reserved), 0) != Stock.reserved,
+            )
+        )
+    )
+    out = select(StockMove.pack_id, -func.sum(StockMove.on_hand)).where(StockMove.reason == "SHIPPED")
+    left = _sums(out.group_by(StockMove.pack_id))
+    shipped = _sums(select(OrderLine.pack_id, func.sum(OrderLine.shipped)).group_by(OrderLine.pack_id))
+    return (
+        [
+            f"pack {pack}: {reserved} promised, {on_hand} on hand"
+            for pack, on_hand, reserved in db.session.execute(promised)
+        ]
+        + [f"pack {pack}: stock is not the sum of its moves" for pack in db.session.scalars(moved)]
+        + [
+            f"pack {pack}: {shipped.get(pack, 0)} shipped, {left.get(pack, 0)} left the stock"
+            for pack in sorted({*left, *shipped})
+            if shipped.get(pack, 0) != left.get(pack, 0)
+        ]
+    )
+
+
+def orders_are_paid_as_received() -> list[str]:
+    """An order is paid what its payments and matched receipts brought, never more than once over, and its state says so."""
+    paid = select(Payment.payable_id.label("order_id"), Payment.amount_fen.label("fen")).where(
+        Payment.payable_kind.in_(ORDER_KINDS), Payment.state == "succeeded"
+    )
+    matched = select(BankMatch.payable_id, BankMatch.fen).where(BankMatch.payable_kind.in_(ORDER_KINDS))
+    came = paid.union_all(matched).subquery()
+    received = _sums(select(came.c.order_id, func.sum(came.c.fen)).group_by(came.c.order_id))
+    orders = db.session.execute(
+        select(Order.id, Order.paid_fen, Order.total_fen, Order.payment).order_by(Order.id)
+    ).all()
+    breaches = [
+        f"order {i}: says {said} fen, {received.get(i, 0)} received"
+        for i, said, _, _ in orders
+        if said != received.get(i, 0)
+    ]
+    breaches += [f"order {i}: {said} fen paid of {of}" for i, said, of, _ in orders if said > of]
+    # A free order is paid with nothing.
+    unsaid = [(i, said, state) for i, said, of, state in orders if of and (said == 0) != (state == "UNPAID")]
+    breaches += [f"order {i}: {said} fen paid, and {state}" for i, said, state in unsaid]
+    known = {row[0] for row in orders}
+    return breaches + [
+        f"order {i}: {fen} fen received, and there is no such order"
+        for i, fen in received.items()
+        if i not in known
+    ]
+
+
+def payments_are_posted() -> list[str]:
+    """What Alipay brought is in the books: applied payments as buyer_funds, late and double ones as unapplied."""
+    applied = _sums(_payments("succeeded"))
+    late = _sums(_payments("late_paid"))
+    return differences("paid over Alipay", per_book(through("alipay", "alipay_paid")), applied) + differences(
+        "paid late or twice", per_book(through("alipay", "alipay_unapplied")), late
+    )
+
+
+def receipts_are_posted() -> list[str]:
+    """Every receipt of the statements is in the books, every match too, and no receipt is matched beyond what came."""
+    receipts = select(BankReceipt.organisation_id, func.sum(BankReceipt.fen)).where(
+        BankReceipt.state != "unrelated"
+    )
+    received = _sums(receipts.group_by(BankReceipt.organisation_id))
+    matches = _sums(
+        select(BankMatch.organisation_id, func.sum(BankMatch.fen)).group_by(BankMatch.organisation_id)
+    )
+    posted = per_book(through("unapplied", "matched_prepaid", "matched_receivable", "interest_paid"))
+    each = (
+        select(BankReceipt.id)
+        .outerjoin(BankMatch, BankMatch.receipt_id == BankReceipt.id)
+        .group_by(BankReceipt.id, BankReceipt.matched_fen)
+        .having(func.coalesce(func.sum(BankMatch.fen), 0) != BankReceipt.matched_fen)
+    )
+    return (
+        differences("receipts", per_book(through("bank", "bank_received")), received)
+        + differences("matches", {book: -fen for book, fen in posted.items()}, matches)
+        + [f"receipt {number}: matched is not the sum of its matches" for number in db.session.scalars(each)]
+    )
+
+
+def buyer_funds_are_paid_unsettled() -> list[str]:
+    """buyer_funds = paid, not yet settled, not approved to go back."""
+    paid = _sums(select(Order.organisation_id, func.sum(Order.paid_fen)).group_by(Order.organisation_id))
+    before = _sums(
+        select(Refund.organisation_id, func.sum(Refund.fen))
+        .join(Order, Order.id == Refund.order_id)
+        .where(
+            Refund.state.not_in(NOT_REFUNDED),
+            or_(Order.settled_at.is_(None), Refund.approved_at < Order.settled_at),
+        )
+        .group_by(Refund.organisation_id)
+    )
+    settled = _sums(
+        select(Settlement.organisation_id, func.sum(Settlement.base_fen + Settlement.freight_fen)).group_by(
+            Settlement.organisation_id
+        )
+    )
+    return differences("buyer_funds", by_book("buyer_funds"), total((1, paid), (-1, before), (-1, settled)))
+
+
+def refunds_are_posted() -> list[str]:
+    """refunds_payable = approved and not yet gone; orders and payments say the same of their refunds."""
+    going = Refund.state.not_in((*NOT_REFUNDED, "succeeded"))
+    waiting = _sums(
+        select(Refund.organisation_id, func.sum(Refund.fen)).where(going).group_by(Refund.organisation_id)
+    )
+    approved = func.coalesce(func.sum(case((Refund.state.not_in(NOT_REFUNDED), Refund.fen), else_=0)), 0)
+    of_orders = _differing(Order, Order.refunded_fen, approved, Refund.order_id)
+    of_payments = _differing(Payment, Payment.refunded_fen, approved, Refund.payment_id)
+    return (
+        differences("refunds_payable", by_book("refunds_payable"), waiting)
+        + [f"order {number}: says {said} fen refunded, {fen} approved" for number, said, fen in of_orders]
+        + [f"payment {number}: says {said} fen refunded, {fen} approved" for number, said, fen in of_payments]
+    )
+
+
+def alipay_is_what_came_and_went() -> list[str]:
+    """alipay = payments − refunds that succeeded, and what only the bill and the bank know: fees, withdrawals, payouts."""
+    came = _sums(_payments(*CAME_IN))
+    # A payment over the bank is refunded by transfer, outside of Alipay.
+    went = _sums(
+        select(Refund.organisation_id, func.sum(Refund.fen))
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(Refund.state == "succeeded", Payment.channel.startswith("alipay"))
+        .group_by(Refund.organisation_id)
+    )
+    others = per_book(
+        through("alipay", "fee", "fee_reversed", "withdrawn", "payout_debited", "payout_returned")
+    )
+    return differences("alipay", by_book("alipay"), total((1, came), (-1, went), (1, others)))
+
+
+def acceptance_is_recorded() -> list[str]:
+    """What a unit's order counts as accepted is what its acceptance says; a public order has none."""
+    query = (
+        select(Order.id, Order.accepted_fen, func.coalesce(Acceptance.accepted_fen, 0))
+        .outerjoin(Acceptance, Acceptance.order_id == Order.id)
+        .where(Order.accepted_fen != func.coalesce(Acceptance.accepted_fen, 0))
+    )
+    return [
+        f"order {number}: says {said} fen accepted, its acceptance {fen}"
+        for number, said, fen in db.session.execute(query)
+    ]
+
+
+def nobody_approved_their_own() -> list[str]:
+    """Every approval has two people: of approvals, distributions, payouts and units' orders alike."""
+    queries: tuple[tuple[str, Select[Any]], ...] = (
+        ("approval", select(Approval.id).where(Approval.maker_id == Approval.checker_id)),
+        (
+            "distribution",
+            select(Distribution.id).where(Distribution.drafted_by_id == Distribution.approved_by_id),
+        ),
+        ("payout batch", select(PayoutBatch.id).where(PayoutBatch.made_by_id == PayoutBatch.approved_by_id)),
+        (
+            "directed order",
+            select(DirectedOrder.id)
+            .join(Order, Order.id == DirectedOrder.order_id)
+            .where(DirectedOrder.approved_by_id == Order.placed_by_id),
+        ),
+    )
+    return [
+        f"{what} {number}: made and approved by one person"
+        for what, query in queries
+        for number in db.session.scalars(query)
+    ]
+
+
+def _payments(*states: str) -> Select[*tuple[Any, ...]]:
+    return (
+        select(Payment.organisation_id, func.sum(Payment.amount_fen))
+        .where(Payment.state.in_(states), Payment.channel.startswith("alipay"))
+        .group_by(Payment.organisation_id)
+    )
+
+
+def _differing(model: Any, said: Any, approved: ColumnElement[int], reference: Any) -> list[Any]:
+    query = (
+        select(model.id, said, approved)
+        .outerjoin(Refund, reference == model.id)
+        .group_by(model.id, said)
+        .having(said != approved)
+    )
+    return list(db.session.execute(query))
+
+
+def _sums(query: Select[*tuple[Any, ...]]) -> dict[int, int]:
+    return {key: int(fen) for key, fen in db.session.execute(query)}
+
+
+RULES: tuple[Callable[[], list[str]], ...] = (
+    no_oversell,
+    orders_are_paid_as_received,
+    payments_are_posted,
+    receipts_are_posted,
+    buyer_funds_are_paid_unsettled,
+    refunds_are_posted,
+    alipay_is_what_came_and_went,
+    acceptance_is_recorded,
+    nobody_approved_their_own,
+)

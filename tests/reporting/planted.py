@@ -1,0 +1,65 @@
+"""Rows planted straight into the tables, past every rule of the domain: what a fault, a bug or a burglar could leave behind.
+
+Only what a test names is said; the other columns get something of their type. Parents need not exist.
+"""
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Table, insert, text
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import Base, UtcDateTime, db, new_public_id
+
+_SOMETHING: dict[type, Any] = {int: 0, bool: False, dict: {}, list: []}
+
+
+def row(model: type[Base], **said: Any) -> None:
+    """Insert one row, foreign keys and checks unasked, and commit. SQLite only."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    values = {
+        column.name: said[column.name] if column.name in said else _something(column)
+        for column in table.columns
+        if _asked(column, said)
+    }
+    _unchecked(insert(table).values(values))
+
+
+def change(statement: str) -> None:
+    """Run one statement with foreign keys and checks unasked, and commit. SQLite only."""
+    _unchecked(text(statement))
+
+
+def _unchecked(statement: Executable) -> None:
+    db.session.remove()
+    with db.engine.connect() as connection:
+        _switch(connection, checked=False)
+        connection.execute(statement)
+        connection.commit()
+        _switch(connection, checked=True)
+
+
+def _switch(connection: Connection, *, checked: bool) -> None:
+    """On the driver's own connection: within a transaction SQLite would not listen."""
+    cursor = connection.connection.cursor()
+    cursor.execute(f"PRAGMA foreign_keys = {'ON' if checked else 'OFF'}")
+    cursor.execute(f"PRAGMA ignore_check_constraints = {'OFF' if checked else 'ON'}")
+    cursor.close()
+
+
+def _asked(column: Any, said: dict[str, Any]) -> bool:
+    return column.name in said or not (column.nullable or (column.primary_key and column.autoincrement))
+
+
+def _something(column: Any) -> Any:
+    if column.default is not None and column.default.is_scalar:
+        return column.default.arg
+    if isinstance(column.type, UtcDateTime):
+        return clock.now()
+    kind = column.type.python_type
+    if kind is date:
+        return clock.business_date()
+    if kind is str:
+        return new_public_id()[: column.type.length]
+    return _SOMETHING[kind]
