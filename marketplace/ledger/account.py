@@ -6,8 +6,9 @@ personal data. What an account is never changes: the database refuses everything
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, insert, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -152,10 +153,9 @@ def _open(book: int, missing: Sequence[tuple[str, str, str]]) -> None:
         }
         for code, kind, owner_ref in sorted(missing)
     ]
+    table = cast("Table", Account.__table__)
     if db.session.get_bind().dialect.name == "postgresql":
-        db.session.execute(
-            postgresql_insert(Account.__table__).on_conflict_do_nothing(index_elements=["code"]), rows
-        )  # type: ignore[arg-type]
+        db.session.execute(postgresql_insert(table).on_conflict_do_nothing(index_elements=["code"]), rows)
     else:
         # One writer at a time: nobody can have opened them since they were looked for.
-        db.session.execute(insert(Account.__table__), rows)  # type: ignore[arg-type]
+        db.session.execute(insert(table), rows)
