@@ -1,0 +1,155 @@
+"""Checks of the source tree that no linter knows. Each check yields one line a fault; no fault, no word.
+
+`python .ci/tree.py [FOLDER]` prints all faults and exits 1 if there is one.
+"""
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+LONGEST = 400  # lines; style.md's end of a file
+WRITTEN = {".py", ".html", ".css", ".js", ".sh", ".txt", ".md", ".toml", ".xml", ".svg", ""}
+GENERATED = ("static/vendor/", "static/pictures/", "requirements", "LICENSE", "catalog_seed/pictures/", "migrations/versions/")
+MAGNETS = {"utils", "util", "helpers", "services", "service", "managers", "models", "views", "common"}
+# Spelt in two halves, so that this file does not find itself.
+REGISTRIES = re.compile(
+    "|".join(
+        re.escape(a + b)
+        for a, b in [
+            ("pypi", ".org"), ("pythonhosted", ".org"), ("registry.npm", "js.org"), ("registry.yarn", "pkg.com"),
+            ("deb.debian", ".org"), ("mirrors.ali", "yun.com"), ("mirrors.tuna", ".tsinghua"), ("--index", "-url"),
+            ("--extra-", "index"), ("index-", "url ="), ("proxy.go", "lang.org"), ("crates", ".io"),
+        ]
+    )
+)  # fmt: skip
+OWN_FOLDERS = re.compile(r"""(?:^|[\s"'`=(])/(?:work|root|home/\w+)/""")
+FOREIGN_PARTS = re.compile(r"""<(?:script|img|iframe|link|source)\b[^>]*\b(?:src|href|srcset)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
+CLOCKS = re.compile(r"\bdatetime\.now\(|\bdate\.today\(|\butcnow\(|\btime\.time\(\)")
+COMMITS = re.compile(r"\bsession\.commit\(|\bsession\(\)\.commit\(")
+OPENS_TRANSACTION = re.compile(r"(?<![.\w])transaction\(")
+ENTRANCES = ("web", "api", "cli", "jobs", "simulation")
+
+
+def files(top: Path) -> list[str]:
+    """Paths of what is or would be committed, with forward slashes."""
+    listed = subprocess.run(
+        ["git", "-C", str(top), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        names = [name for name in listed.stdout.decode().split("\0") if name and (top / name).is_file()]
+    else:
+        names = [str(path.relative_to(top)) for path in top.rglob("*") if path.is_file() and ".git" not in path.parts]
+    return sorted(set(names))
+
+
+def texts(top: Path, *, within: str = "") -> Iterator[tuple[str, str]]:
+    """Path and text of every file that people write."""
+    for name in files(top):
+        if name.startswith(within) and not name.startswith(GENERATED) and Path(name).suffix in WRITTEN:
+            yield name, (top / name).read_text(encoding="utf-8", errors="replace")
+
+
+def lines(top: Path, pattern: re.Pattern[str], why: str, *, within: str = "") -> Iterator[str]:
+    """A fault for every line that ``pattern`` finds."""
+    for name, text in texts(top, within=within):
+        for number, line in enumerate(text.splitlines(), 1):
+            if pattern.search(line):
+                yield f"{name}:{number}: {why}: {line.strip()[:100]}"
+
+
+def too_long(top: Path) -> Iterator[str]:
+    for name, text in texts(top):
+        if (count := len(text.splitlines())) > LONGEST:
+            yield f"{name}: {count} lines; {LONGEST} is the end of a file: two nouns share a room"
+
+
+def magnets(top: Path) -> Iterator[str]:
+    for name in files(top):
+        parts = {Path(name).stem, *Path(name).parts[:-1]}
+        if name.endswith(".py") and parts & MAGNETS:
+            yield f"{name}: not a noun of the business; a file named so grows without end"
+
+
+def addresses(top: Path) -> Iterator[str]:
+    yield from lines(top, REGISTRIES, "a registry's address; the environment's own configuration names it")
+    for name in files(top):
+        if name.startswith("requirements"):
+            for number, line in enumerate((top / name).read_text().splitlines(), 1):
+                if "://" in line:
+                    yield f"{name}:{number}: an address: {line.strip()[:100]}"
+
+
+def own_folders(top: Path) -> Iterator[str]:
+    yield from lines(top, OWN_FOLDERS, "a path of one machine")
+
+
+def foreign_parts(top: Path) -> Iterator[str]:
+    yield from lines(top, FOREIGN_PARTS, "a page's part from elsewhere; keep it in static/", within="templates/")
+
+
+def clocks(top: Path) -> Iterator[str]:
+    for fault in lines(top, CLOCKS, "ask clock.now(), which tests can move", within="marketplace/"):
+        if not fault.startswith(("marketplace/foundation/clock.py", "marketplace/emulator/")):
+            yield fault
+
+
+def commits(top: Path) -> Iterator[str]:
+    """Only ``transaction()`` commits, and only entrances open one (and ``payments/call``, the one exception)."""
+    for fault in lines(top, COMMITS, "only transaction() commits", within="marketplace/"):
+        if not fault.startswith(("marketplace/foundation/database.py", "marketplace/emulator/")):
+            yield fault
+    for name, text in texts(top, within="marketplace/"):
+        package = name.split("/")[1]
+        if package in (*ENTRANCES, "foundation", "emulator") or name == "marketplace/payments/call.py":
+            continue
+        code = re.sub(r'""".*?"""', lambda quoted: "\n" * quoted[0].count("\n"), text, flags=re.DOTALL)
+        for number, line in enumerate(code.splitlines(), 1):
+            if OPENS_TRANSACTION.search(line.partition("#")[0]):
+                yield f"{name}:{number}: only an entrance opens a transaction: {line.strip()[:100]}"
+
+
+def vendored(top: Path) -> Iterator[str]:
+    """Every file under static/vendor stands in its SHA256SUMS and is what that says."""
+    held = [name for name in files(top) if name.startswith("static/vendor/")]
+    if not held:
+        return
+    sums = top / "static/vendor/SHA256SUMS"
+    if not sums.is_file():
+        yield "static/vendor: no SHA256SUMS (in static/vendor: sha256sum $(find . -type f ! -name SHA256SUMS) > SHA256SUMS)"
+        return
+    said: dict[str, str] = {}
+    for line in sums.read_text().splitlines():
+        if line and not line.startswith("#"):
+            digest, _, name = line.partition(" ")
+            said["static/vendor/" + name.strip().lstrip("*").removeprefix("./")] = digest
+    for name in held:
+        if name.endswith(("SHA256SUMS", "README.md")):
+            continue
+        digest = hashlib.sha256((top / name).read_bytes()).hexdigest()
+        if name not in said:
+            yield f"{name}: not in SHA256SUMS"
+        elif said[name] != digest:
+            yield f"{name}: not the file that SHA256SUMS means"
+    for name in sorted(said.keys() - set(held)):
+        yield f"{name}: in SHA256SUMS, but not here"
+
+
+CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
+    too_long, magnets, addresses, own_folders, foreign_parts, clocks, commits, vendored,
+)  # fmt: skip
+
+
+def main() -> int:
+    top = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
+    faults = [fault for check in CHECKS for fault in check(top)]
+    print("\n".join(faults) or f"{len(files(top))} files, nothing to say against them")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
