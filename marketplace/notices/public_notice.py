@@ -1,13 +1,17 @@
 """Public notice (公示) and objection (异议): what must stand published for a time before it takes effect, and who spoke against it."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from marketplace.foundation import clock
+from marketplace.foundation import workdays as workdays_calendar
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Model, Public
+from marketplace.foundation.database import Model, Public, db
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
 
 
 class PublicNotice(Public, Model):
@@ -51,3 +55,43 @@ class Objection(Public, Model):
     answered_at: Mapped[datetime | None]
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     outcome: Mapped[str] = mapped_column(String(10), default="OPEN")
+
+
+def publish(
+    subject: Any, *, organisation_id: int, title_zh: str, title_en: str | None, body: dict[str, Any], workdays: int
+) -> PublicNotice:
+    """Announce ``subject`` (a persisted row) from now to the end of the ``workdays``-th whole working day after today (Beijing).
+
+    Where a year's calendar is not announced yet, the end is counted provisionally and marked so. ``body`` holds aggregates only.
+    """
+    today = clock.business_date()
+    ends_on = workdays_calendar.after_workdays(today, workdays)
+    days = (today + timedelta(days=n) for n in range(1, (ends_on - today).days + 1))
+    row = PublicNotice(
+        organisation_id=organisation_id,
+        subject_type=subject.__tablename__,
+        subject_id=subject.id,
+        title_zh=title_zh,
+        title_en=title_en,
+        body=body,
+        published_at=clock.now(),
+        ends_on=ends_on,
+        is_provisional=any(workdays_calendar.is_provisional(day) for day in days),
+    )
+    db.session.add(row)
+    db.session.flush()
+    return row
+
+
+def must_have_ended(notice: PublicNotice) -> None:
+    """Raise Conflict unless the notice stood its full time (through the end of ``ends_on`` in Beijing) and was not objected to
+    with reason: ``notice.withdrawn``, ``notice.running``, ``objection.open`` or ``objection.upheld``."""
+    if notice.withdrawn_at is not None:
+        raise Conflict("notice.withdrawn", N_("这份公示已经撤回。"))
+    if clock.business_date() <= notice.ends_on:
+        raise Conflict("notice.running", N_("公示期到 %(day)s 结束，之后才能办。"), day=f"{notice.ends_on:%Y-%m-%d}")
+    outcomes = set(db.session.scalars(select(Objection.outcome).where(Objection.notice_id == notice.id)))
+    if "OPEN" in outcomes:
+        raise Conflict("objection.open", N_("还有异议没有答复，答复后才能办。"))
+    if "UPHELD" in outcomes:
+        raise Conflict("objection.upheld", N_("有异议成立，请撤回后重新拟定。"))

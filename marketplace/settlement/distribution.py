@@ -4,11 +4,27 @@ Drafted by the accountant → approved by the director → published for 7 worki
 """
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model, Public, Versioned
+from marketplace.foundation import audit, clock
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import Identified, Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.households.linkage_group import LinkageGroup
+from marketplace.ledger import account, balance, event
+from marketplace.ledger.posting import Source
+from marketplace.notices import public_notice
+from marketplace.notices.public_notice import PublicNotice
+from marketplace.notices.suppression import GroupFigure, merged
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+from marketplace.settlement.distribution_weights import days_of, divide_group
+from marketplace.settlement.settlement import SettlementLine
 
 STATES = ("DRAFTED", "APPROVED", "PUBLISHED", "POSTED", "WITHDRAWN")
 
@@ -34,6 +50,11 @@ class Distribution(Public, Versioned, Model):
     published_at: Mapped[datetime | None]
     notice_id: Mapped[int | None] = mapped_column(ForeignKey("public_notice.id"))
     posted_at: Mapped[datetime | None]
+
+    def must_be(self, *states: str) -> None:
+        """Raise Conflict unless it is in one of these states."""
+        if self.state not in states:
+            raise Conflict("distribution.state", N_("这份分配现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 class DistributionGroup(Identified, Model):
@@ -78,3 +99,273 @@ class DistributionShare(Identified, Model):
     total_share_days: Mapped[int]
     equity_fen: Mapped[int]
     fen: Mapped[int]
+
+def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
+    """Divide what the period (YYYY-MM) settled and no distribution covers yet. By the cooperative's accountant; amounts in fen.
+
+    Per linkage group: its pool less refunds after settlement, less what recovers earlier ones within the published cap, divided
+    by ``distribution_weights``. Raises Conflict ``distribution.empty`` if there is nothing to divide.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    if actor.organisation_id != organisation_id:
+        raise not_found(Distribution)
+    days_of(period)
+    lines = _uncovered(organisation_id, period)
+    if not any(line.pool_fen for line in lines):
+        raise Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=period)
+    last = select(func.max(Distribution.number)).where(
+        Distribution.organisation_id == organisation_id, Distribution.period == period
+    )
+    row = Distribution(
+        organisation_id=organisation_id,
+        period=period,
+        number=(db.session.scalar(last) or 0) + 1,
+        total_fen=0,
+        drafted_at=clock.now(),
+        drafted_by_id=actor.person_id,
+        version=1,
+    )
+    db.session.add(row)
+    db.session.flush()
+    by_group: dict[int, list[SettlementLine]] = {}
+    for line in lines:
+        line.distribution_id = row.id
+        by_group.setdefault(line.linkage_group_id, []).append(line)
+    for group_id, its in sorted(by_group.items()):
+        row.total_fen += _draft_group(row, db.session.get_one(LinkageGroup, group_id), its)
+    audit.record("distribution.drafted", row, person_id=actor.person_id, period=period, total_fen=row.total_fen)
+    db.session.flush()
+    return row
+
+
+def approve(distribution_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> Distribution:
+    """The director's decision on a draft; returned (with a reason), it is withdrawn. OwnWork if the director drafted it."""
+    row = _of(distribution_id, actor, "director")
+    row.must_be("DRAFTED")
+    row.must_be_version(version)
+    approval.decide(
+        row, version=version, maker_id=row.drafted_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
+    if not approved:
+        return _take_back(row)
+    row.state, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
+    db.session.flush()
+    return row
+
+
+def publish(distribution_id: int, *, actor: Actor) -> PublicNotice:
+    """Publish an approved distribution for the market's number of working days. Aggregates only: groups of fewer than five
+    households are merged. A notice counted with a calendar that is not announced yet is marked provisional."""
+    row = _of(distribution_id, actor, "director", "accountant")
+    row.must_be("APPROVED")
+    name = db.session.get_one(Organisation, row.organisation_id)
+    notice = public_notice.publish(
+        row,
+        organisation_id=row.organisation_id,
+        title_zh=f"{name.name_zh} {row.period} 收益分配公示",
+        title_en=f"{name.name_en or name.name_zh}: distribution of {row.period}",
+        body=figures(row),
+        workdays=settings().notice_workdays,
+    )
+    row.state, row.published_at, row.notice_id, row.version = "PUBLISHED", notice.published_at, notice.id, row.version + 1
+    audit.record("distribution.published", row, person_id=actor.person_id, ends_on=f"{notice.ends_on}")
+    db.session.flush()
+    return notice
+
+
+def post(distribution_id: int, *, actor: Actor) -> Distribution:
+    """Credit every household, one entry a group, once the notice has ended without an open or upheld objection.
+
+    Raises Conflict as ``public_notice.must_have_ended``, or ``distribution.short`` if a refund has taken from the pool since the
+    draft: then it is withdrawn and drafted again.
+    """
+    row = _of(distribution_id, actor, "director", "accountant")
+    row.must_be("PUBLISHED")
+    public_notice.must_have_ended(db.session.get_one(PublicNotice, row.notice_id))
+    for group in groups_of(row.id):
+        _post_group(row, group)
+    row.state, row.posted_at, row.version = "POSTED", clock.now(), row.version + 1
+    audit.record("distribution.posted", row, person_id=actor.person_id, total_fen=row.total_fen)
+    db.session.flush()
+    return row
+
+
+def withdraw(distribution_id: int, *, actor: Actor, reason: str) -> Distribution:
+    """Take back what is not posted yet, with a reason; its settlements are free to be drafted again.
+
+    By the cooperative's director or accountant, or by the operator, who may object so.
+    """
+    row = locked(Distribution, distribution_id)
+    if actor.is_operator:
+        actor.must_have("OPERATOR", "administrator", "reviewer", "treasurer")
+    else:
+        row = _of(distribution_id, actor, "director", "accountant")
+    row.must_be("DRAFTED", "APPROVED", "PUBLISHED")
+    if not reason.strip():
+        raise InvalidInput("reason.missing", N_("撤回时请写明理由。"), field="reason")
+    audit.record("distribution.withdrawn", row, person_id=actor.person_id, reason=reason.strip()[:300])
+    return _take_back(row)
+
+
+def groups_of(distribution_id: int) -> list[DistributionGroup]:
+    """Its groups, in order."""
+    query = select(DistributionGroup).where(DistributionGroup.distribution_id == distribution_id)
+    return list(db.session.scalars(query.order_by(DistributionGroup.linkage_group_id)))
+
+
+def shares_of(distribution_id: int, group_id: int | None = None) -> list[DistributionShare]:
+    """Its households' shares, of one group if named, in the order of households' ids."""
+    query = select(DistributionShare).where(DistributionShare.distribution_id == distribution_id)
+    if group_id is not None:
+        query = query.where(DistributionShare.linkage_group_id == group_id)
+    return list(db.session.scalars(query.order_by(DistributionShare.household_id, DistributionShare.linkage_group_id)))
+
+
+def latest(organisation_id: int, period: str) -> Distribution:
+    """The newest distribution of a cooperative's period that was not withdrawn. NotFound if there is none."""
+    query = (
+        select(Distribution)
+        .where(
+            Distribution.organisation_id == organisation_id, Distribution.period == period, Distribution.state != "WITHDRAWN"
+        )
+        .order_by(Distribution.number.desc())
+        .limit(1)
+    )
+    row = db.session.scalars(query).one_or_none()
+    if row is None:
+        raise not_found(Distribution)
+    return row
+
+
+def figures(row: Distribution) -> dict[str, Any]:
+    """What may be published of a distribution: total, and per group name, households, fen and basis; small groups merged."""
+    groups = groups_of(row.id)
+    names = {each.linkage_group_id: db.session.get_one(LinkageGroup, each.linkage_group_id).name_zh for each in groups}
+    cells = merged(
+        [
+            GroupFigure(names[each.linkage_group_id], each.households, each.patronage_fen + each.equity_fen)
+            for each in groups
+        ]
+    )
+    return {
+        "period": row.period,
+        "total_fen": row.total_fen,
+        "recovered_fen": sum(each.recovered_fen for each in groups),
+        "bases": sorted({each.basis for each in groups}),
+        "groups": [{"name": cell.name, "households": cell.households, "fen": cell.fen} for cell in cells],
+    }
+
+
+def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
+    row = locked(Distribution, distribution_id)
+    actor.must_have("COOPERATIVE", *roles)
+    if actor.organisation_id != row.organisation_id:
+        raise not_found(Distribution)
+    return row
+
+
+def _uncovered(organisation_id: int, period: str) -> list[SettlementLine]:
+    query = (
+        select(SettlementLine)
+        .where(
+            SettlementLine.organisation_id == organisation_id,
+            SettlementLine.period == period,
+            SettlementLine.distribution_id.is_(None),
+        )
+        .order_by(SettlementLine.id)
+        .with_for_update()
+    )
+    return list(db.session.scalars(query))
+
+
+def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementLine]) -> int:
+    """Write a group's part and its households' shares; returns the fen they get."""
+    pool_fen, recovered_fen = _available(row, group, sum(line.pool_fen for line in lines))
+    divided = divide_group(
+        group,
+        pool_fen - recovered_fen,
+        period=row.period,
+        order_line_ids=[line.order_line_id for line in lines],
+        salt=f"{row.public_id}:{group.code}",
+    )
+    db.session.add(
+        DistributionGroup(
+            organisation_id=row.organisation_id,
+            distribution_id=row.id,
+            linkage_group_id=group.id,
+            pool_fen=pool_fen,
+            recovered_fen=recovered_fen,
+            patronage_fen=divided.patronage_fen,
+            equity_fen=divided.equity_fen,
+            basis=divided.basis,
+            households=sum(1 for part in divided.parts if part.patronage_fen + part.equity_fen > 0),
+        )
+    )
+    total_grams = sum(part.grams for part in divided.parts)
+    total_share_days = sum(part.share_days for part in divided.parts)
+    for part in divided.parts:
+        db.session.add(
+            DistributionShare(
+                organisation_id=row.organisation_id,
+                distribution_id=row.id,
+                linkage_group_id=group.id,
+                household_id=part.household_id,
+                grams=part.grams,
+                total_grams=total_grams,
+                patronage_fen=part.patronage_fen,
+                share_days=part.share_days,
+                total_share_days=total_share_days,
+                equity_fen=part.equity_fen,
+                fen=part.patronage_fen + part.equity_fen,
+            )
+        )
+    db.session.flush()
+    return divided.patronage_fen + divided.equity_fen
+
+
+def _available(row: Distribution, group: LinkageGroup, settled_fen: int) -> tuple[int, int]:
+    """What of the group's settled fen its pool still holds (refunds off, other drafts aside), and what of that recovers earlier
+    refunds: at most the published cap of a period."""
+    waiting = (
+        select(func.coalesce(func.sum(DistributionGroup.pool_fen), 0), func.coalesce(func.sum(DistributionGroup.recovered_fen), 0))
+        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
+        .where(
+            DistributionGroup.linkage_group_id == group.id,
+            Distribution.state.in_(("DRAFTED", "APPROVED", "PUBLISHED")),
+            Distribution.id != row.id,
+        )
+    )
+    drafted_fen, recovering_fen = (int(fen) for fen in db.session.execute(waiting).one())
+    owner = account.owner_of("household_pool", group.id)
+    pool_fen = max(0, min(settled_fen, balance.held("household_pool", row.organisation_id, owner) - drafted_fen))
+    owed_fen = balance.held("pool_recoverable", row.organisation_id, owner) - recovering_fen
+    return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
+
+
+def _post_group(row: Distribution, group: DistributionGroup) -> None:
+    owner = account.owner_of("household_pool", group.linkage_group_id)
+    account.lock([account.named("household_pool", row.organisation_id, owner)])
+    if balance.held("household_pool", row.organisation_id, owner) < group.pool_fen:
+        raise Conflict("distribution.short", N_("拟定之后有退款，收益池不够了。请撤回后重新拟定。"))
+    source = Source("distribution_group", group.id)
+    if group.recovered_fen:
+        event.recovered(
+            book=row.organisation_id, source=source, group_id=group.linkage_group_id, fen=group.recovered_fen
+        )
+    households = [(each.household_id, each.fen) for each in shares_of(row.id, group.linkage_group_id) if each.fen]
+    if households:
+        group.entry_id = event.distributed(
+            book=row.organisation_id, source=source, group_id=group.linkage_group_id, households=households
+        )
+
+
+def _take_back(row: Distribution) -> Distribution:
+    if row.notice_id is not None:
+        db.session.get_one(PublicNotice, row.notice_id).withdrawn_at = clock.now()
+    db.session.execute(
+        update(SettlementLine).where(SettlementLine.distribution_id == row.id).values(distribution_id=None)
+    )
+    row.state, row.version = "WITHDRAWN", row.version + 1
+    db.session.flush()
+    return row

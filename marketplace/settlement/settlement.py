@@ -3,12 +3,23 @@
 Due: paid, received, the return window over, no return open.
 """
 
-from datetime import datetime
+from collections import Counter
+from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model, Public
+from marketplace.catalogue.split_scheme import SplitScheme
+from marketplace.foundation import audit, clock
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import Identified, Model, Public, db
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
+from marketplace.foundation.money import split
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
+from marketplace.orders.order import Order, OrderLine, lines_of, locked_order
+from marketplace.orders.return_request import ReturnRequest
 
 
 class Settlement(Public, Model):
@@ -30,7 +41,7 @@ class Settlement(Public, Model):
 
 
 class SettlementLine(Identified, Model):
-    """One order line's part of a settlement, by its own scheme; ``*_reversed_fen`` is what refunds after settlement took back."""
+    """One order line's part of a settlement, by its own scheme; ``distribution_id`` names the distribution that covers it."""
 
     __tablename__ = "settlement_line"
 
@@ -46,3 +57,161 @@ class SettlementLine(Identified, Model):
     village_fen: Mapped[int]
     fund_fen: Mapped[int]
     distribution_id: Mapped[int | None] = mapped_column(ForeignKey("distribution.id"), index=True)
+
+class NotDue(Conflict):
+    """The order may not be settled yet, or not again; ``why`` in data is the code of the reason."""
+
+
+_WHY: dict[str, str] = {
+    "settled": N_("这张订单已经结算过了。"),
+    "cancelled": N_("这张订单已经取消，没有可结算的钱。"),
+    "unpaid": N_("这张订单还没有付清，付清后才能结算。"),
+    "not_received": N_("这张订单还没有确认收货，收货后才能结算。"),
+    "return_window": N_("退货期还没有过，过后才能结算。"),
+    "return_open": N_("这张订单有一项退货申请还没有答复，答复后才能结算。"),
+    "overpaid": N_("实付的钱多于货款和运费，要先由会计核对。"),
+}
+
+
+def why_not_due(order: Order) -> str:
+    """The code of the first reason why ``order`` cannot be settled now, or "" if it can.
+
+    Due: paid in full, received, the return window (``return_until``, else the market's days after receipt) over, no return
+    request open.
+    """
+    if order.settled_at is not None:
+        return "settled"
+    if order.cancelled_at is not None:
+        return "cancelled"
+    if order.payment not in ("PAID", "REFUNDED"):
+        return "unpaid"
+    if order.received_at is None:
+        return "not_received"
+    until = order.return_until or order.received_at + timedelta(days=settings().return_days)
+    if clock.now() < until:
+        return "return_window"
+    open_return = select(ReturnRequest.id).where(ReturnRequest.order_id == order.id, ReturnRequest.state == "OPEN")
+    if db.session.scalars(open_return.limit(1)).first() is not None:
+        return "return_open"
+    return ""
+
+
+def bases(order: Order, lines: list[OrderLine]) -> tuple[list[int], int]:
+    """What is to be divided, in fen: the base of each line, and the freight. They sum to what was paid less refunds.
+
+    A line's base is its goods after discounts less what was refunded on it, and no more than the packs that a unit accepted.
+    What was refunded on the order without naming a line comes off all of them in proportion, after the freight is kept.
+    """
+    kept_fen = order.paid_fen - order.refunded_fen
+    candidates = []
+    for line in lines:
+        left = line.goods_fen - line.refunded_fen
+        if line.accepted is not None:
+            left = min(left, line.goods_fen * line.accepted // line.quantity)
+        candidates.append(left)
+    freight_fen = min(order.freight_fen, kept_fen)
+    goods_fen = kept_fen - freight_fen
+    if goods_fen > sum(candidates):
+        raise _not_due("overpaid", order)
+    return split(goods_fen, candidates, [str(line.id) for line in lines], order.public_id), freight_fen
+
+
+def settle(order_id: int) -> Settlement:
+    """Divide an order's money, each line by its frozen scheme, and post the one entry. Amounts in fen, exact.
+
+    The period is the Beijing month of now. A zero order settles without an entry. Raises NotDue with the reason.
+    """
+    order = locked_order(order_id)
+    reason = why_not_due(order)
+    if reason:
+        raise _not_due(reason, order)
+    lines = lines_of(order_id)
+    base_fens, freight_fen = bases(order, lines)
+    now = clock.now()
+    row = Settlement(
+        organisation_id=order.organisation_id,
+        order_id=order.id,
+        period=clock.period_of(clock.business_date(now)),
+        base_fen=sum(base_fens),
+        freight_fen=freight_fen,
+        settled_at=now,
+        cooperative_fen=0, pool_fen=0, village_fen=0, fund_fen=0,
+    )  # fmt: skip
+    parts = [_part(row, order, line, fen) for line, fen in zip(lines, base_fens, strict=True)]
+    for name in ("cooperative_fen", "pool_fen", "village_fen", "fund_fen"):
+        setattr(row, name, sum(getattr(part, name) for part in parts))
+    db.session.add(row)
+    db.session.flush()
+    for part in parts:
+        part.settlement_id = row.id
+    db.session.add_all(parts)
+    row.entry_id = _post(row, parts, {line.scheme_id for line in lines})
+    order.settled_at = now
+    audit.record("order.settled", order, settlement_id=row.id, base_fen=row.base_fen, pool_fen=row.pool_fen)
+    db.session.flush()
+    return row
+
+
+def settle_due(limit: int = 200) -> list[int]:
+    """Ids of orders that are due, oldest first, at most ``limit``: the entrance settles each in a transaction of its own."""
+    now = clock.now()
+    window = timedelta(days=settings().return_days)
+    open_return = select(ReturnRequest.id).where(ReturnRequest.order_id == Order.id, ReturnRequest.state == "OPEN").exists()
+    query = (
+        select(Order.id)
+        .where(
+            Order.settled_at.is_(None),
+            Order.cancelled_at.is_(None),
+            Order.payment.in_(("PAID", "REFUNDED")),
+            Order.received_at.is_not(None),
+            or_(Order.return_until <= now, Order.return_until.is_(None) & (Order.received_at <= now - window)),
+            ~open_return,
+        )
+        .order_by(Order.received_at, Order.id)
+        .limit(limit)
+    )
+    return list(db.session.scalars(query))
+
+
+def _not_due(reason: str, order: Order) -> NotDue:
+    return NotDue(f"settlement.{reason}", _WHY[reason], why=reason, order=order.public_id)
+
+
+def _part(row: Settlement, order: Order, line: OrderLine, base_fen: int) -> SettlementLine:
+    scheme = db.session.get_one(SplitScheme, line.scheme_id)
+    cooperative_fen, pool_fen, village_fen, fund_fen = scheme.divide(base_fen, order.public_id)
+    return SettlementLine(
+        organisation_id=order.organisation_id,
+        order_line_id=line.id,
+        linkage_group_id=line.linkage_group_id,
+        village_id=line.village_id,
+        period=row.period,
+        base_fen=base_fen,
+        cooperative_fen=cooperative_fen,
+        pool_fen=pool_fen,
+        village_fen=village_fen,
+        fund_fen=fund_fen,
+    )
+
+
+def _post(row: Settlement, parts: list[SettlementLine], schemes: set[int]) -> int | None:
+    if row.base_fen + row.freight_fen == 0:
+        return None
+    pools: Counter[int] = Counter()
+    collectives: Counter[int] = Counter()
+    for part in parts:
+        pools[part.linkage_group_id] += part.pool_fen
+        collectives[part.village_id] += part.village_fen
+    return event.settled(
+        book=row.organisation_id,
+        source=Source("settlement", row.id),
+        # Lines of several schemes leave the header's field empty; each order line names its own.
+        scheme_version_id=schemes.pop() if len(schemes) == 1 else None,
+        revenue_fen=row.cooperative_fen,
+        freight_fen=row.freight_fen,
+        pools=pools,
+        collectives=collectives,
+        fund_fen=row.fund_fen,
+        period=row.period,
+        at=row.settled_at,
+    )
