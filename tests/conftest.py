@@ -1,14 +1,18 @@
 """Fixtures: an application on a real database file, SQLite by default; tests marked ``both`` also run on PostgreSQL."""
 
+import contextvars
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from marketplace import create_app
+from marketplace.foundation import clock
 from marketplace.foundation.config import Settings, read_settings
 from marketplace.foundation.database import db
 from tests.missing import missing
@@ -61,6 +65,20 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'market.sqlite3'}"
 
 
+class Browser(FlaskClient):
+    """A browser whose requests have an application context of their own, as on a server, and not the test's."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        travelled = clock._travelled.get()
+        db.session.rollback()  # the test reads afresh what the request writes
+
+        def request() -> Any:
+            with clock.travel(travelled) if travelled else nullcontext():
+                return super(Browser, self).open(*args, **kwargs)
+
+        return contextvars.Context().run(request)
+
+
 def _make_tables(address: str, folder: Path) -> None:
     made = create_app(read_settings({}, environment="test", data_dir=folder, database_url=address, secret_key="t" * 40))
     with made.app_context():
@@ -79,6 +97,8 @@ def app(settings: Settings) -> Iterator[Flask]:
     """The application with all tables made, inside an application context."""
     application = create_app(settings)
     application.config["WTF_CSRF_ENABLED"] = False
+    application.testing = True
+    application.test_client_class = Browser
     with application.app_context():
         yield application
         db.session.remove()
