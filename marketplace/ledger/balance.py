@@ -120,12 +120,12 @@ def roll_up() -> int:
     return horizon.rolled
 
 
-# WHERE true keeps SQLite from reading ON CONFLICT as part of a join.
+# The new lines are found by the key of their months, not by joining entries: SQLite would read a month once for each entry.
 _ROLL = text(
     "INSERT INTO balance (account_id, fen, upto) "
-    "SELECT l.account_id, sum(l.fen), :upto FROM journal_entry e "
-    "JOIN journal_line l ON l.period = e.period AND l.entry_id = e.id "
-    "WHERE e.id > :after AND e.id <= :upto GROUP BY l.account_id "
+    "SELECT l.account_id, sum(l.fen), :upto FROM journal_line l "
+    "WHERE l.period IN (SELECT DISTINCT e.period FROM journal_entry e WHERE e.id > :after AND e.id <= :upto) "
+    "AND l.entry_id > :after AND l.entry_id <= :upto GROUP BY l.account_id "
     "ON CONFLICT (account_id) DO UPDATE SET fen = balance.fen + excluded.fen, upto = excluded.upto"
 )
 
