@@ -14,7 +14,7 @@ RUNGS = (
     "foundation", "organisations", "notices", "ledger", "households", "catalogue", "supply", "search",
     "payments", "orders", "settlement", "procurement", "disclosure", "reporting",
 )  # fmt: skip
-ENTRANCES = ("web", "api", "cli")
+ENTRANCES = ("web", "api", "cli", "jobs", "simulation")
 
 
 def create_app(config: Settings | None = None) -> Flask:

@@ -1,0 +1,48 @@
+"""Jobs do what is due, say so, and one that fails does not stop the others."""
+
+import threading
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation import outbox
+from marketplace.foundation.database import transaction
+from marketplace.jobs import schedule
+from marketplace.jobs.schedule import JOBS, Job
+
+
+def test_the_outbox_job_carries_out_what_waits(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setitem(outbox.handlers, "test.kind", lambda payload: seen.append(payload["n"]))
+    transaction(lambda: outbox.put("test.kind", "a", {"n": 1}))
+    runner = app.test_cli_runner()
+    assert "1 done" in runner.invoke(args=["jobs", "once", "outbox"]).output
+    assert "nothing was due" in runner.invoke(args=["jobs", "once", "outbox"]).output
+    assert seen == [1]
+
+
+def test_every_job_is_listed_and_an_unknown_one_is_named(app: Flask) -> None:
+    runner = app.test_cli_runner()
+    listed = runner.invoke(args=["jobs", "list"]).output
+    assert all(name in listed for name in schedule.known())
+    refused = runner.invoke(args=["jobs", "once", "nonsense"])
+    assert refused.exit_code == 2
+    assert "outbox" in refused.output
+
+
+def test_a_failing_job_leaves_the_others_running(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, ran = threading.Event(), []
+
+    def fail() -> str:
+        raise OSError("down")
+
+    def work() -> str:
+        ran.append(1)
+        stop.set()
+        return ""
+
+    schedule.known()
+    monkeypatch.setitem(JOBS, "test.fail", Job("test.fail", 1, "", fail))
+    monkeypatch.setitem(JOBS, "test.work", Job("test.work", 1, "", work))
+    schedule.run(app, stop, {"test.fail", "test.work"})
+    assert ran == [1]
