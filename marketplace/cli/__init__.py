@@ -5,7 +5,7 @@ import importlib
 from flask import Flask
 
 # Each module holds one click command or group of its own, named ``group``.
-MODULES: tuple[str, ...] = ("books",)
+MODULES: tuple[str, ...] = ("books", "county", "demo", "search_rebuild", "seed")
 
 
 def register(app: Flask) -> None:
