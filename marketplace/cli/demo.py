@@ -115,9 +115,9 @@ def _fill(processes: Processes, commands: set[str], command: str, what: str, *ar
         return
     click.echo(f"  {what}:")
     began = time.monotonic()
-    code = processes.run(*FLASK, command, *arguments)
+    code = processes.run(command, *FLASK, command, *arguments)
     if code:
-        raise click.ClickException(f"`flask {command}` ended with {code}; what it said stands above")
+        raise click.ClickException(f"`flask {command}` ended with {code}:\n{processes.said(command)}")
     click.echo(f"  {what} … {time.monotonic() - began:.1f} s")
 
 

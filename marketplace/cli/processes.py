@@ -43,18 +43,20 @@ class Processes:
                 start_new_session=True,  # Ctrl-C reaches the command, which ends them in order
             )
 
-    def run(self, *command: str) -> int:
-        """Run ``command`` to its end, its words on the terminal. Its exit code."""
-        child = subprocess.Popen(
-            [*_ends_with_us(), *command],
-            cwd=self._folder,
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._running["(running)"] = child
+    def run(self, name: str, *command: str) -> int:
+        """Run ``command`` to its end: its progress on the terminal, its result in ``<name>.log``. Its exit code."""
+        with self._log(name).open("wb") as log:
+            child = subprocess.Popen(
+                [*_ends_with_us(), *command],
+                cwd=self._folder,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                start_new_session=True,
+            )
+        self._running[name] = child
         code = child.wait()
-        del self._running["(running)"]
+        self.forget(name)
         return code
 
     def ended(self) -> dict[str, int]:
