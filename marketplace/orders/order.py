@@ -11,9 +11,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Identified, Model, Public, Versioned, db, locked
+from marketplace.foundation.database import Identified, Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
 
 FULFILMENT = ("WAITING", "READY", "PARTLY_SHIPPED", "SHIPPED", "RECEIVED", "CANCELLED")
 PAYMENT = ("UNPAID", "PARTLY_PAID", "PAID", "REFUNDED")
@@ -138,3 +139,15 @@ def locked_order(order_id: int) -> Order:
 def lines_of(order_id: int) -> list[OrderLine]:
     """Its lines, in the order in which they were placed."""
     return list(db.session.scalars(db.select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.id)))
+
+
+def must_concern(order: Order, actor: Actor) -> None:
+    """Raise NotFound unless the actor bought it, placed it, sells it or runs the market."""
+    concerned = actor.organisation_id in (order.organisation_id, order.buyer_id) or actor.person_id == order.placed_by_id
+    if not concerned and not actor.is_operator:
+        raise not_found(Order)
+
+
+def orders_of(purchase_id: int) -> list[Order]:
+    """The orders of a purchase, one a cooperative."""
+    return list(db.session.scalars(db.select(Order).where(Order.purchase_id == purchase_id).order_by(Order.id)))

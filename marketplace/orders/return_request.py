@@ -2,10 +2,16 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Model, Public
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Model, Public, db, get, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
+from marketplace.foundation.language import N_
+from marketplace.orders import cancellation, order_refund
+from marketplace.orders.order import Order, locked_order, must_concern
+from marketplace.organisations.actor import Actor
 
 
 class ReturnRequest(Public, Model):
@@ -29,3 +35,100 @@ class ReturnRequest(Public, Model):
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(Text, default="")
     refund_id: Mapped[int | None]
+
+
+def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor) -> ReturnRequest:
+    """The buyer asks for ``fen`` back. Before receipt at any time, afterwards within the return window; one request at a time.
+
+    Raises Conflict ``return.open``, ``return.late``, ``return.unpaid``, InvalidInput ``return.fen``, ``return.reason``.
+    """
+    order = locked_order(order_id)
+    must_concern(order, actor)
+    if actor.organisation_id != order.buyer_id and actor.person_id != order.placed_by_id:
+        raise NotAllowed("return.buyer", N_("要由买家本人申请退货。"))
+    if order.paid_fen == 0:
+        raise Conflict("return.unpaid", N_("订单还没有付款，可以直接取消。"))
+    if order.return_until is not None and order.return_until < clock.now():
+        raise Conflict("return.late", N_("退货期已经过了。"))
+    if open_of(order.id) is not None:
+        raise Conflict("return.open", N_("已经有一个退货申请在办，请等合作社答复。"))
+    left = order.paid_fen - order.refunded_fen
+    if not 0 < fen <= left:
+        raise InvalidInput("return.fen", N_("退款金额要大于零，最多 %(left_fen)s 分。"), field="fen", left_fen=left)
+    if not 2 <= len(reason.strip()) <= 1000:
+        raise InvalidInput("return.reason", N_("请写明退货的原因。"), field="reason")
+    request = ReturnRequest(
+        organisation_id=order.organisation_id,
+        buyer_id=order.buyer_id,
+        order_id=order.id,
+        fen=fen,
+        reason=reason.strip(),
+        state="OPEN",
+        raised_at=clock.now(),
+        raised_by_id=actor.person_id,
+    )
+    db.session.add(request)
+    db.session.flush()
+    audit.record("return.raised", request, person_id=actor.person_id, order_id=order.id, fen=fen)
+    return request
+
+
+def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest:
+    """The cooperative agrees: the refund is approved and leaves by itself. Nothing shipped and everything asked for: the order is called off."""
+    order, request = _answering(request_id, actor)
+    if order.fulfilment == "READY" and request.fen == order.paid_fen - order.refunded_fen:
+        _close(request, "APPROVED", answer, actor)
+        cancellation.call_off(order, "returned", person_id=actor.person_id)
+        return request
+    refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id)
+    request.refund_id = refund_ids[0]
+    return _close(request, "APPROVED", answer, actor)
+
+
+def refuse(request_id: int, answer: str, *, actor: Actor) -> ReturnRequest:
+    """The cooperative says no, and why. InvalidInput ``reason.missing`` without a reason."""
+    _, request = _answering(request_id, actor)
+    if not answer.strip():
+        raise InvalidInput("reason.missing", N_("拒绝退货请写明理由，买家才知道为什么。"), field="answer")
+    return _close(request, "REFUSED", answer, actor)
+
+
+def withdraw(request_id: int, *, actor: Actor) -> ReturnRequest:
+    """The buyer takes the request back."""
+    order = locked_order(get(ReturnRequest, request_id).order_id)
+    request = locked(ReturnRequest, request_id)
+    if actor.organisation_id != request.buyer_id and actor.person_id != order.placed_by_id:
+        raise not_found(ReturnRequest)
+    _must_be_open(request)
+    return _close(request, "WITHDRAWN", "", actor)
+
+
+def open_of(order_id: int) -> ReturnRequest | None:
+    """The open request of an order: it holds settlement."""
+    query = select(ReturnRequest).where(ReturnRequest.order_id == order_id, ReturnRequest.state == "OPEN")
+    return db.session.scalars(query).one_or_none()
+
+
+def _answering(request_id: int, actor: Actor) -> tuple[Order, ReturnRequest]:
+    actor.must_have("COOPERATIVE", "director", "accountant", "clerk")
+    order = locked_order(get(ReturnRequest, request_id).order_id)
+    request = locked(ReturnRequest, request_id)
+    if request.organisation_id != actor.organisation_id:
+        raise not_found(ReturnRequest)
+    _must_be_open(request)
+    return order, request
+
+
+def _must_be_open(request: ReturnRequest) -> None:
+    if request.state != "OPEN":
+        raise Conflict("return.answered", N_("这个退货申请已经答复过了。"), state=request.state)
+
+
+def _close(request: ReturnRequest, state: str, answer: str, actor: Actor) -> ReturnRequest:
+    request.state = state
+    request.answer = answer.strip()
+    request.answered_at = clock.now()
+    request.answered_by_id = actor.person_id
+    db.session.flush()
+    audit.record(f"return.{state.lower()}", request, person_id=actor.person_id, order_id=request.order_id)
+    return request

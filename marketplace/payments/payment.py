@@ -4,14 +4,28 @@ States: created → requires_action → processing → succeeded | canceled; suc
 twice goes to ``unapplied`` and is refunded. The payable is known only by kind and id: create_app registers who handles it.
 """
 
-from datetime import datetime
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Model, Public
+from marketplace.foundation import audit, clock
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import Model, Public, db, locked_where
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.idempotency import once
+from marketplace.foundation.language import N_
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
+from marketplace.organisations.organisation import Cooperative
 
 STATES = ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid")
+OPEN = ("created", "requires_action", "processing")
+FIRST_QUESTION = timedelta(seconds=10)
 
 
 class Payment(Public, Model):
@@ -58,3 +72,157 @@ class AlipayNotice(Public, Model):
     total_fen: Mapped[int | None]
     received_at: Mapped[datetime]
     outcome: Mapped[str] = mapped_column(String(40))
+
+
+class OutcomeMismatch(Conflict):
+    """What the channel says does not fit the payment it names: nothing is applied. Data: ``field``."""
+
+
+@dataclass(frozen=True)
+class Payable:
+    """What is to be paid: fen to the cooperative ``organisation_id`` until ``expires_at``."""
+
+    kind: str
+    id: int
+    organisation_id: int
+    amount_fen: int
+    subject: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a channel said of a trade, whoever asked. ``state``: succeeded, closed or pending; what was not told is None."""
+
+    out_trade_no: str
+    state: str
+    total_fen: int | None = None
+    trade_no: str | None = None
+    app_id: str | None = None
+    seller_id: str | None = None
+    at: datetime | None = None
+
+
+class Handler(Protocol):
+    """What a kind of payable does with its payments, in the same transaction; errors propagate."""
+
+    def take(self, payment: Payment) -> bool:
+        """Count the payment in and return True; False if the payable cannot take it (cancelled, or paid already)."""
+
+    def refund_failed(self, order_id: int, fen: int) -> None:
+        """An approved refund will not happen: count it out again."""
+
+
+handlers: dict[str, Handler] = {}
+
+
+def open_for(payables: Sequence[Payable], *, key: str, channel: str = "alipay") -> list[Payment]:
+    """One attempt to pay each payable, under one cashier page if there are several. The same ``key``: the same attempts.
+
+    A new key is a new attempt with numbers of its own; if two of them are paid, one is refunded.
+    """
+    request = [[each.kind, each.id, each.amount_fen] for each in payables]
+    scope = f"pay:{payables[0].kind}:{payables[0].id}"
+    answer = once(scope, key, request, lambda: {"payments": _open(payables, channel)})
+    query = select(Payment).where(Payment.id.in_(answer["payments"])).order_by(Payment.id)
+    return list(db.session.scalars(query))
+
+
+def _open(payables: Sequence[Payable], channel: str) -> list[int]:
+    now = clock.now()
+    merge_no = f"M{_trade_no(now)}" if len(payables) > 1 else None
+    made = []
+    for payable in payables:
+        seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == payable.organisation_id)).one()
+        payment = Payment(
+            organisation_id=payable.organisation_id,
+            payable_kind=payable.kind,
+            payable_id=payable.id,
+            channel=channel,
+            out_trade_no=_trade_no(now),
+            merge_no=merge_no,
+            amount_fen=payable.amount_fen,
+            state="requires_action",
+            app_id=settings().alipay_app_id or seller.alipay_app_id,
+            seller_id=seller.alipay_seller_id,
+            subject=payable.subject[:200],
+            created_at=now,
+            expires_at=payable.expires_at,
+            ask_at=now + FIRST_QUESTION,
+        )
+        db.session.add(payment)
+        made.append(payment)
+    db.session.flush()
+    return [payment.id for payment in made]
+
+
+def apply(outcome: Outcome) -> str:
+    """The one door for outcomes: notice, query and bill alike. Says what came of it: applied, unapplied, repeated, closed or pending.
+
+    Raises NotFound for a number that is not ours, OutcomeMismatch if amount, seller, application or trade number differ.
+    """
+    payment = locked_where(Payment, select(Payment).where(Payment.out_trade_no == outcome.out_trade_no))
+    _must_fit(payment, outcome)
+    if outcome.state == "succeeded":
+        return _succeed(payment, outcome)
+    if outcome.state == "closed":
+        # TRADE_CLOSED also follows a full refund; what succeeded never goes back.
+        if payment.state in OPEN:
+            cancel(payment)
+            return "closed"
+        return "repeated"
+    return "pending"
+
+
+def cancel(payment: Payment) -> None:
+    """Nobody shall pay this attempt any more; if somebody does, it goes back. The caller holds the row."""
+    payment.state = "canceled"
+    payment.canceled_at = clock.now()
+    db.session.flush()
+
+
+def cancel_open(payable_kind: str, payable_id: int) -> list[int]:
+    """Cancel every open attempt to pay a payable; their ids."""
+    query = select(Payment).where(Payment.payable_kind == payable_kind, Payment.payable_id == payable_id, Payment.state.in_(OPEN))
+    rows = list(db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)))
+    for payment in rows:
+        cancel(payment)
+    return [payment.id for payment in rows]
+
+
+def _must_fit(payment: Payment, outcome: Outcome) -> None:
+    told = {"app_id": outcome.app_id, "seller_id": outcome.seller_id, "amount_fen": outcome.total_fen, "trade_no": outcome.trade_no}
+    for name, value in told.items():
+        known = getattr(payment, name)
+        if value is not None and known is not None and value != known:
+            raise OutcomeMismatch("payment.mismatch", N_("渠道返回的内容和这笔支付对不上，没有入账。"), field=name, payment_id=payment.id)
+    if outcome.state == "succeeded" and (outcome.total_fen is None or not outcome.trade_no):
+        raise OutcomeMismatch("payment.mismatch", N_("渠道返回的内容和这笔支付对不上，没有入账。"), field="missing", payment_id=payment.id)
+
+
+def _succeed(payment: Payment, outcome: Outcome) -> str:
+    if payment.state in ("succeeded", "late_paid"):
+        return "repeated"
+    payment.trade_no = outcome.trade_no
+    payment.succeeded_at = clock.now()
+    payment.ask_at = None
+    late = payment.state == "canceled"
+    source = Source("payment", payment.id)
+    if not late and handlers[payment.payable_kind].take(payment):
+        payment.state = "succeeded"
+        db.session.flush()
+        event.alipay_paid(book=payment.organisation_id, source=source, fen=payment.amount_fen, at=outcome.at)
+        audit.record("payment.succeeded", payment, fen=payment.amount_fen)
+        return "applied"
+    payment.state = "late_paid"
+    db.session.flush()
+    event.alipay_unapplied(book=payment.organisation_id, source=source, fen=payment.amount_fen, at=outcome.at)
+    audit.record("payment.late", payment, fen=payment.amount_fen)
+    from marketplace.payments import refund
+
+    refund.give_back(payment)
+    return "unapplied"
+
+
+def _trade_no(now: datetime) -> str:
+    return f"{now.astimezone(clock.BEIJING):%Y%m%d%H%M%S}{secrets.randbelow(10**12):012d}"

@@ -3,12 +3,22 @@
 States: requested → approved → submitting → unknown → succeeded | failed.
 """
 
+import secrets
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Model, Public
+from marketplace.foundation import audit, clock, outbox
+from marketplace.foundation.database import Model, Public, db, locked
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.ledger import event, posting
+from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.posting import Source
+from marketplace.payments.payment import Payment, handlers
+
+GOING = ("approved", "submitting", "unknown")
 
 
 class Refund(Public, Model):
@@ -30,3 +40,104 @@ class Refund(Public, Model):
     approved_at: Mapped[datetime]
     approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     succeeded_at: Mapped[datetime | None]
+
+
+class RefundTooMuch(Conflict):
+    """More would go back than was paid. Data: ``left_fen``."""
+
+
+def request(payment_id: int, fen: int, reason: str, *, order_id: int | None = None) -> Refund:
+    """Ask for ``fen`` of a payment back. Nothing is promised and nothing posted until it is approved.
+
+    Raises InvalidInput ``refund.fen``, RefundTooMuch, Conflict ``refund.unpaid``.
+    """
+    payment = locked(Payment, payment_id)
+    _must_hold(payment, fen)
+    refund = Refund(
+        organisation_id=payment.organisation_id,
+        payment_id=payment.id,
+        order_id=order_id,
+        out_request_no=f"R{clock.now().astimezone(clock.BEIJING):%Y%m%d%H%M%S}{secrets.randbelow(10**12):012d}",
+        fen=fen,
+        reason=reason.strip()[:120] or "refund",
+        state="requested",
+        approved_at=clock.now(),
+    )
+    db.session.add(refund)
+    db.session.flush()
+    return refund
+
+
+def approve(refund_id: int, *, approved_by_id: int | None) -> Refund:
+    """The money shall go back: it counts against the payment from now on, and a job carries it out.
+
+    The caller posts where it is taken from, in the same transaction. Raises RefundTooMuch, Conflict ``refund.state``.
+    """
+    refund = db.session.get_one(Refund, refund_id)
+    payment = locked(Payment, refund.payment_id)
+    refund = locked(Refund, refund_id)
+    if refund.state != "requested":
+        raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
+    _must_hold(payment, refund.fen)
+    payment.refunded_fen += refund.fen
+    refund.state = "approved"
+    refund.approved_at = clock.now()
+    refund.approved_by_id = approved_by_id
+    db.session.flush()
+    # What came over the bank goes back over the bank: a person pays it and records it.
+    if payment.channel == "alipay":
+        outbox.put("refund", str(refund.id), {"refund_id": refund.id})
+    audit.record("refund.approved", refund, person_id=approved_by_id, fen=refund.fen)
+    return refund
+
+
+def give_back(payment: Payment) -> Refund:
+    """A late or double payment goes back whole, without asking anybody: unapplied to refunds_payable."""
+    refund = approve(request(payment.id, payment.amount_fen, "late or double payment").id, approved_by_id=None)
+    event.unapplied_refund_approved(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
+    return refund
+
+
+def succeed(refund_id: int) -> bool:
+    """The channel gave the money back: post it once. False if that was known already."""
+    refund = locked(Refund, refund_id)
+    if refund.state == "succeeded":
+        return False
+    if refund.state not in GOING:
+        raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
+    refund.state = "succeeded"
+    refund.succeeded_at = clock.now()
+    db.session.flush()
+    channel = "alipay" if db.session.get_one(Payment, refund.payment_id).channel == "alipay" else "bank"
+    event.refund_succeeded(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen, channel=channel)
+    audit.record("refund.succeeded", refund, fen=refund.fen)
+    return True
+
+
+def fail(refund_id: int, sub_code: str) -> bool:
+    """The channel refused for good: the approval is reversed, the money is where it was, and a person looks at it."""
+    known = db.session.get_one(Refund, refund_id)
+    payment = locked(Payment, known.payment_id)
+    refund = locked(Refund, refund_id)
+    if refund.state not in GOING:
+        return False
+    refund.state = "failed"
+    payment.refunded_fen -= refund.fen
+    db.session.flush()
+    query = select(JournalEntry.id).where(JournalEntry.source_type == "refund", JournalEntry.source_id == refund.id)
+    for entry_id in list(db.session.scalars(query.where(JournalEntry.kind != "reversed"))):
+        posting.reverse(entry_id, source=Source("refund", refund.id))
+    if refund.order_id is not None:
+        handlers[payment.payable_kind].refund_failed(refund.order_id, refund.fen)
+    audit.record("refund.failed", refund, fen=refund.fen, sub_code=sub_code)
+    return True
+
+
+def _must_hold(payment: Payment, fen: int) -> None:
+    if not isinstance(fen, int) or isinstance(fen, bool) or fen <= 0:
+        raise InvalidInput("refund.fen", N_("退款金额要大于零。"), field="fen")
+    if payment.state not in ("succeeded", "late_paid"):
+        raise Conflict("refund.unpaid", N_("这笔支付还没有到账，没有可退的钱。"), state=payment.state)
+    left = payment.amount_fen - payment.refunded_fen
+    if fen > left:
+        raise RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_fen)s 分。"), left_fen=left, asked_fen=fen)

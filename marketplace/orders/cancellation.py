@@ -1,0 +1,45 @@
+"""Cancelling an order before anything was shipped: the stock goes back to the shelf, the money back whole."""
+
+from marketplace.foundation import audit, clock, outbox
+from marketplace.foundation.database import db
+from marketplace.foundation.language import N_
+from marketplace.orders import order_refund
+from marketplace.orders.order import Order, WrongState, lines_of, locked_order, must_concern
+from marketplace.organisations.actor import Actor
+from marketplace.payments import payment as payments
+from marketplace.supply import stock
+
+
+def cancel(order_id: int, *, actor: Actor, reason: str = "") -> Order:
+    """The buyer, the cooperative or the operator calls an order off. WrongState once a part of it was shipped."""
+    order = locked_order(order_id)
+    must_concern(order, actor)
+    if order.kind != "PUBLIC":
+        raise WrongState("order.state", N_("单位订单请在采购页面撤回。"), state=order.fulfilment)
+    return call_off(order, reason or "cancelled", person_id=actor.person_id)
+
+
+def call_off(order: Order, reason: str, *, person_id: int | None) -> Order:
+    """Call off a locked order (see ``cancel``); ``reason`` is a short code. Attempts to pay it are closed."""
+    order.must_be("WAITING", "READY")
+    order.fulfilment = "CANCELLED"
+    order.cancelled_at = clock.now()
+    order.cancel_reason = reason[:40]
+    order.version += 1
+    db.session.flush()
+    packs: dict[int, int] = {}
+    for line in lines_of(order.id):
+        packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity
+    stock.release(packs, source_type="order", source_id=order.id)
+    _close_attempts(order)
+    left = order.paid_fen - order.refunded_fen
+    if left:
+        order_refund.pay_back(order, left, reason, person_id=person_id)
+    audit.record("order.cancelled", order, person_id=person_id, reason=order.cancel_reason)
+    return order
+
+
+def _close_attempts(order: Order) -> None:
+    for payment_id in payments.cancel_open("order", order.id):
+        outbox.put("payment.close", str(payment_id), {"payment_id": payment_id})
+

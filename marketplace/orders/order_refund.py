@@ -1,0 +1,99 @@
+"""Money of an order that goes back to its buyer: goods first, shared among its lines, freight last.
+
+Before settlement it comes from ``buyer_funds``; after it, settlement takes each share back through the hook registered here.
+"""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from marketplace.foundation.database import db
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.money import split
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
+from marketplace.orders.order import Order, OrderLine, lines_of
+from marketplace.payments import refund as refunds
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+
+# (order, refund, order line id → fen of goods, fen of freight): post the refund of a settled order.
+AfterSettlement = Callable[[Order, Refund, dict[int, int], int], None]
+_after_settlement: list[AfterSettlement] = []
+
+
+def posts_after_settlement(hook: AfterSettlement) -> AfterSettlement:
+    """Register who posts refunds of settled orders (settlement, a rung above). The last one registered counts."""
+    _after_settlement[:] = [hook]
+    return hook
+
+
+def pay_back(order: Order, fen: int, reason: str, *, person_id: int | None) -> list[int]:
+    """Approve refunds of ``fen`` from what was paid for a locked order; their ids. They leave through the outbox.
+
+    Raises InvalidInput ``refund.fen``, Conflict ``refund.exceeds``.
+    """
+    if fen <= 0:
+        raise InvalidInput("refund.fen", N_("退款金额要大于零。"), field="fen")
+    left = order.paid_fen - order.refunded_fen
+    if fen > left:
+        raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_fen)s 分。"), left_fen=left, asked_fen=fen)
+    made = []
+    for payment, part in _from_payments(order, fen):
+        refund = refunds.request(payment.id, part, reason, order_id=order.id)
+        refunds.approve(refund.id, approved_by_id=person_id)
+        goods, freight = _count(order, part)
+        if order.settled_at is None:
+            event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=part)
+        elif _after_settlement:
+            _after_settlement[0](order, refund, goods, freight)
+        else:
+            raise Conflict("refund.settled", N_("订单已经分账，暂时不能退款。"))
+        made.append(refund.id)
+    return made
+
+
+def count_back(order: Order, fen: int) -> None:
+    """A refund of ``fen`` failed for good: the order has it again, freight first, as the mirror of how it was counted."""
+    lines = lines_of(order.id)
+    freight = min(fen, order.refunded_fen - sum(line.refunded_fen for line in lines))
+    for line, part in _shared(lines, [line.refunded_fen for line in lines], fen - freight):
+        line.refunded_fen -= part
+    order.refunded_fen -= fen
+    order.payment = "PAID" if order.paid_fen == order.total_fen else "PARTLY_PAID"
+    db.session.flush()
+
+
+def _from_payments(order: Order, fen: int) -> list[tuple[Payment, int]]:
+    query = select(Payment).where(Payment.payable_kind == "order", Payment.payable_id == order.id, Payment.state == "succeeded")
+    parts = []
+    for payment in db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)):
+        part = min(fen, payment.amount_fen - payment.refunded_fen)
+        if part:
+            parts.append((payment, part))
+            fen -= part
+    if fen:
+        # The rest came over the bank and goes back by a transfer that a person makes.
+        raise Conflict("refund.by_bank", N_("这笔钱是对公转账付的，请由合作社会计转账退回。"), left_fen=fen)
+    return parts
+
+
+def _count(order: Order, fen: int) -> tuple[dict[int, int], int]:
+    lines = lines_of(order.id)
+    left = [line.goods_fen - line.refunded_fen for line in lines]
+    goods_fen = min(fen, sum(left))
+    parts = {}
+    for line, part in _shared(lines, left, goods_fen):
+        line.refunded_fen += part
+        parts[line.id] = part
+    order.refunded_fen += fen
+    if order.refunded_fen == order.paid_fen:
+        order.payment = "REFUNDED"
+    db.session.flush()
+    return parts, fen - goods_fen
+
+
+def _shared(lines: list[OrderLine], weights: list[int], fen: int) -> list[tuple[OrderLine, int]]:
+    parts = split(fen, weights, [str(line.id) for line in lines], "order_refund")
+    return [(line, part) for line, part in zip(lines, parts, strict=True) if part]

@@ -1,0 +1,61 @@
+"""A cart adds up, takes over what was put in before signing in, and sells nothing that is not on sale."""
+
+import pytest
+from flask import Flask
+
+from marketplace.catalogue.product import Product
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.orders import cart
+from tests import builders
+
+
+def test_adding_adds_up_and_changing_sets(app: Flask) -> None:
+    market = builders.market()
+    with transaction():
+        own = cart.opened(None).id
+        cart.add(own, market.pack, 2)
+        assert cart.add(own, market.pack, 3) == 5
+        assert [(item.quantity, item.sum_fen, item.free) for item in cart.lines(own)] == [(5, 44000, 10)]
+        assert cart.change(own, market.pack, 4) == 4
+        assert cart.count(own) == 4
+        cart.change(own, market.pack, 0)
+        assert cart.lines(own) == []
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 10_000])
+def test_odd_quantities_are_refused(app: Flask, quantity: int) -> None:
+    market = builders.market()
+    with transaction():
+        own = cart.opened(None).id
+        with pytest.raises(InvalidInput):
+            cart.add(own, market.pack, quantity)
+
+
+def test_signing_in_keeps_what_was_chosen(app: Flask) -> None:
+    market = builders.market()
+    other = builders.pack(market.product, price_fen=19900)
+    buyer = builders.customer()
+    with transaction():
+        own = cart.opened(None, buyer.organisation_id)
+        cart.add(own.id, market.pack, 1)
+        anonymous = cart.opened(None)
+        token = anonymous.token
+        cart.add(anonymous.id, market.pack, 2)
+        cart.add(anonymous.id, other, 1)
+    with transaction():
+        kept = cart.claim(token, buyer.organisation_id)
+        assert [(item.pack.id, item.quantity) for item in cart.lines(kept.id)] == [
+            (market.pack, 3),
+            (other, 1),
+        ]
+    assert cart.found(token) is None
+
+
+def test_what_is_off_sale_cannot_be_put_in(app: Flask) -> None:
+    market = builders.market()
+    with transaction():
+        db.session.get_one(Product, market.product).state = "SUSPENDED"
+    with pytest.raises(Conflict) as off, transaction():
+        cart.add(cart.opened(None).id, market.pack)
+    assert off.value.code == "pack.off_sale"
