@@ -1,0 +1,149 @@
+"""The one door for outcomes: what is paid counts once, what is paid late or twice goes back, what does not fit is refused."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import NotFound
+from marketplace.foundation.outbox import OutboxMessage
+from marketplace.ledger.entry import JournalEntry
+from marketplace.orders import expiry
+from marketplace.payments import payment as payments
+from marketplace.payments.payment import Outcome, OutcomeMismatch
+from marketplace.payments.refund import Refund
+from tests import builders
+from tests.orders import trade
+
+
+def _applied(outcome: Outcome) -> str:
+    with transaction():
+        return payments.apply(outcome)
+
+
+def _entries(kind: str) -> int:
+    db.session.rollback()  # what other threads wrote is not in the snapshot that is open here
+    return (
+        db.session.scalar(select(func.count()).select_from(JournalEntry).where(JournalEntry.kind == kind))
+        or 0
+    )
+
+
+def test_a_paid_order_is_ready_and_its_money_is_the_buyers(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    assert _applied(trade.succeeded(payment_id)) == "applied"
+    order = trade.order(order_id)
+    assert (order.payment, order.fulfilment, order.paid_fen) == ("PAID", "READY", 17600)
+    assert (trade.held(market, "alipay"), trade.held(market, "buyer_funds")) == (17600, 17600)
+
+
+@pytest.mark.both
+def test_the_same_notice_fifty_times_is_one_posting(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    outcome = trade.succeeded(payment_id)
+    said: list[str] = []
+    ready = threading.Barrier(50)
+
+    def hear() -> None:
+        with app.app_context():
+            ready.wait()
+            said.append(transaction(lambda: payments.apply(outcome), attempts=10))
+            db.session.remove()
+
+    threads = [threading.Thread(target=hear) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(said) == ["applied"] + ["repeated"] * 49
+    assert _entries("alipay_paid") == 1
+    assert trade.order(order_id).paid_fen == 17600
+    assert trade.held(market, "buyer_funds") == 17600
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"total_fen": 17599},
+        {"seller_id": "2088"},
+        {"app_id": "2021"},
+        {"total_fen": None},
+        {"trade_no": None},
+    ],
+)
+def test_what_does_not_fit_is_refused(app: Flask, wrong: dict[str, object]) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    with pytest.raises(OutcomeMismatch):
+        _applied(trade.succeeded(payment_id, **wrong))
+    assert trade.payment_state(payment_id) == "requires_action"
+    assert trade.held(market, "alipay") == 0
+
+
+def test_a_number_that_is_not_ours_is_not_found(app: Flask) -> None:
+    with pytest.raises(NotFound):
+        _applied(Outcome(out_trade_no="20260101", state="succeeded", total_fen=1, trade_no="1"))
+
+
+def test_paid_after_expiry_goes_back_by_itself(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    outcome = trade.succeeded(payment_id)
+    with clock.travel(clock.now() + timedelta(minutes=31)), transaction():
+        assert expiry.expire_due() == 1
+    assert trade.free(market.pack) == (10, 0)
+    assert _applied(outcome) == "unapplied"
+    assert _applied(outcome) == "repeated"
+    assert (trade.payment_state(payment_id), trade.order(order_id).paid_fen) == ("late_paid", 0)
+    (refund,) = db.session.scalars(select(Refund))
+    assert (refund.fen, refund.state, refund.order_id) == (17600, "approved", None)
+    assert (
+        trade.held(market, "alipay"),
+        trade.held(market, "unapplied"),
+        trade.held(market, "refunds_payable"),
+    ) == (
+        17600,
+        0,
+        17600,
+    )
+    kinds = set(db.session.scalars(select(OutboxMessage.kind)))
+    assert {"refund", "payment.close"} <= kinds
+
+
+def test_two_tabs_paid_means_one_is_refunded(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (first,), (second,) = trade.opened([order_id]), trade.opened([order_id])
+    assert first != second
+    assert [_applied(trade.succeeded(first)), _applied(trade.succeeded(second))] == ["applied", "unapplied"]
+    assert trade.order(order_id).paid_fen == 17600
+    assert (trade.held(market, "buyer_funds"), trade.held(market, "refunds_payable")) == (17600, 17600)
+
+
+def test_the_same_key_opens_the_same_attempt(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    assert trade.opened([order_id], key="k") == trade.opened([order_id], key="k")
+
+
+def test_closed_unpaid_is_cancelled_and_closed_after_success_changes_nothing(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (first,), (second,) = trade.opened([order_id]), trade.opened([order_id])
+    closed = trade.succeeded(first, state="closed", trade_no=None)
+    assert _applied(closed) == "closed"
+    assert trade.payment_state(first) == "canceled"
+    _applied(trade.succeeded(second))
+    assert _applied(trade.succeeded(second, state="closed")) == "repeated"
+    assert _applied(trade.succeeded(second, state="pending")) == "pending"
+    assert trade.payment_state(second) == "succeeded"
