@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
 from marketplace.foundation.database import db
 from marketplace.orders.order import Order, OrderLine
+from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.approval import Approval
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
@@ -15,7 +16,6 @@ from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.reporting.books_posted import by_book, differences, per_book, through, total
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.settlement.settlement import Settlement
 from marketplace.supply.stock import Stock, StockMove
 
 ORDER_KINDS = ("order", "directed_order")
@@ -25,10 +25,9 @@ NOT_REFUNDED = ("requested", "failed")
 
 
 def no_oversell() -> list[str]:
-    """No pack is promised that is not on hand; stock is the sum of its moves; what was shipped left the stock."""
-    promised = select(Stock.pack_id, Stock.on_hand, Stock.reserved).where(
-        or_(Stock.reserved < 0, Stock.reserved > Stock.on_hand)
-    )
+    """No pack is promised that is not on hand, and stock is the sum of its moves."""
+    promised = select(Stock.pack_id, Stock.on_hand, Stock.reserved)
+    oversold = promised.where(or_(Stock.reserved < 0, Stock.reserved > Stock.on_hand))
     moved = (
         select(Stock.pack_id)
         .outerjoin(StockMove, StockMove.pack_id == Stock.pack_id)
@@ -40,21 +39,35 @@ def no_oversell() -> list[str]:
             )
         )
     )
+    breaches = [f"pack {row[0]}: {row[2]} promised, {row[1]} on hand" for row in db.session.execute(oversold)]
+    return breaches + [
+        f"pack {pack}: stock is not the sum of its moves" for pack in db.session.scalars(moved)
+    ]
+
+
+def stock_is_what_orders_say() -> list[str]:
+    """What orders shipped left the stock, and what they still have to ship is set aside."""
     out = select(StockMove.pack_id, -func.sum(StockMove.on_hand)).where(StockMove.reason == "SHIPPED")
     left = _sums(out.group_by(StockMove.pack_id))
     shipped = _sums(select(OrderLine.pack_id, func.sum(OrderLine.shipped)).group_by(OrderLine.pack_id))
-    return (
-        [
-            f"pack {pack}: {reserved} promised, {on_hand} on hand"
-            for pack, on_hand, reserved in db.session.execute(promised)
-        ]
-        + [f"pack {pack}: stock is not the sum of its moves" for pack in db.session.scalars(moved)]
-        + [
-            f"pack {pack}: {shipped.get(pack, 0)} shipped, {left.get(pack, 0)} left the stock"
-            for pack in sorted({*left, *shipped})
-            if shipped.get(pack, 0) != left.get(pack, 0)
-        ]
+    aside = _sums(select(Stock.pack_id, Stock.reserved))
+    due = (
+        select(OrderLine.pack_id, func.sum(OrderLine.quantity - OrderLine.shipped))
+        .join(Order, Order.id == OrderLine.order_id)
+        .where(Order.fulfilment.not_in(("RECEIVED", "CANCELLED")))
     )
+    to_ship = _sums(due.group_by(OrderLine.pack_id))
+    breaches = []
+    for pack in sorted({*aside, *left, *shipped, *to_ship}):
+        if shipped.get(pack, 0) != left.get(pack, 0):
+            breaches.append(
+                f"pack {pack}: {shipped.get(pack, 0)} shipped, {left.get(pack, 0)} left the stock"
+            )
+        if to_ship.get(pack, 0) != aside.get(pack, 0):
+            breaches.append(
+                f"pack {pack}: {to_ship.get(pack, 0)} to be shipped, {aside.get(pack, 0)} set aside"
+            )
+    return breaches
 
 
 def orders_are_paid_as_received() -> list[str]:
@@ -119,22 +132,10 @@ def receipts_are_posted() -> list[str]:
 
 def buyer_funds_are_paid_unsettled() -> list[str]:
     """buyer_funds = paid, not yet settled, not approved to go back."""
-    paid = _sums(select(Order.organisation_id, func.sum(Order.paid_fen)).group_by(Order.organisation_id))
-    before = _sums(
-        select(Refund.organisation_id, func.sum(Refund.fen))
-        .join(Order, Order.id == Refund.order_id)
-        .where(
-            Refund.state.not_in(NOT_REFUNDED),
-            or_(Order.settled_at.is_(None), Refund.approved_at < Order.settled_at),
-        )
-        .group_by(Refund.organisation_id)
+    waiting = select(Order.organisation_id, func.sum(Order.paid_fen - Order.refunded_fen)).where(
+        Order.settled_at.is_(None)
     )
-    settled = _sums(
-        select(Settlement.organisation_id, func.sum(Settlement.base_fen + Settlement.freight_fen)).group_by(
-            Settlement.organisation_id
-        )
-    )
-    return differences("buyer_funds", by_book("buyer_funds"), total((1, paid), (-1, before), (-1, settled)))
+    return differences("buyer_funds", by_book("buyer_funds"), _sums(waiting.group_by(Order.organisation_id)))
 
 
 def refunds_are_posted() -> list[str]:
@@ -183,7 +184,7 @@ def acceptance_is_recorded() -> list[str]:
 
 
 def nobody_approved_their_own() -> list[str]:
-    """Every approval has two people: of approvals, distributions, payouts and units' orders alike."""
+    """Every approval has two people: of approvals, distributions, payouts, returns and units' orders alike."""
     queries: tuple[tuple[str, Select[Any]], ...] = (
         ("approval", select(Approval.id).where(Approval.maker_id == Approval.checker_id)),
         (
@@ -191,6 +192,10 @@ def nobody_approved_their_own() -> list[str]:
             select(Distribution.id).where(Distribution.drafted_by_id == Distribution.approved_by_id),
         ),
         ("payout batch", select(PayoutBatch.id).where(PayoutBatch.made_by_id == PayoutBatch.approved_by_id)),
+        (
+            "return request",
+            select(ReturnRequest.id).where(ReturnRequest.raised_by_id == ReturnRequest.answered_by_id),
+        ),
         (
             "directed order",
             select(DirectedOrder.id)
@@ -229,6 +234,7 @@ def _sums(query: Select[*tuple[Any, ...]]) -> dict[int, int]:
 
 RULES: tuple[Callable[[], list[str]], ...] = (
     no_oversell,
+    stock_is_what_orders_say,
     orders_are_paid_as_received,
     payments_are_posted,
     receipts_are_posted,
