@@ -12,7 +12,7 @@ from pathlib import Path
 
 LONGEST = 400  # lines; style.md's end of a file
 WRITTEN = {".py", ".html", ".css", ".js", ".sh", ".txt", ".md", ".toml", ".xml", ".svg", ""}
-GENERATED = ("static/vendor/", "static/pictures/", "requirements", "LICENSE", "catalog_seed/pictures/", "migrations/versions/")
+GENERATED = ("static/vendor/", "static/pictures/", "requirements", "LICENSE", "catalog_seed/pictures/", "marketplace/foundation/migrations/versions/")
 MAGNETS = {"utils", "util", "helpers", "services", "service", "managers", "models", "views", "common"}
 # Spelt in two halves, so that this file does not find itself.
 REGISTRIES = re.compile(

@@ -1,0 +1,42 @@
+"""The commands explain themselves, and need no folder of a certain name."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+TARGETS = {"help", "demo", "test", "soak", "lint", "bench", "screenshots", "audit", "requirements", "clean"}
+
+
+def test_make_alone_explains_every_target_wherever_the_folder_is(tmp_path: Path) -> None:
+    folder = tmp_path / "新 市场 'x'"
+    folder.mkdir()
+    shutil.copy(TOP / "Makefile", folder)
+    said = subprocess.run(["make"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    explained = dict(re.findall(r"^  make (\S+) +(\S.*)$", said, re.MULTILINE))
+    assert explained.keys() == TARGETS
+    assert set(re.findall(r"^([a-z]+):", (TOP / "Makefile").read_text(), re.MULTILINE)) == TARGETS
+
+
+def test_an_environment_that_holds_is_let_be(tmp_path: Path) -> None:
+    """The second time is quick: nothing but the sums of the files is looked at."""
+    folder = tmp_path / "新 市场"
+    shutil.copytree(TOP / ".ci", folder / ".ci")
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        shutil.copy(TOP / name, folder)
+    python = folder / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    sums = subprocess.run("cksum < requirements-dev.txt", shell=True, cwd=TOP, capture_output=True, text=True, check=True).stdout
+    (folder / ".venv" / ".held").write_text(f"requirements-dev.txt {sums}")
+    for kind in ("dev", "demo"):
+        done = subprocess.run([str(folder / ".ci" / "environment"), kind], capture_output=True, text=True, check=False, timeout=10)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_ci_ends_with_the_tests() -> None:
+    lines = (TOP / ".ci" / "run").read_text().splitlines()
+    assert lines[-1] == "exec make test"
+    assert "set -euo pipefail" in lines
