@@ -19,7 +19,8 @@ from typing import Never
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from sqlalchemy import inspect, select
+from flask_migrate import upgrade
+from sqlalchemy import select
 
 from marketplace.cli.demo_welcome import welcome
 from marketplace.cli.processes import Processes
@@ -96,12 +97,7 @@ def _open(port: int, days: int) -> None:
 def _prepare(processes: Processes, commands: set[str], days: int) -> None:
     """Tables, then the county's data, then days of trade: each only if it is not there."""
     with _timed("bring the database up to date"):
-        if (TOP / "migrations").is_dir():
-            from flask_migrate import upgrade
-
-            upgrade(directory=str(TOP / "migrations"))
-        else:
-            db.create_all()
+        upgrade()
     if not _any(Organisation):
         _fill(processes, commands, "seed", "load the county's data")
     if days and not _any(Order):
@@ -123,7 +119,7 @@ def _fill(processes: Processes, commands: set[str], command: str, what: str, *ar
 
 def _any(model: type[Organisation] | type[Order]) -> bool:
     db.session.rollback()  # another process may have written since the last look
-    return inspect(db.engine).has_table(model.__tablename__) and db.session.scalar(select(model.id).limit(1)) is not None
+    return db.session.scalar(select(model.id).limit(1)) is not None
 
 
 @contextmanager
