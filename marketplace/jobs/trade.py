@@ -6,14 +6,33 @@ from collections.abc import Callable, Sequence
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.jobs.schedule import job
+from marketplace.ledger import balance
+from marketplace.orders import expiry, received
 from marketplace.settlement import settlement
 
 log = logging.getLogger("market.jobs")
 
 
+@job("expire", 20, "give the stock of unpaid purchases back to the shelf")
+def expire() -> str:
+    return _each("expired", expiry.due(200), expiry.expire)
+
+
+@job("receive", 600, "count as received what was shipped long enough ago and nobody confirmed")
+def receive() -> str:
+    count = transaction(lambda: received.confirm_due(200))
+    return f"{count} received" if count else ""
+
+
 @job("settle", 300, "divide the money of orders whose return window is over")
 def settle() -> str:
     return _each("settled", settlement.settle_due(200), settlement.settle)
+
+
+@job("balances", 60, "roll the ledger's lines up into balances, so that they are read quickly")
+def balances() -> str:
+    transaction(balance.roll_up)
+    return ""
 
 
 def _each(done: str, ids: Sequence[int], act: Callable[[int], object]) -> str:

@@ -96,6 +96,11 @@ def why_not_due(order: Order) -> str:
     return ""
 
 
+def in_words(why: str) -> str:
+    """The msgid that tells a person what the code ``why`` of ``why_not_due`` means."""
+    return _WHY[why]
+
+
 def bases(order: Order, lines: list[OrderLine]) -> tuple[list[int], int]:
     """What is to be divided, in fen: the base of each line, and the freight. They sum to what was paid less refunds.
 

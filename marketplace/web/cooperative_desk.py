@@ -1,0 +1,95 @@
+"""The cooperative's desk: its roads with what waits on each, and today's figures, each opening on its rows."""
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, render_template
+from sqlalchemy import func, select
+
+from marketplace.catalogue.product import Pack, Product
+from marketplace.foundation import clock
+from marketplace.foundation.database import db
+from marketplace.foundation.language import gettext as _
+from marketplace.orders.order import Order
+from marketplace.orders.return_request import ReturnRequest
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Cooperative
+from marketplace.settlement.payout_batch import PayoutItem
+from marketplace.settlement.settlement import Settlement
+from marketplace.supply.stock import Stock
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("cooperative_desk", __name__, url_prefix="/cooperative")
+
+permission("cooperative.read", COOPERATIVE="*")
+
+LOW = 10  # packs left, from which on a pack is said to run low
+WARN_DAYS = 90
+
+
+def desk(actor: Actor) -> dict[str, Any]:
+    """What every page of the cooperative needs: its roads."""
+    waiting = db.session.scalar(
+        select(func.count()).where(Order.organisation_id == actor.organisation_id, Order.fulfilment.in_(("READY", "PARTLY_SHIPPED")))
+    )
+    return {
+        "nav_items": [
+            (_("今天"), "cooperative_desk.today"),
+            (_("订单"), "cooperative_orders.index", None, waiting or None),
+        ]
+    }
+
+
+@bp.get("")
+@needs("cooperative.read")
+def today() -> Any:
+    actor = the_actor()
+    return render_template("cooperative/today.html", **_figures(actor.organisation_id), **desk(actor))
+
+
+def _figures(cooperative_id: int) -> dict[str, Any]:
+    """Fen and counts of today: to ship, to answer, settled this month, waiting, brought to households; low stock; the licence."""
+    period = clock.period_of(clock.business_date())
+    own = Order.organisation_id == cooperative_id
+    to_ship, oldest = db.session.execute(
+        select(func.count(), func.min(Order.paid_at)).where(own, Order.fulfilment.in_(("READY", "PARTLY_SHIPPED")))
+    ).one()
+    to_answer = db.session.scalar(
+        select(func.count()).where(ReturnRequest.organisation_id == cooperative_id, ReturnRequest.state == "OPEN")
+    )
+    settled, pool = db.session.execute(
+        select(func.coalesce(func.sum(Settlement.cooperative_fen + Settlement.freight_fen), 0), func.coalesce(func.sum(Settlement.pool_fen), 0)).where(
+            Settlement.organisation_id == cooperative_id, Settlement.period == period
+        )
+    ).one()
+    waiting = db.session.scalar(
+        select(func.coalesce(func.sum(Order.paid_fen - Order.refunded_fen), 0)).where(
+            own, Order.settled_at.is_(None), Order.paid_fen > Order.refunded_fen
+        )
+    )
+    paid = db.session.scalar(
+        select(func.coalesce(func.sum(PayoutItem.fen), 0)).where(PayoutItem.organisation_id == cooperative_id, PayoutItem.state == "paid")
+    )
+    low = db.session.execute(
+        select(Product, Pack, Stock.on_hand - Stock.reserved)
+        .join(Pack, Pack.product_id == Product.id)
+        .join(Stock, Stock.pack_id == Pack.id)
+        .where(Product.organisation_id == cooperative_id, Product.state == "ON_SALE", Stock.on_hand - Stock.reserved < LOW)
+        .order_by(Stock.on_hand - Stock.reserved)
+        .limit(10)
+    ).all()
+    expires: date | None = db.session.scalar(
+        select(Cooperative.licence_expires_on).where(Cooperative.organisation_id == cooperative_id)
+    )
+    days = (expires - clock.business_date()).days if expires else None
+    return {
+        "to_ship": to_ship,
+        "oldest": oldest,
+        "to_answer": to_answer,
+        "settled_fen": settled,
+        "pool_fen": pool,
+        "waiting_fen": waiting,
+        "paid_fen": paid,
+        "low": low,
+        "licence_days": days if days is not None and days <= WARN_DAYS else None,
+    }

@@ -1,0 +1,144 @@
+"""The cooperative's orders: what waits to be shipped, one order with its way, shipping from batches, answering returns."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import func, select
+
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput, MarketError
+from marketplace.foundation.language import N_, said
+from marketplace.foundation.language import gettext as _
+from marketplace.orders import return_request, shipment
+from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
+from marketplace.orders.return_request import ReturnRequest
+from marketplace.orders.shipment import Shipment
+from marketplace.organisations.actor import Actor, scoped
+from marketplace.settlement.settlement import in_words, why_not_due
+from marketplace.supply.batch import Batch
+from marketplace.web.cooperative_desk import desk
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("cooperative_orders", __name__, url_prefix="/cooperative/orders")
+
+permission("cooperative.read", COOPERATIVE="*")
+permission("order.ship", COOPERATIVE="clerk director")
+permission("return.answer", COOPERATIVE="accountant director")
+
+PAGE = 25
+VIEWS: dict[str, tuple[str, ...]] = {
+    "ship": ("READY", "PARTLY_SHIPPED"),
+    "way": ("SHIPPED",),
+    "received": ("RECEIVED",),
+    "waiting": ("WAITING",),
+    "cancelled": ("CANCELLED",),
+}
+
+
+def own_order(public_id: str, actor: Actor) -> Order:
+    """The cooperative's order with this outside name; NotFound for anybody else's."""
+    return by_public_id(Order, public_id, scoped(actor, Order, "organisation_id"))
+
+
+@bp.get("")
+@needs("cooperative.read")
+def index() -> Any:
+    actor = the_actor()
+    view = request.args.get("view", "ship")
+    states = VIEWS.get(view)
+    if states is None:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
+    query = (
+        select(Order, Purchase.place, func.sum(OrderLine.quantity), func.min(OrderLine.name_zh))
+        .join(Purchase, Purchase.id == Order.purchase_id)
+        .join(OrderLine, OrderLine.order_id == Order.id)
+        .where(Order.organisation_id == actor.organisation_id, Order.fulfilment.in_(states))
+        .group_by(Order.id, Purchase.place)
+        .order_by(Order.id.desc())
+        .limit(PAGE + 1)
+    )
+    before = request.args.get("before", "")
+    if before:
+        last = own_order(before, actor)
+        query = query.where(Order.id < last.id)
+    rows = db.session.execute(query).all()
+    next_url = url_for(".index", view=view, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None
+    return render_template("cooperative/orders.html", rows=rows[:PAGE], view=view, next_url=next_url, **desk(actor))
+
+
+@bp.get("/<public_id>")
+@needs("cooperative.read")
+def show(public_id: str) -> Any:
+    return _page(own_order(public_id, the_actor()), {})
+
+
+@bp.post("/<public_id>/ship")
+@needs("order.ship")
+def ship(public_id: str) -> Any:
+    actor = the_actor()
+    order = own_order(public_id, actor)
+    order_id = order.id
+    try:
+        parts = _parts(order_id)
+        carrier, number = request.form.get("carrier", ""), request.form.get("tracking_number", "")
+        transaction(lambda: shipment.ship(order_id, parts, carrier, number, actor=actor))
+    except MarketError as error:
+        return _page(own_order(public_id, actor), {str(error.data.get("field", "parts")): said(error)}), 422
+    flash(_("发货已记下，买家看得到快递单号了。"), "done")
+    return redirect(url_for(".show", public_id=public_id))
+
+
+@bp.post("/<public_id>/returns/<request_id>")
+@needs("return.answer")
+def answer(public_id: str, request_id: str) -> Any:
+    actor = the_actor()
+    order = own_order(public_id, actor)
+    asked = by_public_id(ReturnRequest, request_id, select(ReturnRequest).where(ReturnRequest.order_id == order.id))
+    row_id, words = asked.id, request.form.get("answer", "")
+    if request.form.get("decision") == "approve":
+        transaction(lambda: return_request.approve(row_id, actor=actor, answer=words))
+        flash(_("已同意，退款会原路退回。"), "done")
+    else:
+        transaction(lambda: return_request.refuse(row_id, words, actor=actor))
+        flash(_("已答复买家。"), "done")
+    return redirect(url_for(".show", public_id=public_id))
+
+
+def _parts(order_id: int) -> list[tuple[int, int, int]]:
+    """(order line, batch, packs) from the form; lines left at nought are not sent."""
+    parts = []
+    for line in lines_of(order_id):
+        typed = request.form.get(f"quantity-{line.id}", "").strip()
+        if typed in {"", "0"}:
+            continue
+        chosen = request.form.get(f"batch-{line.id}", "")
+        if not (typed.isascii() and typed.isdigit() and len(typed) < 7 and chosen.isascii() and chosen.isdigit() and len(chosen) < 16):
+            raise InvalidInput("shipment.parts", N_("请选择要发的货和批次。"), field="parts")
+        parts.append((line.id, int(chosen), int(typed)))
+    return parts
+
+
+def _page(order: Order, errors: dict[str, str]) -> str:
+    lines = lines_of(order.id)
+    groups = {line.linkage_group_id for line in lines}
+    batches: dict[int, list[Batch]] = {group: [] for group in groups}
+    if order.fulfilment in VIEWS["ship"]:
+        query = select(Batch).where(Batch.linkage_group_id.in_(groups), Batch.grams_sold < Batch.grams_packed).order_by(Batch.harvested_on)
+        for batch in db.session.scalars(query):
+            batches[batch.linkage_group_id].append(batch)
+    shipments = list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id)))
+    returns = list(db.session.scalars(select(ReturnRequest).where(ReturnRequest.order_id == order.id).order_by(ReturnRequest.id)))
+    why = why_not_due(order)
+    return render_template(
+        "cooperative/order.html",
+        order=order,
+        purchase=db.session.get_one(Purchase, order.purchase_id),
+        lines=lines,
+        batches=batches,
+        shipments=shipments,
+        returns=returns,
+        why=_(in_words(why)) if why and not order.settled_at else None,
+        errors=errors,
+        values=request.form,
+        **desk(the_actor()),
+    )
