@@ -1,16 +1,20 @@
 """The county's figures, counted from the tables and never stored. Registered households only, as the county's own report counts."""
 
+from datetime import date
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from marketplace.catalogue.product import Pack, Product
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.organisations.organisation import Organisation, ServiceStation
 from marketplace.organisations.region import Region
 from marketplace.procurement.target import Target
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.settlement import Settlement
 from marketplace.supply.batch import Batch, Delivery
 
 
@@ -61,3 +65,25 @@ def figures() -> dict[str, Any]:
 
 def _count(model: Any, *where: Any) -> int:
     return db.session.scalar(select(func.count()).select_from(model).where(*where)) or 0
+
+
+def brought(year: int) -> dict[str, int]:
+    """What the market brought to households in a year: ``pool_fen`` set aside for them at settlement, ``paid_fen`` that reached
+    their accounts (both Beijing time), ``households`` that were paid, and ``linked`` households with a share in force today."""
+    first, following = clock.beijing_midnight(date(year, 1, 1)), clock.beijing_midnight(date(year + 1, 1, 1))
+    pool = select(func.coalesce(func.sum(Settlement.pool_fen), 0)).where(Settlement.period.like(f"{year}-%"))
+    paid = select(func.coalesce(func.sum(PayoutItem.fen), 0), func.count(PayoutItem.household_id.distinct())).join(
+        PayoutBatch, PayoutBatch.id == PayoutItem.batch_id
+    )
+    paid = paid.where(PayoutItem.state == "paid", PayoutBatch.made_at >= first, PayoutBatch.made_at < following)
+    paid_fen, households = db.session.execute(paid).one()
+    today = clock.business_date()
+    linked = select(func.count(LinkageShare.household_id.distinct())).where(
+        LinkageShare.starts_on <= today, or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= today)
+    )
+    return {
+        "pool_fen": int(db.session.scalar(pool) or 0),
+        "paid_fen": int(paid_fen),
+        "households": int(households),
+        "linked": db.session.scalar(linked) or 0,
+    }

@@ -8,18 +8,11 @@ from sqlalchemy import select
 
 from marketplace import search
 from marketplace.catalogue.product import Product
-from marketplace.cli import search_rebuild, seed
+from marketplace.cli import search_rebuild
 from marketplace.foundation import outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
 from marketplace.search import product_index, word
-
-
-@pytest.fixture
-def market(app: Flask) -> Flask:
-    result = app.test_cli_runner().invoke(seed.group, ["--json"])
-    assert result.exit_code == 0, result.output
-    return app
 
 
 def found(words: str) -> list[Product]:

@@ -1,0 +1,173 @@
+"""The shop as anybody sees it: home, goods, search, a product, origins, cooperatives. Reads only; no sign-in and, save for the
+product page's form, no session."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+
+from marketplace import search
+from marketplace.catalogue.category import CATEGORIES
+from marketplace.foundation import clock
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import text
+from marketplace.foundation.money import share_bp
+from marketplace.reporting import county_figures
+from marketplace.search import shelf
+from marketplace.web.permission import public
+from marketplace.web.shown import day, grams, money
+
+bp = Blueprint("shop", __name__)
+
+HUNDRED_YUAN = 10_000  # fen
+
+
+@bp.get("/")
+@public
+def home() -> Any:
+    today = clock.business_date()
+    brought = county_figures.brought(today.year)
+    figures = [
+        (money(brought["pool_fen"]), _("今年分进农户的份额"), {"url": "/transparency", "note": "" if brought["pool_fen"] else _("今年还没有过了退货期的订单")}),
+        (money(brought["paid_fen"]), _("今年已经到户"), {"url": "/transparency", "note": "" if brought["paid_fen"] else _("第一次分配公示后才发放")}),
+        (f"{brought['linked']:,}", _("户人家有份额"), {"url": url_for("shop.origins")}),
+    ]
+    goods = [_card(each, mark=_("%(day)s 采", day=day(each.harvested_on))) for each in shelf.in_season()]
+    return render_template("shop/home.html", goods=goods, figures=figures, categories=_categories(), month=today.month)
+
+
+@bp.get("/goods")
+@public
+def goods() -> Any:
+    return _list_page("shop.goods", _asked())
+
+
+@bp.get("/search")
+@public
+def find() -> Any:
+    words = request.args.get("q", "").strip()[:80]
+    if not words:
+        return _list_page("shop.find", _asked(), query="", ids=[])
+    return _list_page("shop.find", _asked(), query=words, ids=search.query(words))
+
+
+@bp.get("/goods/<slug>")
+@public
+def product(slug: str) -> Any:
+    found = shelf.detail(slug)
+    scheme, first = found.scheme, found.cheapest
+    shares = dict(zip(("cooperative_fen", "households_fen", "village_fen", "fund_fen"), scheme.divide(HUNDRED_YUAN, slug), strict=True)) if scheme else None
+    packs = [
+        (each.pack.public_id, f"{text(each.pack, 'name')}  {money(each.pack.price_fen)}", _pack_note(each))
+        for each in found.offers
+        if each.free > 0
+    ]
+    return render_template(
+        "shop/product.html",
+        found=found,
+        product=found.product,
+        place=f"{text(found.township, 'name')} {text(found.origin, 'name')}",
+        category=_(CATEGORIES[found.product.category][0]),
+        shares=shares,
+        packs=packs,
+        sold_out=[each for each in found.offers if each.free <= 0],
+        chosen=first.pack.public_id if first and first.free > 0 else (packs[0][0] if packs else ""),
+        price=first,
+        unit=_unit(first) if first else (None, ""),
+    )
+
+
+@bp.get("/origins")
+@public
+def origins() -> Any:
+    return render_template("shop/origins.html", townships=shelf.origins())
+
+
+@bp.get("/cooperatives")
+@public
+def cooperatives() -> Any:
+    return render_template("shop/cooperatives.html", cooperatives=shelf.cooperatives())
+
+
+@bp.get("/cooperatives/<public_id>")
+@public
+def cooperative(public_id: str) -> Any:
+    organisation, seller, cards = shelf.cooperative(public_id)
+    scope = [_(CATEGORIES[code][0]) for code in seller.licence_scope.split(";") if code in CATEGORIES]
+    return render_template("shop/cooperative.html", organisation=organisation, cooperative=seller, scope=scope, goods=[_card(each) for each in cards])
+
+
+def _asked() -> dict[str, str]:
+    """The list's filters from the address; what the shop does not know finds nothing, a sort it does not know is the usual one."""
+    given = {name: request.args.get(name, "").strip()[:40] for name in ("category", "township", "sort", "after")}
+    if given["sort"] not in shelf.SORTS:
+        given["sort"] = ""
+    return given
+
+
+def _list_page(endpoint: str, asked: dict[str, str], query: str | None = None, ids: list[int] | None = None) -> Any:
+    found = shelf.listing(
+        category=asked["category"], township=asked["township"], sort=asked["sort"] or "new", after=asked["after"], ids=ids
+    )
+
+    def address(**changed: str) -> str:
+        wanted = {"q": query or "", **asked, "after": "", **changed}
+        return url_for(endpoint, **{name: value for name, value in wanted.items() if value})  # type: ignore[arg-type]
+
+    categories = [(_("全部"), address(category=""), not asked["category"])]
+    categories += [(_(name), address(category=code), asked["category"] == code) for code, (name, _licence) in CATEGORIES.items()]
+    sorts = [
+        ("", _("最相关") if ids is not None else _("最新上架")), ("price", _("价格从低到高")), ("expensive", _("价格从高到低")), ("popular", _("卖得多的在前")),
+    ]  # fmt: skip
+    return render_template(
+        "shop/list.html",
+        goods=[_card(each) for each in found.cards],
+        categories=categories,
+        townships=[(each.code, text(each, "name")) for each in found.townships],
+        sorts=sorts,
+        asked=asked,
+        query=query,
+        action=url_for(endpoint),
+        first_url=address() if asked["after"] else None,
+        next_url=address(after=found.after) if found.after else None,
+        clear_url=url_for(endpoint, q=query) if query else url_for(endpoint),
+    )
+
+
+def _categories() -> list[tuple[str, str, bool]]:
+    return [(_(name), url_for("shop.goods", category=code), False) for code, (name, _licence) in CATEGORIES.items()]
+
+
+def _card(each: shelf.Card, mark: str = "") -> dict[str, Any]:
+    """What the product card shows; amounts in fen of the cheapest pack."""
+    offer = each.cheapest
+    unit_fen, unit_label = _unit(offer) if offer else (None, "")
+    price = offer.pack.price_fen if offer else 0
+    return {
+        "url": url_for("shop.product", slug=each.product.slug),
+        "name": text(each.product, "name"),
+        "place": text(each.origin, "name"),
+        "note": text(offer.pack, "name") if offer else "",
+        "picture": each.product.picture,
+        "price_fen": price,
+        "unit_fen": unit_fen,
+        "unit_label": unit_label,
+        "several_packs": len(each.offers) > 1,
+        "households_fen": share_bp(price, each.pool_bp or 0),
+        "households": None,
+        "households_bp": each.pool_bp,
+        "sold_out": not each.in_stock,
+        "mark": mark,
+    }
+
+
+def _unit(offer: shelf.Offer) -> tuple[int, str]:
+    """Price of a flower where flowers are counted, else of 500 g, with its name."""
+    if offer.pack.per_piece_fen is not None:
+        return offer.pack.per_piece_fen, _("每朵")
+    return offer.pack.per_500g_fen, _("每 500 g")
+
+
+def _pack_note(offer: shelf.Offer) -> str:
+    unit_fen, unit = _unit(offer)
+    left = _("只剩 %(n)s 件", n=offer.free) if offer.free <= 20 else _("有货")
+    return f"{unit} {money(unit_fen)} · {grams(offer.pack.net_grams)} · {left}"
