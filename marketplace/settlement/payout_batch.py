@@ -6,7 +6,7 @@ under a new number linked to the old.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select
@@ -246,14 +246,15 @@ def _unbatched(distribution_id: int) -> dict[int, int]:
 
 
 def _in_code_order(household_ids: Iterable[int]) -> list[Household]:
-    ids, found = sorted(household_ids), []
+    ids = sorted(household_ids)
+    found: list[Household] = []
     for start in range(0, len(ids), 500):
         found += db.session.scalars(select(Household).where(Household.id.in_(ids[start : start + 500]))).all()
     return sorted(found, key=lambda row: row.code)
 
 
 def _draft(
-    distribution: Distribution, parts: list[tuple[Household, int, int | None]], *, actor: Actor, reissue_of_id: int | None = None
+    distribution: Distribution, parts: Sequence[tuple[Household, int, int | None]], *, actor: Actor, reissue_of_id: int | None = None
 ) -> PayoutBatch:
     row = PayoutBatch(
         organisation_id=distribution.organisation_id,
