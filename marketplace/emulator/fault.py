@@ -1,0 +1,62 @@
+"""A fault that a test or a demonstration orders: what, for which method and order, and the how-manieth time.
+
+A fault happens once: at its nth match; with nth 0 it happens at every one.
+"""
+
+from dataclasses import dataclass
+
+from marketplace.emulator.refusal import invalid
+from marketplace.emulator.state import State
+
+KINDS = frozenset({
+    "delay_before", "delay_after", "drop_before", "drop_after", "http_502_before", "http_502", "http_302", "truncate", "drip",
+    "bad_signature", "sha1_signature", "md5_signature", "no_signature", "other_order", "empty",
+    "code_10003", "code_20000_before", "code_20000",
+    "no_notice", "duplicate_notice", "late_notice",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``seconds`` is the length of a delay, or the pause between two bytes of a drip."""
+
+    kind: str
+    seconds: float
+
+
+def order(
+    state: State, *, kind: str, method: str = "", out_trade_no: str = "", nth: int = 1, seconds: float = 0.0
+) -> None:
+    """Order a fault. ``method`` is the gateway's (``notice`` for notices); empty method or order: any.
+
+    Kinds ending in ``_before`` strike before the gateway has acted, all others after it has committed.
+    """
+    if kind not in KINDS:
+        raise invalid(f"kind: {', '.join(sorted(KINDS))}")
+    if kind.endswith("_notice"):
+        method = "notice"
+    with state.transaction() as write:
+        write.execute(
+            "INSERT INTO fault (method, out_trade_no, nth, kind, seconds) VALUES (?, ?, ?, ?, ?)",
+            (method, out_trade_no, nth, kind, seconds),
+        )
+
+
+def take(state: State, method: str, out_trade_no: str) -> list[Fault]:
+    """The faults that strike this request, or this notice (method ``notice``); each match is counted."""
+    ordered = "SELECT * FROM fault WHERE (method = ? OR (method = '' AND ? <> 'notice')) AND out_trade_no IN ('', ?) ORDER BY id"
+    if state.row(ordered, method, method, out_trade_no) is None:
+        return []
+    striking = []
+    with state.transaction() as write:
+        for each in state.rows(ordered, method, method, out_trade_no):
+            if each["nth"] in (0, each["seen"] + 1):
+                striking.append(Fault(each["kind"], each["seconds"]))
+            write.execute("UPDATE fault SET seen = seen + 1 WHERE id = ?", (each["id"],))
+    return striking
+
+
+def clear(state: State) -> None:
+    """Forget every fault."""
+    with state.transaction() as write:
+        write.execute("DELETE FROM fault")

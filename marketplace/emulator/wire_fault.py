@@ -1,0 +1,110 @@
+"""How an ordered fault looks on the wire: what is lost, late, cut or wrongly signed on the way back."""
+
+import json
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from flask import Response, request
+
+from marketplace.emulator.fault import Fault
+from marketplace.emulator.gateway import envelope
+from marketplace.emulator.refusal import MESSAGES, Refusal
+
+_UNAVAILABLE = Refusal("20000", "isp.unknow-error", "系统繁忙")
+_SIGN_TYPES = {"sha1_signature": "RSA", "md5_signature": "MD5"}
+
+# The last genuine answers, (method, out_trade_no, body), for the fault that sends another order's.
+Answers = deque[tuple[str, str, bytes]]
+
+
+def strike_before(faults: list[Fault], key: rsa.RSAPrivateKey, method: str) -> Response | None:
+    """Faults that strike before the gateway has acted: a delay, or an answer without a deed."""
+    for each in faults:
+        if each.kind == "delay_before":
+            time.sleep(each.seconds)
+        elif each.kind == "drop_before":
+            return _dropped()
+        elif each.kind == "http_502_before":
+            return Response("<html>502 Bad Gateway</html>", 502)
+        elif each.kind == "code_20000_before":
+            return _json(envelope(key, method, dict(_UNAVAILABLE.node())))
+    return None
+
+
+def strike_after(
+    faults: list[Fault],
+    key: rsa.RSAPrivateKey,
+    method: str,
+    out_trade_no: str,
+    node: dict[str, Any],
+    answers: Answers,
+) -> Response:
+    """The answer to a deed that is done and kept, spoiled as ordered."""
+    body = envelope(key, method, node)
+    answers.append((method, out_trade_no, body))
+    for each in faults:
+        if each.kind == "delay_after":
+            time.sleep(each.seconds)
+        elif each.kind == "drop_after":
+            return _dropped()
+        elif each.kind == "http_502":
+            return Response("<html>502 Bad Gateway</html>", 502)
+        elif each.kind == "http_302":
+            return Response("", 302, {"Location": request.url})
+        elif each.kind == "truncate":
+            # Werkzeug closes the connection after the half, so the promised length never comes.
+            return Response(
+                iter([body[: len(body) // 2]]),
+                headers={"Content-Length": str(len(body))},
+                content_type="application/json",
+            )
+        elif each.kind == "drip":
+            return Response(
+                _drip(body, each.seconds),
+                headers={"Content-Length": str(len(body))},
+                content_type="application/json",
+            )
+        elif each.kind == "empty":
+            body = envelope(key, method, {})
+        elif each.kind == "code_10003":
+            body = envelope(key, method, node | {"code": "10003", "msg": MESSAGES["10003"]})
+        elif each.kind == "code_20000":
+            body = envelope(key, method, dict(_UNAVAILABLE.node()))
+        elif each.kind in _SIGN_TYPES:
+            body = envelope(key, method, node, sign_type=_SIGN_TYPES[each.kind])
+        elif each.kind == "no_signature":
+            name = f"{method.replace('.', '_')}_response"
+            body = json.dumps({name: node}, ensure_ascii=False).encode()
+        elif each.kind == "bad_signature":
+            signed_for_else = envelope(key, method, node | {"msg": "Succes"})
+            body = body[: body.rindex(b'"sign":"')] + signed_for_else[signed_for_else.rindex(b'"sign":"') :]
+        elif each.kind == "other_order":
+            body = next(
+                (
+                    kept
+                    for asked, number, kept in reversed(answers)
+                    if number != out_trade_no and asked == method
+                ),
+                body,
+            )
+    return _json(body)
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, content_type="text/html;charset=utf-8")  # so does Alipay's gateway
+
+
+def _dropped() -> Response:
+    connection: socket.socket = request.environ["werkzeug.socket"]
+    connection.shutdown(socket.SHUT_RDWR)
+    return Response("")
+
+
+def _drip(body: bytes, seconds: float) -> Iterator[bytes]:
+    for position in range(len(body)):
+        yield body[position : position + 1]
+        time.sleep(seconds)
