@@ -3,13 +3,26 @@
 ``carry_out`` is the one place that brackets the network with two transactions of its own; it refuses to run inside one.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model
+from marketplace.foundation import clock, outbox
+from marketplace.foundation.database import Identified, Model, db, get, in_transaction, locked, transaction
+from marketplace.foundation.errors import OutsideFailure
+from marketplace.foundation.language import N_
+from marketplace.payments import payment as payments
+from marketplace.payments import refund as refunds
+from marketplace.payments.channel import Answer, Channel, client_for
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import GOING, Refund
+
+KINDS = ("query", "close", "refund", "refund_query")
+# A refund under this number with another amount: something is wrong here, and money may have gone. A person looks.
+NOT_SURE = ("ACQ.DISCORDANT_REPEAT_REQUEST",)
+ASK_AGAIN = (10, 30, 120, 600, 1800)  # seconds, by the number of questions asked
 
 
 class PaymentCall(Identified, Model):
@@ -26,3 +39,135 @@ class PaymentCall(Identified, Model):
     answered_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(12))
     answer: Mapped[dict[str, Any] | None]
+
+
+def make(kind: str, subject_id: int) -> int:
+    """The row of a call about a payment (query, close) or a refund (refund, refund_query); its id."""
+    if kind not in KINDS:
+        raise ValueError(kind)
+    subject: Payment | Refund
+    if kind in ("query", "close"):
+        subject = get(Payment, subject_id)
+        request_no = subject.out_trade_no
+    else:
+        subject = locked(Refund, subject_id)
+        request_no = subject.out_request_no
+        if kind == "refund" and subject.state in ("approved", "unknown"):
+            subject.state = "submitting"
+    call = PaymentCall(
+        organisation_id=subject.organisation_id, kind=kind, subject_id=subject_id, request_no=request_no, made_at=clock.now()
+    )
+    db.session.add(call)
+    db.session.flush()
+    return call.id
+
+
+def carry_out(call_id: int) -> str:
+    """Send a committed call and record what came of it: succeeded, refused or unknown. Never inside a transaction."""
+    if in_transaction():
+        raise RuntimeError("carry_out() touches the network; it cannot run inside a transaction")
+    kind, subject_id, client, numbers = transaction(lambda: _prepared(call_id))
+    trade_no, request_no, fen, reason = numbers
+    try:
+        if kind == "query":
+            answer = client.query(trade_no)
+        elif kind == "close":
+            answer = client.close(trade_no)
+        elif kind == "refund":
+            answer = client.refund(trade_no, request_no, fen, reason)
+        else:
+            answer = client.refund_query(trade_no, request_no, fen)
+    except OutsideFailure as error:
+        answer = Answer("unknown", sub_code=error.code)
+    transaction(lambda: _record(call_id, kind, subject_id, answer))
+    return answer.outcome
+
+
+def ask(payment_id: int) -> str:
+    """Ask the channel how a payment stands and apply the answer; the payment's state afterwards."""
+    carry_out(transaction(lambda: make("query", payment_id)))
+    return transaction(lambda: get(Payment, payment_id).state)
+
+
+def _prepared(call_id: int) -> tuple[str, int, Channel, tuple[str, str, int, str]]:
+    call = get(PaymentCall, call_id)
+    if call.answered_at is not None:
+        raise ValueError(f"call {call_id} was answered")
+    if call.kind in ("query", "close"):
+        numbers = (get(Payment, call.subject_id).out_trade_no, "", 0, "")
+    else:
+        refund = get(Refund, call.subject_id)
+        numbers = (get(Payment, refund.payment_id).out_trade_no, refund.out_request_no, refund.fen, refund.reason)
+    return call.kind, call.subject_id, client_for(call.organisation_id), numbers
+
+
+def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
+    if kind in ("query", "close"):
+        _record_trade(kind, subject_id, answer)
+    else:
+        _record_refund(kind, subject_id, answer)
+    call = get(PaymentCall, call_id)
+    call.answered_at = clock.now()
+    call.outcome = answer.outcome
+    call.answer = {"sub_code": answer.sub_code, **answer.told}
+
+
+def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
+    if answer.trade is not None:
+        payments.apply(answer.trade)
+    payment = locked(Payment, payment_id)
+    if kind == "close":
+        return
+    payment.asked += 1
+    if payment.state not in payments.OPEN:
+        # Asked after it was cancelled here: whatever the answer, the sweeper need not ask again.
+        payment.ask_at = None
+    else:
+        payment.ask_at = clock.now() + timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
+
+
+def _record_refund(kind: str, refund_id: int, answer: Answer) -> None:
+    refund = locked(Refund, refund_id)
+    if refund.state not in GOING:
+        return
+    if answer.outcome == "succeeded":
+        refunds.succeed(refund_id)
+    elif kind == "refund" and answer.outcome == "refused" and answer.sub_code not in NOT_SURE:
+        refunds.fail(refund_id, answer.sub_code)
+    else:
+        refund.state = "unknown"
+
+
+@outbox.handles("payment.query")
+def _query(payload: dict[str, Any]) -> None:
+    carry_out(transaction(lambda: make("query", int(payload["payment_id"]))))
+
+
+@outbox.handles("payment.close")
+def _close(payload: dict[str, Any]) -> None:
+    """Close an attempt that was cancelled here, then ask once more: it may have been paid in between."""
+    payment_id = int(payload["payment_id"])
+    closed = carry_out(transaction(lambda: make("close", payment_id)))
+    asked = carry_out(transaction(lambda: make("query", payment_id)))
+    if "unknown" in (closed, asked):
+        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+@outbox.handles("refund")
+def _refund(payload: dict[str, Any]) -> None:
+    """Send a refund, always with the same number; ask first if an earlier try came to an unknown end."""
+    refund_id = int(payload["refund_id"])
+    state = transaction(lambda: get(Refund, refund_id).state)
+    if state not in GOING:
+        return
+    if state != "approved" and carry_out(transaction(lambda: make("refund_query", refund_id))) == "succeeded":
+        return
+    carry_out(transaction(lambda: make("refund", refund_id)))
+    if transaction(lambda: get(Refund, refund_id).state) in GOING:
+        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+def last_of(kind: str, subject_id: int) -> PaymentCall | None:
+    """The latest call of a kind about a payment or refund."""
+    query = select(PaymentCall).where(PaymentCall.kind == kind, PaymentCall.subject_id == subject_id)
+    return db.session.scalars(query.order_by(PaymentCall.id.desc()).limit(1)).one_or_none()

@@ -14,7 +14,6 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.config import settings
 from marketplace.foundation.database import Model, Public, db, locked_where
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.idempotency import once
@@ -143,7 +142,7 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
             merge_no=merge_no,
             amount_fen=payable.amount_fen,
             state="requires_action",
-            app_id=settings().alipay_app_id or seller.alipay_app_id,
+            app_id=seller.alipay_app_id,
             seller_id=seller.alipay_seller_id,
             subject=payable.subject[:200],
             created_at=now,

@@ -1,0 +1,77 @@
+"""Alipay's notices: verify, store, apply, commit, and only then answer exactly ``success``.
+
+Only ``request.form`` is read: ``request.values`` would let a query string override a signed field.
+"""
+
+import logging
+from typing import Any
+
+from flask import Blueprint, request
+from flask.blueprints import BlueprintSetupState
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import NotFound
+from marketplace.payments import payment as payments
+from marketplace.payments import seller_channel
+from marketplace.payments.alipay_notice import BadNotice, Notice, verify_notice
+from marketplace.payments.payment import AlipayNotice, OutcomeMismatch, Payment
+
+LARGEST = 64 * 1024
+bp = Blueprint("alipay_notice", __name__)
+log = logging.getLogger(__name__)
+
+
+@bp.record_once
+def _without_csrf(state: BlueprintSetupState) -> None:
+    # The signature says who speaks; Alipay has no session of ours.
+    csrf = state.app.extensions.get("csrf")
+    if csrf is not None:
+        csrf.exempt(bp)
+
+
+@bp.post("/alipay/notice")
+def hear() -> Any:
+    """Alipay says how a trade stands. Anything but ``success`` makes it say so again later."""
+    request.max_content_length = LARGEST
+    if request.mimetype != "application/x-www-form-urlencoded" or (request.content_length or 0) > LARGEST:
+        return _answer("failure", 400)
+    out_trade_no = request.form.get("out_trade_no", "")
+    ours = transaction(lambda: db.session.scalars(select(Payment.app_id).where(Payment.out_trade_no == out_trade_no)).one_or_none())
+    try:
+        notice = verify_notice(
+            request.form, alipay_public_key_pem=seller_channel.alipay_public_key(), app_ids={ours} if ours else set()
+        )
+    except BadNotice as error:
+        log.warning("a notice was refused: %s", error.data.get("reason"))
+        return _answer("failure", 400)
+    outcome = transaction(lambda: _hear(notice))
+    return _answer("failure", 409) if outcome.startswith("refused:") else _answer("success", 200)
+
+
+hear.permission = "public"  # type: ignore[attr-defined]
+
+
+def _hear(notice: Notice) -> str:
+    try:
+        outcome = payments.apply(seller_channel.outcome_of_notice(notice))
+    except OutcomeMismatch as error:
+        outcome = f"refused:{error.data['field']}"
+    except NotFound:
+        outcome = "refused:unknown"
+    db.session.add(
+        AlipayNotice(
+            notify_id=notice.notify_id,
+            out_trade_no=notice.out_trade_no,
+            trade_status=notice.status,
+            total_fen=notice.total_fen,
+            received_at=clock.now(),
+            outcome=outcome,
+        )
+    )
+    return outcome
+
+
+def _answer(word: str, status: int) -> Any:
+    return word, status, {"Content-Type": "text/plain; charset=utf-8"}

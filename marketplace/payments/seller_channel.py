@@ -1,0 +1,155 @@
+"""Alipay as a cooperative's channel: its client, and what the client's outcomes mean for a payment or a refund."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import select
+
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import db, not_found
+from marketplace.foundation.errors import OutsideFailure
+from marketplace.foundation.language import N_
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments.alipay import AlipayClient, MergeOrder
+from marketplace.payments.alipay_notice import Notice
+from marketplace.payments.alipay_outcome import (
+    Absent,
+    Closed,
+    Misconfigured,
+    NotRefunded,
+    Refunded,
+    Refused,
+    Trade,
+)
+from marketplace.payments.channel import Answer
+from marketplace.payments.payment import Outcome, Payment
+
+NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
+
+
+class SellerChannel:
+    """``payments.channel.Channel`` over one seller's client."""
+
+    def __init__(self, client: AlipayClient) -> None:
+        self.client = client
+
+    def query(self, out_trade_no: str) -> Answer:
+        return answer_of(self.client.query(out_trade_no))
+
+    def close(self, out_trade_no: str) -> Answer:
+        return answer_of(self.client.close(out_trade_no))
+
+    def refund(self, out_trade_no: str, out_request_no: str, fen: int, reason: str) -> Answer:
+        return answer_of(self.client.refund(out_trade_no, out_request_no, fen, reason))
+
+    def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
+        return answer_of(self.client.refund_query(out_trade_no, out_request_no, fen))
+
+
+def client_for(organisation_id: int) -> SellerChannel:
+    """The channel of a cooperative. NotFound if it is none, OutsideFailure ``alipay.unconfigured`` without keys."""
+    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one_or_none()
+    if seller is None:
+        raise not_found(Cooperative)
+    return SellerChannel(_client(seller.alipay_app_id, seller.alipay_seller_id))
+
+
+def cashier_url(payments: Sequence[Payment], *, notify_url: str, return_url: str, wap: bool = False) -> str:
+    """Where to send the buyer (303) to pay these attempts in one act. Nothing is sent by us.
+
+    Raises Conflict ``payment.expired``, OutsideFailure ``alipay.unconfigured``.
+    """
+    first = payments[0]
+    if len(payments) == 1:
+        return _client(first.app_id, first.seller_id).page_pay_url(
+            first.out_trade_no,
+            first.amount_fen,
+            first.subject,
+            notify_url=notify_url,
+            return_url=return_url,
+            expires_at=first.expires_at,
+            wap=wap,
+        )
+    orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.amount_fen, each.subject) for each in payments]
+    # In a demonstration the platform has no application of its own: the first seller's opens the page.
+    platform = _client(settings().alipay_app_id or first.app_id, "" if settings().alipay_app_id else first.seller_id)
+    return platform.merge_pay_url(
+        orders, merge_no=first.merge_no or first.out_trade_no, notify_url=notify_url, return_url=return_url, expires_at=first.expires_at
+    )
+
+
+def _client(app_id: str, seller_id: str) -> AlipayClient:
+    if not settings().alipay_gateway:
+        raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="gateway")
+    return _kept_client(settings().alipay_gateway, app_id, seller_id, application_private_key(), alipay_public_key())
+
+
+@lru_cache(maxsize=256)
+def _kept_client(gateway: str, app_id: str, seller_id: str, private: str, public: str) -> AlipayClient:
+    # Kept, so that connections to the gateway are kept too.
+    return AlipayClient(gateway, app_id, seller_id, private, public)
+
+
+def alipay_public_key() -> str:
+    """Alipay's key as PEM or base64; in a demonstration the emulator's. OutsideFailure ``alipay.unconfigured`` without one."""
+    return settings().alipay_public_key or _of_emulator("alipay_public.pem")
+
+
+def application_private_key() -> str:
+    """The key that signs our requests; in a demonstration the one that all its applications share."""
+    return settings().alipay_private_key or _of_emulator("app_private.pem")
+
+
+def outcome_of_notice(notice: Notice) -> Outcome:
+    """What a verified notice says."""
+    return Outcome(
+        out_trade_no=notice.out_trade_no,
+        state=_state(notice.status),
+        total_fen=notice.total_fen,
+        trade_no=notice.trade_no,
+        app_id=notice.app_id,
+        seller_id=notice.seller_id,
+        at=notice.paid_at,
+    )
+
+
+def answer_of(said: Any) -> Answer:
+    """The port's answer to what the client said. Misconfigured stays unknown: nothing happened, and a person must mend it."""
+    match said:
+        case Trade():
+            outcome = Outcome(
+                out_trade_no=said.out_trade_no,
+                state=_state(said.status),
+                total_fen=said.total_fen,
+                trade_no=said.trade_no,
+                at=said.paid_at,
+            )
+            return Answer("succeeded", trade=outcome, told={"status": said.status, "fen": said.total_fen})
+        case Closed():
+            return Answer("succeeded", trade=Outcome(said.out_trade_no, "closed"), told={"status": "closed"})
+        case Refunded():
+            return Answer("succeeded", told={"fen": said.fen, "total_refunded_fen": said.total_refunded_fen})
+        case Absent():
+            return Answer("refused", sub_code=NEVER_OPENED)
+        case NotRefunded():
+            return Answer("refused", sub_code="not_refunded")
+        case Refused():
+            return Answer("unknown" if said.passing else "refused", sub_code=said.sub_code)
+        case Misconfigured():
+            return Answer("unknown", sub_code=f"{said.code}/{said.sub_code}", told={"misconfigured": True})
+        case _:
+            return Answer("unknown", sub_code=str(getattr(said, "reason", ""))[:60])
+
+
+def _state(status: str) -> str:
+    if status in ("TRADE_SUCCESS", "TRADE_FINISHED"):
+        return "succeeded"
+    return "closed" if status == "TRADE_CLOSED" else "pending"
+
+
+def _of_emulator(name: str) -> str:
+    path = settings().data_dir / "emulator" / name
+    if settings().is_production or not path.exists():
+        raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=name)
+    return path.read_text()

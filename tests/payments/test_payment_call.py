@@ -1,0 +1,138 @@
+"""Calls outside: the row before the network, one number for all tries of a refund, and a sweeper that asks when nobody tells."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from marketplace.foundation import clock, outbox
+from marketplace.foundation.database import db, transaction
+from marketplace.orders import cancellation, expiry
+from marketplace.payments import call, sweep
+from marketplace.payments.call import PaymentCall
+from marketplace.payments.channel import Answer
+from marketplace.payments.refund import Refund
+from tests import builders
+from tests.orders import trade
+from tests.payments.gateway import WrittenChannel
+
+DONE, UNKNOWN, NOT_THERE = Answer("succeeded"), Answer("unknown"), Answer("refused", sub_code="not_refunded")
+
+
+def _refund_state() -> str:
+    db.session.expire_all()
+    return db.session.scalars(select(Refund.state)).one()
+
+
+def test_it_refuses_to_run_inside_a_transaction(app: Flask) -> None:
+    with pytest.raises(RuntimeError), transaction():
+        call.carry_out(1)
+
+
+def test_a_lost_notice_is_asked_for(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    never_opened = Answer("refused", sub_code="ACQ.TRADE_NOT_EXIST")
+    channel = WrittenChannel(
+        app, query=[never_opened, Answer("succeeded", trade=trade.succeeded(payment_id))]
+    )
+    assert sweep.ask_due() == 0
+    with clock.travel(clock.now() + timedelta(seconds=11)):
+        assert sweep.ask_due() == 1
+        assert sweep.ask_due() == 0
+    with clock.travel(clock.now() + timedelta(minutes=2)):
+        assert sweep.ask_due() == 1
+        assert sweep.ask_due() == 0
+    assert (trade.order(order_id).payment, trade.held(market, "buyer_funds")) == ("PAID", 17600)
+    assert [each[0] for each in channel.asked] == ["query", "query"]
+    assert list(db.session.scalars(select(PaymentCall.outcome))) == ["refused", "succeeded"]
+
+
+def test_an_answer_that_does_not_fit_is_not_applied(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    WrittenChannel(app, query=[Answer("succeeded", trade=trade.succeeded(payment_id, total_fen=1))])
+    with clock.travel(clock.now() + timedelta(seconds=11)):
+        assert sweep.ask_due() == 1
+        assert sweep.due() == []
+    assert trade.order(order_id).payment == "UNPAID"
+
+
+def test_a_refund_leaves_once(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    channel = WrittenChannel(app, refund=[DONE])
+    assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert outbox.drain(kinds={"refund"}) == (0, 0)
+    assert _refund_state() == "succeeded"
+    assert (trade.held(market, "alipay"), trade.held(market, "refunds_payable")) == (0, 0)
+    assert [each[0] for each in channel.asked] == ["refund"]
+
+
+def test_a_refund_of_unknown_outcome_is_asked_about_and_sent_again_unchanged(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    channel = WrittenChannel(app, refund=[UNKNOWN, DONE], refund_query=[NOT_THERE])
+    assert outbox.drain(kinds={"refund"}) == (0, 1)
+    assert _refund_state() == "unknown"
+    assert trade.held(market, "refunds_payable") == 17600
+    with clock.travel(clock.now() + timedelta(minutes=1)):
+        assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert _refund_state() == "succeeded"
+    assert [each[0] for each in channel.asked] == ["refund", "refund_query", "refund"]
+    assert len({each[1:] for each in channel.asked}) == 1
+    assert trade.held(market, "alipay") == 0
+
+
+def test_a_refund_committed_and_then_timed_out_is_not_sent_twice(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    channel = WrittenChannel(app, refund=[UNKNOWN], refund_query=[DONE])
+    outbox.drain(kinds={"refund"})
+    with clock.travel(clock.now() + timedelta(minutes=1)):
+        assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert [each[0] for each in channel.asked] == ["refund", "refund_query"]
+    assert trade.held(market, "alipay") == 0
+
+
+def test_a_refund_refused_for_good_fails_and_the_money_is_where_it_was(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    WrittenChannel(app, refund=[Answer("refused", sub_code="ACQ.TRADE_HAS_FINISHED")])
+    assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert _refund_state() == "failed"
+    assert (trade.held(market, "buyer_funds"), trade.held(market, "refunds_payable")) == (17600, 0)
+
+
+def test_a_close_that_was_too_late_finds_the_payment_and_gives_it_back(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    WrittenChannel(
+        app,
+        close=[Answer("refused", sub_code="ACQ.TRADE_STATUS_ERROR")],
+        query=[Answer("succeeded", trade=trade.succeeded(payment_id))],
+        refund=[DONE],
+    )
+    with clock.travel(clock.now() + timedelta(minutes=31)):
+        with transaction():
+            expiry.expire_due()
+        assert outbox.drain(kinds={"payment.close"}) == (1, 0)
+        assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert trade.payment_state(payment_id) == "late_paid"
+    assert [trade.held(market, kind) for kind in ("alipay", "unapplied", "refunds_payable")] == [0, 0, 0]
