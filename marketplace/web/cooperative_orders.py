@@ -37,7 +37,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
 
 def own_order(public_id: str, actor: Actor) -> Order:
     """The cooperative's order with this outside name; NotFound for anybody else's."""
-    return by_public_id(Order, public_id, scoped(actor, Order, "organisation_id"))
+    order: Order = by_public_id(Order, public_id, scoped(actor, Order, "organisation_id"))
+    return order
 
 
 @bp.get("")
