@@ -1,13 +1,36 @@
-"""A directed order: an order of a unit, with approval, terms and a reference for its bank transfer."""
+"""A directed order: an order of a unit, with approval, terms and a reference for its bank transfer.
 
-from datetime import date, datetime
+Whoever placed it never approves it; a unit never pays more than the public price of the day; an order that is returned,
+declined or taken back gives its stock back at once.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model, Public
+from marketplace.catalogue.product import Pack, PriceTier, Product
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Identified, Model, Public, db, locked
+from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
+from marketplace.foundation.idempotency import once
+from marketplace.foundation.language import N_
+from marketplace.orders import cart, checkout
+from marketplace.orders.destination import Destination
+from marketplace.orders.order import Order, lines_of, locked_order
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.procurement.target import Commitment
+from marketplace.supply import stock
 
+SHIP_DAYS = 7
+PAY_DAYS = 30  # of public bodies: after acceptance (POSTPAY) or after confirmation (PREPAY)
+PROGRAMMES = ("COUNTY", "832", "UNION")
+# Without letters and digits that are misread on a bank's counter.
+_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 APPROVAL = ("SUBMITTED", "APPROVED", "RETURNED", "CONFIRMED", "DECLINED", "CANCELLED")
 
 
@@ -67,3 +90,199 @@ class AcceptanceLine(Identified, Model):
     accepted: Mapped[int]
     short: Mapped[int]
     reason: Mapped[str] = mapped_column(String(120), default="")
+
+
+def submit(
+    packs: Mapping[int, int],
+    *,
+    cooperative_id: int,
+    destination: Destination,
+    terms: str,
+    actor: Actor,
+    key: str,
+    commitment_id: int | None = None,
+    is_trade_union: bool = False,
+    programme: str = "COUNTY",
+) -> int:
+    """A unit's buyer orders packs (pack id → packs) of one cooperative; the directed order's id. The same ``key``, the same order.
+
+    Each pack is priced by its quantity tier, frozen, and its stock set aside. Raises InvalidInput for a bad field,
+    StockShortage, Conflict ``pack.off_sale``, ``commitment.foreign``, ``scheme.missing``.
+    """
+    actor.must_have("UNIT", "buyer")
+    request = {
+        "packs": sorted(packs.items()), "cooperative": cooperative_id, "to": destination.as_request(), "terms": terms,
+        "commitment": commitment_id, "union": is_trade_union, "programme": programme,
+    }  # fmt: skip
+
+    def work() -> dict[str, int]:
+        _check(packs, terms, programme)
+        destination.check()
+        wanted = [_wanted(pack_id, quantity, cooperative_id) for pack_id, quantity in sorted(packs.items())]
+        if commitment_id is not None:
+            _must_suit(commitment_id, cooperative_id, wanted, actor)
+        purchase = checkout.write_purchase(destination, actor=actor, buyer_id=actor.organisation_id, expires_at=None)
+        stock.reserve(packs, source_type="purchase", source_id=purchase.id)
+        order = checkout.write_order(purchase, cooperative_id, wanted, kind="DIRECTED")
+        row = DirectedOrder(
+            organisation_id=actor.organisation_id,
+            cooperative_id=cooperative_id,
+            order_id=order.id,
+            commitment_id=commitment_id,
+            approval="SUBMITTED",
+            terms=terms,
+            programme="UNION" if is_trade_union else programme,
+            is_trade_union=is_trade_union,
+            reference="JA" + "".join(secrets.choice(_LETTERS) for _ in range(8)),
+            submitted_at=clock.now(),
+        )
+        db.session.add(row)
+        db.session.flush()
+        audit.record("directed_order.submitted", row, person_id=actor.person_id, total_fen=order.total_fen)
+        return {"directed_order_id": row.id}
+
+    return int(once(f"directed_order:{actor.organisation_id}", key, request, work)["directed_order_id"])
+
+
+def price_for(pack: Pack, quantity: int) -> int:
+    """Fen a pack for a unit that buys so many: the best tier reached, and never above the public price of the day."""
+    tiers = select(PriceTier.price_fen).where(PriceTier.pack_id == pack.id, PriceTier.min_quantity <= quantity)
+    return int(min([pack.price_fen, *db.session.scalars(tiers)]))
+
+
+def approve(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
+    """A second person of the unit agrees. Raises OwnWork for whoever placed it."""
+    row, order = _of_unit(directed_order_id, actor, "approver")
+    _must_stand(row, "SUBMITTED")
+    _decide(row, order, actor, approved=True, reason="")
+    row.approval, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
+    db.session.flush()
+    return row
+
+
+def give_back(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrder:
+    """The approver returns it with a reason; the stock goes back, and the buyer orders anew. OwnWork, ``reason.missing``."""
+    row, order = _of_unit(directed_order_id, actor, "approver")
+    _must_stand(row, "SUBMITTED")
+    _decide(row, order, actor, approved=False, reason=reason)
+    return _end(row, order, "RETURNED", reason, actor)
+
+
+def withdraw(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
+    """The buyer takes it back before the cooperative has confirmed."""
+    row, order = _of_unit(directed_order_id, actor, "buyer")
+    _must_stand(row, "SUBMITTED", "APPROVED")
+    return _end(row, order, "CANCELLED", "", actor)
+
+
+def confirm(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
+    """The cooperative takes the order on. POSTPAY: ship within 7 days. PREPAY: payment within 30 days, shipping after it."""
+    row, order = _of_cooperative(directed_order_id, actor)
+    _must_stand(row, "APPROVED")
+    today = clock.business_date()
+    row.approval, row.confirmed_at, row.confirmed_by_id = "CONFIRMED", clock.now(), actor.person_id
+    if row.terms == "POSTPAY":
+        row.ship_by = today + timedelta(days=SHIP_DAYS)
+        order.fulfilment = "READY"
+    else:
+        row.pay_by = today + timedelta(days=PAY_DAYS)
+    order.version += 1
+    db.session.flush()
+    audit.record("directed_order.confirmed", row, person_id=actor.person_id)
+    return row
+
+
+def decline(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrder:
+    """The cooperative cannot deliver, and says why. InvalidInput ``reason.missing``."""
+    row, order = _of_cooperative(directed_order_id, actor)
+    _must_stand(row, "APPROVED")
+    if not reason.strip():
+        raise InvalidInput("reason.missing", N_("请写明不能接单的理由。"), field="reason")
+    return _end(row, order, "DECLINED", reason, actor)
+
+
+def of_order(order_id: int) -> DirectedOrder | None:
+    """The unit's side of an order, or None for a public one."""
+    return db.session.scalars(select(DirectedOrder).where(DirectedOrder.order_id == order_id)).one_or_none()
+
+
+def _of_unit(directed_order_id: int, actor: Actor, *roles: str) -> tuple[DirectedOrder, Order]:
+    actor.must_have("UNIT", *roles)
+    return _locked(directed_order_id, "organisation_id", actor)
+
+
+def _of_cooperative(directed_order_id: int, actor: Actor) -> tuple[DirectedOrder, Order]:
+    actor.must_have("COOPERATIVE", "director", "clerk")
+    return _locked(directed_order_id, "cooperative_id", actor)
+
+
+def _locked(directed_order_id: int, owner: str, actor: Actor) -> tuple[DirectedOrder, Order]:
+    row = locked(DirectedOrder, directed_order_id)
+    if getattr(row, owner) != actor.organisation_id:
+        raise NotFound("directed_order.missing", N_("没有找到，或不归您的单位查看。"))
+    return row, locked_order(row.order_id)
+
+
+def _must_stand(row: DirectedOrder, *states: str) -> None:
+    if row.approval not in states:
+        raise Conflict("directed_order.state", N_("这张单现在的状态不能办这一步，请刷新页面看看。"), state=row.approval)
+
+
+def _decide(row: DirectedOrder, order: Order, actor: Actor, *, approved: bool, reason: str) -> None:
+    approval.decide(
+        row,
+        version=order.version,
+        maker_id=order.placed_by_id,
+        checker_id=actor.person_id,
+        organisation_id=actor.organisation_id,
+        approved=approved,
+        reason=reason,
+    )
+
+
+def _end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor) -> DirectedOrder:
+    if order.paid_fen:
+        raise Conflict("order.paid", N_("这张单已经收到货款，不能直接取消，请走退款。"))
+    row.approval, row.decided_reason = to, reason.strip()[:300]
+    order.fulfilment, order.cancelled_at, order.cancel_reason = "CANCELLED", clock.now(), to
+    order.version += 1
+    packs: dict[int, int] = {}
+    for line in lines_of(order.id):
+        packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity
+    stock.release(packs, source_type="order", source_id=order.id)
+    audit.record(f"directed_order.{to.lower()}", row, person_id=actor.person_id, organisation_id=actor.organisation_id)
+    return row
+
+
+def _check(packs: Mapping[int, int], terms: str, programme: str) -> None:
+    if not packs:
+        raise InvalidInput("packs.none", N_("请至少选一种商品。"), field="packs")
+    if any(not 0 < quantity <= 100_000 for quantity in packs.values()):
+        raise InvalidInput("quantity.bad", N_("数量不对，请填写件数。"), field="quantity")
+    if terms not in ("PREPAY", "POSTPAY"):
+        raise InvalidInput("terms.bad", N_("请选择先款后货或先货后款。"), field="terms")
+    if programme not in PROGRAMMES:
+        raise InvalidInput("programme.bad", N_("请选择采购项目。"), field="programme")
+
+
+def _wanted(pack_id: int, quantity: int, cooperative_id: int) -> checkout.Wanted:
+    pack = db.session.get(Pack, pack_id)
+    if pack is None or pack.organisation_id != cooperative_id:
+        raise InvalidInput("pack.foreign", N_("一张单只能买同一家合作社的商品。"), field="packs")
+    product = db.session.get_one(Product, pack.product_id)
+    cart.must_be_on_sale(product, pack)
+    return checkout.Wanted(pack, product, quantity, price_for(pack, quantity))
+
+
+def _must_suit(commitment_id: int, cooperative_id: int, wanted: list[checkout.Wanted], actor: Actor) -> None:
+    pledge = db.session.get(Commitment, commitment_id)
+    if pledge is None or pledge.organisation_id != actor.organisation_id:
+        raise NotFound("commitment.missing", N_("没有找到，或不归您的单位查看。"))
+    suits = (
+        pledge.state == "OPEN"
+        and pledge.year == clock.business_date().year
+        and pledge.cooperative_id in (None, cooperative_id)
+        and all(pledge.category in (None, each.product.category) for each in wanted)
+    )
+    if not suits:
+        raise Conflict("commitment.foreign", N_("这份认购承诺不适用于这张单，请另选一份或不选。"))

@@ -1,11 +1,24 @@
-"""Target (年度任务): a unit's yearly duty, and commitments (认购承诺) towards it. A unit without a canteen has no quota."""
+"""Target (年度任务): a unit's yearly duty, and commitments (认购承诺) towards it. A unit without a canteen has no quota.
+
+reserved = base × percent, and the percent is never below the county's minimum. A locked target is not edited any more.
+"""
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Model, Public, Versioned
+from marketplace.foundation import audit, clock
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import Model, Public, Versioned, db, locked
+from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
+from marketplace.foundation.language import N_
+from marketplace.foundation.money import FEN_MAX, share_bp
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+
+CANTEENS = ("OWN", "SHARED", "OUTSOURCED", "NONE")
+WITHOUT_QUOTA = ("NONE", "SHARED")  # units that share a canteen file through one of them
 
 
 class Target(Public, Versioned, Model):
@@ -46,3 +59,76 @@ class Commitment(Public, Versioned, Model):
     state: Mapped[str] = mapped_column(String(10), default="OPEN")
     made_at: Mapped[datetime]
     made_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+
+
+def file(
+    *, year: int, canteen: str, base_fen: int, percent_bp: int | None = None, version: int | None = None, actor: Actor
+) -> Target:
+    """The unit files (or corrects, naming the ``version`` it read) its target of a year.
+
+    ``base_fen`` is the yearly food purchasing of its canteen in fen, ``percent_bp`` the reserved part (default: the county's
+    minimum). Raises InvalidInput for a bad figure, Conflict ``target.locked`` and ``version.stale``.
+    """
+    actor.must_have("UNIT", "buyer", "accountant")
+    percent_bp = settings().minimum_quota_bp if percent_bp is None else percent_bp
+    _check(year, canteen, base_fen, percent_bp)
+    if canteen in WITHOUT_QUOTA:
+        base_fen = 0
+    row = of(actor.organisation_id, year)
+    if row is None:
+        row = Target(organisation_id=actor.organisation_id, year=year, version=1)
+        db.session.add(row)
+    else:
+        row = locked(Target, row.id)
+        if row.state == "LOCKED":
+            raise Conflict("target.locked", N_("今年的任务已经锁定，不能再改。要更正请联系县财政部门。"))
+        row.must_be_version(row.version if version is None else version)
+    row.canteen, row.base_fen, row.percent_bp = canteen, base_fen, percent_bp
+    row.reserved_fen, row.state = share_bp(base_fen, percent_bp), "FILED"
+    db.session.flush()
+    audit.record("target.filed", row, person_id=actor.person_id, year=year, reserved_fen=row.reserved_fen)
+    return row
+
+
+def review(target_id: int, *, actor: Actor) -> Target:
+    """The parent unit has looked at a filed target. NotFound for a unit that is not the actor's subordinate."""
+    actor.must_have("UNIT", "approver")
+    row = locked(Target, target_id)
+    if db.session.get_one(Organisation, row.organisation_id).parent_id != actor.organisation_id:
+        raise NotFound("target.missing", N_("没有找到，或不归您的单位查看。"))
+    return _move(row, ("FILED",), "REVIEWED", actor)
+
+
+def lock(target_id: int, *, actor: Actor) -> Target:
+    """The county locks a target: from now on it is what the unit is measured by."""
+    actor.must_have("OPERATOR", "administrator", "treasurer")
+    return _move(locked(Target, target_id), ("FILED", "REVIEWED"), "LOCKED", actor)
+
+
+def of(organisation_id: int, year: int) -> Target | None:
+    """The unit's target of a year, if it filed one."""
+    query = select(Target).where(Target.organisation_id == organisation_id, Target.year == year)
+    return db.session.scalars(query).one_or_none()
+
+
+def _move(row: Target, come_from: tuple[str, ...], to: str, actor: Actor) -> Target:
+    if row.state not in come_from:
+        raise Conflict("target.state", N_("任务现在的状态不能办这一步。"), state=row.state)
+    row.state = to
+    row.version += 1
+    db.session.flush()
+    audit.record(f"target.{to.lower()}", row, person_id=actor.person_id)
+    return row
+
+
+def _check(year: int, canteen: str, base_fen: int, percent_bp: int) -> None:
+    if not 2000 <= year <= clock.business_date().year + 1:
+        raise InvalidInput("year.bad", N_("年份不对。"), field="year")
+    if canteen not in CANTEENS:
+        raise InvalidInput("canteen.bad", N_("请选择食堂情况。"), field="canteen")
+    if canteen not in WITHOUT_QUOTA and not 0 < base_fen < FEN_MAX:
+        raise InvalidInput("base.bad", N_("请填写食堂全年采购食材的金额。"), field="base_fen")
+    if not settings().minimum_quota_bp <= percent_bp <= 10_000:
+        raise InvalidInput(
+            "percent.low", N_("预留比例不能低于 %(least)s%%。"), field="percent_bp", least=settings().minimum_quota_bp // 100
+        )

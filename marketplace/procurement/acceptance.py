@@ -1,0 +1,166 @@
+"""Acceptance (验收): the unit's signature that goods arrived. It starts the return window and, on POSTPAY, the time to pay.
+
+Every ordered pack is either accepted or short, and no more is accepted than was shipped. What was paid and is short goes
+back; what is accepted and unpaid becomes a receivable.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import db, locked
+from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
+from marketplace.foundation.language import N_
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
+from marketplace.orders.order import Order, OrderLine, lines_of, locked_order
+from marketplace.organisations.actor import Actor
+from marketplace.payments import refund as refunds
+from marketplace.payments.payment import Payment
+from marketplace.procurement.directed_order import (
+    PAY_DAYS,
+    Acceptance,
+    AcceptanceLine,
+    DirectedOrder,
+    of_order,
+)
+from marketplace.supply import stock
+
+SHORTAGE = "SHORTAGE"  # the reason of a refund for what did not arrive; it is not a return
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Packs of an order line that the unit accepts, and that are short (missing or refused)."""
+
+    order_line_id: int
+    accepted: int
+    short: int = 0
+    reason: str = ""
+
+
+def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str = "") -> Acceptance:
+    """Record what the unit says arrived, once for an order, after which nothing more is shipped.
+
+    Accepted + short = ordered on each line, and accepted ≤ shipped: InvalidInput ``acceptance.lines`` otherwise. Raises
+    Conflict ``acceptance.unconfirmed``, WrongState before anything was shipped and for a second acceptance.
+    """
+    actor.must_have("UNIT", "buyer", "approver")
+    order = locked_order(order_id)
+    directed = of_order(order_id)
+    if directed is None or directed.organisation_id != actor.organisation_id:
+        raise NotFound("order.missing", N_("没有找到，或不归您的单位查看。"))
+    directed = locked(DirectedOrder, directed.id)
+    if directed.approval != "CONFIRMED":
+        raise Conflict("acceptance.unconfirmed", N_("合作社还没有接单，不能验收。"))
+    order.must_be("PARTLY_SHIPPED", "SHIPPED")
+    lines = lines_of(order_id)
+    said = _checked(lines, arrived)
+    accepted_fen = sum(_worth(line, said[line.id].accepted) for line in lines)
+    row = Acceptance(
+        organisation_id=directed.organisation_id,
+        order_id=order.id,
+        accepted_fen=accepted_fen,
+        short_fen=order.goods_fen - accepted_fen,
+        note=note.strip()[:300],
+        accepted_at=clock.now(),
+        accepted_by_id=actor.person_id,
+    )
+    db.session.add(row)
+    db.session.flush()
+    _sign(row, order, directed, lines, said)
+    _release_unshipped(order, lines)
+    _reckon(row, order, directed, lines)
+    db.session.flush()
+    audit.record(
+        "order.accepted", row, person_id=actor.person_id, order_id=order.id, accepted_fen=accepted_fen, short_fen=row.short_fen
+    )
+    return row
+
+
+def due_fen(order: Order) -> int:
+    """What the unit owes in all: goods as ordered, after acceptance as accepted, and the freight."""
+    return (order.accepted_fen if order.received_at else order.goods_fen) + order.freight_fen
+
+
+def _checked(lines: list[OrderLine], arrived: Sequence[Arrived]) -> Mapping[int, Arrived]:
+    said = {each.order_line_id: each for each in arrived}
+    if len(said) != len(arrived) or set(said) != {line.id for line in lines}:
+        raise InvalidInput("acceptance.lines", N_("请逐项填写验收数量。"), field="lines")
+    for line in lines:
+        each = said[line.id]
+        if each.accepted < 0 or each.short < 0 or each.accepted + each.short != line.quantity:
+            raise InvalidInput("acceptance.lines", N_("“%(name)s”验收和短缺的件数加起来应等于订购的件数。"), field="lines", name=line.name_zh)
+        if each.accepted > line.shipped:
+            raise InvalidInput("acceptance.lines", N_("“%(name)s”只发了 %(shipped)s 件。"), field="lines", name=line.name_zh, shipped=line.shipped)
+        if each.short and not each.reason.strip():
+            raise InvalidInput("reason.missing", N_("有短缺的，请写明情况。"), field="reason")
+    return said
+
+
+def _sign(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[OrderLine], said: Mapping[int, Arrived]) -> None:
+    for line in lines:
+        each = said[line.id]
+        line.accepted = each.accepted
+        db.session.add(
+            AcceptanceLine(
+                organisation_id=row.organisation_id,
+                acceptance_id=row.id,
+                order_line_id=line.id,
+                accepted=each.accepted,
+                short=each.short,
+                reason=each.reason.strip()[:120],
+            )
+        )
+    order.accepted_fen = row.accepted_fen
+    order.fulfilment, order.received_at = "RECEIVED", row.accepted_at
+    order.return_until = row.accepted_at + timedelta(days=directed.return_days)
+    order.version += 1
+
+
+def _release_unshipped(order: Order, lines: list[OrderLine]) -> None:
+    packs: dict[int, int] = {}
+    for line in lines:
+        if line.quantity > line.shipped:
+            packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity - line.shipped
+    if packs:
+        stock.release(packs, source_type="order", source_id=order.id)
+
+
+def _reckon(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[OrderLine]) -> None:
+    owed = due_fen(order)
+    kept = order.paid_fen - order.refunded_fen
+    if kept > owed:
+        _give_back(order, lines, kept - owed, person_id=row.accepted_by_id)
+    elif kept < owed and directed.terms == "POSTPAY":
+        event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=owed - kept)
+        directed.pay_by = clock.business_date() + timedelta(days=PAY_DAYS)
+    if order.refunded_fen and order.refunded_fen == order.paid_fen:
+        order.payment = "REFUNDED"
+    elif order.paid_fen and order.paid_fen - order.refunded_fen >= owed:
+        order.payment, order.paid_at = "PAID", order.paid_at or clock.now()
+
+
+def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int) -> None:
+    """What was paid and is short: counted on the very lines that are short, so that each line settles on what was accepted."""
+    left = fen
+    for line in lines:
+        part = min(left, line.goods_fen - line.refunded_fen - _worth(line, line.accepted or 0))
+        line.refunded_fen += part
+        left -= part
+    order.refunded_fen += fen
+    query = select(Payment).where(Payment.payable_kind == "order", Payment.payable_id == order.id, Payment.state == "succeeded")
+    for payment in db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)):
+        part = min(fen, payment.amount_fen - payment.refunded_fen)
+        if part:
+            refund = refunds.approve(refunds.request(payment.id, part, SHORTAGE, order_id=order.id).id, approved_by_id=person_id)
+            event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=part)
+            fen -= part
+
+
+def _worth(line: OrderLine, packs: int) -> int:
+    # The same floor as settlement's: what a line may divide is what was accepted of it.
+    return line.goods_fen * packs // line.quantity
