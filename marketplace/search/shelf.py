@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import aliased
 
-from marketplace.catalogue.category import CATEGORIES
 from marketplace.catalogue.product import Pack, Product
 from marketplace.catalogue.split_scheme import SplitScheme
 from marketplace.foundation import clock
@@ -46,7 +45,7 @@ class Card:
     township: Region
     seller: Organisation
     offers: list[Offer] = field(default_factory=list)
-    pool_bp: int | None = None  # of its goods' price, to households
+    scheme: SplitScheme | None = None  # in force today
     harvested_on: date | None = None
 
     @property
@@ -73,7 +72,6 @@ class Detail(Card):
 
     group: LinkageGroup | None = None
     cooperative: Cooperative | None = None
-    scheme: SplitScheme | None = None
     batches: list[Batch] = field(default_factory=list)
     households: int | None = None  # None: fewer than may be shown
 
@@ -141,8 +139,7 @@ def detail(slug: str) -> Detail:
     if row is None:
         raise not_found(Product)
     found = Detail(row[0], row[1], row[2], row[3], group=row[4], cooperative=row[5])
-    schemes = _fill([found])
-    found.scheme = schemes.get((found.product.organisation_id, found.product.category))
+    _fill([found])
     found.batches = list(
         db.session.scalars(
             select(Batch)
@@ -215,11 +212,6 @@ def cooperative(public_id: str) -> tuple[Organisation, Cooperative, list[Card]]:
     return row[0], row[1], cards
 
 
-def category_known(code: str) -> bool:
-    """Whether there are goods of this kind at all."""
-    return code in CATEGORIES
-
-
 def _cards() -> Any:
     return (
         select(Product, Village, Township, Organisation)
@@ -240,8 +232,8 @@ def _key(product: Any, sort: str, rank: dict[int, int]) -> tuple[Any, bool]:
     return product.id, True
 
 
-def _fill(cards: Iterable[Card]) -> dict[tuple[int, str], SplitScheme]:
-    """Give the cards their packs, stock and share, in two statements. Returns the schemes in force by seller and category."""
+def _fill(cards: Iterable[Card]) -> None:
+    """Give the cards their packs, stock and split scheme, in two statements."""
     by_product = {card.product.id: card for card in cards}
     packs = (
         select(Pack, Stock.on_hand - Stock.reserved)
@@ -260,9 +252,7 @@ def _fill(cards: Iterable[Card]) -> dict[tuple[int, str], SplitScheme]:
     # The last one in force wins: later rows overwrite earlier ones.
     schemes = {(scheme.organisation_id, scheme.category): scheme for scheme in db.session.scalars(versions)}
     for card in by_product.values():
-        scheme = schemes.get((card.product.organisation_id, card.product.category))
-        card.pool_bp = scheme.household_pool_bp if scheme else None
-    return schemes
+        card.scheme = schemes.get((card.product.organisation_id, card.product.category))
 
 
 def _last_harvest() -> Any:

@@ -32,7 +32,10 @@ def home() -> Any:
         (f"{brought['linked']:,}", _("户人家有份额"), {"url": url_for("shop.origins")}),
     ]
     goods = [_card(each, mark=_("%(day)s 采", day=day(each.harvested_on))) for each in shelf.in_season()]
-    return render_template("shop/home.html", goods=goods, figures=figures, categories=_categories(), month=today.month)
+    lead = next((each for each in goods if each["households_bp"] and not each["sold_out"]), None)
+    if lead:
+        lead["of_hundred_fen"] = share_bp(HUNDRED_YUAN, lead["households_bp"])
+    return render_template("shop/home.html", goods=goods, figures=figures, categories=_categories(), lead=lead)
 
 
 @bp.get("/goods")
@@ -142,6 +145,7 @@ def _card(each: shelf.Card, mark: str = "") -> dict[str, Any]:
     offer = each.cheapest
     unit_fen, unit_label = _unit(offer) if offer else (None, "")
     price = offer.pack.price_fen if offer else 0
+    scheme = each.scheme
     return {
         "url": url_for("shop.product", slug=each.product.slug),
         "name": text(each.product, "name"),
@@ -152,9 +156,11 @@ def _card(each: shelf.Card, mark: str = "") -> dict[str, Any]:
         "unit_fen": unit_fen,
         "unit_label": unit_label,
         "several_packs": len(each.offers) > 1,
-        "households_fen": share_bp(price, each.pool_bp or 0),
+        "households_fen": share_bp(price, scheme.household_pool_bp) if scheme else 0,
         "households": None,
-        "households_bp": each.pool_bp,
+        "households_bp": scheme.household_pool_bp if scheme else None,
+        "village_bp": scheme.village_collective_bp if scheme else 0,
+        "fund_bp": scheme.relief_fund_bp if scheme else 0,
         "sold_out": not each.in_stock,
         "mark": mark,
     }
