@@ -1,0 +1,92 @@
+"""What became of a yuan: the benefit receipt of an order and the statement of a household, each at a random address.
+
+Anybody who holds the address may read; nobody can find it. The pages are not kept by browsers, not indexed, and send no referrer.
+"""
+
+from typing import Any
+
+from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+
+from marketplace.disclosure import benefit_receipt, household_statement
+from marketplace.disclosure.benefit_receipt import BenefitReceipt
+from marketplace.foundation.database import transaction
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import said
+from marketplace.web.permission import public
+
+bp = Blueprint("receipt", __name__)
+
+
+@bp.get("/r/<token>")
+@public
+def benefit(token: str) -> Response:
+    receipt = benefit_receipt.for_token(token)
+    return _private(render_template("receipt/benefit.html", receipt=receipt, steps=_steps(receipt)))
+
+
+@bp.get("/h/<token>")
+@public
+def household(token: str) -> Response:
+    return _private(_statement_page(token))
+
+
+@bp.post("/h/<token>/payments/<public_id>")
+@public
+def answer(token: str, public_id: str) -> Any:
+    chosen, words = request.form.get("answer", ""), request.form.get("text", "")
+    try:
+        transaction(lambda: household_statement.answer(token, public_id, chosen, text=words))
+    except InvalidInput as error:
+        return _private(_statement_page(token, wrong={public_id: said(error)}, typed={public_id: words}), 422)
+    flash(_("记下了。谢谢您告诉我们。"), "done")
+    return redirect(url_for("receipt.household", token=token))
+
+
+def _statement_page(token: str, wrong: dict[str, str] | None = None, typed: dict[str, str] | None = None) -> str:
+    return render_template(
+        "receipt/household.html",
+        statement=household_statement.for_token(token),
+        wrong=wrong or {},
+        typed=typed or {},
+        bases={
+            "BATCHES": _("按本月所售批次的交货量"),
+            "TWELVE_MONTHS": _("按近十二个月的交货量"),
+            "EQUITY_ONLY": _("没有交货记录，全部按股份"),
+        },
+        states={
+            "sent": _("银行办理中"),
+            "unknown": _("银行办理中"),
+            "paid": _("银行已付"),
+            "returned": _("被银行退回，将重新发放"),
+            "reissued": _("被银行退回，已重新发放"),
+        },
+        answers={"RECEIVED": _("收到了"), "NOT_RECEIVED": _("没收到"), "OBJECTION": _("有异议")},
+    )
+
+
+def _steps(receipt: BenefitReceipt) -> list[dict[str, Any]]:
+    texts = {
+        "placed": _("下单"),
+        "paid": _("付款到合作社"),
+        "shipped": _("发货"),
+        "received": _("收货"),
+        "settled": _("退货期满，分账"),
+        "published": _("分配公示"),
+        "distributed": _("分到各户名下"),
+        "paid_out": _("全部发到银行卡"),
+    }
+    reached = max((n for n, step in enumerate(receipt.steps) if step.at), default=-1)
+    steps = []
+    for n, step in enumerate(receipt.steps):
+        state = "done" if step.at else ("now" if n == reached + 1 and not receipt.cancelled else "next")
+        steps.append({"text": texts[step.code], "at": step.at, "state": state})
+    return steps
+
+
+def _private(page: str, status: int = 200) -> Response:
+    response = make_response(page, status)
+    response.headers["Cache-Control"] = "private, no-store"
+    response.headers["X-Robots-Tag"] = "noindex, nofollow"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

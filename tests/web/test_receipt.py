@@ -1,0 +1,55 @@
+"""The receipt and the statement as pages: open by address, not kept, not indexed; a household's answer is a form."""
+
+from flask import Flask
+
+from marketplace.disclosure import household_statement
+from marketplace.foundation.database import db, transaction
+from marketplace.orders.order import Order
+from marketplace.settlement import settlement
+from tests import builders
+from tests.disclosure.test_benefit_receipt import distribute, pay
+from tests.disclosure.test_household_statement import item_of, token_of
+from tests.settlement.builders import order
+
+
+def test_a_receipt_shows_what_the_yuan_will_do_and_then_what_it_did(app: Flask) -> None:
+    market = builders.market()
+    order_id = order(market, 10_000)
+    address = f"/r/{db.session.get_one(Order, order_id).receipt_token}"
+    page = app.test_client().get(address)
+    assert page.status_code == 200
+    assert "钱将这样分" in page.text and "¥20.00" in page.text
+    assert (page.headers["Cache-Control"], page.headers["Referrer-Policy"]) == ("private, no-store", "no-referrer")
+    assert page.headers["X-Robots-Tag"] == "noindex, nofollow"
+    period = transaction(lambda: settlement.settle(order_id)).period
+    pay(market, distribute(market, period), returned=0)
+    page = app.test_client().get(address)
+    assert "钱是这样分的" in page.text and "不足 5 户" in page.text
+    assert "王小明" not in page.text
+    assert app.test_client().get("/r/nothing").status_code == 404
+
+
+def test_a_household_reads_its_own_rows_and_answers(app: Flask) -> None:
+    market = builders.market()
+    order_id = order(market, 30_000)
+    period = transaction(lambda: settlement.settle(order_id)).period
+    pay(market, distribute(market, period), returned=2)
+    first, second, _ = market.households
+    token = token_of(first)
+    client = app.test_client()
+    page = client.get(f"/h/{token}")
+    assert page.status_code == 200
+    assert "¥10.00" in page.text and "¥20.00" not in page.text
+    assert "银行退回" in client.get(f"/h/{token_of(second)}").text
+    assert client.post(f"/h/{token}/payments/{item_of(first)}", data={"answer": "OBJECTION"}).status_code == 422
+    done = client.post(f"/h/{token}/payments/{item_of(first)}", data={"answer": "RECEIVED"})
+    assert done.status_code == 302
+    assert household_statement.for_token(token).payments[0].answer == "RECEIVED"
+    assert "您的回答：收到了" in client.get(f"/h/{token}").text
+    stranger = client.post(f"/h/{token}/payments/{item_of(second)}", data={"answer": "RECEIVED"})
+    assert stranger.status_code == 404
+
+
+def test_an_empty_statement_says_what_to_expect(app: Flask) -> None:
+    market = builders.market()
+    assert "还没有分到您家的钱" in app.test_client().get(f"/h/{token_of(market.households[0])}").text
