@@ -31,7 +31,7 @@ PLANTED = [
     ("magnets", "marketplace/services/order.py", "x = 1\n"),
     ("addresses", "README.md", "pip install -i https://pypi" + ".org/simple flask\n"),
     ("addresses", "requirements.txt", "--find-links https://example.org/wheels\n"),
-    ("own_folders", "docs/setting-up.md", "cd " + "/root/market\n"),
+    ("own_folders", "docs/setting-up.md", "cd /" + "root/market\n"),
     ("foreign_parts", "templates/base.html", '<script src="https://cdn.example.org/htmx.js"></script>\n'),
     ("foreign_parts", "templates/base.html", '<link rel="stylesheet" href="//cdn.example.org/b.css">\n'),
     ("clocks", "marketplace/orders/order.py", "now = datetime.now(UTC)\n"),
@@ -52,6 +52,8 @@ def test_a_planted_fault_is_found(tree: ModuleType, tmp_path: Path, check: str, 
 
 ALLOWED = [
     ("too_long", "marketplace/orders/order.py", "x = 1\n" * 400),
+    ("too_long", "static/css/market.css", "p {}\n" * 500),
+    ("clocks", "marketplace/orders/order.py", "x = 1  # not datetime.now(), which tests cannot move\n"),
     ("clocks", "marketplace/foundation/clock.py", "return datetime.now(UTC)\n"),
     ("commits", "marketplace/web/checkout.py", "with transaction():\n"),
     ("commits", "marketplace/payments/call.py", "with transaction():\n"),
@@ -71,12 +73,12 @@ def test_vendored_files_are_the_ones_that_were_meant(tree: ModuleType, tmp_path:
     vendor = tmp_path / "static" / "vendor"
     vendor.mkdir(parents=True)
     (vendor / "htmx.js").write_text("let it be")
-    (vendor / "SHA256SUMS").write_text(f"{hashlib.sha256(b'let it be').hexdigest()}  htmx.js\n")
+    (vendor / "MANIFEST.sha256").write_text(f"{hashlib.sha256(b'let it be').hexdigest()}  htmx.js\n")
     assert list(tree.vendored(tmp_path)) == []
     (vendor / "htmx.js").write_text("let it be other")
-    assert list(tree.vendored(tmp_path)) == ["static/vendor/htmx.js: not the file that SHA256SUMS means"]
+    assert list(tree.vendored(tmp_path)) == ["static/vendor/htmx.js: not the file that MANIFEST.sha256 means"]
     (vendor / "htmx.js").unlink()
-    assert list(tree.vendored(tmp_path)) == ["static/vendor/htmx.js: in SHA256SUMS, but not here"]
+    assert list(tree.vendored(tmp_path)) == ["static/vendor/htmx.js: in MANIFEST.sha256, but not here"]
 
 
 def test_a_file_that_git_ignores_is_not_looked_at(tree: ModuleType, tmp_path: Path) -> None:
