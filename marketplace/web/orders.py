@@ -1,0 +1,145 @@
+"""The buyer's orders: where each one is, what to do next, and what to do if something is wrong."""
+
+import secrets
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.money import parse_yuan
+from marketplace.orders import cancellation, received, return_request
+from marketplace.orders.order import Order, Purchase, lines_of, orders_of
+from marketplace.orders.return_request import ReturnRequest
+from marketplace.orders.shipment import Shipment
+from marketplace.organisations.actor import Actor, scoped
+from marketplace.organisations.organisation import Organisation
+from marketplace.web.permission import needs, the_actor
+
+bp = Blueprint("orders", __name__, url_prefix="/orders")
+
+PAGE = 20
+
+
+def own_purchase(public_id: str, actor: Actor) -> Purchase:
+    """The buyer's purchase with this outside name; NotFound for anybody else's."""
+    found: Purchase = by_public_id(Purchase, public_id, scoped(actor, Purchase))
+    return found
+
+
+@bp.get("")
+@needs("buy")
+def index() -> Any:
+    actor = the_actor()
+    query = scoped(actor, Purchase).order_by(Purchase.id.desc()).limit(PAGE + 1)
+    before = request.args.get("before", "")
+    if before:
+        query = query.where(Purchase.id < own_purchase(before, actor).id)
+    purchases: list[Purchase] = list(db.session.scalars(query))
+    next_url = url_for(".index", before=purchases[PAGE - 1].public_id) if len(purchases) > PAGE else None
+    shown = purchases[:PAGE]
+    by_purchase: dict[int, list[Order]] = {}
+    for order in db.session.scalars(select(Order).where(Order.purchase_id.in_([each.id for each in shown])).order_by(Order.id)):
+        by_purchase.setdefault(order.purchase_id, []).append(order)
+    rows = [(each, by_purchase.get(each.id, [])) for each in shown]
+    return render_template("shop/orders.html", rows=rows, next_url=next_url)
+
+
+@bp.get("/<public_id>")
+@needs("buy")
+def show(public_id: str) -> Any:
+    purchase = own_purchase(public_id, the_actor())
+    orders = orders_of(purchase.id)
+    payable = [order for order in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
+    in_time = purchase.expires_at is not None and purchase.expires_at > clock.now()
+    return render_template(
+        "shop/order.html",
+        purchase=purchase,
+        parts=[_part(order) for order in orders],
+        to_pay_fen=sum(order.total_fen for order in payable) if in_time else 0,
+        key=secrets.token_urlsafe(16),
+    )
+
+
+@bp.post("/<public_id>/cancel/<order_id>")
+@needs("buy")
+def cancel(public_id: str, order_id: str) -> Any:
+    actor = the_actor()
+    order = _order(public_id, order_id, actor)
+    number = order.id
+    transaction(lambda: cancellation.cancel(number, actor=actor, reason="buyer"))
+    flash(_("订单已取消。付过的钱会原路退回。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/<public_id>/received/<order_id>")
+@needs("buy")
+def confirm(public_id: str, order_id: str) -> Any:
+    actor = the_actor()
+    number = _order(public_id, order_id, actor).id
+    transaction(lambda: received.confirm(number, actor=actor))
+    flash(_("已确认收货。退货期过后，这笔钱就按公示的比例分账。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/<public_id>/return/<order_id>")
+@needs("buy")
+def ask_back(public_id: str, order_id: str) -> Any:
+    actor = the_actor()
+    number = _order(public_id, order_id, actor).id
+    try:
+        fen = parse_yuan(request.form.get("yuan", ""))
+    except ValueError:
+        raise InvalidInput("return.fen", N_("请写退款金额，例如 88.00。"), field="yuan") from None
+    reason = request.form.get("reason", "")
+    transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor))
+    flash(_("退货申请已经交给合作社。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+def _order(public_id: str, order_id: str, actor: Actor) -> Order:
+    purchase = own_purchase(public_id, actor)
+    found: Order = by_public_id(Order, order_id, select(Order).where(Order.purchase_id == purchase.id))
+    return found
+
+
+def _part(order: Order) -> dict[str, Any]:
+    """One cooperative's order as the page shows it, and what its buyer can do now."""
+    asked = list(db.session.scalars(select(ReturnRequest).where(ReturnRequest.order_id == order.id).order_by(ReturnRequest.id)))
+    left = order.paid_fen - order.refunded_fen
+    in_window = order.return_until is None or order.return_until >= clock.now()
+    public = order.kind == "PUBLIC"
+    return {
+        "order": order,
+        "seller": db.session.get_one(Organisation, order.organisation_id),
+        "lines": lines_of(order.id),
+        "shipments": list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id))),
+        "returns": asked,
+        "steps": _steps(order),
+        "may_cancel": public and order.fulfilment in ("WAITING", "READY"),
+        "may_confirm": public and order.fulfilment == "SHIPPED",
+        "may_return": left > 0 and in_window and order.fulfilment in ("SHIPPED", "RECEIVED") and all(each.state != "OPEN" for each in asked),
+        "left_fen": left,
+    }
+
+
+def _steps(order: Order) -> list[dict[str, Any]]:
+    if order.fulfilment == "CANCELLED":
+        note = _("超过付款时间，货已放回货架。") if order.cancel_reason == "expired" else ""
+        return [{"text": _("已下单"), "at": order.placed_at}, {"text": _("已取消"), "at": order.cancelled_at, "state": "bad", "note": note}]
+    way = [
+        (_("已下单"), order.placed_at),
+        (_("已付款"), order.paid_at),
+        (_("已发货"), order.shipped_at),
+        (_("已收货"), order.received_at),
+        (_("已分账"), order.settled_at),
+    ]
+    steps: list[dict[str, Any]] = []
+    for words, at in way:
+        state = "done" if at else ("now" if not any(step["state"] == "now" for step in steps) else "next")
+        steps.append({"text": words, "at": at, "state": state})
+    return steps
