@@ -100,7 +100,7 @@
       var list = here.closest("ul");
       list.scrollLeft = here.offsetLeft - list.offsetLeft - 40;
     }, part);
-    var trouble = part.querySelector(".form-errors");
+    var trouble = part.querySelector(".form-errors[tabindex]");
     if (trouble) trouble.focus();
   }
   function ready() { prepare(document); }
