@@ -1,0 +1,102 @@
+"""The unit's desk: its roads, its year in four figures, what waits for somebody, and the units it supervises."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import func, select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db
+from marketplace.foundation.language import gettext as _
+from marketplace.orders.order import Order
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+from marketplace.procurement import scorecard
+from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("unit_desk", __name__, url_prefix="/unit")
+
+permission("unit.read", UNIT="*")
+
+RECENT = 8
+
+
+def desk(actor: Actor) -> dict[str, Any]:
+    """What every page of a unit needs: its roads, and the words for states."""
+    to_approve = db.session.scalar(_own(actor).where(DirectedOrder.approval == "SUBMITTED"))
+    items: list[tuple[Any, ...]] = [
+        (_("今天"), "unit_desk.today"),
+        (_("采购单"), "unit_orders.index", None, to_approve if actor.has("approver") and to_approve else None),
+        (_("去采购"), "unit_orders.choose"),
+    ]
+    children = db.session.scalar(select(func.count()).where(Organisation.parent_id == actor.organisation_id))
+    if children:
+        items.append((_("下级单位"), "unit_desk.subordinates"))
+    return {"nav_items": items, "states": states()}
+
+
+def states() -> dict[str, str]:
+    """The words for approval, fulfilment, payment and terms."""
+    return {
+        "SUBMITTED": _("等审批"), "APPROVED": _("等合作社接单"), "RETURNED": _("审批退回"), "CONFIRMED": _("合作社已接单"),
+        "DECLINED": _("合作社不能接单"), "CANCELLED": _("已撤回"), "WAITING": _("未发货"), "READY": _("等发货"),
+        "PARTLY_SHIPPED": _("发了一部分"), "SHIPPED": _("在路上"), "RECEIVED": _("已验收"), "UNPAID": _("未付款"),
+        "PARTLY_PAID": _("付了一部分"), "PAID": _("已付款"), "REFUNDED": _("已退款"),
+        "PREPAY": _("先款后货"), "POSTPAY": _("先货后款"),
+    }  # fmt: skip
+
+
+@bp.get("")
+@needs("unit.read")
+def today() -> Any:
+    actor = the_actor()
+    year = clock.business_date().year
+    waiting = {
+        "to_approve": db.session.scalar(_own(actor).where(DirectedOrder.approval == "SUBMITTED")),
+        "to_accept": db.session.scalar(
+            _own(actor)
+            .join(Order, Order.id == DirectedOrder.order_id)
+            .where(Order.fulfilment.in_(("PARTLY_SHIPPED", "SHIPPED")))
+        ),
+        "to_pay": db.session.scalar(
+            _own(actor)
+            .join(Order, Order.id == DirectedOrder.order_id)
+            .where(DirectedOrder.pay_by.is_not(None), Order.payment.in_(("UNPAID", "PARTLY_PAID")), Order.fulfilment != "CANCELLED")
+        ),
+    }
+    return render_template(
+        "unit/today.html", year=year, figures=scorecard.figures(actor.organisation_id, year), orders=recent(actor, RECENT),
+        waiting=waiting, **desk(actor),
+    )  # fmt: skip
+
+
+@bp.get("/subordinates")
+@needs("unit.read")
+def subordinates() -> Any:
+    actor = the_actor()
+    this = clock.business_date().year
+    asked = request.args.get("year", "")
+    year = int(asked) if asked.isascii() and asked.isdigit() and 2000 <= int(asked[:4]) <= this and len(asked) == 4 else this
+    years = [(str(each), url_for(".subordinates", year=each), each == year) for each in (this, this - 1)]
+    rows = scorecard.subordinates(actor.organisation_id, year)
+    return render_template("unit/subordinates.html", rows=rows, year=year, years=years, **desk(actor))
+
+
+def recent(actor: Actor, limit: int, approval: str = "") -> list[Any]:
+    """(directed order, order, cooperative) of the actor's unit, newest first."""
+    query = (
+        select(DirectedOrder, Order, Organisation)
+        .join(Order, Order.id == DirectedOrder.order_id)
+        .join(Organisation, Organisation.id == DirectedOrder.cooperative_id)
+        .where(DirectedOrder.organisation_id == actor.organisation_id)
+        .order_by(DirectedOrder.id.desc())
+        .limit(limit)
+    )
+    if approval:
+        query = query.where(DirectedOrder.approval == approval)
+    return list(db.session.execute(query))
+
+
+def _own(actor: Actor) -> Any:
+    return select(func.count(DirectedOrder.id)).where(DirectedOrder.organisation_id == actor.organisation_id)
