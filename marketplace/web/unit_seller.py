@@ -1,0 +1,112 @@
+"""The cooperative's side of units' orders: taking them on, importing the bank's statement, deciding what each receipt pays."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
+from marketplace.foundation.errors import InvalidInput, MarketError
+from marketplace.foundation.language import N_, said
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.money import format_yuan, parse_yuan
+from marketplace.orders.order import Order, lines_of
+from marketplace.organisations.actor import scoped
+from marketplace.organisations.organisation import Organisation
+from marketplace.payments import bank_match, bank_statement
+from marketplace.payments.bank_statement import BankReceipt, Imported
+from marketplace.procurement import directed_order
+from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.web.cooperative_desk import desk
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.unit_desk import states
+
+bp = Blueprint("unit_seller", __name__, url_prefix="/cooperative")
+
+permission("cooperative.read", COOPERATIVE="*")
+permission("unit_order.confirm", COOPERATIVE="director clerk")
+permission("bank.match", COOPERATIVE="accountant")
+
+
+@bp.get("/unit-orders")
+@needs("cooperative.read")
+def orders() -> Any:
+    actor = the_actor()
+    query = (
+        select(DirectedOrder, Order, Organisation)
+        .join(Order, Order.id == DirectedOrder.order_id)
+        .join(Organisation, Organisation.id == DirectedOrder.organisation_id)
+        .where(DirectedOrder.cooperative_id == actor.organisation_id, DirectedOrder.approval.in_(("APPROVED", "CONFIRMED", "DECLINED")))
+        .order_by(DirectedOrder.id.desc())
+        .limit(100)
+    )
+    rows = [(row, order, unit, lines_of(order.id)) for row, order, unit in db.session.execute(query)]
+    return render_template("unit/seller_orders.html", rows=rows, states=states(), **desk(actor))
+
+
+@bp.post("/unit-orders/<public_id>")
+@needs("unit_order.confirm")
+def decide(public_id: str) -> Any:
+    actor = the_actor()
+    row_id = by_public_id(DirectedOrder, public_id, scoped(actor, DirectedOrder, "cooperative_id")).id
+    reason = request.form.get("reason", "")
+    if request.form.get("decision") == "decline":
+        transaction(lambda: directed_order.decline(row_id, reason, actor=actor))
+        flash(_("已告诉采购单位不能接单，货放回了货架。"), "done")
+    else:
+        transaction(lambda: directed_order.confirm(row_id, actor=actor))
+        flash(_("已接单。"), "done")
+    return redirect(url_for(".orders"))
+
+
+@bp.get("/bank")
+@needs("bank.match")
+def bank() -> Any:
+    return _bank(None, {})
+
+
+@bp.post("/bank")
+@needs("bank.match")
+def import_statement() -> Any:
+    actor = the_actor()
+    sent = request.files.get("file")
+    try:
+        if sent is None or not sent.filename:
+            raise InvalidInput("file.missing", N_("请选择从网银下载的 CSV 文件。"), field="file")
+        content, name = sent.read(), sent.filename
+        imported = transaction(lambda: bank_statement.import_csv(content, actor=actor, name=name))
+    except MarketError as error:
+        db.session.rollback()
+        return _bank(None, {"file": said(error)}), 422
+    return _bank(imported, {})
+
+
+@bp.post("/bank/<public_id>")
+@needs("bank.match")
+def match(public_id: str) -> Any:
+    actor = the_actor()
+    receipt_id = by_public_id(BankReceipt, public_id, scoped(actor, BankReceipt)).id
+    order_id = by_public_id(Order, request.form.get("order", ""), scoped(actor, Order, "organisation_id")).id
+    try:
+        fen = parse_yuan(request.form.get("amount", ""))
+    except ValueError:
+        raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="amount") from None
+    key = request.form.get("idempotency_key", "")
+    transaction(lambda: bank_match.match(receipt_id, "order", order_id, fen, actor=actor, key=key))
+    flash(_("已核销。"), "done")
+    return redirect(url_for(".bank"))
+
+
+def _bank(imported: Imported | None, errors: dict[str, str]) -> str:
+    actor = the_actor()
+    rows = [(receipt, bank_match.propose(receipt.id, actor=actor, limit=3), new_public_id()) for receipt in bank_match.unmatched(actor)[:50]]
+    reasons = {
+        "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
+    }  # fmt: skip
+    why = {
+        "amount.bad": _("金额读不出来"), "amount.none": _("没有金额"), "amount.both": _("收入和支出都有"), "day.bad": _("日期不对"),
+        "serial.twice": _("流水号重复"), "serial.long": _("流水号太长"), "serial.other": _("同一流水号以前是别的金额或日期"),
+    }  # fmt: skip
+    return render_template(
+        "unit/bank.html", imported=imported, rows=rows, reasons=reasons, why=why, errors=errors, plain=format_yuan, **desk(actor)
+    )
