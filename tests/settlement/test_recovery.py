@@ -1,0 +1,93 @@
+"""A refund after settlement: each share comes back from where it went, and nothing is asked of a household."""
+
+import pytest
+from flask import Flask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict
+from marketplace.ledger import balance
+from marketplace.ledger.entry import of_source
+from marketplace.orders.order import Order, lines_of
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+from marketplace.settlement import recovery, settlement
+from tests import builders
+from tests.builders import Market
+from tests.ledger.account_book import read
+from tests.settlement.builders import order
+
+
+def refunded(order_id: int, fen: int, freight_fen: int = 0) -> int:
+    """Refund ``fen`` of the first line's goods; the refund's id."""
+
+    def work() -> int:
+        row = db.session.get_one(Order, order_id)
+        payment = db.session.scalars(db.select(Payment).where(Payment.payable_id == order_id)).one_or_none() or _paid(row)
+        refund = Refund(
+            organisation_id=row.organisation_id, payment_id=payment.id, order_id=row.id, fen=fen + freight_fen, reason="破损",
+            out_request_no=f"R{order_id}-{clock.now().timestamp()}", approved_at=clock.now(),
+        )  # fmt: skip
+        db.session.add(refund)
+        db.session.flush()
+        recovery.take_back(row, refund, {lines_of(order_id)[0].id: fen}, freight_fen)
+        return refund.id
+
+    return transaction(work)
+
+
+def _paid(row: Order) -> Payment:
+    payment = Payment(
+        organisation_id=row.organisation_id, payable_kind="order", payable_id=row.id, channel="alipay", amount_fen=row.total_fen,
+        out_trade_no=f"T{row.id}", app_id="1", seller_id="1", subject="茶", created_at=clock.now(), expires_at=clock.now(),
+        state="succeeded",
+    )  # fmt: skip
+    db.session.add(payment)
+    db.session.flush()
+    return payment
+
+
+def settled(market: Market, fen: int, freight_fen: int = 0) -> int:
+    order_id = order(market, fen, freight_fen=freight_fen)
+    transaction(lambda: settlement.settle(order_id))
+    return order_id
+
+
+def test_each_share_comes_back_from_where_it_went(app: Flask) -> None:
+    market = builders.market()
+    refund_id = refunded(settled(market, 13_600, 1_000), 6_800, 1_000)
+    (entry,) = of_source("refund", refund_id)
+    assert read(entry.id).splitlines() == [
+        "debit  revenue 47.60",
+        "debit  freight 10.00",
+        f"debit  household_pool linkage_group:{market.group} 13.60",
+        f"debit  village_collective village:{market.village} 4.08",
+        "debit  relief_fund 2.72",
+        "credit refunds_payable 78.00",
+    ]
+
+
+def test_more_than_was_settled_is_refused(app: Flask) -> None:
+    order_id = settled(builders.market(), 1_000)
+    refunded(order_id, 600)
+    with pytest.raises(Conflict):
+        refunded(order_id, 401)
+
+
+@given(fen=st.integers(1, 5_000), cuts=st.lists(st.integers(1, 5_000), max_size=6))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_path_of_partial_refunds_ends_at_exactly_nothing(app: Flask, fen: int, cuts: list[int]) -> None:
+    market = builders.market()
+    order_id = settled(market, fen)
+    left = fen
+    for cut in [*cuts, fen]:
+        part = min(cut, left)
+        if part:
+            refunded(order_id, part)
+            left -= part
+    assert left == 0
+    held = balance.by_kind(market.cooperative)
+    assert [held.get(kind, 0) for kind in ("revenue", "household_pool", "village_collective", "relief_fund")] == [0, 0, 0, 0]
+    assert held["refunds_payable"] == fen
