@@ -171,6 +171,7 @@ def origins() -> list[tuple[Region, list[tuple[Region, int]]]]:
         select(Township, Village, func.count(Product.id))
         .join(Village, Village.parent_id == Township.id)
         .outerjoin(Product, and_(Product.origin_id == Village.id, Product.state == "ON_SALE"))
+        .where(Township.kind == "TOWNSHIP")
         .group_by(Township.id, Village.id)
         .order_by(Township.code, Village.code)
     )

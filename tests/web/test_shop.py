@@ -147,6 +147,12 @@ def test_a_cooperative_and_its_goods(market: Flask) -> None:
     assert "6200" not in own and "2088" not in own and "2021EMU" not in own
 
 
+def test_origins_are_the_eleven_townships(market: Flask) -> None:
+    text = page(market, "/origins").text
+    assert text.count('<section class="pane">') == 11
+    assert "云脚村" in text and 'href="/goods?township=360925104000"' in text
+
+
 def test_pages_speak_english_when_asked(market: Flask) -> None:
     text = page(market, f"/goods/{TEA}", headers={"X-Language": "en"}).text
     assert "Yunjiao Pre-Qingming White Tea" in text and "云脚明前白茶" not in text
