@@ -4,4 +4,7 @@ from flask import Flask
 
 
 def register(app: Flask) -> None:
-    """Attach this entrance to the application."""
+    """Attach ``flask simulate``."""
+    from marketplace.simulation.command import group
+
+    app.cli.add_command(group)

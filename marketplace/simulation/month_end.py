@@ -1,0 +1,78 @@
+"""The month's end: last month's pools are drafted, approved, published, credited, and paid through the bank."""
+
+import random
+from collections import Counter
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict
+from marketplace.notices.public_notice import PublicNotice
+from marketplace.settlement import distribution, payout_batch
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.payout_file import RESULT_HEADER, yuan
+from marketplace.simulation.people import People
+
+
+def distribute(people: People, done: Counter[str]) -> None:
+    """On the second of a month every cooperative publishes what it will divide of the month before."""
+    today = clock.business_date()
+    period = clock.period_of(today.replace(day=1) - timedelta(days=1))
+    for cooperative_id in people.cooperatives:
+        staff = people.staff[cooperative_id]
+        try:
+            row = transaction(lambda c=cooperative_id, s=staff: distribution.draft(c, period, actor=s["accountant"]))  # type: ignore[misc]
+        except Conflict:
+            done["nothing to distribute"] += 1
+            continue
+        row_id, version = row.id, row.version
+        transaction(lambda r=row_id, s=staff, v=version: distribution.approve(r, actor=s["director"], version=v))  # type: ignore[misc]
+        transaction(lambda r=row_id, s=staff: distribution.publish(r, actor=s["director"]))  # type: ignore[misc]
+        done["distributions"] += 1
+
+
+def credit(people: People, done: Counter[str]) -> None:
+    """Once its notice has ended a distribution is credited, batched, approved and handed to the bank."""
+    query = (
+        select(Distribution.id, Distribution.organisation_id)
+        .join(PublicNotice, PublicNotice.id == Distribution.notice_id)
+        .where(Distribution.state == "PUBLISHED", PublicNotice.ends_on < clock.business_date())
+        .order_by(Distribution.id)
+    )
+    for row_id, cooperative_id in db.session.execute(query).all():
+        staff = people.staff[cooperative_id]
+        transaction(lambda r=row_id, s=staff: distribution.post(r, actor=s["accountant"]))  # type: ignore[misc]
+        batch = transaction(lambda r=row_id, s=staff: payout_batch.make(r, actor=s["accountant"]))  # type: ignore[misc]
+        _send(batch.id, batch.version, people, cooperative_id)
+        done["payout batches"] += 1
+
+
+def answer(chance: random.Random, people: People, done: Counter[str]) -> None:
+    """The bank answers the day after: nearly all paid; what came back is issued again."""
+    query = select(PayoutBatch.id, PayoutBatch.organisation_id, PayoutBatch.number, PayoutBatch.reissue_of_id).where(
+        PayoutBatch.state == "SENT", PayoutBatch.sent_at < clock.now() - timedelta(hours=12)
+    )
+    for batch_id, cooperative_id, number, reissue_of in db.session.execute(query.order_by(PayoutBatch.id)).all():
+        staff = people.staff[cooperative_id]
+        items = payout_batch.items_of(batch_id)
+        back = chance.randrange(len(items)) if reissue_of is None and chance.random() < 0.5 else -1
+        lines = [",".join(RESULT_HEADER)]
+        for place, item in enumerate(items):
+            result = "returned,账号不符" if place == back else "paid,"
+            lines.append(f"{number},{item.sequence},{yuan(item.fen)},{result}")
+        content = "\n".join(lines).encode()
+        transaction(lambda b=batch_id, c=content, s=staff: payout_batch.import_results(b, c, actor=s["accountant"]))  # type: ignore[misc]
+        done["payouts"] += len(items) - (back >= 0)
+        if back >= 0:
+            again = transaction(lambda b=batch_id, s=staff: payout_batch.reissue(b, actor=s["accountant"]))  # type: ignore[misc]
+            _send(again.id, again.version, people, cooperative_id)
+            done["reissued"] += 1
+
+
+def _send(batch_id: int, version: int, people: People, cooperative_id: int) -> None:
+    staff = people.staff[cooperative_id]
+    transaction(lambda: payout_batch.approve(batch_id, actor=staff["director"], version=version))
+    transaction(lambda: payout_batch.mark_sent(batch_id, actor=staff["accountant"]))
