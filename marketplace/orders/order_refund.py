@@ -10,7 +10,7 @@ from sqlalchemy import select
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.foundation.money import split
+from marketplace.foundation.money import format_yuan, split
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, lines_of
@@ -38,7 +38,7 @@ def pay_back(order: Order, fen: int, reason: str, *, person_id: int | None) -> l
         raise InvalidInput("refund.fen", N_("退款金额要大于零。"), field="fen")
     left = order.paid_fen - order.refunded_fen
     if fen > left:
-        raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_fen)s 分。"), left_fen=left, asked_fen=fen)
+        raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=left, left_yuan=format_yuan(left), asked_fen=fen)
     made = []
     for payment, part in _from_payments(order, fen):
         refund = refunds.request(payment.id, part, reason, order_id=order.id)

@@ -9,6 +9,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
 from marketplace.orders import cancellation, order_refund
 from marketplace.orders.order import Order, locked_order, must_concern
 from marketplace.organisations.actor import Actor
@@ -54,7 +55,7 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor) -> Retu
         raise Conflict("return.open", N_("已经有一个退货申请在办，请等合作社答复。"))
     left = order.paid_fen - order.refunded_fen
     if not 0 < fen <= left:
-        raise InvalidInput("return.fen", N_("退款金额要大于零，最多 %(left_fen)s 分。"), field="fen", left_fen=left)
+        raise InvalidInput("return.fen", N_("退款金额要大于零，最多 %(left_yuan)s 元。"), field="yuan", left_fen=left, left_yuan=format_yuan(left))
     if not 2 <= len(reason.strip()) <= 1000:
         raise InvalidInput("return.reason", N_("请写明退货的原因。"), field="reason")
     request = ReturnRequest(

@@ -13,6 +13,7 @@ from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import Model, Public, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
 from marketplace.ledger import event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
@@ -140,4 +141,4 @@ def _must_hold(payment: Payment, fen: int) -> None:
         raise Conflict("refund.unpaid", N_("这笔支付还没有到账，没有可退的钱。"), state=payment.state)
     left = payment.amount_fen - payment.refunded_fen
     if fen > left:
-        raise RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_fen)s 分。"), left_fen=left, asked_fen=fen)
+        raise RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=left, left_yuan=format_yuan(left), asked_fen=fen)
