@@ -36,6 +36,9 @@ def desk(actor: Actor) -> dict[str, Any]:
         "nav_items": [
             (_("今天"), "cooperative_desk.today"),
             (_("订单"), "cooperative_orders.index", None, waiting or None),
+            (_("单位采购单"), "unit_seller.orders"),
+            *([(_("对公到账"), "unit_seller.bank")] if actor.has("accountant") else []),
+            (_("商品"), "cooperative_goods.index"),
         ]
     }
 
