@@ -35,10 +35,10 @@ bench: ## measure, and write docs/performance.md
 	@.ci/environment dev
 	@exec $(PY) -m bench
 
-screenshots: ## take a picture of every page, for phone and desk, in var/screenshots
+screenshots: ## take a picture of every page, phone and desk, in var/screenshots (SHOTS=--home for the README's)
 	@.ci/environment dev
 	@.ci/setup_debian
-	@exec $(PY) -m tests.screenshots
+	@exec $(PY) -m tests.screenshots $(SHOTS)
 
 audit: ## ask the vulnerability database about every pinned package (needs the internet)
 	@.ci/environment dev

@@ -15,34 +15,10 @@ from socket import socket
 
 import pytest
 
+from tests.demonstration import demonstration
+
 TOP = Path(__file__).resolve().parents[2]
 LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-@contextmanager
-def demonstration(folder: Path, port: int, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """A running demonstration: its process, its address, and all it has said."""
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "flask", "demo", "--port", str(port), *arguments],
-        cwd=TOP,
-        env={key: value for key, value in os.environ.items() if key != "MARKET_ENV"} | {"DATA_DIR": str(folder)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert demo.stdout
-    said = ""
-    try:
-        for line in demo.stdout:
-            said += line
-            if "Ctrl-C" in line:
-                break
-        match = re.search(r"The market is open\s+(\S+)", said)
-        assert match, said
-        yield demo, match[1], said
-    finally:
-        demo.terminate()
-        demo.wait(20)
-        demo.stdout.close()
 
 
 def processes_of(folder: Path) -> list[str]:
