@@ -1,0 +1,132 @@
+"""The operator's desk: the queues of what waits for somebody, each with its count and oldest age, and each opening on its rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import ColumnElement, func, select
+
+from marketplace.catalogue.product import Product
+from marketplace.foundation import clock
+from marketplace.foundation.database import by_public_id, db
+from marketplace.foundation.errors import NotFound
+from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
+from marketplace.notices.public_notice import Objection
+from marketplace.orders.return_request import ReturnRequest
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.refund import Refund
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("operator_desk", __name__, url_prefix="/operator")
+
+permission("operator.read", OPERATOR="administrator reviewer treasurer auditor")
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Queue:
+    """What waits: ``open`` says which rows, ``since`` from when on, ``words`` what a row is called and its fen, if any."""
+
+    label: str
+    nothing: str
+    model: Any
+    open: ColumnElement[bool]
+    since: Any
+    words: Callable[[Any], tuple[str, int | None]]
+
+
+QUEUES: dict[str, Queue] = {
+    "listings": Queue(
+        N_("等审核的商品"), N_("没有等审核的商品。"), Product, Product.state == "SUBMITTED", Product.submitted_at, lambda row: (row.name_zh, None)
+    ),
+    "objections": Queue(
+        N_("等答复的异议"), N_("没有等答复的异议。"), Objection, Objection.outcome == "OPEN", Objection.raised_at, lambda row: (row.text[:120], None)
+    ),
+    "returns": Queue(
+        N_("等答复的退货"), N_("没有等合作社答复的退货申请。"), ReturnRequest, ReturnRequest.state == "OPEN", ReturnRequest.raised_at,
+        lambda row: (row.reason[:120], row.fen),
+    ),
+    "receipts": Queue(
+        N_("没对上的到账"), N_("银行到账都对上了。"), BankReceipt, BankReceipt.state.in_(("imported", "partial", "over", "unmatched")),
+        BankReceipt.received_on, lambda row: (row.payer_name, row.fen - row.matched_fen),
+    ),
+    "refunds": Queue(
+        N_("结果不明的退款"), N_("没有结果不明的退款。"), Refund, Refund.state == "unknown", Refund.approved_at,
+        lambda row: (row.out_request_no, row.fen),
+    ),
+}  # fmt: skip
+
+
+def desk(actor: Actor) -> dict[str, Any]:
+    """What every page of the operator needs: its roads."""
+    queue = QUEUES["listings"]
+    waiting = db.session.scalar(select(func.count()).select_from(Product).where(queue.open))
+    return {
+        "nav_items": [
+            (_("今天"), "operator_desk.today"),
+            (_("商品审核"), "operator_listings.index", None, waiting or None),
+        ]
+    }
+
+
+@bp.get("")
+@needs("operator.read")
+def today() -> Any:
+    found = []
+    for name, queue in QUEUES.items():
+        count, oldest = db.session.execute(select(func.count(), func.min(queue.since)).select_from(queue.model).where(queue.open)).one()
+        found.append((name, _(queue.label), count, _moment(oldest), _(queue.nothing)))
+    # What has waited longest comes first; what is empty, last.
+    found.sort(key=lambda each: (each[3] is None, each[3] or clock.now()))
+    return render_template("operator/today.html", queues=found, **desk(the_actor()))
+
+
+@bp.get("/queues/<name>")
+@needs("operator.read")
+def queue(name: str) -> Any:
+    """The rows of one queue, oldest first."""
+    chosen = QUEUES.get(name)
+    if chosen is None:
+        raise NotFound("queue.missing", N_("没有这样的队列。"))
+    model = chosen.model
+    query = (
+        select(model, Organisation)
+        .join(Organisation, Organisation.id == model.organisation_id)
+        .where(chosen.open)
+        .order_by(chosen.since, model.id)
+        .limit(PAGE + 1)
+    )
+    after = request.args.get("after", "")
+    if after:
+        last = by_public_id(model, after)
+        at = getattr(last, chosen.since.key)
+        query = query.where((chosen.since > at) | ((chosen.since == at) & (model.id > last.id)))
+    found = db.session.execute(query).all()
+    rows = [
+        (*chosen.words(row), owner, _moment(getattr(row, chosen.since.key)), _address(name, row)) for row, owner in found[:PAGE]
+    ]
+    next_url = url_for(".queue", name=name, after=found[PAGE - 1][0].public_id) if len(found) > PAGE else None
+    return render_template(
+        "operator/queue.html",
+        label=_(chosen.label),
+        nothing=_(chosen.nothing),
+        rows=rows,
+        next_url=next_url,
+        crumbs=[(_("今天"), url_for(".today")), (_(chosen.label), None)],
+        **desk(the_actor()),
+    )
+
+
+def _address(name: str, row: Any) -> str | None:
+    return url_for("operator_listings.show", public_id=row.public_id) if name == "listings" else None
+
+
+def _moment(at: datetime | date | None) -> datetime | None:
+    """A day of a bank waits from its midnight (Beijing) on."""
+    return at if at is None or isinstance(at, datetime) else clock.beijing_midnight(at)
