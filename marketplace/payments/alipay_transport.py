@@ -3,6 +3,7 @@
 No redirects, no repeats: whatever does not end in one whole answer with status 200 is ``Lost``, and the outcome unknown.
 """
 
+import logging
 import socket
 import threading
 import time
@@ -146,6 +147,8 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
 
 @lru_cache(maxsize=1)
 def _pool() -> urllib3.PoolManager:
+    # At DEBUG urllib3 writes whole addresses, and ours hold signatures.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
     pool = urllib3.PoolManager(num_pools=8, maxsize=16, block=False)
     pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return pool
