@@ -55,6 +55,7 @@ def test_a_stranger_s_money_is_proposed_for_nothing(app: Flask) -> None:
     assert bank_match.propose(receipt(at, 123, payer="某公司"), actor=at.market.accountant) == []
 
 
+@pytest.mark.both
 def test_one_transfer_pays_two_orders_and_one_order_is_paid_in_two(app: Flask) -> None:
     at = unit_market()
     first, second = confirmed(at, 10, key="a"), confirmed(at, 10, key="b")

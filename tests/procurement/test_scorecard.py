@@ -57,6 +57,7 @@ def test_goods_that_went_back_do_not_count_and_a_shortage_is_taken_off_once(app:
         assert four(at.unit, 2026) == (80_000, 72_000, 56_000, 56_000)
 
 
+@pytest.mark.both
 def test_what_is_ordered_in_one_year_may_count_in_the_next(app: Flask) -> None:
     with clock.travel(DECEMBER):
         at = unit_market()

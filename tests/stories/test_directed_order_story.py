@@ -30,6 +30,7 @@ MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 DESTINATION = Destination(recipient="刘老师", phone="13807950001", street="教育路 1 号", province="江西省", city="宜春市")
 
 
+@pytest.mark.both
 def test_a_school_buys_oil_on_credit(app: Flask) -> None:
     with clock.travel(MONDAY):
         market = builders.market(name="靖安油茶合作社", category="camellia_oil", price_fen=CAN, on_hand=100)
