@@ -29,6 +29,7 @@ def desk(actor: Actor) -> dict[str, Any]:
         (_("今天"), "unit_desk.today"),
         (_("采购单"), "unit_orders.index", None, to_approve if actor.has("approver") and to_approve else None),
         (_("去采购"), "unit_orders.choose"),
+        (_("任务申报"), "unit_target.show"),
     ]
     children = db.session.scalar(select(func.count()).where(Organisation.parent_id == actor.organisation_id))
     if children:

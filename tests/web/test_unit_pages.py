@@ -89,3 +89,18 @@ def test_a_parent_sees_its_units_and_only_them(app: Flask) -> None:
     page = browser(app, builders.person(bureau, "approver")).get("/unit/subordinates").get_data(as_text=True)
     assert ("一中" in page, "别处" in page, "未申报" in page) == (True, False, True)
     assert len(scorecard.subordinates(bureau, clock.business_date().year)) == 1
+
+
+def test_a_unit_files_its_target_and_a_stale_page_does_not_overwrite_it(app: Flask) -> None:
+    unit = builders.unit()
+    client = browser(app, builders.person(unit, "accountant"))
+    year = clock.business_date().year
+    assert client.post("/unit/target", data={"canteen": "OWN", "base": "100,000.00", "percent": "30"}).status_code == 302
+    assert scorecard.figures(unit, year).reserved_fen == 3_000_000
+    low = client.post("/unit/target", data={"canteen": "OWN", "base": "1", "percent": "29.99", "version": "1"})
+    assert (low.status_code, "不能低于 30%" in low.get_data(as_text=True)) == (422, True)
+    assert client.post("/unit/target", data={"canteen": "OWN", "base": "x", "percent": "30", "version": "1"}).status_code == 422
+    assert client.post("/unit/target", data={"canteen": "NONE", "base": "", "percent": "30", "version": "1"}).status_code == 302
+    assert client.post("/unit/target", data={"canteen": "OWN", "base": "5", "percent": "30", "version": "1"}).status_code == 409
+    assert scorecard.figures(unit, year).reserved_fen is None
+    assert "没有食堂" in client.get("/unit/target").get_data(as_text=True)
