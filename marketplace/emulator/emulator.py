@@ -22,6 +22,7 @@ from marketplace.emulator.state import State
 from marketplace.emulator.trade import Order
 from marketplace.foundation import clock
 from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
 
 IN_PROCESS_URL = "http://emulator.invalid"
 
@@ -51,14 +52,14 @@ class Emulator:
         ):
             raise InvalidInput(
                 "emulator.app",
-                "模拟网关的应用号或卖家号不合规：%(app_id)s %(seller_id)s",
+                N_("模拟网关的应用号或卖家号不合规：%(app_id)s %(seller_id)s"),
                 app_id=app_id,
                 seller_id=seller_id,
             )
         try:
             load_public(app_public_key_pem)
         except ValueError as error:
-            raise InvalidInput("emulator.app", "应用公钥无法识别：%(app_id)s", app_id=app_id) from error
+            raise InvalidInput("emulator.app", N_("应用公钥无法识别：%(app_id)s"), app_id=app_id) from error
         with self.state.transaction() as write:
             write.execute(
                 "INSERT INTO app (app_id, seller_id, name, public_key) VALUES (?, ?, ?, ?) ON CONFLICT (app_id) DO UPDATE"

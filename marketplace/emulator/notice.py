@@ -137,9 +137,12 @@ class Postman:
 
     def _run(self) -> None:
         while not self._stopped:
-            self._sweep(self._state)
-            for each in self._claimed():
-                self._carriers.submit(self._carry, each)
+            try:
+                self._sweep(self._state)
+                for each in self._claimed():
+                    self._carriers.submit(self._carry, each)
+            except sqlite3.OperationalError:
+                pass  # another process holds the file for long: the next round finds everything still due
             self._wake.wait(0.5)
             self._wake.clear()
 
