@@ -165,16 +165,18 @@ def _prices(product: Product, packs: Sequence[Pack]) -> Iterator[Finding]:
     for pack in packs:
         price, (low, high), per = _measured(product.category, pack)
         if price is not None and not low <= price <= high:
-            message = N_("%(pack)s：折合每%(per)s ¥%(price)s，不在参考价 ¥%(low)s–%(high)s 内，请核对。")
+            message = N_("%(pack)s：折合每 %(per)s ¥%(price)s，不在参考价 ¥%(low)s–%(high)s 内，请核对。")
+            if per == "":
+                message = N_("%(pack)s：折合每朵 ¥%(price)s，不在参考价 ¥%(low)s–%(high)s 内，请核对。")
             data = {"pack": pack.name_zh, "per": per, "price": format_yuan(price), "low": format_yuan(low), "high": format_yuan(high)}
             yield Finding("price.guide", message, f"price-{pack.public_id}", refuses=False, data=data)
 
 
 def _measured(category: str, pack: Pack) -> tuple[int | None, tuple[int, int], str]:
-    """What the guide measures of this pack, in fen, with its range and the measure; None where there is no guide."""
+    """What the guide measures of this pack, in fen, with its range and the measure (empty: a flower); None where there is no guide."""
     if category == "chrysanthemum":
         if pack.per_piece_fen is not None:
-            return pack.per_piece_fen, PER_FLOWER, "朵"
+            return pack.per_piece_fen, PER_FLOWER, ""
         return pack.price_fen * 50 // pack.net_grams, PER_50G_FLOWERS, "50 g"
     if category == "camellia_oil":
         if not pack.net_ml:
