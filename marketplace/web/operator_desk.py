@@ -83,7 +83,7 @@ def today() -> Any:
         count, oldest = db.session.execute(select(func.count(), func.min(queue.since)).select_from(queue.model).where(queue.open)).one()
         found.append((name, _(queue.label), count, _moment(oldest), _(queue.nothing)))
     # What has waited longest comes first; what is empty, last.
-    found.sort(key=lambda each: (each[3] is None, each[3] or clock.now()))
+    found.sort(key=lambda each: (not each[2], each[3] or clock.now()))
     return render_template("operator/today.html", queues=found, **desk(the_actor()))
 
 
