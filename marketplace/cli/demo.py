@@ -32,6 +32,11 @@ from marketplace.organisations.organisation import Organisation
 TOP = Path(__file__).resolve().parents[2]
 FLASK = (sys.executable, "-m", "flask")
 DAYS = 60
+SERVE = (
+    "--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws", "--host", "127.0.0.1",
+    # A worker that is told to end while it is still starting does not hear it; without a limit its master waits for ever.
+    "--workers-kill-timeout", "4",
+)  # fmt: skip
 
 
 class Ended(BaseException):
@@ -80,8 +85,7 @@ def _open(port: int, days: int) -> None:
             processes.start("emulator", *FLASK, "emulator", "run", "--port", str(gateway))
         else:
             click.echo("  No emulator of the payment gateway here yet: paying will not work.")
-        serve = ("--interface", "wsgi", "--workers", "2", "--blocking-threads", "4", "--no-ws", "--host", "127.0.0.1")
-        processes.start("web", sys.executable, "-m", "granian", *serve, "--port", str(shop), "wsgi:app")
+        processes.start("web", sys.executable, "-m", "granian", *SERVE, "--port", str(shop), "wsgi:app")
         if "jobs" in commands:
             processes.start("jobs", *FLASK, "jobs", "run")
         else:
@@ -151,7 +155,7 @@ def _free_ports(first: int) -> Iterator[int]:
     raise click.ClickException(f"no free port from {first} on")
 
 
-def _wait_until_ready(processes: Processes, port: int, *, seconds: float = 40) -> None:
+def _wait_until_ready(processes: Processes, port: int, *, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     answer = "no answer"
     while time.monotonic() < until:
