@@ -2,146 +2,38 @@
 
 ``market()`` gives a whole small one: a cooperative with a tin of white tea at ¥88.00, ten of them in stock, three households.
 """
-
-import itertools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 from sqlalchemy import select
 
-from marketplace.catalogue.category import CATEGORIES, Category
+from marketplace.catalogue.category import CATEGORIES
 from marketplace.catalogue.product import Pack, PriceTier, Product
 from marketplace.catalogue.split_scheme import SplitScheme
 from marketplace.foundation import clock
-from marketplace.foundation.database import db, in_transaction, transaction
+from marketplace.foundation.database import db
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
-from marketplace.organisations.actor import Actor, acting
-from marketplace.organisations.organisation import Cooperative, Organisation, ServiceStation
-from marketplace.organisations.person import Person, Role
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Cooperative
 from marketplace.organisations.region import Region
 from marketplace.supply import stock
 from marketplace.supply.batch import Batch, Delivery
+from tests.builders_people import (
+    LONG_AGO,
+    committed,
+    county,
+    customer,
+    kept,
+    operator,
+    organisation,
+    person,
+    serial,
+    station,
+    unit,
+)
 
-P = ParamSpec("P")
-R = TypeVar("R")
-LONG_AGO = date(2020, 1, 1)
-_number = itertools.count(1)
-
-
-def committed(build: Callable[P, R]) -> Callable[P, R]:
-    """Run in the open transaction, or in one of its own."""
-
-    @wraps(build)
-    def built(*args: P.args, **kwargs: P.kwargs) -> R:
-        if in_transaction():
-            return build(*args, **kwargs)
-        with transaction():
-            return build(*args, **kwargs)
-
-    return built
-
-
-def _kept(row: R) -> R:
-    db.session.add(row)
-    db.session.flush()
-    return row
-
-
-@committed
-def county() -> int:
-    """The county, one township 中源乡 with one village 三坪村, the four categories. Returns the village's id; safe to repeat."""
-    village = db.session.scalars(select(Region).where(Region.code == "360925201001")).one_or_none()
-    if village is not None:
-        return village.id
-    top = _kept(Region(code="360925", kind="COUNTY", name_zh="靖安县", name_en="Jing'an"))
-    township = _kept(
-        Region(
-            code="360925201",
-            kind="TOWNSHIP",
-            parent_id=top.id,
-            name_zh="中源乡",
-            altitude_m=600,
-            gi_area=True,
-        )
-    )
-    village = _kept(
-        Region(
-            code="360925201001",
-            kind="VILLAGE",
-            parent_id=township.id,
-            name_zh="三坪村",
-            name_en="Sanping",
-            altitude_m=620,
-            gi_area=True,
-        )
-    )
-    for code, (name, licence) in CATEGORIES.items():
-        _kept(Category(code=code, name_zh=name, licence_category=licence))
-    return village.id
-
-
-@committed
-def organisation(kind: str = "UNIT", name: str = "", *, parent_id: int | None = None) -> int:
-    """An organisation of a kind; its id."""
-    number = next(_number)
-    row = Organisation(
-        kind=kind,
-        code=f"{kind}-{number}",
-        name_zh=name or f"{kind} {number}",
-        parent_id=parent_id,
-        created_at=clock.now(),
-        version=1,
-    )
-    return _kept(row).id
-
-
-@committed
-def operator() -> int:
-    """The county office, once; its id."""
-    found = db.session.scalars(
-        select(Organisation.id).where(Organisation.kind == "OPERATOR").order_by(Organisation.id)
-    ).first()
-    return found or organisation("OPERATOR", "靖安县消费帮扶办")
-
-
-@committed
-def person(organisation_id: int, *roles: str, login: str = "") -> Actor:
-    """A new person with roles in an organisation, as an actor. No password fits."""
-    number = next(_number)
-    row = _kept(
-        Person(
-            login=login or f"person{number}", name_zh=f"甲{number}", password_hash="-", created_at=clock.now()
-        )
-    )
-    for role in roles:
-        _kept(Role(person_id=row.id, organisation_id=organisation_id, name=role))
-    actor = acting(row.id, organisation_id)
-    assert actor is not None
-    return actor
-
-
-@committed
-def customer(name: str = "王小明") -> Actor:
-    """A private buyer with an organisation of their own."""
-    return person(organisation("PERSON", name), "customer")
-
-
-@committed
-def unit(name: str = "靖安县第一中学", *, parent_id: int | None = None) -> int:
-    """A unit's organisation id; ``person(unit_id, "buyer")`` gives it people."""
-    return organisation("UNIT", name, parent_id=parent_id)
-
-
-@committed
-def station(name: str = "中源服务站") -> int:
-    """A service station's organisation id."""
-    own = organisation("STATION", name)
-    _kept(ServiceStation(organisation_id=own, region_id=county()))
-    return own
+__all__ = ["LONG_AGO", "customer", "station", "unit"]  # people are asked of this module too
 
 
 @committed
@@ -163,7 +55,7 @@ def scheme(
         village_collective_bp=bp[2],
         relief_fund_bp=bp[3],
     )
-    return _kept(row).id
+    return kept(row).id
 
 
 @committed
@@ -181,7 +73,7 @@ def cooperative(name: str = "中源白茶合作社", *, categories: tuple[str, .
         alipay_seller_id=f"2088{own:012d}",
     )
     row.bank_account = f"6217{own:012d}"
-    _kept(row)
+    kept(row)
     for category in categories:
         scheme(own, category)
     return own
@@ -190,7 +82,7 @@ def cooperative(name: str = "中源白茶合作社", *, categories: tuple[str, .
 @committed
 def linkage_group(cooperative_id: int, *, category: str = "white_tea", patronage_bp: int = 6000) -> int:
     """A linkage group of the cooperative in the village; its id."""
-    number = next(_number)
+    number = next(serial)
     row = LinkageGroup(
         organisation_id=cooperative_id,
         code=f"G-{number}",
@@ -201,7 +93,7 @@ def linkage_group(cooperative_id: int, *, category: str = "white_tea", patronage
         starts_on=LONG_AGO,
         version=1,
     )
-    return _kept(row).id
+    return kept(row).id
 
 
 @committed
@@ -213,7 +105,7 @@ def household(
     unable_to_work: int = 0,
 ) -> int:
     """A registered household; its id."""
-    number = next(_number)
+    number = next(serial)
     row = Household(
         organisation_id=operator(),
         code=f"JA-TEST-{number:04d}",
@@ -229,7 +121,7 @@ def household(
     row.id_number = f"36092519700101{number:04d}"
     row.bank_account = f"6228{number:012d}"
     row.set_hardship(ill_or_disabled=unable_to_work > 0, unable_to_work=unable_to_work)
-    return _kept(row).id
+    return kept(row).id
 
 
 @committed
@@ -252,7 +144,7 @@ def share(
         starts_on=starts_on,
         ends_on=ends_on,
     )
-    return _kept(row).id
+    return kept(row).id
 
 
 @committed
@@ -276,9 +168,9 @@ def product(
     on_hand: int = 10,
 ) -> int:
     """A product on sale with one pack in stock; the product's id. ``pack_of`` gives the pack's."""
-    number = next(_number)
+    number = next(serial)
     village = db.session.get_one(Region, county())
-    row = _kept(
+    row = kept(
         Product(
             organisation_id=cooperative_id,
             code=f"P-{number}",
@@ -306,11 +198,11 @@ def pack(
 ) -> int:
     """One more pack of a product, in stock; its id."""
     owner = db.session.get_one(Product, product_id).organisation_id
-    row = _kept(
+    row = kept(
         Pack(
             organisation_id=owner,
             product_id=product_id,
-            sku=f"SKU-{next(_number)}",
+            sku=f"SKU-{next(serial)}",
             name_zh=name,
             name_en="tin",
             net_grams=net_grams,
@@ -326,7 +218,7 @@ def pack(
 def tier(pack_id: int, min_quantity: int = 10, price_fen: int = 8000) -> int:
     """A unit's price from a quantity on; its id."""
     owner = db.session.get_one(Pack, pack_id).organisation_id
-    return _kept(
+    return kept(
         PriceTier(organisation_id=owner, pack_id=pack_id, min_quantity=min_quantity, price_fen=price_fen)
     ).id
 
@@ -350,10 +242,10 @@ def batch(
 ) -> int:
     """A batch with packed grams and its households' deliveries (household id → grams); its id."""
     today = clock.business_date()
-    row = _kept(
+    row = kept(
         Batch(
             organisation_id=cooperative_id,
-            code=f"B-{next(_number)}",
+            code=f"B-{next(serial)}",
             category=category,
             linkage_group_id=group_id,
             village_id=county(),
@@ -366,7 +258,7 @@ def batch(
         )
     )
     for household_id, delivered in (deliveries or {}).items():
-        _kept(
+        kept(
             Delivery(
                 organisation_id=cooperative_id,
                 batch_id=row.id,
