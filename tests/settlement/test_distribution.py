@@ -14,6 +14,7 @@ from marketplace.ledger import balance, event
 from marketplace.ledger.posting import Source
 from marketplace.notices import objection
 from marketplace.notices.public_notice import PublicNotice
+from marketplace.organisations.actor import acting
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import Role
 from marketplace.settlement import distribution, settlement
@@ -145,7 +146,7 @@ def test_nobody_approves_their_own_draft(app: Flask) -> None:
         db.session.add(
             Role(person_id=market.accountant.person_id, organisation_id=market.cooperative, name="director")
         )
-    both = builders.acting(market.accountant.person_id, market.cooperative)
+    both = acting(market.accountant.person_id, market.cooperative)
     assert both is not None
     row = drafted(market)
     with pytest.raises(OwnWork):
