@@ -22,10 +22,10 @@ test: ## run the tests (TESTS=tests/ledger for a part, WORKERS=2)
 	@.ci/setup_debian
 	@exec $(PY) -m pytest -q -n $(WORKERS) --dist worksteal $(TESTS)
 
-soak: ## run the long tests: hours of trade, thousands of buyers
+soak: ## run the long tests: years of trade, then the books
 	@.ci/environment dev
 	@.ci/setup_debian
-	@exec $(PY) -m pytest -m soak $(TESTS)
+	@exec $(PY) -m pytest -q -n $(WORKERS) --dist worksteal -m soak $(TESTS)
 
 lint: ## check style, types, the ladder and the tree itself
 	@.ci/environment dev

@@ -103,21 +103,26 @@ def _prepare(processes: Processes, commands: set[str], days: int) -> None:
     with _timed("bring the database up to date"):
         upgrade()
     if not _any(Organisation):
-        _fill(processes, commands, "seed", "load the county's data")
-    if days and not _any(Order):
+        _fill(processes, commands, "seed", "load the county's data", quiet=True)
+    begun = settings().data_dir / "demo-trade-begun"
+    if begun.exists():
+        click.echo("  Its days of trade were interrupted; it opens with what was traded until then. `make clean` begins anew.")
+    elif days and not _any(Order):
+        begun.touch()
         _fill(processes, commands, "simulate", f"trade {days} days", "--days", str(days))
+        begun.unlink()
     db.session.remove()
 
 
-def _fill(processes: Processes, commands: set[str], command: str, what: str, *arguments: str) -> None:
+def _fill(processes: Processes, commands: set[str], command: str, what: str, *arguments: str, quiet: bool = False) -> None:
     if command not in commands:
         click.echo(f"  No `flask {command}` here yet: going on without ({what}).")
         return
     click.echo(f"  {what}:")
     began = time.monotonic()
-    code = processes.run(command, *FLASK, command, *arguments)
+    code = processes.run(command, *FLASK, command, *arguments, quiet=quiet)
     if code:
-        raise click.ClickException(f"`flask {command}` ended with {code}:\n{processes.said(command)}")
+        raise click.ClickException(f"`flask {command}` ended with {code}\n{processes.said(command)}")
     click.echo(f"  {what} … {time.monotonic() - began:.1f} s")
 
 

@@ -43,15 +43,15 @@ class Processes:
                 start_new_session=True,  # Ctrl-C reaches the command, which ends them in order
             )
 
-    def run(self, name: str, *command: str) -> int:
-        """Run ``command`` to its end: its progress on the terminal, its result in ``<name>.log``. Its exit code."""
+    def run(self, name: str, *command: str, quiet: bool) -> int:
+        """Run ``command`` to its end; if ``quiet``, what it says on stdout goes to ``<name>.log``. Its exit code."""
         with self._log(name).open("wb") as log:
             child = subprocess.Popen(
                 [*_ends_with_us(), *command],
                 cwd=self._folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=log if quiet else None,
                 start_new_session=True,
             )
         self._running[name] = child

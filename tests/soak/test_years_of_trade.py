@@ -1,0 +1,55 @@
+"""Years of trade, then the books: everything that must always be true still is, and other people's programs agree.
+
+`make soak` runs it; the same with 60 days is among the ordinary tests.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.missing import missing
+from tests.postgres import PostgresServer
+
+TOP = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.soak
+
+
+def flask(folder: Path, database: str, *arguments: str) -> str:
+    """What a command said; it must succeed."""
+    environ = {key: value for key, value in os.environ.items() if key != "MARKET_ENV"}
+    environ |= {"DATA_DIR": str(folder), "DATABASE_URL": database}
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", *arguments], cwd=TOP, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def trade_and_check(folder: Path, database: str, seed: int) -> None:
+    flask(folder, database, "db", "upgrade")
+    flask(folder, database, "seed")
+    flask(folder, database, "simulate", "--days", "365", "--until", "2026-11-22", "--seed", str(seed), "--orders", "12")
+    checked = json.loads(flask(folder, database, "books", "check", "--json"))
+    assert [rule["rule"] for rule in checked["rules"] if not rule["ok"]] == []
+    journal = folder / "books.journal"
+    flask(folder, database, "books", "export", "--format", "hledger", "--out", str(journal))
+    try:
+        subprocess.run(["hledger", "-f", str(journal), "check"], check=True)
+    except FileNotFoundError:
+        missing("hledger: apt-get install hledger")
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_year_on_sqlite(tmp_path: Path, seed: int) -> None:
+    trade_and_check(tmp_path, "", seed)
+
+
+@pytest.mark.postgres
+def test_a_year_on_postgresql(tmp_path: Path, postgres: PostgresServer) -> None:
+    address = postgres.create_database("a_year")
+    trade_and_check(tmp_path, address, 4)
+    postgres.drop_database(address)
