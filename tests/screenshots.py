@@ -25,6 +25,15 @@ PEOPLE = (
     "", "customer", "school-buyer", "school-approver", "school-accountant", "edu-accountant", "tea-clerk", "tea-accountant",
     "tea-director", "reviewer", "admin", "treasurer", "auditor", "village-officer", "station-clerk", "village-accountant",
 )  # fmt: skip
+# Pages that no link leads to: who opens them, where, and the picture's name.
+BESIDE = (
+    ("", "/search?q=白茶", "shop.find"),
+    ("", "/search?q=zzzz", "shop.find-nothing"),
+    ("", "/no-such-page", "error-404"),
+    ("customer", "/cooperative", "error-403"),
+    ("customer", "/cart", "cart.show-filled"),
+    ("customer", "/checkout", "checkout.show"),
+)
 NOT_PAGES = {"static", "health.healthz", "health.readyz", "account.choose_language"}
 
 
@@ -86,6 +95,16 @@ def sign_in(context: BrowserContext, address: str, login: str) -> Page:
     return page
 
 
+def fill_cart(page: Page, address: str) -> None:
+    """Put the first two goods of the list into the cart."""
+    page.goto(address + "goods")
+    goods = page.eval_on_selector_all("a[href*='/goods/']", "all => [...new Set(all.map(a => a.href))]")
+    for each in goods[:2]:
+        page.goto(each)
+        page.locator("form[action$='/cart/add'] [type=submit], form[action$='/cart/add'] button").first.click()
+        page.wait_for_load_state("load")
+
+
 def front_page(page: Page, address: str) -> None:
     """The README's picture: the first screen of the front page."""
     page.set_viewport_size({"width": 1440, "height": 960})
@@ -114,6 +133,12 @@ def take(address: str, folder: Path, *, home: bool) -> None:
                 front_page(page, address)
             before = len(album.taken)
             album.walk(page)
+            if login == "customer":
+                fill_cart(page, address)
+            for who, path, name in BESIDE:
+                if who == login:
+                    page.goto(address.rstrip("/") + path)
+                    album.photograph(page, name)
             print(f"  {login or 'a stranger':<20} {len(album.taken) - before:>3} pages", flush=True)
             context.close()
         browser.close()
