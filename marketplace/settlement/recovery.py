@@ -7,6 +7,7 @@ Never more than what is left of the order's share there. What a pool no longer h
 from collections import Counter
 
 from sqlalchemy import select
+from sqlalchemy.orm import aliased
 
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
@@ -67,8 +68,11 @@ def _left(settlement: Settlement) -> Counter[Place]:
     for line in _lines(settlement):
         for place, fen in _parts(line):
             left[place] += fen
+    undone = aliased(JournalEntry)  # a refund that the channel refused for good took nothing back in the end
     earlier = select(JournalEntry.id).where(
-        JournalEntry.reverses_id == settlement.entry_id, JournalEntry.kind == "refund_after_settlement"
+        JournalEntry.reverses_id == settlement.entry_id,
+        JournalEntry.kind == "refund_after_settlement",
+        ~select(undone.id).where(undone.reverses_id == JournalEntry.id).exists(),
     )
     for entry_id in db.session.scalars(earlier):
         for line_ in entry.book_lines(entry_id):

@@ -1,22 +1,28 @@
 """A refund after settlement: each share comes back from where it went, and nothing is asked of a household."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketplace.foundation import clock
-from marketplace.foundation.database import db, transaction
+from marketplace.foundation.database import db, locked, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.ledger import balance
 from marketplace.ledger.entry import of_source
+from marketplace.orders import order_refund, received
 from marketplace.orders.order import Order, lines_of
+from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
+from marketplace.reporting import books
 from marketplace.settlement import recovery, settlement
 from tests import builders
 from tests.builders import Market
 from tests.ledger.account_book import read
+from tests.orders import trade
 from tests.settlement.builders import order
 
 
@@ -91,3 +97,28 @@ def test_any_path_of_partial_refunds_ends_at_exactly_nothing(app: Flask, fen: in
     held = balance.by_kind(market.cooperative)
     assert [held.get(kind, 0) for kind in ("revenue", "household_pool", "village_collective", "relief_fund")] == [0, 0, 0, 0]
     assert held["refunds_payable"] == fen
+
+
+def test_a_refund_that_failed_for_good_took_nothing_and_may_be_made_again(app: Flask) -> None:
+    """Through the order's own door: refunded whole, refused by the channel, refunded whole again, and every rule holds."""
+    market = builders.market(on_hand=50)
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 3))
+    trade.shipped(market, order_id)
+    with transaction():
+        received.confirm(order_id, actor=buyer)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+
+        def pay_back() -> int:
+            row = locked(Order, order_id)
+            (made,) = order_refund.pay_back(row, row.paid_fen - row.refunded_fen, "破损", person_id=None)
+            return made
+
+        first = transaction(pay_back)
+        assert transaction(lambda: refunds.fail(first, "ACQ.SELLER_BALANCE_NOT_ENOUGH"))
+        assert balance.held("revenue", market.cooperative, "") == 18_480  # 70 % of three tins at ¥88.00: all is back
+        again = transaction(pay_back)
+        transaction(lambda: refunds.succeed(again))
+        assert balance.held("revenue", market.cooperative, "") == 0
+        assert [each.rule for each in books.check() if not each.ok] == []
