@@ -18,7 +18,10 @@ ENTRANCES = ("web", "api", "cli", "jobs", "simulation")
 
 
 def create_app(config: Settings | None = None) -> Flask:
-    """The application for ``config`` (default: read from the environment; BadConfiguration if it cannot be)."""
+    """The application for ``config`` (default: read from the environment; BadConfiguration if it cannot be).
+
+    RuntimeError if a route declares no permission.
+    """
     settings = config or read_settings()
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     app = Flask("marketplace", root_path=_top(), template_folder="templates", static_folder="static")
@@ -48,6 +51,9 @@ def create_app(config: Settings | None = None) -> Flask:
     babel.init_app(app, locale_selector=select_language)
     for entrance in ENTRANCES:
         importlib.import_module(f"marketplace.{entrance}").register(app)
+    from marketplace.web.permission import every_route_declares
+
+    every_route_declares(app)
     return app
 
 

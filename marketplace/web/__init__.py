@@ -12,9 +12,10 @@ csrf = CSRFProtect()
 
 def register(app: Flask) -> None:
     """Attach every page of this package (a module with a ``bp``), the filters, the error pages and the headers."""
-    from marketplace.web import errors, shown
+    from marketplace.web import errors, limits, shown
 
     csrf.init_app(app)
+    limits.register(app)
     shown.register(app)
     errors.register(app)
     for found in pkgutil.iter_modules(__path__):

@@ -16,6 +16,7 @@ from marketplace.organisations.actor import acting, organisations_of
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, by_login, password_fits
 from marketplace.organisations.person import register as register_person
+from marketplace.web.limits import limiter, named, named_from_here, was_refused
 from marketplace.web.permission import needs, public, the_actor
 
 bp = Blueprint("account", __name__)
@@ -40,6 +41,9 @@ def sign_in() -> Any:
 
 
 @bp.post("/sign-in")
+@limiter.limit("60 per 5 minutes", deduct_when=was_refused)
+@limiter.limit("100 per hour", key_func=named, deduct_when=was_refused)
+@limiter.limit("10 per 5 minutes", key_func=named_from_here, deduct_when=was_refused)
 @public
 def do_sign_in() -> Any:
     login, goal = request.form.get("login", "")[:80], safe_next(request.form.get("next"))
@@ -62,6 +66,7 @@ def register() -> Any:
 
 
 @bp.post("/register")
+@limiter.limit("30 per hour")
 @public
 def do_register() -> Any:
     form, goal = request.form, safe_next(request.form.get("next"))

@@ -1,9 +1,11 @@
 """Trouble as a page: which kind of error is which status, what happened, what was kept, what to do."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, render_template, request
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from marketplace.foundation.database import db
@@ -50,6 +52,10 @@ def register(app: Flask) -> None:
         if app.testing or app.debug:
             raise error
         app.logger.error("unexpected on %s %s", request.method, request.path, exc_info=error)
+        # The database may be what failed: the page about it asks nothing of it, not even who is reading.
+        request.environ["market.actor"] = None
+        with suppress(SQLAlchemyError):
+            db.session.rollback()
         return _page(500, None, "unexpected")
 
 
