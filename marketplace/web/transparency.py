@@ -1,0 +1,82 @@
+"""公开账: the open books of the market, and the notices that stand for objection. Anybody may read; anybody may object."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import said
+from marketplace.notices import objection
+from marketplace.notices.public_notice import Objection, PublicNotice
+from marketplace.organisations.organisation import Organisation
+from marketplace.reporting import open_books
+from marketplace.web.limits import limiter
+from marketplace.web.permission import current_actor, public
+
+bp = Blueprint("transparency", __name__)
+
+
+@bp.get("/transparency")
+@public
+def show() -> str:
+    this_year = clock.business_date().year
+    asked = request.args.get("year", "")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) == 4 else this_year
+    return render_template(
+        "transparency/show.html",
+        year=open_books.year(number),
+        this_year=this_year,
+        parts=open_books.parts(number),
+        standing=open_books.notices(standing=True),
+        ended=open_books.notices(standing=False, limit=10),
+        here="accounts",
+    )
+
+
+@bp.get("/notices/<public_id>")
+@public
+def notice(public_id: str) -> str:
+    return _notice_page(public_id, {})
+
+
+@bp.post("/notices/<public_id>/objections")
+@limiter.limit("20 per hour")
+@public
+def object_to(public_id: str) -> Any:
+    row = by_public_id(PublicNotice, public_id)
+    notice_id, form, actor = row.id, request.form, current_actor()
+    try:
+        transaction(
+            lambda: objection.raise_(
+                notice_id, text=form.get("text", ""), name=form.get("name", ""), contact=form.get("contact", ""), actor=actor
+            )
+        )
+    except InvalidInput as error:
+        return _notice_page(public_id, {"text": said(error)}), 422
+    flash(_("异议已经收到。答复之前，这笔钱不会发放。"), "done")
+    return redirect(url_for(".notice", public_id=public_id))
+
+
+def _notice_page(public_id: str, errors: dict[str, str]) -> str:
+    row = by_public_id(PublicNotice, public_id)
+    answers = select(Objection).where(Objection.notice_id == row.id).order_by(Objection.id)
+    return render_template(
+        "transparency/notice.html",
+        notice=row,
+        organisation=db.session.get_one(Organisation, row.organisation_id),
+        # What was objected and answered is public; who objected is not.
+        objections=list(db.session.scalars(answers)),
+        stands=row.withdrawn_at is None and clock.business_date() <= row.ends_on,
+        bases={
+            "BATCHES": _("按本月所售批次的交货量"),
+            "TWELVE_MONTHS": _("按近十二个月的交货量"),
+            "EQUITY_ONLY": _("没有交货记录，全部按股份"),
+        },
+        errors=errors,
+        values=request.form,
+        here="accounts",
+    )
