@@ -5,6 +5,7 @@ which ``books.check`` holds against the ledger.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -58,7 +59,8 @@ def year(number: int) -> Year:
             Settlement.base_fen, Settlement.cooperative_fen, Settlement.pool_fen, Settlement.village_fen, Settlement.fund_fen,
         )
     ]  # fmt: skip
-    orders, base, own, pool, village, fund = db.session.execute(select(func.count(), *sums).where(periods)).one()
+    row: Any = db.session.execute(select(func.count(), *sums).where(periods)).one()
+    orders, base, own, pool, village, fund = row
     credited = select(func.coalesce(func.sum(Distribution.total_fen), 0)).where(
         Distribution.state == "POSTED", Distribution.period.like(f"{number}-%")
     )
