@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 import click
@@ -13,7 +14,7 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import balance
-from marketplace.simulation import month_end, public_trade, unit_trade
+from marketplace.simulation import last_evening, month_end, public_trade, returns, unit_trade
 from marketplace.simulation.gateway import Gateway, gateway
 from marketplace.simulation.people import People, everybody
 
@@ -26,7 +27,7 @@ from marketplace.simulation.people import People, everybody
 @click.option("--json", "as_json", is_flag=True, help="Say what was done as JSON.")
 @with_appcontext
 def group(days: int, until: datetime | None, seed: int, orders: int, as_json: bool) -> None:
-    """Trade DAYS days up to UNTIL: orders, payments through the emulator, shipments, acceptances, settlements, distributions, payouts."""
+    """Trade DAYS days up to UNTIL: orders, payments through the emulator, shipments, acceptances, returns, settlements, distributions, payouts."""
     if settings().is_production:
         raise click.ClickException("MARKET_ENV is production: invented trade does not go into real books")
     last = until.date() if until else clock.business_date() - timedelta(days=1)
@@ -37,24 +38,31 @@ def group(days: int, until: datetime | None, seed: int, orders: int, as_json: bo
     with gateway() as opened:
         for back in range(days - 1, -1, -1):
             day = last - timedelta(days=back)
-            trade_day(day, random.Random(f"{seed}-{day}"), orders, people, opened, done)
+            trade_day(day, random.Random(f"{seed}-{day}"), orders, people, opened, done, late=last_evening.late(people, day, last), ships=day < last)
             if not as_json and (days - back) % 10 == 0:
                 click.echo(f"  {days - back} of {days} days, {done['orders']} orders, {time.monotonic() - began:.0f} s")
+        with clock.travel(clock.beijing_midnight(last) + timedelta(hours=19)):
+            last_evening.leave(people, done)
     report = {"days": days, "until": str(last), "seed": seed, "seconds": round(time.monotonic() - began, 1), **dict(sorted(done.items()))}
     click.echo(json.dumps(report, ensure_ascii=False) if as_json else ", ".join(f"{key} {value}" for key, value in report.items()))
 
 
-def trade_day(day: date, chance: random.Random, orders: int, people: People, opened: Gateway, done: Counter[str]) -> None:
-    """One Beijing day, from morning to evening."""
+def trade_day(
+    day: date, chance: random.Random, orders: int, people: People, opened: Gateway, done: Counter[str], *,
+    late: Collection[int] = (), ships: bool = True,
+) -> None:  # fmt: skip
+    """One Beijing day, from morning to evening. The cooperatives that are ``late`` do not distribute; what came in is sent if it ``ships``."""
     morning = clock.beijing_midnight(day) + timedelta(hours=8)
     with clock.travel(morning):
         public_trade.fall_due(done)
         transaction(balance.roll_up)
         public_trade.confirm(chance, people, done)
         unit_trade.accept(chance, people, done)
+        returns.answer(chance, people, done)
+        returns.raise_some(chance, people, done)
         month_end.answer(chance, people, done)
         if day.day == 2:
-            month_end.distribute(people, done)
+            month_end.distribute([each for each in people.cooperatives if each not in late], people, done)
         month_end.credit(people, done)
     for number in range(max(1, round(chance.gauss(orders, 2)))):
         with clock.travel(morning + timedelta(hours=1, minutes=chance.randrange(500))):
@@ -65,7 +73,8 @@ def trade_day(day: date, chance: random.Random, orders: int, people: People, ope
                 unit_trade.order(chance, people, str(day), number, done)
             unit_trade.pay(chance, people, done)
     with clock.travel(morning + timedelta(hours=9)):
-        public_trade.ship(chance, people, done)
+        if ships:
+            public_trade.ship(chance, people, done)
         outbox.drain(kinds={"refund", "payment.query"})
     db.session.remove()
 

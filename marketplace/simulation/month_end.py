@@ -17,11 +17,11 @@ from marketplace.settlement.payout_file import RESULT_HEADER, yuan
 from marketplace.simulation.people import People
 
 
-def distribute(people: People, done: Counter[str]) -> None:
-    """On the second of a month every cooperative publishes what it will divide of the month before."""
+def distribute(cooperatives: list[int], people: People, done: Counter[str]) -> None:
+    """On the second of a month these cooperatives publish what they will divide of the month before."""
     today = clock.business_date()
     period = clock.period_of(today.replace(day=1) - timedelta(days=1))
-    for cooperative_id in people.cooperatives:
+    for cooperative_id in cooperatives:
         staff = people.staff[cooperative_id]
         try:
             row = transaction(lambda c=cooperative_id, s=staff: distribution.draft(c, period, actor=s["accountant"]))  # type: ignore[misc]

@@ -7,17 +7,21 @@ from sqlalchemy import select
 from marketplace.foundation.database import db
 from marketplace.organisations.actor import Actor, acting
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Role
+from marketplace.organisations.person import Person, Role
 
 
 @dataclass
 class People:
-    """``customers`` buy for themselves; ``staff[organisation][role]`` acts for a cooperative or a unit."""
+    """``customers`` buy for themselves; ``staff[organisation][role]`` acts for a cooperative or a unit.
+
+    ``shown`` are the cooperatives whose accountant and director a visitor of the demonstration can sign in as.
+    """
 
     customers: list[Actor] = field(default_factory=list)
     staff: dict[int, dict[str, Actor]] = field(default_factory=dict)
     cooperatives: list[int] = field(default_factory=list)
     units: list[int] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)
 
 
 def everybody() -> People:
@@ -41,5 +45,12 @@ def everybody() -> People:
             known = people.cooperatives if kind == "COOPERATIVE" else people.units
             if organisation_id not in known:
                 known.append(organisation_id)
+    shown = (
+        select(Role.organisation_id)
+        .join(Person, Person.id == Role.person_id)
+        .where(Person.is_demo, Role.name == "director", Role.organisation_id.in_(people.cooperatives))
+        .order_by(Role.organisation_id)
+    )
+    people.shown = list(db.session.scalars(shown))
     people.units = [each for each in people.units if {"buyer", "approver"} <= set(people.staff[each])]
     return people

@@ -72,8 +72,10 @@ def buy(chance: random.Random, people: People, gateway: Gateway, day: str, numbe
 
 
 def ship(chance: random.Random, people: People, done: Counter[str]) -> None:
-    """Clerks send what is ready, oldest batch first."""
-    query = select(Order.id, Order.organisation_id).where(Order.fulfilment.in_(("READY", "PARTLY_SHIPPED"))).order_by(Order.id)
+    """Clerks send in the evening what was paid by noon (a unit's order: ordered the day before), oldest batch first."""
+    noon = clock.now() - timedelta(hours=5)
+    ready = (Order.kind == "PUBLIC") & (Order.paid_at < noon) | (Order.kind == "DIRECTED") & (Order.placed_at < noon - timedelta(hours=12))
+    query = select(Order.id, Order.organisation_id).where(Order.fulfilment.in_(("READY", "PARTLY_SHIPPED")), ready).order_by(Order.id)
     for order_id, cooperative_id in db.session.execute(query).all():
         clerk = people.staff[cooperative_id]["clerk"]
         parts = parts_of(order_id)

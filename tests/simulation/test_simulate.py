@@ -3,7 +3,10 @@
 import json
 
 from flask import Flask
+from sqlalchemy import func, select
 
+from marketplace.foundation.database import db
+from marketplace.orders.order import Order
 from tests.seeded import market, seeded_folder
 
 __all__ = ["market", "seeded_folder"]
@@ -17,5 +20,8 @@ def test_days_of_trade_leave_the_books_in_order(market: Flask) -> None:
     assert report["orders"] >= 10
     assert report["payments"] > 0
     assert report["shipped"] > 0
+    # Whoever signs in the morning after finds something to do.
+    assert report["transfers waiting"] == report["listings waiting"] == 1
+    assert db.session.scalar(select(func.count()).where(Order.fulfilment == "READY")) > 0
     checked = runner.invoke(args=["books", "check", "--json"])
     assert checked.exit_code == 0, checked.output
