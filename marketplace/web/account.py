@@ -18,6 +18,7 @@ from marketplace.organisations.person import Person, by_login, password_fits
 from marketplace.organisations.person import register as register_person
 from marketplace.web.limits import limiter, named, named_from_here, was_refused
 from marketplace.web.permission import needs, public, the_actor
+from marketplace.web.workplace import workplace
 
 bp = Blueprint("account", __name__)
 
@@ -56,7 +57,8 @@ def do_sign_in() -> Any:
     begin(person.id, actor.organisation_id)
     with transaction():
         audit.record("person.signed_in", db.session.get_one(Person, actor.person_id), person_id=actor.person_id, organisation_id=actor.organisation_id)
-    return redirect(goal)
+    # Who signs in from the front page goes on to what waits at the desk.
+    return redirect(workplace(actor) or goal if goal == "/" else goal)
 
 
 @bp.get("/register")

@@ -13,6 +13,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import language, text
 from marketplace.foundation.money import format_yuan
 from marketplace.web.permission import current_actor, holds
+from marketplace.web.workplace import workplace
 
 CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
 
@@ -79,6 +80,7 @@ def register(app: Flask) -> None:
         return {
             "actor": current_actor(),
             "may": lambda permission: holds(current_actor(), permission),
+            "workplace": workplace(current_actor()),
             "language": language(),
             "text": text,
             "asset": asset,

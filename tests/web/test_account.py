@@ -4,8 +4,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from marketplace.cli.seed_load import DEMO_PASSWORD
 from marketplace.foundation.database import db
 from marketplace.organisations.person import Person
+from tests.seeded import market, seeded_folder
+
+__all__ = ["market", "seeded_folder"]
 
 GIVEN = {"phone": "13800138000", "name": "王小明", "password": "jingan2026"}
 
@@ -62,3 +66,16 @@ def test_the_headers_leave_no_room_for_foreign_scripts(app: Flask) -> None:
     policy = app.test_client().get("/sign-in").headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "unsafe-inline" not in policy
+
+
+@pytest.mark.parametrize(
+    ("login", "goal", "place"),
+    [
+        ("school-buyer", "/", "/unit"), ("tea-clerk", "/", "/cooperative"), ("auditor", "/", "/operator"),
+        ("customer", "/", "/"), ("tea-clerk", "/goods", "/goods"),
+    ],
+)  # fmt: skip
+def test_who_signs_in_goes_on_to_the_own_desk(market: Flask, login: str, goal: str, place: str) -> None:
+    browser = market.test_client()
+    assert browser.post("/sign-in", data={"login": login, "password": DEMO_PASSWORD, "next": goal}).location == place
+    assert browser.get(place).status_code == 200
