@@ -31,9 +31,10 @@ lint: ## check style, types, the ladder and the tree itself
 	@.ci/environment dev
 	@.ci/lint
 
-bench: ## measure, and write docs/performance.md
+bench: ## measure, and write docs/performance.md (PARTS="pages orders" for some)
 	@.ci/environment dev
-	@exec $(PY) -m bench
+	@.ci/setup_debian bench
+	@exec $(PY) -m bench $(PARTS)
 
 screenshots: ## take a picture of every page, phone and desk, in var/screenshots (SHOTS=--home for the README's)
 	@.ci/environment dev

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -39,9 +39,10 @@ class PostgresMissing(Exception):
 class PostgresServer:
     """A running server. Databases are cheap: make one a test, from a template if tables are wanted."""
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    def __init__(self, folder: Path, programs: Path, pid: int) -> None:
         self.folder = folder
         self.programs = programs
+        self.pid = pid
         self._made = 0
 
     def url(self, database: str = "postgres") -> str:
@@ -69,7 +70,7 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[PostgresServer]:
     """Start a server, wait until it answers, and stop it at the end. PostgresMissing if there is none to start."""
     programs = _programs()
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
@@ -83,7 +84,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             cwd=folder,
             stdout=subprocess.DEVNULL,
         )
-        given = [part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}")]
+        given = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         log = (folder / "log").open("wb")
         server = subprocess.Popen(
             [*_unprivileged(), str(programs / "postgres"), "-D", str(data), "-k", str(folder), *given],
@@ -94,7 +95,7 @@ def postgres_server() -> Iterator[PostgresServer]:
         )
         try:
             _wait(server, folder)
-            yield PostgresServer(folder, programs)
+            yield PostgresServer(folder, programs, server.pid)
         finally:
             if server.poll() is None:
                 server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown: it does not wait for its clients
