@@ -13,8 +13,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-APP_ID_PREFIX = "2021EMU"
-EMULATOR_KEY_MARK = 202_129  # a prime that real keys, which use 65537, do not have as their exponent
+from marketplace.foundation.config import EMULATOR_APPLICATIONS, EMULATOR_KEY_MARK
+
+APP_ID_PREFIX = EMULATOR_APPLICATIONS
 
 
 class NotInProduction(RuntimeError):

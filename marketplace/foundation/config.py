@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 ENVIRONMENTS = ("demo", "test", "production")
+# The public exponent of every key that the emulator makes: a prime that real keys, which use 65537, do not have. So a key
+# that was copied from a demonstration is known on any machine, without a list.
+EMULATOR_KEY_MARK = 202_129
+EMULATOR_APPLICATIONS = "2021EMU"  # what the numbers of its applications begin with
 
 
 class BadConfiguration(Exception):
@@ -113,15 +117,33 @@ def _unfit_for_production(settings: Settings) -> Any:
         yield "BASE_URL: must begin with https://"
     if settings.alipay_gateway and not settings.alipay_gateway.startswith("https://"):
         yield "ALIPAY_GATEWAY: must begin with https:// (an emulator cannot be a gateway in production)"
-    if settings.alipay_app_id.startswith("2021EMU"):
+    if settings.alipay_app_id.startswith(EMULATOR_APPLICATIONS):
         yield "ALIPAY_APP_ID: an application of the emulator"
-    emulator_key = settings.data_dir / "emulator" / "alipay_public.pem"
-    if emulator_key.exists() and _bare(emulator_key.read_text()) == _bare(settings.alipay_public_key):
-        yield "ALIPAY_PUBLIC_KEY: the emulator's key"
+    for name, kind in (("alipay_public_key", "public"), ("alipay_private_key", "private")):
+        if getattr(settings, name):
+            wrong = _wrong_key(getattr(settings, name), kind)
+            if wrong:
+                yield f"{variable(name)}: {wrong}"
 
 
-def _bare(pem: str) -> str:
-    return "".join(line for line in pem.split() if not line.startswith("-") and "PUBLIC" not in line and "KEY" not in line)
+def _wrong_key(text: str, kind: str) -> str:
+    """What is wrong with a key of Alipay's console (PEM or base64), or nothing."""
+    import base64
+    import re
+
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    try:
+        der = base64.b64decode(re.sub(r"-----[A-Z ]+-----|\s", "", text), validate=True)
+        key = serialization.load_der_public_key(der) if kind == "public" else serialization.load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return f"not a {kind} key (PEM or base64)"
+    if not isinstance(key, rsa.RSAPublicKey | rsa.RSAPrivateKey) or key.key_size < 2048:
+        return "not RSA of 2,048 bits or more"
+    public = key if isinstance(key, rsa.RSAPublicKey) else key.public_key()
+    return "a key of the emulator" if public.public_numbers().e == EMULATOR_KEY_MARK else ""
 
 
 def variable(name: str) -> str:

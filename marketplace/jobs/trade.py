@@ -8,7 +8,6 @@ from marketplace.foundation.errors import Conflict
 from marketplace.jobs.schedule import job
 from marketplace.ledger import balance
 from marketplace.orders import expiry, received
-from marketplace.payments import sweep
 from marketplace.settlement import settlement
 
 log = logging.getLogger("market.jobs")
@@ -17,12 +16,6 @@ log = logging.getLogger("market.jobs")
 @job("expire", 20, "give the stock of unpaid purchases back to the shelf")
 def expire() -> str:
     return _each("expired", expiry.due(200), expiry.expire)
-
-
-@job("ask", 5, "ask Alipay about open payments of which no notice came")
-def ask() -> str:
-    asked = sweep.ask_due(50)
-    return f"{asked} asked about" if asked else ""
 
 
 @job("receive", 600, "count as received what was shipped long enough ago and nobody confirmed")

@@ -140,6 +140,12 @@ def recovered(
     return _post("recovered", book, source, debits, [("pool_recoverable", group_id, fen)], at, period=period)
 
 
+def recovery_undone(*, book: int, source: Source, group_id: int, fen: int, at: datetime | None = None) -> int:
+    """A refund failed for which the group had recovered already: pool_recoverable back to household_pool."""
+    debits: list[Part] = [("pool_recoverable", group_id, fen)]
+    return _post("recovery_undone", book, source, debits, [("household_pool", group_id, fen)], at)
+
+
 def fee(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
     """The provider's fee, as its bill says: fees to alipay."""
     return _simple("fee", book, source, fen, "fees", "alipay", at)

@@ -61,8 +61,11 @@ class _OrderPayments:
     def take(self, payment: Payment) -> bool:
         return count_in(locked_order(payment.payable_id), payment.amount_fen)
 
-    def refund_failed(self, order_id: int, fen: int) -> None:
-        order_refund.count_back(locked_order(order_id), fen)
+    def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
+        order_refund.count_back(locked_order(order_id), fen, refund_id)
+
+    def refunded_elsewhere(self, payment: Payment, fen: int, number: str) -> None:
+        order_refund.count_elsewhere(locked_order(payment.payable_id), payment, fen, number)
 
 
 payments.handlers["order"] = _OrderPayments()

@@ -3,7 +3,7 @@
 Before settlement it comes from ``buyer_funds``; after it, settlement takes each share back through the hook registered here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlalchemy import select
 
@@ -20,7 +20,10 @@ from marketplace.payments.refund import Refund
 
 # (order, refund, order line id → fen of goods, fen of freight): post the refund of a settled order.
 AfterSettlement = Callable[[Order, Refund, dict[int, int], int], None]
+# (order, refund id): the refund of a settled order will not happen, and its entry was reversed.
+Undone = Callable[[Order, int], None]
 _after_settlement: list[AfterSettlement] = []
+_undone: list[Undone] = []
 
 
 def posts_after_settlement(hook: AfterSettlement) -> AfterSettlement:
@@ -29,32 +32,63 @@ def posts_after_settlement(hook: AfterSettlement) -> AfterSettlement:
     return hook
 
 
-def pay_back(order: Order, fen: int, reason: str, *, person_id: int | None) -> list[int]:
+def hears_of_undone(hook: Undone) -> Undone:
+    """Register who makes good what followed from a refund of a settled order that failed. The last one registered counts."""
+    _undone[:] = [hook]
+    return hook
+
+
+def pay_back(
+    order: Order,
+    fen: int,
+    reason: str,
+    *,
+    person_id: int | None,
+    lines: Mapping[int, int] | None = None,
+    way: str = "",
+    reissues: Refund | None = None,
+) -> list[int]:
     """Approve refunds of ``fen`` from what was paid for a locked order; their ids. They leave through the outbox.
 
-    Raises InvalidInput ``refund.fen``, Conflict ``refund.exceeds``.
+    ``lines`` (order line id → fen of goods) says which goods it is for; what is beyond them is freight. Without it the lines
+    share it. ``way`` bank: a person will transfer it. ``reissues`` is a failed refund to be made again, of the same payment.
+    Raises InvalidInput ``refund.fen``, ``refund.lines``, Conflict ``refund.exceeds``.
     """
     if fen <= 0:
         raise InvalidInput("refund.fen", N_("退款金额要大于零。"), field="fen")
     left = order.paid_fen - order.refunded_fen
     if fen > left:
         raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=left, left_yuan=format_yuan(left), asked_fen=fen)
+    goods = dict(lines) if lines else None
     made = []
-    for payment, part in _from_payments(order, fen):
-        refund = refunds.request(payment.id, part, reason, order_id=order.id)
+    for payment, part in _from_payments(order, fen, reissues):
+        refund = refunds.request(
+            payment.id, part, reason, order_id=order.id, way=way, reissues_id=reissues.id if reissues else None
+        )
         refunds.approve(refund.id, approved_by_id=person_id)
-        goods, freight = _count(order, part)
-        if order.settled_at is None:
-            event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=part)
-        elif _after_settlement:
-            _after_settlement[0](order, refund, goods, freight)
-        else:
-            raise Conflict("refund.settled", N_("订单已经分账，暂时不能退款。"))
+        _post(order, refund, goods)
         made.append(refund.id)
     return made
 
 
-def count_back(order: Order, fen: int) -> None:
+def count_elsewhere(order: Order, payment: Payment, fen: int, number: str) -> None:
+    """Count ``fen`` of a payment that the channel gave back though nobody ordered it here: it has happened already."""
+    refund = refunds.made_elsewhere(payment, min(fen, order.paid_fen - order.refunded_fen), number, order_id=order.id)
+    _post(order, refund, None)
+    refunds.succeed(refund.id)
+
+
+def _post(order: Order, refund: Refund, goods: dict[int, int] | None) -> None:
+    parts, freight = _count(order, refund.fen, goods)
+    if order.settled_at is None:
+        event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
+    elif _after_settlement:
+        _after_settlement[0](order, refund, parts, freight)
+    else:
+        raise Conflict("refund.settled", N_("订单已经分账，暂时不能退款。"))
+
+
+def count_back(order: Order, fen: int, refund_id: int) -> None:
     """A refund of ``fen`` failed for good: the order has it again, freight first, as the mirror of how it was counted."""
     lines = lines_of(order.id)
     freight = min(fen, order.refunded_fen - sum(line.refunded_fen for line in lines))
@@ -63,10 +97,14 @@ def count_back(order: Order, fen: int) -> None:
     order.refunded_fen -= fen
     order.payment = "PAID" if order.paid_fen == order.total_fen else "PARTLY_PAID"
     db.session.flush()
+    if order.settled_at is not None and _undone:
+        _undone[0](order, refund_id)
 
 
-def _from_payments(order: Order, fen: int) -> list[tuple[Payment, int]]:
+def _from_payments(order: Order, fen: int, reissues: Refund | None) -> list[tuple[Payment, int]]:
     query = select(Payment).where(Payment.payable_kind == "order", Payment.payable_id == order.id, Payment.state == "succeeded")
+    if reissues is not None:
+        query = query.where(Payment.id == reissues.payment_id)
     parts = []
     for payment in db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)):
         part = min(fen, payment.amount_fen - payment.refunded_fen)
@@ -79,19 +117,30 @@ def _from_payments(order: Order, fen: int) -> list[tuple[Payment, int]]:
     return parts
 
 
-def _count(order: Order, fen: int) -> tuple[dict[int, int], int]:
+def _count(order: Order, fen: int, goods: dict[int, int] | None) -> tuple[dict[int, int], int]:
+    """Count ``fen`` to the order's lines, and what is beyond the goods as freight; ``goods`` is used up as it is counted."""
     lines = lines_of(order.id)
     left = [line.goods_fen - line.refunded_fen for line in lines]
+    if goods is not None:
+        asked = [goods.get(line.id, 0) for line in lines]
+        if any(part < 0 or part > most for part, most in zip(asked, left, strict=True)) or set(goods) - {line.id for line in lines}:
+            raise InvalidInput("refund.lines", N_("有一样货退的钱比它还没退的多。"), field="lines")
+        left = asked
     goods_fen = min(fen, sum(left))
+    freight_fen = fen - goods_fen
+    if freight_fen > order.total_fen - order.goods_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines)):
+        raise InvalidInput("refund.lines", N_("退的钱比选中的货加运费还多。"), field="lines")
     parts = {}
     for line, part in _shared(lines, left, goods_fen):
         line.refunded_fen += part
         parts[line.id] = part
+        if goods is not None:
+            goods[line.id] -= part
     order.refunded_fen += fen
     if order.refunded_fen == order.paid_fen:
         order.payment = "REFUNDED"
     db.session.flush()
-    return parts, fen - goods_fen
+    return parts, freight_fen
 
 
 def _shared(lines: list[OrderLine], weights: list[int], fen: int) -> list[tuple[OrderLine, int]]:

@@ -1,6 +1,7 @@
 """A buyer's request for money back, before or after shipment, and the cooperative's answer. While open it holds settlement."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -36,6 +37,7 @@ class ReturnRequest(Public, Model):
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(Text, default="")
     refund_id: Mapped[int | None]
+    lines: Mapped[list[Any] | None]  # [order line id, packs, fen] each, if it is about some of the goods
 
 
 def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor) -> ReturnRequest:

@@ -24,6 +24,7 @@ from marketplace.organisations.organisation import Cooperative
 
 STATES = ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid")
 OPEN = ("created", "requires_action", "processing")
+PAID = ("succeeded", "late_paid")
 FIRST_QUESTION = timedelta(seconds=10)
 
 
@@ -45,6 +46,7 @@ class Payment(Public, Model):
     channel: Mapped[str] = mapped_column(String(16))
     out_trade_no: Mapped[str] = mapped_column(String(64), unique=True)
     merge_no: Mapped[str | None] = mapped_column(String(64), index=True)  # one cashier page for several payments
+    precreated: Mapped[str | None] = mapped_column(String(400))  # the QR code, or the phone's merged order, that the channel made for it
     amount_fen: Mapped[int]
     refunded_fen: Mapped[int] = mapped_column(default=0)  # locked sum, unknown outcomes included
     state: Mapped[str] = mapped_column(String(16), default="created")
@@ -99,7 +101,9 @@ class Outcome:
     trade_no: str | None = None
     app_id: str | None = None
     seller_id: str | None = None
-    at: datetime | None = None
+    at: datetime | None = None  # when it was paid
+    refunded_fen: int = 0  # the trade's sum of refunds, as far as it was told
+    refund_no: str = ""  # the refund that the channel tells of, if it does
 
 
 class Handler(Protocol):
@@ -108,8 +112,11 @@ class Handler(Protocol):
     def take(self, payment: Payment) -> bool:
         """Count the payment in and return True; False if the payable cannot take it (cancelled, or paid already)."""
 
-    def refund_failed(self, order_id: int, fen: int) -> None:
+    def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         """An approved refund will not happen: count it out again."""
+
+    def refunded_elsewhere(self, payment: Payment, fen: int, number: str) -> None:
+        """The channel gave back what nobody ordered here: count and post it as a refund that has happened."""
 
 
 handlers: dict[str, Handler] = {}
@@ -156,20 +163,24 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
 
 
 def apply(outcome: Outcome) -> str:
-    """The one door for outcomes: notice, query and bill alike. Says what came of it: applied, unapplied, repeated, closed or pending.
+    """The one door for outcomes: notice, query and bill alike. Says what came of it: applied, unapplied, repeated, closed, pending,
+    or refunded_elsewhere.
 
     Raises NotFound for a number that is not ours, OutcomeMismatch if amount, seller, application or trade number differ.
     """
     payment = locked_where(Payment, select(Payment).where(Payment.out_trade_no == outcome.out_trade_no))
     _must_fit(payment, outcome)
     if outcome.state == "succeeded":
-        return _succeed(payment, outcome)
+        said = _succeed(payment, outcome)
+        return _refunded_elsewhere(payment, outcome) or said
     if outcome.state == "closed":
-        # TRADE_CLOSED also follows a full refund; what succeeded never goes back.
+        # TRADE_CLOSED means that nobody paid in time, or that all was paid and all went back: then it names a moment of payment.
+        if outcome.at is not None and payment.state not in PAID:
+            return _came_and_went(payment, outcome)
         if payment.state in OPEN:
             cancel(payment)
             return "closed"
-        return "repeated"
+        return _refunded_elsewhere(payment, outcome) or "repeated"
     return "pending"
 
 
@@ -195,12 +206,13 @@ def _must_fit(payment: Payment, outcome: Outcome) -> None:
         known = getattr(payment, name)
         if value is not None and known is not None and value != known:
             raise OutcomeMismatch("payment.mismatch", N_("渠道返回的内容和这笔支付对不上，没有入账。"), field=name, payment_id=payment.id)
-    if outcome.state == "succeeded" and (outcome.total_fen is None or not outcome.trade_no):
+    paid = outcome.state == "succeeded" or outcome.at is not None
+    if paid and (outcome.total_fen is None or not outcome.trade_no):
         raise OutcomeMismatch("payment.mismatch", N_("渠道返回的内容和这笔支付对不上，没有入账。"), field="missing", payment_id=payment.id)
 
 
 def _succeed(payment: Payment, outcome: Outcome) -> str:
-    if payment.state in ("succeeded", "late_paid"):
+    if payment.state in PAID:
         return "repeated"
     payment.trade_no = outcome.trade_no
     payment.succeeded_at = clock.now()
@@ -221,6 +233,41 @@ def _succeed(payment: Payment, outcome: Outcome) -> str:
 
     refund.give_back(payment)
     return "unapplied"
+
+
+def _came_and_went(payment: Payment, outcome: Outcome) -> str:
+    """First heard of when all of it had gone back already: it never pays anything here, but both movements are in the books."""
+    from marketplace.payments import refund
+
+    payment.trade_no = outcome.trade_no
+    payment.succeeded_at = clock.now()
+    payment.ask_at = None
+    payment.state = "late_paid"
+    db.session.flush()
+    event.alipay_unapplied(book=payment.organisation_id, source=Source("payment", payment.id), fen=payment.amount_fen, at=outcome.at)
+    gone = refund.made_elsewhere(payment, payment.amount_fen, outcome.refund_no)
+    event.unapplied_refund_approved(book=gone.organisation_id, source=Source("refund", gone.id), fen=gone.fen)
+    refund.succeed(gone.id)
+    audit.record("payment.came_and_went", payment, fen=payment.amount_fen)
+    return "refunded_elsewhere"
+
+
+def _refunded_elsewhere(payment: Payment, outcome: Outcome) -> str:
+    """More went back than was ordered here: somebody refunded on the channel's own pages. Nothing if it is as we know it."""
+    from marketplace.payments import refund
+
+    told = min(outcome.refunded_fen, payment.amount_fen)
+    more = min(told - refund.sent_over(payment.id, "alipay"), payment.amount_fen - payment.refunded_fen)
+    if more <= 0:
+        return ""
+    if payment.state == "succeeded":
+        handlers[payment.payable_kind].refunded_elsewhere(payment, more, outcome.refund_no)
+    else:
+        gone = refund.made_elsewhere(payment, more, outcome.refund_no)
+        event.unapplied_refund_approved(book=gone.organisation_id, source=Source("refund", gone.id), fen=gone.fen)
+        refund.succeed(gone.id)
+    audit.record("payment.refunded_elsewhere", payment, fen=more)
+    return "refunded_elsewhere"
 
 
 def _trade_no(now: datetime) -> str:

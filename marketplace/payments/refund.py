@@ -1,12 +1,13 @@
 """A refund of a payment. The sum of a payment's refunds, unknown ones included, never passes its amount: the database holds it.
 
-States: requested → approved → submitting → unknown → succeeded | failed.
+States: requested → approved → submitting → unknown → succeeded | failed. It goes back the way the money came, or over the bank
+when that way is closed: then a person makes the transfer (``bank_refund``).
 """
 
 import secrets
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, select
+from sqlalchemy import CheckConstraint, ForeignKey, String, false, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, outbox
@@ -29,6 +30,7 @@ class Refund(Public, Model):
     __table_args__ = (
         CheckConstraint("fen > 0", name="fen"),
         CheckConstraint("state IN ('requested','approved','submitting','unknown','succeeded','failed')", name="state"),
+        CheckConstraint("way IN ('alipay','bank')", name="way"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -41,16 +43,22 @@ class Refund(Public, Model):
     approved_at: Mapped[datetime]
     approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     succeeded_at: Mapped[datetime | None]
+    way: Mapped[str] = mapped_column(String(8), default="alipay", server_default="alipay")
+    sub_code: Mapped[str] = mapped_column(String(60), default="", server_default="")  # why the channel refused, in its words
+    reissues_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), unique=True)  # the failed one that this replaces
+    elsewhere: Mapped[bool] = mapped_column(default=False, server_default=false())  # made at the channel, not by us
 
 
 class RefundTooMuch(Conflict):
     """More would go back than was paid. Data: ``left_fen``."""
 
 
-def request(payment_id: int, fen: int, reason: str, *, order_id: int | None = None) -> Refund:
+def request(
+    payment_id: int, fen: int, reason: str, *, order_id: int | None = None, way: str = "", reissues_id: int | None = None
+) -> Refund:
     """Ask for ``fen`` of a payment back. Nothing is promised and nothing posted until it is approved.
 
-    Raises InvalidInput ``refund.fen``, RefundTooMuch, Conflict ``refund.unpaid``.
+    ``way`` is alipay or bank; by default the one it came. Raises InvalidInput ``refund.fen``, RefundTooMuch, Conflict ``refund.unpaid``.
     """
     payment = locked(Payment, payment_id)
     _must_hold(payment, fen)
@@ -63,6 +71,8 @@ def request(payment_id: int, fen: int, reason: str, *, order_id: int | None = No
         reason=reason.strip()[:120] or "refund",
         state="requested",
         approved_at=clock.now(),
+        way=way or ("alipay" if payment.channel == "alipay" else "bank"),
+        reissues_id=reissues_id,
     )
     db.session.add(refund)
     db.session.flush()
@@ -85,18 +95,39 @@ def approve(refund_id: int, *, approved_by_id: int | None) -> Refund:
     refund.approved_at = clock.now()
     refund.approved_by_id = approved_by_id
     db.session.flush()
-    # What came over the bank goes back over the bank: a person pays it and records it.
-    if payment.channel == "alipay":
+    # Over the bank a person pays it and records it; what was made elsewhere has gone already.
+    if refund.way == "alipay" and not refund.elsewhere:
         outbox.put("refund", str(refund.id), {"refund_id": refund.id})
     audit.record("refund.approved", refund, person_id=approved_by_id, fen=refund.fen)
     return refund
 
 
-def give_back(payment: Payment) -> Refund:
+def give_back(payment: Payment, *, way: str = "", reissues_id: int | None = None, approved_by_id: int | None = None) -> Refund:
     """A late or double payment goes back whole, without asking anybody: unapplied to refunds_payable."""
-    refund = approve(request(payment.id, payment.amount_fen, "late or double payment").id, approved_by_id=None)
+    asked = request(payment.id, payment.amount_fen, "late or double payment", way=way, reissues_id=reissues_id)
+    refund = approve(asked.id, approved_by_id=approved_by_id)
     event.unapplied_refund_approved(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
     return refund
+
+
+def made_elsewhere(payment: Payment, fen: int, number: str, *, order_id: int | None = None) -> Refund:
+    """The channel gave ``fen`` back that nobody ordered here (on its own pages): it counts, and nothing is sent.
+
+    ``number`` is the channel's, if it told one. The caller posts where it is taken from, then calls ``succeed``.
+    """
+    refund = request(payment.id, fen, "made at the channel", order_id=order_id)
+    refund.elsewhere = True
+    refund.out_request_no = (number or f"X{refund.out_request_no}")[:64]
+    db.session.flush()
+    return approve(refund.id, approved_by_id=None)
+
+
+def sent_over(payment_id: int, way: str) -> int:
+    """Fen of a payment that went back, or are on their way, over ``way``."""
+    query = select(func.coalesce(func.sum(Refund.fen), 0)).where(
+        Refund.payment_id == payment_id, Refund.way == way, Refund.state.not_in(("requested", "failed"))
+    )
+    return int(db.session.scalar(query) or 0)
 
 
 def succeed(refund_id: int) -> bool:
@@ -109,8 +140,7 @@ def succeed(refund_id: int) -> bool:
     refund.state = "succeeded"
     refund.succeeded_at = clock.now()
     db.session.flush()
-    channel = "alipay" if db.session.get_one(Payment, refund.payment_id).channel == "alipay" else "bank"
-    event.refund_succeeded(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen, channel=channel)
+    event.refund_succeeded(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen, channel=refund.way)
     audit.record("refund.succeeded", refund, fen=refund.fen)
     return True
 
@@ -123,13 +153,14 @@ def fail(refund_id: int, sub_code: str) -> bool:
     if refund.state not in GOING:
         return False
     refund.state = "failed"
+    refund.sub_code = sub_code[:60]
     payment.refunded_fen -= refund.fen
     db.session.flush()
     query = select(JournalEntry.id).where(JournalEntry.source_type == "refund", JournalEntry.source_id == refund.id)
     for entry_id in list(db.session.scalars(query.where(JournalEntry.kind != "reversed"))):
         posting.reverse(entry_id, source=Source("refund", refund.id))
     if refund.order_id is not None:
-        handlers[payment.payable_kind].refund_failed(refund.order_id, refund.fen)
+        handlers[payment.payable_kind].refund_failed(refund.order_id, refund.fen, refund.id)
     audit.record("refund.failed", refund, fen=refund.fen, sub_code=sub_code)
     return True
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from marketplace.foundation.config import settings
+from marketplace.foundation.config import EMULATOR_APPLICATIONS, settings
 from marketplace.foundation.database import db, not_found
 from marketplace.foundation.errors import OutsideFailure
 from marketplace.foundation.language import N_
@@ -82,6 +82,8 @@ def cashier_url(payments: Sequence[Payment], *, notify_url: str, return_url: str
 def _client(app_id: str, seller_id: str) -> AlipayClient:
     if not settings().alipay_gateway:
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="gateway")
+    if settings().is_production and app_id.startswith(EMULATOR_APPLICATIONS):
+        raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="app_id")
     return _kept_client(settings().alipay_gateway, app_id, seller_id, application_private_key(), alipay_public_key())
 
 
@@ -111,6 +113,8 @@ def outcome_of_notice(notice: Notice) -> Outcome:
         app_id=notice.app_id,
         seller_id=notice.seller_id,
         at=notice.paid_at,
+        refunded_fen=notice.refunded_fen,
+        refund_no=notice.out_request_no or "",
     )
 
 
@@ -124,6 +128,8 @@ def answer_of(said: Any) -> Answer:
                 total_fen=said.total_fen,
                 trade_no=said.trade_no,
                 at=said.paid_at,
+                # A query tells no sum of refunds; but what was paid and is closed went back whole.
+                refunded_fen=said.total_fen if said.status == "TRADE_CLOSED" and said.paid_at else 0,
             )
             return Answer("succeeded", trade=outcome, told={"status": said.status, "fen": said.total_fen})
         case Closed():

@@ -17,7 +17,7 @@ from marketplace.ledger import account, balance, entry, event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
-from marketplace.orders.order_refund import posts_after_settlement
+from marketplace.orders.order_refund import hears_of_undone, posts_after_settlement
 from marketplace.payments.refund import Refund
 from marketplace.settlement.settlement import Settlement, SettlementLine
 
@@ -47,6 +47,20 @@ def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: 
         pools={group: _from_pool(settlement.organisation_id, group, fen) for group, fen in pools.items()},
         reverses_id=settlement.entry_id,
     )
+
+
+@hears_of_undone
+def put_back(order: Order, refund_id: int) -> None:
+    """A refund of a settled order failed and its entry was reversed. What its group had recovered for it in between goes back to
+    the pool: else the pool would have paid for a refund that nobody got."""
+    settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
+    book = settlement.organisation_id
+    for group_id in sorted({line.linkage_group_id for line in _lines(settlement)}):
+        owner = account.owner_of("pool_recoverable", group_id)
+        account.lock([account.named("pool_recoverable", book, owner)])
+        too_much = -balance.held("pool_recoverable", book, owner)
+        if too_much > 0:
+            event.recovery_undone(book=book, source=Source("refund", refund_id, group_id), group_id=group_id, fen=too_much)
 
 
 def _shares(settlement: Settlement, refund: Refund, goods: dict[int, int]) -> Counter[Place]:

@@ -1,21 +1,46 @@
 """Configuration is typed and production is strict; files keep their bytes."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 
 from marketplace.foundation import files
-from marketplace.foundation.config import BadConfiguration, Settings, read_settings, variable
+from marketplace.foundation.config import (
+    EMULATOR_KEY_MARK,
+    BadConfiguration,
+    Settings,
+    read_settings,
+    variable,
+)
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import InvalidInput, OutsideFailure
 
 
+@lru_cache(maxsize=2)
+def keys(exponent: int = 65537) -> tuple[str, str]:
+    """Private and public PEM of a real key; with the emulator's mark as exponent, of one like the emulator's."""
+    made = rsa.generate_private_key(65537, 2048)
+    if exponent != 65537:
+        numbers = made.private_numbers()
+        d = pow(exponent, -1, (numbers.p - 1) * (numbers.q - 1))
+        public = rsa.RSAPublicNumbers(exponent, numbers.p * numbers.q)
+        crt = rsa.rsa_crt_dmp1(d, numbers.p), rsa.rsa_crt_dmq1(d, numbers.q), numbers.iqmp
+        made = rsa.RSAPrivateNumbers(numbers.p, numbers.q, d, *crt, public).private_key()
+    private = made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    shown = made.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private.decode(), shown.decode()
+
+
 def production(tmp_path: Path, **changed: str) -> dict[str, str]:
+    private, public = keys()
     return {
         "MARKET_ENV": "production", "DATA_DIR": str(tmp_path), "DATABASE_URL": "postgresql+psycopg://x", "SECRET_KEY": "s" * 40,
         "DATA_KEY": "k:AAAA", "INDEX_KEY": "AAAA", "BASE_URL": "https://shop.example", "ALIPAY_GATEWAY": "https://gateway.example",
-        "ALIPAY_PUBLIC_KEY": "key", "ALIPAY_APP_ID": "2021000000000001", "ALIPAY_PRIVATE_KEY": "key", "DEMO_SIGN_INS": "no", "SECURE_COOKIES": "yes",
+        "ALIPAY_PUBLIC_KEY": public, "ALIPAY_APP_ID": "2021000000000001", "ALIPAY_PRIVATE_KEY": private, "DEMO_SIGN_INS": "no", "SECURE_COOKIES": "yes",
     } | changed  # fmt: skip
 
 
@@ -36,11 +61,23 @@ def test_production_refuses_and_names_the_variable(tmp_path: Path, name: str, va
         read_settings(production(tmp_path, **{name: value}))
 
 
-def test_production_refuses_the_emulators_key(tmp_path: Path) -> None:
-    (tmp_path / "emulator").mkdir()
-    (tmp_path / "emulator" / "alipay_public.pem").write_text("-----BEGIN PUBLIC KEY-----\nABCDEF\n-----END PUBLIC KEY-----\n")
-    with pytest.raises(BadConfiguration, match="ALIPAY_PUBLIC_KEY"):
-        read_settings(production(tmp_path, ALIPAY_PUBLIC_KEY="ABCDEF"))
+@pytest.mark.parametrize("dress", ["pem", "base64"])
+def test_production_knows_the_emulators_keys_wherever_they_were_copied(tmp_path: Path, dress: str) -> None:
+    """By the mark in the key: no file of the emulator lies beside it."""
+    private, public = keys(EMULATOR_KEY_MARK)
+    if dress == "base64":
+        private, public = ("".join(pem.splitlines()[1:-1]) for pem in (private, public))
+    for name, key in (("ALIPAY_PUBLIC_KEY", public), ("ALIPAY_PRIVATE_KEY", private)):
+        with pytest.raises(BadConfiguration, match=f"{name}: a key of the emulator"):
+            read_settings(production(tmp_path, **{name: key}))
+
+
+def test_production_refuses_a_key_that_cannot_be_read(tmp_path: Path) -> None:
+    private, public = keys()
+    for name, wrong in (("ALIPAY_PUBLIC_KEY", "junk"), ("ALIPAY_PUBLIC_KEY", private), ("ALIPAY_PRIVATE_KEY", public)):
+        with pytest.raises(BadConfiguration, match=name) as refused:
+            read_settings(production(tmp_path, **{name: wrong}))
+        assert wrong not in str(refused.value)
 
 
 def test_a_demonstration_keeps_its_own_secrets(tmp_path: Path) -> None:

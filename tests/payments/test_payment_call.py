@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
+from marketplace.jobs import payments as asking
 from marketplace.orders import cancellation, expiry
 from marketplace.payments import call, sweep
 from marketplace.payments.call import PaymentCall
@@ -38,13 +39,13 @@ def test_a_lost_notice_is_asked_for(app: Flask) -> None:
     channel = WrittenChannel(
         app, query=[never_opened, Answer("succeeded", trade=trade.succeeded(payment_id))]
     )
-    assert sweep.ask_due() == 0
+    assert asking.ask_due() == 0
     with clock.travel(clock.now() + timedelta(seconds=11)):
-        assert sweep.ask_due() == 1
-        assert sweep.ask_due() == 0
+        assert asking.ask_due() == 1
+        assert asking.ask_due() == 0
     with clock.travel(clock.now() + timedelta(minutes=2)):
-        assert sweep.ask_due() == 1
-        assert sweep.ask_due() == 0
+        assert asking.ask_due() == 1
+        assert asking.ask_due() == 0
     assert (trade.order(order_id).payment, trade.held(market, "buyer_funds")) == ("PAID", 17600)
     assert [each[0] for each in channel.asked] == ["query", "query"]
     assert list(db.session.scalars(select(PaymentCall.outcome))) == ["refused", "succeeded"]
@@ -56,7 +57,7 @@ def test_an_answer_that_does_not_fit_is_not_applied(app: Flask) -> None:
     (payment_id,) = trade.opened([order_id])
     WrittenChannel(app, query=[Answer("succeeded", trade=trade.succeeded(payment_id, total_fen=1))])
     with clock.travel(clock.now() + timedelta(seconds=11)):
-        assert sweep.ask_due() == 1
+        assert asking.ask_due() == 1
         assert sweep.due() == []
     assert trade.order(order_id).payment == "UNPAID"
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, locked, transaction
 from marketplace.foundation.errors import Conflict
-from marketplace.ledger import balance
+from marketplace.ledger import balance, event
 from marketplace.ledger.entry import of_source
+from marketplace.ledger.posting import Source
 from marketplace.orders import order_refund, received
 from marketplace.orders.order import Order, lines_of
 from marketplace.payments import refund as refunds
@@ -122,3 +123,39 @@ def test_a_refund_that_failed_for_good_took_nothing_and_may_be_made_again(app: F
         transaction(lambda: refunds.succeed(again))
         assert balance.held("revenue", market.cooperative, "") == 0
         assert [each.rule for each in books.check() if not each.ok] == []
+
+
+def test_what_was_recovered_for_a_refund_that_then_failed_goes_back_to_the_pool(app: Flask) -> None:
+    """The pool had paid; a refund made the rest recoverable; a later period recovered it; then the channel refused for good."""
+    market = builders.market(on_hand=50)
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 3))
+    trade.shipped(market, order_id)
+    with transaction():
+        received.confirm(order_id, actor=buyer)
+    pool, recoverable = f"linkage_group:{market.group}", "pool_recoverable"
+    book = market.cooperative
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        share = balance.held("household_pool", book, pool)
+        # The pool is emptied: its households have theirs.
+        households = [(market.households[0], share)]
+        transaction(
+            lambda: event.distributed(book=book, source=Source("distribution_group", 1), group_id=market.group, households=households)
+        )
+
+        def pay_back() -> int:
+            row = locked(Order, order_id)
+            (made,) = order_refund.pay_back(row, row.paid_fen - row.refunded_fen, "破损", person_id=None)
+            return made
+
+        refund_id = transaction(pay_back)
+        assert balance.held(recoverable, book, pool) == share
+        settled(market, 100_000)  # a later period's revenue
+        later = balance.held("household_pool", book, pool)
+        transaction(
+            lambda: event.recovered(book=book, source=Source("distribution_group", 2), group_id=market.group, fen=share)
+        )
+        assert transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
+    assert balance.held(recoverable, book, pool) == 0
+    assert balance.held("household_pool", book, pool) == later

@@ -131,6 +131,14 @@ def test_a_refund_is_recovered_in_a_later_period(book: int) -> None:
     assert db.session.get_one(JournalEntry, entry).period == "2020-12"
 
 
+def test_what_was_recovered_for_a_refund_that_failed_goes_back(book: int) -> None:
+    entry = event.recovery_undone(book=book, source=Source("refund", 1, GROUP), group_id=GROUP, fen=420)
+    assert read(entry) == (
+        "debit  pool_recoverable linkage_group:12 4.20\n"
+        "credit household_pool linkage_group:12 4.20"
+    )  # fmt: skip
+
+
 def test_the_provider_takes_its_fee(book: int) -> None:
     entry = event.fee(book=book, source=Source("bill_row", 1), fen=77)
     assert read(entry) == "debit  fees 0.77\ncredit alipay 0.77"

@@ -1,0 +1,113 @@
+"""A refund that the channel refused for good is made again: by the same way under a new number, or over the bank.
+
+The first approval said that the money goes back; only the way is new. Over the bank the payee is new too, so two people look.
+"""
+
+import re
+
+from sqlalchemy import select
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import db, get, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
+from marketplace.foundation.language import N_
+from marketplace.orders import order_refund
+from marketplace.orders.order import locked_order
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.payments import refund as refunds
+from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+
+
+def resend(refund_id: int, *, actor: Actor) -> Refund:
+    """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.reissued``."""
+    failed = _failed(refund_id, actor)
+    return _again(failed, "alipay", actor)
+
+
+def propose(refund_id: int, name: str, account: str, bank: str, *, actor: Actor) -> BankRefund:
+    """Pay it over the bank, to this payee. Raises InvalidInput ``payee.name``, ``payee.account``, ``payee.bank``, Conflict as ``resend``."""
+    failed = _failed(refund_id, actor)
+    name, account, bank = name.strip(), re.sub(r"[\s-]", "", account), bank.strip()
+    if not 2 <= len(name) <= 80:
+        raise InvalidInput("payee.name", N_("请填写收款人的姓名或户名。"), field="payee_name")
+    if not re.fullmatch(r"[0-9]{8,32}", account):
+        raise InvalidInput("payee.account", N_("银行账号是 8 到 32 位数字。"), field="payee_account")
+    if not 2 <= len(bank) <= 80:
+        raise InvalidInput("payee.bank", N_("请填写开户行。"), field="payee_bank")
+    open_ = select(BankRefund.id).where(BankRefund.replaces_id == failed.id, BankRefund.state == "PROPOSED")
+    if db.session.scalar(open_):
+        raise Conflict("refund.proposed", N_("已经有同事提了改走银行，请等理事长审。"))
+    row = BankRefund(
+        organisation_id=failed.organisation_id,
+        replaces_id=failed.id,
+        state="PROPOSED",
+        payee_bank=bank,
+        proposed_at=clock.now(),
+        proposed_by_id=actor.person_id,
+    )
+    row.payee_name, row.payee_account = name, account
+    db.session.add(row)
+    db.session.flush()
+    audit.record("refund.bank_proposed", row, person_id=actor.person_id, refund_id=failed.id, fen=failed.fen)
+    return row
+
+
+def decide(bank_refund_id: int, *, approved: bool, reason: str = "", actor: Actor) -> BankRefund:
+    """The director's word on a payee, never on their own proposal. Approved, the refund exists and waits for its transfer.
+
+    Raises OwnWork, InvalidInput ``reason.missing``, Conflict ``refund.decided``.
+    """
+    actor.must_have("COOPERATIVE", "director")
+    proposed = get(BankRefund, bank_refund_id)
+    if proposed.organisation_id != actor.organisation_id or proposed.replaces_id is None:
+        raise not_found(BankRefund)
+    failed = _failed(proposed.replaces_id, actor)
+    row = locked(BankRefund, bank_refund_id)
+    if row.state != "PROPOSED":
+        raise Conflict("refund.decided", N_("这一项已经有人审过了。"), state=row.state)
+    approval.decide(
+        row,
+        version=1,
+        maker_id=row.proposed_by_id,
+        checker_id=actor.person_id,
+        organisation_id=actor.organisation_id,
+        approved=approved,
+        reason=reason,
+    )
+    row.state = "APPROVED" if approved else "RETURNED"
+    row.reason = reason.strip()[:200]
+    row.approved_at, row.approved_by_id = clock.now(), actor.person_id
+    if approved:
+        row.refund_id = _again(failed, "bank", actor).id
+    db.session.flush()
+    return row
+
+
+def _failed(refund_id: int, actor: Actor) -> Refund:
+    """The failed refund, locked after its order. NotFound for another cooperative's."""
+    actor.must_have("COOPERATIVE", "director", "accountant")
+    known = get(Refund, refund_id)
+    if known.organisation_id != actor.organisation_id:
+        raise not_found(Refund)
+    if known.order_id is not None:
+        locked_order(known.order_id)
+    refund = locked(Refund, refund_id)
+    if refund.state != "failed":
+        raise Conflict("refund.not_failed", N_("这笔退款没有被拒绝，不用重办。"), state=refund.state)
+    if db.session.scalar(select(Refund.id).where(Refund.reissues_id == refund.id)):
+        raise Conflict("refund.reissued", N_("这笔退款已经重办过了。"))
+    return refund
+
+
+def _again(failed: Refund, way: str, actor: Actor) -> Refund:
+    payment = locked(Payment, failed.payment_id)
+    if way == "alipay" and payment.channel != "alipay":
+        raise NotAllowed("refund.way", N_("这笔钱不是从支付宝来的，要转账退回。"))
+    if failed.order_id is None:
+        return refunds.give_back(payment, way=way, reissues_id=failed.id, approved_by_id=actor.person_id)
+    order = locked_order(failed.order_id)
+    (made,) = order_refund.pay_back(order, failed.fen, failed.reason, person_id=actor.person_id, way=way, reissues=failed)
+    return db.session.get_one(Refund, made)

@@ -1,0 +1,87 @@
+"""A refund that leaves over the bank: to whom, who said so, and the transfer that a person made for it.
+
+The market moves no money at a bank: it names the payee, two people agree (``orders.refund_reissue``), the accountant transfers in
+the cooperative's own online banking and records the bank's number here. The statement's row proves it later.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.crypto import Sealed, sealed_column
+from marketplace.foundation.database import Model, Public, db, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
+from marketplace.payments import refund as refunds
+from marketplace.payments.refund import Refund
+
+
+class BankRefund(Public, Model):
+    """PROPOSED → APPROVED (the refund exists and waits for its transfer) → PAID, or RETURNED. No payee where the bank knows who paid."""
+
+    __tablename__ = "bank_refund"
+    __table_args__ = (
+        CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED','PAID')", name="state"),
+        CheckConstraint("approved_by_id IS NULL OR approved_by_id <> proposed_by_id", name="two_people"),
+        UniqueConstraint("organisation_id", "reference"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    refund_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), unique=True)  # what the transfer pays
+    replaces_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), index=True)  # what the channel refused
+    state: Mapped[str] = mapped_column(String(10))
+    payee_name_sealed: Mapped[str] = sealed_column(default="")
+    payee_name = Sealed()
+    payee_account_sealed: Mapped[str] = sealed_column(default="")
+    payee_account = Sealed()
+    payee_bank: Mapped[str] = mapped_column(String(80), default="")
+    proposed_at: Mapped[datetime]
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    approved_at: Mapped[datetime | None]
+    approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    reason: Mapped[str] = mapped_column(String(200), default="")  # why it was returned
+    reference: Mapped[str | None] = mapped_column(String(40))  # the bank's number of the transfer
+    paid_on: Mapped[date | None]
+    recorded_at: Mapped[datetime | None]
+    recorded_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
+def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> BankRefund:
+    """The accountant made the transfer of an approved refund: refunds_payable to bank, once. The same reference again: the same row.
+
+    Raises InvalidInput ``transfer.reference``, ``transfer.day``; Conflict ``transfer.other`` if it was recorded otherwise,
+    ``transfer.way`` if it goes back over the channel.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    refund = locked(Refund, refund_id)
+    if refund.organisation_id != actor.organisation_id:
+        raise not_found(Refund)
+    reference = reference.strip()
+    if not 4 <= len(reference) <= 40:
+        raise InvalidInput("transfer.reference", N_("请填写银行的转账流水号，4 到 40 个字。"), field="reference")
+    if not clock.business_date(refund.approved_at) <= paid_on <= clock.business_date():
+        raise InvalidInput("transfer.day", N_("转账日期要在同意退款之后，不晚于今天。"), field="paid_on")
+    if refund.way != "bank":
+        raise Conflict("transfer.way", N_("这笔退款由支付宝原路退回，不用转账。"))
+    row = db.session.scalars(select(BankRefund).where(BankRefund.refund_id == refund.id)).one_or_none()
+    if row is not None and row.state == "PAID":
+        if row.reference == reference:
+            return row
+        raise Conflict("transfer.other", N_("这笔退款已经记过另一个流水号。"), reference=row.reference)
+    used = select(BankRefund.id).where(BankRefund.organisation_id == actor.organisation_id, BankRefund.reference == reference)
+    if db.session.scalar(used):
+        raise Conflict("transfer.used", N_("这个流水号已经记在别的退款上。"), reference=reference)
+    if row is None:
+        row = BankRefund(
+            organisation_id=refund.organisation_id, refund_id=refund.id, proposed_at=clock.now(), proposed_by_id=actor.person_id
+        )
+        db.session.add(row)
+    row.state, row.reference, row.paid_on = "PAID", reference, paid_on
+    row.recorded_at, row.recorded_by_id = clock.now(), actor.person_id
+    db.session.flush()
+    refunds.succeed(refund.id)
+    audit.record("refund.transferred", refund, person_id=actor.person_id, fen=refund.fen, bank_refund_id=row.id)
+    return row

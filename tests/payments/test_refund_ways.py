@@ -1,0 +1,188 @@
+"""Every refund comes to an end: refused by the channel it is sent again or goes over the bank; made at the channel it is counted."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from marketplace.foundation import clock, outbox
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from marketplace.foundation.outbox import OutboxMessage
+from marketplace.orders import cancellation, refund_reissue
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.approval import OwnWork
+from marketplace.payments import bank_refund
+from marketplace.payments import payment as payments
+from marketplace.payments.channel import Answer
+from marketplace.payments.payment import Outcome
+from marketplace.payments.refund import Refund
+from marketplace.reporting import books
+from tests import builders
+from tests.builders import Market
+from tests.orders import trade
+from tests.payments.gateway import WrittenChannel
+
+PAYEE = ("王小明", "6217 0000 1111 2222", "靖安农商银行")
+
+
+@pytest.fixture
+def market(app: Flask) -> Market:
+    return builders.market()
+
+
+@pytest.fixture
+def failed(app: Flask, market: Market) -> int:
+    """A refund of a cancelled order that the channel refused for good; its id."""
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    WrittenChannel(app, refund=[Answer("refused", sub_code="ACQ.TRADE_HAS_FINISHED")])
+    outbox.drain(kinds={"refund"})
+    return refund_of("failed")
+
+
+def refund_of(state: str) -> int:
+    db.session.expire_all()
+    return db.session.scalars(select(Refund.id).where(Refund.state == state)).one()
+
+
+def unsound() -> list[str]:
+    return [f"{each.rule}: {each.detail}" for each in books.check() if not each.ok]
+
+
+def approved_over_the_bank(failed: int, market: Market) -> int:
+    """The refund that replaces the failed one; its id."""
+    proposed = transaction(lambda: refund_reissue.propose(failed, *PAYEE, actor=market.accountant).id)
+    return transaction(lambda: refund_reissue.decide(proposed, approved=True, actor=market.director).refund_id or 0)
+
+
+def test_refused_by_the_channel_it_goes_over_the_bank(market: Market, failed: int) -> None:
+    refund_id = approved_over_the_bank(failed, market)
+    assert [trade.held(market, kind) for kind in ("buyer_funds", "refunds_payable", "alipay")] == [0, 17600, 17600]
+    assert unsound() == []
+    for _ in range(2):
+        transaction(lambda: bank_refund.record(refund_id, "BOC2026112500017", clock.business_date(), actor=market.accountant))
+    assert [trade.held(market, kind) for kind in ("refunds_payable", "alipay", "bank")] == [0, 17600, -17600]
+    assert unsound() == []
+
+
+def test_nothing_is_sent_to_the_channel_for_a_transfer(market: Market, failed: int) -> None:
+    before = list(db.session.scalars(select(OutboxMessage.key).where(OutboxMessage.kind == "refund")))
+    approved_over_the_bank(failed, market)
+    assert list(db.session.scalars(select(OutboxMessage.key).where(OutboxMessage.kind == "refund"))) == before
+
+
+def test_refused_it_is_sent_again_under_a_new_number(app: Flask, market: Market, failed: int) -> None:
+    again = transaction(lambda: refund_reissue.resend(failed, actor=market.accountant).id)
+    assert again != failed
+    WrittenChannel(app, refund=[Answer("succeeded")])
+    assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert db.session.get_one(Refund, again).state == "succeeded"
+    assert trade.held(market, "alipay") == 0
+    assert unsound() == []
+
+
+def test_it_is_made_again_once(market: Market, failed: int) -> None:
+    proposed = transaction(lambda: refund_reissue.propose(failed, *PAYEE, actor=market.accountant).id)
+    with pytest.raises(Conflict), transaction():
+        refund_reissue.propose(failed, *PAYEE, actor=market.director)
+    transaction(lambda: refund_reissue.resend(failed, actor=market.accountant))
+    with pytest.raises(Conflict), transaction():
+        refund_reissue.decide(proposed, approved=True, actor=market.director)
+    with pytest.raises(Conflict), transaction():
+        refund_reissue.resend(failed, actor=market.director)
+    assert unsound() == []
+
+
+def test_nobody_approves_their_own_payee_and_strangers_see_nothing(market: Market, failed: int) -> None:
+    proposed = transaction(lambda: refund_reissue.propose(failed, *PAYEE, actor=market.director).id)
+    with pytest.raises(OwnWork), transaction():
+        refund_reissue.decide(proposed, approved=True, actor=market.director)
+    stranger = builders.market(name="土蜂蜜合作社", category="honey")
+    for act in (
+        lambda: refund_reissue.resend(failed, actor=stranger.director),
+        lambda: refund_reissue.decide(proposed, approved=True, actor=stranger.director),
+        lambda: bank_refund.record(failed, "BOC1", clock.business_date(), actor=stranger.accountant),
+    ):
+        with pytest.raises(NotFound), transaction():
+            act()
+    with pytest.raises(NotAllowed), transaction():
+        refund_reissue.resend(failed, actor=market.clerk)
+
+
+@pytest.mark.parametrize("wrong", [("", "62170000", "行行"), ("王小明", "6217x", "行行"), ("王小明", "６２１７００００", "行行"), ("王小明", "62170000", "")])
+def test_a_payee_is_whole(market: Market, failed: int, wrong: tuple[str, str, str]) -> None:
+    with pytest.raises(InvalidInput), transaction():
+        refund_reissue.propose(failed, *wrong, actor=market.accountant)
+
+
+def test_one_transfer_pays_one_refund(market: Market, failed: int) -> None:
+    refund_id = approved_over_the_bank(failed, market)
+    today = clock.business_date()
+    for reference, day in (("x", today), ("BOC2026", today + timedelta(days=1)), ("BOC2026", today - timedelta(days=1))):
+        with pytest.raises(InvalidInput), transaction():
+            bank_refund.record(refund_id, reference, day, actor=market.accountant)
+    transaction(lambda: bank_refund.record(refund_id, "BOC2026", today, actor=market.accountant))
+    with pytest.raises(Conflict), transaction():
+        bank_refund.record(refund_id, "BOC2027", today, actor=market.accountant)
+
+
+def _wholly_refunded(payment_id: int) -> Outcome:
+    return trade.succeeded(payment_id, state="closed", at=clock.now(), refunded_fen=17600)
+
+
+def test_first_heard_when_it_was_paid_and_all_gone_back(market: Market) -> None:
+    """TRADE_CLOSED with a moment of payment: the order is not paid, and both movements are in the books."""
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    said = _wholly_refunded(payment_id)
+    assert [transaction(lambda: payments.apply(said)) for _ in range(2)] == ["refunded_elsewhere", "repeated"]
+    assert (trade.order(order_id).payment, trade.payment_state(payment_id)) == ("UNPAID", "late_paid")
+    assert [trade.held(market, kind) for kind in ("alipay", "unapplied", "refunds_payable", "buyer_funds")] == [0, 0, 0, 0]
+    assert unsound() == []
+    (second,) = trade.opened([order_id])  # it can still be paid
+    assert transaction(lambda: payments.apply(trade.succeeded(second))) == "applied"
+
+
+def test_closed_for_want_of_payment_stays_what_it_was(market: Market) -> None:
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    said = trade.succeeded(payment_id, state="closed", at=None)
+    assert transaction(lambda: payments.apply(said)) == "closed"
+    assert trade.payment_state(payment_id) == "canceled"
+
+
+@pytest.mark.parametrize("heard", ["refund", "closed"])
+def test_what_was_refunded_on_the_channels_own_pages_is_counted_once(market: Market, heard: str) -> None:
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    first = trade.succeeded(payment_id)
+    transaction(lambda: payments.apply(first))
+    if heard == "refund":
+        said = trade.succeeded(payment_id, at=clock.now(), refunded_fen=3000, refund_no="CONSOLE-1")
+    else:
+        said = _wholly_refunded(payment_id)
+    fen = said.refunded_fen
+    assert [transaction(lambda: payments.apply(said)) for _ in range(2)] == ["refunded_elsewhere", "repeated"]
+    assert trade.order(order_id).refunded_fen == fen
+    assert [trade.held(market, kind) for kind in ("alipay", "buyer_funds", "refunds_payable")] == [17600 - fen, 17600 - fen, 0]
+    assert unsound() == []
+
+
+def test_our_own_refund_is_not_taken_for_a_strangers(app: Flask, market: Market) -> None:
+    buyer: Actor = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    payment_id = db.session.scalars(select(payments.Payment.id)).one()
+    said = _wholly_refunded(payment_id)
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    # The notice comes before the answer to our own request has been recorded.
+    assert transaction(lambda: payments.apply(said)) == "repeated"
+    WrittenChannel(app, refund=[Answer("succeeded")])
+    outbox.drain(kinds={"refund"})
+    assert transaction(lambda: payments.apply(said)) == "repeated"
+    assert trade.held(market, "alipay") == 0
+    assert len(list(db.session.scalars(select(Refund)))) == 1
