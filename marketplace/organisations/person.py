@@ -3,6 +3,7 @@
 Passwords are argon2id hashes; hashing is capped in number, because each takes 64 MB and a tenth of a second.
 """
 
+import re
 import threading
 from datetime import datetime
 
@@ -123,6 +124,23 @@ def register(*, phone: str, name: str, password: str) -> Person:
     db.session.add(Role(person_id=person.id, organisation_id=own.id, name="customer"))
     db.session.flush()
     return person
+
+
+def add(*, login: str, name: str, password: str) -> Person:
+    """Somebody who works for an organisation, without a role yet. ``login``: 3 to 60 of a–z, 0–9, ``.`` and ``-``.
+
+    Raises InvalidInput for a bad field, Conflict ``login.taken``.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9.-]{2,59}", login):
+        raise InvalidInput("login.bad", N_("登录名用小写字母开头，由小写字母、数字、点和短横组成，3 到 60 个。"), field="login")
+    if not 1 <= len(name.strip()) <= 60:
+        raise InvalidInput("name.bad", N_("请写上姓名。"), field="name")
+    if by_login(login) is not None:
+        raise Conflict("login.taken", N_("这个登录名已经有人用了。"), field="login")
+    row = Person(login=login, name_zh=name.strip(), password_hash=hash_password(password), is_demo=False, created_at=clock.now())
+    db.session.add(row)
+    db.session.flush()
+    return row
 
 
 def grant(person_id: int, organisation_id: int, role: str) -> Role:

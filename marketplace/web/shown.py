@@ -9,6 +9,7 @@ from typing import Any
 from flask import Flask, Response, request, url_for
 
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import language, text
 from marketplace.foundation.money import format_yuan
@@ -91,6 +92,8 @@ def register(app: Flask) -> None:
     def headers(response: Response) -> Response:
         response.headers.setdefault("Content-Security-Policy", CONTENT_POLICY)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        if settings().secure_cookies:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
         response.headers.setdefault("Referrer-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
         if request.endpoint == "static" and "v" in request.args:

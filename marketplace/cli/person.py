@@ -1,0 +1,82 @@
+"""``flask person``: the first sign-ins of a market, and a way back in for who has lost a password."""
+
+import secrets
+from collections.abc import Callable
+
+import click
+from flask.cli import with_appcontext
+from sqlalchemy import select
+
+from marketplace.foundation import audit
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import MarketError, NotFound
+from marketplace.foundation.language import N_, said
+from marketplace.organisations import person
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.person import Person, Role
+
+
+@click.group("person")
+def group() -> None:
+    """People who sign in. Whoever may run this holds the machine: it asks for no actor, and the audit says that it was used."""
+
+
+@group.command("list")
+@click.option("--kind", type=click.Choice(sorted(person.ROLES)), default="OPERATOR", show_default=True, help="Of organisations of this kind.")
+@with_appcontext
+def list_(kind: str) -> None:
+    """Login, role, organisation and its outside name (which ``add`` asks for), one line each."""
+    query = (
+        select(Organisation.public_id, Organisation.name_zh, Person.login, Role.name)
+        .join(Role, Role.organisation_id == Organisation.id, isouter=True)
+        .join(Person, Person.id == Role.person_id, isouter=True)
+        .where(Organisation.kind == kind)
+        .order_by(Organisation.id, Role.id)
+    )
+    for public_id, name, login, role in db.session.execute(query):
+        click.echo(f"{login or '-':<24} {role or '-':<18} {public_id}  {name}")
+
+
+@group.command("add")
+@click.argument("login")
+@click.option("--name", required=True, help="The person's name.")
+@click.option("--organisation", required=True, metavar="ID", help="Outside name of the organisation, from `flask person list`.")
+@click.option("--role", required=True, help="A role that organisations of that kind have, as administrator or director.")
+@with_appcontext
+def add(login: str, name: str, organisation: str, role: str) -> None:
+    """Add somebody with a role and print a random password, once. They should change it after signing in."""
+    password = secrets.token_urlsafe(12)
+
+    def work() -> None:
+        place = by_public_id(Organisation, organisation)
+        row = person.add(login=login, name=name, password=password)
+        person.grant(row.id, place.id, role)
+        audit.record("person.added_by_machine", row, organisation_id=place.id, role=role)
+
+    _carry_out(work)
+    click.echo(f"{login}  {password}")
+
+
+@group.command("password")
+@click.argument("login")
+@with_appcontext
+def password(login: str) -> None:
+    """Give LOGIN a new random password and print it, once."""
+    fresh = secrets.token_urlsafe(12)
+
+    def work() -> None:
+        row = person.by_login(login)
+        if row is None:
+            raise NotFound("person.missing", N_("没有叫 %(login)s 的登录名。"), login=login)
+        row.password_hash = person.hash_password(fresh)
+        audit.record("person.password_by_machine", row)
+
+    _carry_out(work)
+    click.echo(f"{login}  {fresh}")
+
+
+def _carry_out(work: Callable[[], None]) -> None:
+    try:
+        transaction(work)
+    except MarketError as error:
+        raise click.ClickException(f"{error.code}: {said(error)}") from error
