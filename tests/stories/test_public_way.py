@@ -1,0 +1,209 @@
+"""A family buys tea and honey of two cooperatives, through a browser: two parcels, one payment, and every yuan followed to the end.
+
+Tea: 2 tins at ¥136.00, freight free; 30/60/5/5. Honey: a jar at ¥47.00 and ¥8.00 freight; 30/65/2.5/2.5. In all ¥327.00.
+The buyer goes by phone, and each kind of page is looked over for a phone and a desk; once more without scripts, at a desk.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.households.household import Household
+from marketplace.notices import objection
+from marketplace.notices.public_notice import Objection
+from marketplace.settlement import distribution, payout_batch, payout_file
+from marketplace.settlement.distribution import DistributionShare
+from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.web.shown import money
+from tests.stories.live_shop import LiveShop
+from tests.stories.visitor import DESK, PHONE, Visitor, context_of
+
+pytestmark = pytest.mark.browser
+
+MONDAY = datetime(2026, 4, 13, 1, 0, tzinfo=UTC)
+PHONE_NUMBER, PASSWORD = "13907950001", "a-good-password"
+
+
+def pay_at_the_cashier(visitor: Visitor, sum_: str) -> None:
+    """At the gateway's own page, and back with the browser."""
+    page = visitor.page
+    assert "/cashier/" in page.url
+    assert "模拟收银台" in page.inner_text("body")
+    with page.expect_navigation(url=re.compile("/orders/")):
+        page.get_by_role("button", name=f"付款 {sum_}").click()
+
+
+def choose(visitor: Visitor, category: str, township: str, goods: str, pack: str, quantity: int) -> None:
+    """From the shelf to the cart, by goods and township."""
+    visitor.open("/goods")
+    visitor.follow(category)
+    visitor.page.get_by_label("产地乡镇").select_option(label=township)
+    visitor.press("筛选")
+    visitor.follow(goods)
+    visitor.page.get_by_label(re.compile(pack)).check()
+    visitor.fill(quantity=str(quantity))
+    visitor.press("加入购物车")
+
+
+def register(visitor: Visitor, phone: str = PHONE_NUMBER) -> None:
+    """On the way to the checkout, which does not forget where one was going."""
+    visitor.follow("注册")
+    visitor.fill(phone=phone, name="王小明", password=PASSWORD)
+    visitor.press("注册")
+
+
+def address(visitor: Visitor) -> None:
+    visitor.fill(recipient="王小明", phone="13907950001", province="江西省", city="南昌市", street="赣江中大道 1 号")
+
+
+def buy(buyer: Visitor) -> None:
+    """Browse, choose, register on the way, order and pay: what the pages say of the money, to the fen."""
+    buyer.open("/")
+    choose(buyer, "白茶", "璪都镇", "云脚明前白茶", "50 g 罐", 2)
+    buyer.reads("¥136.00", "货款 ¥272.00", "运费 ¥0.00", "合计 ¥272.00")
+    choose(buyer, "蜂蜜", "三爪仑乡", "崖口土蜂蜜", "250 g 瓶", 1)
+    buyer.reads("货款 ¥47.00", "运费 ¥8.00", "合计 ¥327.00")
+    buyer.follow("去结算")
+    register(buyer)
+    buyer.reads("合计 ¥327.00")
+    address(buyer)
+    buyer.press("下单，去支付宝付 ¥327.00")
+    pay_at_the_cashier(buyer, "¥327.00")
+    buyer.look()
+    buyer.reads("云脚白茶", "合计 ¥272.00", "崖口土蜂", "合计 ¥55.00", "已付款")
+
+
+@pytest.mark.parametrize("live_shop", [MONDAY], indirect=True)
+def test_without_scripts_at_a_desk_it_costs_the_same(live_shop: LiveShop, new_context: Any) -> None:
+    desk = context_of(java_script_enabled=False, viewport={"width": DESK, "height": 900})
+    buy(Visitor(new_context(**desk), live_shop.address))
+
+
+@pytest.mark.parametrize("live_shop", [MONDAY], indirect=True)
+def test_a_family_buys_and_every_yuan_is_followed(live_shop: LiveShop, new_context: Any) -> None:
+    def visitor(login: str = "", goal: str = "/", width: int = PHONE) -> Visitor:
+        made = Visitor(new_context(**context_of(viewport={"width": width, "height": 844})), live_shop.address, audits=True)
+        if login:
+            made.sign_in(login, goal)
+        return made
+
+    buyer = visitor()
+    buy(buyer)
+    order = buyer.page.url
+    live_shop.move(days=1)
+    for clerk, goods in (("tea-clerk", "云脚明前白茶"), ("honey-clerk", "崖口土蜂蜜")):
+        ship(visitor(clerk, "/cooperative"), goods)
+
+    live_shop.move(days=3)
+    buyer.open(order)
+    for _ in range(2):
+        buyer.press("货都收到了")
+    buyer.reads("已收货", "有问题，要退货退款")
+    assert live_shop.job("settle") == "", "the return window is open"
+    live_shop.move(days=8)
+    assert live_shop.job("settle") == "2 settled"
+    buyer.open(order)
+    buyer.reads("已分账 2026-04-25")
+    buyer.follow("看这笔钱去了哪里")
+    buyer.reads("货款 ¥272.00", "钱是这样分的", "¥163.20", "¥81.60", "¥13.60", "璪都白茶联结组", "63 户", "承诺 ¥163.20", "已发到银行卡 —")
+    tea_receipt = buyer.page.url
+    buyer.page.go_back()
+    buyer.page.get_by_role("link", name="看这笔钱去了哪里").nth(1).click()
+    buyer.look()
+    buyer.reads("货款 ¥47.00", "运费 ¥8.00", "¥30.55", "¥14.10", "¥1.18", "¥1.17")
+
+    the_month_ends(live_shop, visitor(), tea_receipt)
+    the_household_reads(live_shop, visitor())
+
+
+def ship(clerk: Visitor, goods: str) -> None:
+    """What was paid waits at the top of the clerk's day, and goes out from the oldest batch."""
+    clerk.reads("1 张订单等着发货")
+    clerk.follow("去发货")
+    clerk.follow(goods)
+    clerk.fill(carrier="中国邮政", tracking_number="JA000000001")
+    clerk.press("记下发货")
+    clerk.reads("路上", "中国邮政 JA000000001", "还没有确认收货")
+
+
+def the_month_ends(live_shop: LiveShop, stranger: Visitor, receipt: str) -> None:
+    """The tea cooperative divides April: its notice stands seven working days, is objected to and answered; then it is paid."""
+    live_shop.move(to=datetime(2026, 5, 6, 1, 0, tzinfo=UTC))
+    with live_shop.acting("tea-accountant") as accountant:
+        row_id = transaction(lambda: distribution.draft(accountant.organisation_id, "2026-04", actor=accountant)).id
+    with live_shop.acting("tea-director") as director:
+        transaction(lambda: distribution.approve(row_id, actor=director, version=1))
+        ends_on = transaction(lambda: distribution.publish(row_id, actor=director)).ends_on
+
+    stranger.open("/transparency")
+    stranger.reads("已分账的货款 2 张订单 ¥319.00", "其中分给农户 ¥193.75", "已发到银行卡 ¥0.00")
+    stranger.follow("云脚白茶专业合作社 2026-04 收益分配公示")
+    stranger.reads("璪都白茶联结组", "63", "¥163.20")
+    stranger.fill(text="我家的鲜叶少算了一筐", name="陈大山", contact="13800138000")
+    stranger.press("提出异议")
+    stranger.reads("我家的鲜叶少算了一筐", "等答复")
+    stranger.does_not_read("陈大山", "13800138000")
+    with live_shop.acting("tea-director") as director:
+        objection_id = db.session.scalars(select(Objection.id)).one()
+        transaction(lambda: objection.answer(objection_id, text="过秤单上有这一筐，已经算在内。", upheld=False, actor=director))
+    notice = stranger.page.url
+    stranger.open(notice)
+    stranger.reads("已答复", "过秤单上有这一筐，已经算在内。")
+
+    live_shop.move(to=clock.beijing_midnight(ends_on + timedelta(days=1)) + timedelta(hours=1))
+    stranger.open(notice)
+    stranger.reads("公示已结束")
+    with live_shop.acting("tea-accountant") as accountant:
+        transaction(lambda: distribution.post(row_id, actor=accountant))
+        batch = transaction(lambda: payout_batch.make(row_id, actor=accountant))
+        assert batch.total_fen == 16_320
+        batch_id = batch.id
+    stranger.open(receipt)
+    stranger.reads("已分到各户名下 ¥163.20", "已发到银行卡 ¥0.00")
+    back = pay_through_the_bank(live_shop, batch_id, returned=1)
+    stranger.open(receipt)
+    stranger.reads(f"已发到银行卡 {money(16_320 - back)}")
+    with live_shop.acting("tea-accountant") as accountant:
+        again = transaction(lambda: payout_batch.reissue(batch_id, actor=accountant))
+        assert (again.items, again.total_fen) == (1, back)
+        again_id = again.id
+    assert pay_through_the_bank(live_shop, again_id, returned=0) == 0
+    stranger.open(receipt)
+    stranger.reads("已发到银行卡 ¥163.20", "全部发到银行卡")
+
+
+def pay_through_the_bank(live_shop: LiveShop, batch_id: int, *, returned: int) -> int:
+    """The director approves, the bank's file goes out and its answer comes in, the first ``returned`` sent back; their fen."""
+    with live_shop.acting("tea-director") as director:
+        transaction(lambda: payout_batch.approve(batch_id, actor=director, version=1))
+    with live_shop.acting("tea-accountant") as accountant:
+        number, content = transaction(lambda: payout_batch.bank_file(batch_id, actor=accountant))
+        transaction(lambda: payout_batch.mark_sent(batch_id, actor=accountant))
+        items = payout_batch.items_of(batch_id)
+        assert len(content.decode("gb18030").splitlines()) == len(items) + 1
+        answer = [",".join(payout_file.RESULT_HEADER)]
+        for item in items:
+            result = "returned,账号不符" if item.sequence <= returned else "paid,"
+            answer.append(f"{db.session.get_one(PayoutBatch, batch_id).number},{item.sequence},{payout_file.yuan(item.fen)},{result}")
+        fen = sum(item.fen for item in items if item.sequence <= returned)
+        transaction(lambda: payout_batch.import_results(batch_id, "\n".join(answer).encode(), actor=accountant))
+    return fen
+
+
+def the_household_reads(live_shop: LiveShop, household: Visitor) -> None:
+    """The household with the largest part opens its slip, finds the same yuan, and says that they came."""
+    with live_shop.app.app_context():
+        share = db.session.scalars(select(DistributionShare).order_by(DistributionShare.fen.desc())).first()
+        assert share is not None
+        token = db.session.get_one(Household, share.household_id).statement_token
+        fen, parts = share.fen, (share.patronage_fen, share.equity_fen)
+    household.open(f"/h/{token}")
+    household.reads(f"分到您家 {money(fen)}", f"已发到银行卡 {money(fen)}", "还要发 ¥0.00")
+    household.reads(f"交货 {money(parts[0])}", f"股份 {money(parts[1])}")
+    household.press("收到了")
+    household.reads("您的回答：收到了")
