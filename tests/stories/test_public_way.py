@@ -182,7 +182,7 @@ def pay_through_the_bank(live_shop: LiveShop, batch_id: int, *, returned: int) -
     with live_shop.acting("tea-director") as director:
         transaction(lambda: payout_batch.approve(batch_id, actor=director, version=1))
     with live_shop.acting("tea-accountant") as accountant:
-        number, content = transaction(lambda: payout_batch.bank_file(batch_id, actor=accountant))
+        _, content = transaction(lambda: payout_batch.bank_file(batch_id, actor=accountant))
         transaction(lambda: payout_batch.mark_sent(batch_id, actor=accountant))
         items = payout_batch.items_of(batch_id)
         assert len(content.decode("gb18030").splitlines()) == len(items) + 1
