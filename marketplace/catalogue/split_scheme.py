@@ -58,3 +58,18 @@ def in_force(organisation_id: int, category: str) -> SplitScheme:
     if scheme is None:
         raise Conflict("scheme.missing", N_("这家合作社还没有这类商品的分账方案，暂时不能卖。"))
     return scheme
+
+
+def latest(organisation_id: int, category: str) -> SplitScheme | None:
+    """The newest version, in force or still to come."""
+    query = select(SplitScheme).where(SplitScheme.organisation_id == organisation_id, SplitScheme.category == category)
+    return db.session.scalars(query.order_by(SplitScheme.version_no.desc()).limit(1)).one_or_none()
+
+
+def history(organisation_id: int) -> dict[str, list[SplitScheme]]:
+    """All versions of a cooperative by kind of goods, newest first."""
+    query = select(SplitScheme).where(SplitScheme.organisation_id == organisation_id)
+    versions: dict[str, list[SplitScheme]] = {}
+    for row in db.session.scalars(query.order_by(SplitScheme.category, SplitScheme.version_no.desc())):
+        versions.setdefault(row.category, []).append(row)
+    return versions

@@ -39,6 +39,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("单位采购单"), "unit_seller.orders"),
             *([(_("对公到账"), "unit_seller.bank")] if actor.has("accountant") else []),
             (_("商品"), "cooperative_goods.index"),
+            (_("分账方案"), "cooperative_schemes.index"),
         ]
     }
 

@@ -9,6 +9,7 @@ from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import ColumnElement, func, select
 
 from marketplace.catalogue.product import Product
+from marketplace.catalogue.scheme_proposal import SchemeProposal
 from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db
 from marketplace.foundation.errors import NotFound
@@ -45,6 +46,10 @@ QUEUES: dict[str, Queue] = {
     "listings": Queue(
         N_("等审核的商品"), N_("没有等审核的商品。"), Product, Product.state == "SUBMITTED", Product.submitted_at, lambda row: (row.name_zh, None)
     ),
+    "schemes": Queue(
+        N_("等审批的分账方案"), N_("没有等审批的分账方案。"), SchemeProposal, SchemeProposal.state == "SUBMITTED", SchemeProposal.made_at,
+        lambda row: (row.reason[:120], None),
+    ),
     "objections": Queue(
         N_("等答复的异议"), N_("没有等答复的异议。"), Objection, Objection.outcome == "OPEN", Objection.raised_at, lambda row: (row.text[:120], None)
     ),
@@ -71,6 +76,7 @@ def desk(actor: Actor) -> dict[str, Any]:
         "nav_items": [
             (_("今天"), "operator_desk.today"),
             (_("商品审核"), "operator_listings.index", None, waiting or None),
+            (_("分账方案审批"), "operator_schemes.index"),
         ]
     }
 
@@ -124,7 +130,9 @@ def queue(name: str) -> Any:
 
 
 def _address(name: str, row: Any) -> str | None:
-    return url_for("operator_listings.show", public_id=row.public_id) if name == "listings" else None
+    """Where one row of a queue is worked on, if it has a page of its own."""
+    pages = {"listings": "operator_listings.show", "schemes": "operator_schemes.show"}
+    return url_for(pages[name], public_id=row.public_id) if name in pages else None
 
 
 def _moment(at: datetime | date | None) -> datetime | None:

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 
 from marketplace import search
+from marketplace.catalogue import split_scheme
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.foundation import clock
 from marketplace.foundation.language import gettext as _
@@ -96,7 +97,15 @@ def cooperatives() -> Any:
 def cooperative(public_id: str) -> Any:
     organisation, seller, cards = shelf.cooperative(public_id)
     scope = [_(CATEGORIES[code][0]) for code in seller.licence_scope.split(";") if code in CATEGORIES]
-    return render_template("shop/cooperative.html", organisation=organisation, cooperative=seller, scope=scope, goods=[_card(each) for each in cards])
+    return render_template(
+        "shop/cooperative.html",
+        organisation=organisation,
+        cooperative=seller,
+        scope=scope,
+        goods=[_card(each) for each in cards],
+        schemes=[(_(CATEGORIES[code][0]), versions) for code, versions in split_scheme.history(organisation.id).items()],
+        today=clock.business_date(),
+    )
 
 
 def _asked() -> dict[str, str]:
