@@ -4,6 +4,7 @@ Prices, scheme version, linkage group and the number of households shown are fro
 fulfilment, invoice and payment are states side by side; "completed" is derived.
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar
 
@@ -138,7 +139,15 @@ def locked_order(order_id: int) -> Order:
 
 def lines_of(order_id: int) -> list[OrderLine]:
     """Its lines, in the order in which they were placed."""
-    return list(db.session.scalars(db.select(OrderLine).where(OrderLine.order_id == order_id).order_by(OrderLine.id)))
+    return lines_by_order([order_id])[order_id]
+
+
+def lines_by_order(order_ids: Sequence[int]) -> dict[int, list[OrderLine]]:
+    """The lines of several orders, by order: one query, however many there are."""
+    found: dict[int, list[OrderLine]] = {order_id: [] for order_id in order_ids}
+    for line in db.session.scalars(db.select(OrderLine).where(OrderLine.order_id.in_(order_ids)).order_by(OrderLine.id)):
+        found[line.order_id].append(line)
+    return found
 
 
 def must_concern(order: Order, actor: Actor) -> None:

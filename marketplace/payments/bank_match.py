@@ -76,17 +76,24 @@ class Proposal:
 def propose(receipt_id: int, *, actor: Actor, limit: int = 5) -> list[Proposal]:
     """What the rest of a receipt may pay, likeliest first: by reference in the remark, by amount, by payer."""
     receipt = _own(db.session.get(BankReceipt, receipt_id), actor)
+    return proposals([receipt], actor=actor, limit=limit)[receipt_id]
+
+
+def proposals(receipts: Sequence[BankReceipt], *, actor: Actor, limit: int = 5) -> dict[int, list[Proposal]]:
+    """The same for several receipts, by receipt; what is owed is looked up once for all of them."""
+    owed = [payable for desk in desks.values() for payable in desk.open_of(actor.organisation_id)] if receipts else []
+    return {receipt.id: _likely(_own(receipt, actor), owed)[:limit] for receipt in receipts}
+
+
+def _likely(receipt: BankReceipt, owed: list[Payable]) -> list[Proposal]:
     rest = receipt.fen - receipt.matched_fen
-    if rest == 0:
-        return []
-    proposals = []
-    for desk in desks.values():
-        for payable in desk.open_of(receipt.organisation_id):
-            reasons = _reasons(receipt, rest, payable)
-            if reasons:
-                score = sum(WEIGHTS[reason] for reason in reasons)
-                proposals.append(Proposal(payable, min(rest, payable.open_fen), score, reasons))
-    return sorted(proposals, key=lambda p: (-p.score, p.payable.pay_by or date.max, p.payable.id))[:limit]
+    found = []
+    for payable in owed if rest else ():
+        reasons = _reasons(receipt, rest, payable)
+        if reasons:
+            score = sum(WEIGHTS[reason] for reason in reasons)
+            found.append(Proposal(payable, min(rest, payable.open_fen), score, reasons))
+    return sorted(found, key=lambda p: (-p.score, p.payable.pay_by or date.max, p.payable.id))
 
 
 def match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, *, actor: Actor, key: str) -> BankMatch:

@@ -4,6 +4,7 @@ All amounts are fen, of everything since the market opened unless a year is give
 which ``books.check`` holds against the ledger.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,8 +51,9 @@ class Part:
     paid_fen: int
 
 
-def year(number: int) -> Year:
-    """The figures of a year, by the accounting period of the settlement or distribution."""
+def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
+    """The figures of a year, by the accounting period of the settlement or distribution. ``arrived``: what ``paid`` said, if asked before."""
+    arrived = paid(number) if arrived is None else arrived
     periods = Settlement.period.like(f"{number}-%")
     sums = [
         func.coalesce(func.sum(column), 0)
@@ -65,12 +67,13 @@ def year(number: int) -> Year:
         Distribution.state == "POSTED", Distribution.period.like(f"{number}-%")
     )
     return Year(
-        number, orders, int(base), int(own), int(pool), int(village), int(fund), int(db.session.scalar(credited) or 0), sum(_paid(number).values())
+        number, orders, int(base), int(own), int(pool), int(village), int(fund), int(db.session.scalar(credited) or 0), sum(arrived.values())
     )
 
 
-def parts(number: int) -> list[Part]:
+def parts(number: int, arrived: Mapping[int, int] | None = None) -> list[Part]:
     """The same by cooperative, the largest first."""
+    arrived = paid(number) if arrived is None else arrived
     query = (
         select(Organisation, func.sum(Settlement.base_fen), func.sum(Settlement.pool_fen))
         .join(Settlement, Settlement.organisation_id == Organisation.id)
@@ -78,9 +81,8 @@ def parts(number: int) -> list[Part]:
         .group_by(Organisation.id)
         .order_by(func.sum(Settlement.base_fen).desc(), Organisation.id)
     )
-    paid = _paid(number)
     return [
-        Part(own.public_id, own.name_zh, own.name_en, int(base), int(pool), paid.get(own.id, 0)) for own, base, pool in db.session.execute(query)
+        Part(own.public_id, own.name_zh, own.name_en, int(base), int(pool), arrived.get(own.id, 0)) for own, base, pool in db.session.execute(query)
     ]
 
 
@@ -96,7 +98,7 @@ def notices(*, standing: bool, limit: int = 20) -> list[tuple[PublicNotice, Orga
     return [(row[0], row[1]) for row in db.session.execute(query.limit(limit))]
 
 
-def _paid(number: int) -> dict[int, int]:
+def paid(number: int) -> dict[int, int]:
     """Fen on households' bank accounts, by cooperative, of distributions whose period is in the year."""
     query = (
         select(PayoutItem.organisation_id, func.sum(PayoutItem.fen))

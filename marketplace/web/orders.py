@@ -13,7 +13,7 @@ from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import parse_yuan
 from marketplace.orders import cancellation, received, return_request
-from marketplace.orders.order import Order, Purchase, lines_of, orders_of
+from marketplace.orders.order import Order, OrderLine, Purchase
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
@@ -53,13 +53,13 @@ def index() -> Any:
 @needs("buy")
 def show(public_id: str) -> Any:
     purchase = own_purchase(public_id, the_actor())
-    orders = orders_of(purchase.id)
-    payable = [order for order in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
+    orders = _orders(purchase.id)
+    payable = [order for order, _seller in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
     in_time = purchase.expires_at is not None and purchase.expires_at > clock.now()
     return render_template(
         "shop/order.html",
         purchase=purchase,
-        parts=[_part(order) for order in orders],
+        parts=_parts(orders),
         to_pay_fen=sum(order.total_fen for order in payable) if in_time else 0,
         key=secrets.token_urlsafe(16),
     )
@@ -107,17 +107,36 @@ def _order(public_id: str, order_id: str, actor: Actor) -> Order:
     return found
 
 
-def _part(order: Order) -> dict[str, Any]:
-    """One cooperative's order as the page shows it, and what its buyer can do now."""
-    asked = list(db.session.scalars(select(ReturnRequest).where(ReturnRequest.order_id == order.id).order_by(ReturnRequest.id)))
+def _orders(purchase_id: int) -> list[tuple[Order, Organisation]]:
+    """The orders of a purchase, one a cooperative, each with its seller."""
+    query = select(Order, Organisation).join(Organisation, Organisation.id == Order.organisation_id)
+    return [(row[0], row[1]) for row in db.session.execute(query.where(Order.purchase_id == purchase_id).order_by(Order.id))]
+
+
+def _parts(orders: list[tuple[Order, Organisation]]) -> list[dict[str, Any]]:
+    """The orders as the page shows them, and what their buyer can do now: three statements, however many there are."""
+    ids = [order.id for order, _seller in orders]
+    lines, sent, asked = _by_order(OrderLine, ids), _by_order(Shipment, ids), _by_order(ReturnRequest, ids)
+    return [_part(order, seller, lines[order.id], sent[order.id], asked[order.id]) for order, seller in orders]
+
+
+def _by_order(model: Any, order_ids: list[int]) -> dict[int, list[Any]]:
+    """The rows of a table that hang on these orders, oldest first."""
+    found: dict[int, list[Any]] = {order_id: [] for order_id in order_ids}
+    for row in db.session.scalars(select(model).where(model.order_id.in_(order_ids)).order_by(model.id)):
+        found[row.order_id].append(row)
+    return found
+
+
+def _part(order: Order, seller: Organisation, lines: list[OrderLine], sent: list[Shipment], asked: list[ReturnRequest]) -> dict[str, Any]:
     left = order.paid_fen - order.refunded_fen
     in_window = order.return_until is None or order.return_until >= clock.now()
     public = order.kind == "PUBLIC"
     return {
         "order": order,
-        "seller": db.session.get_one(Organisation, order.organisation_id),
-        "lines": lines_of(order.id),
-        "shipments": list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id))),
+        "seller": seller,
+        "lines": lines,
+        "shipments": sent,
         "returns": asked,
         "steps": _steps(order),
         "may_cancel": public and order.fulfilment in ("WAITING", "READY"),

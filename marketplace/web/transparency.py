@@ -26,11 +26,12 @@ def show() -> str:
     this_year = clock.business_date().year
     asked = request.args.get("year", "")
     number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) == 4 else this_year
+    arrived = open_books.paid(number)
     return render_template(
         "transparency/show.html",
-        year=open_books.year(number),
+        year=open_books.year(number, arrived),
         this_year=this_year,
-        parts=open_books.parts(number),
+        parts=open_books.parts(number, arrived),
         standing=open_books.notices(standing=True),
         ended=open_books.notices(standing=False, limit=10),
         here="accounts",

@@ -10,7 +10,7 @@ from marketplace.foundation.errors import InvalidInput, MarketError
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import format_yuan, parse_yuan
-from marketplace.orders.order import Order, lines_of
+from marketplace.orders.order import Order, lines_by_order
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_match, bank_statement
@@ -40,7 +40,9 @@ def orders() -> Any:
         .order_by(DirectedOrder.id.desc())
         .limit(100)
     )
-    rows = [(row, order, unit, lines_of(order.id)) for row, order, unit in db.session.execute(query)]
+    found = db.session.execute(query).all()
+    lines = lines_by_order([order.id for _row, order, _unit in found])
+    rows = [(row, order, unit, lines[order.id]) for row, order, unit in found]
     return render_template("unit/seller_orders.html", rows=rows, states=states(), **desk(actor))
 
 
@@ -99,7 +101,9 @@ def match(public_id: str) -> Any:
 
 def _bank(imported: Imported | None, errors: dict[str, str]) -> str:
     actor = the_actor()
-    rows = [(receipt, bank_match.propose(receipt.id, actor=actor, limit=3), new_public_id()) for receipt in bank_match.unmatched(actor)[:50]]
+    waiting = bank_match.unmatched(actor)[:50]
+    proposed = bank_match.proposals(waiting, actor=actor, limit=3)
+    rows = [(receipt, proposed[receipt.id], new_public_id()) for receipt in waiting]
     reasons = {
         "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
     }  # fmt: skip

@@ -1,14 +1,12 @@
 """The shop's pages for anybody: what they show, how few statements they need, and that they leave no session behind."""
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from marketplace.catalogue.product import Pack, Product
@@ -28,21 +26,6 @@ def page(market: Flask, path: str, status: int = 200, **options: Any) -> TestRes
     return response
 
 
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    said: list[str] = []
-
-    def note(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        if not statement.startswith(("PRAGMA", "BEGIN", "ROLLBACK")):
-            said.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield said
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
-
-
 def names(text: str) -> list[str]:
     return re.findall(r'<h\d[^>]*><a href="/goods/([^"]+)">', text)
 
@@ -52,16 +35,6 @@ def test_readers_get_a_page_and_no_session(market: Flask, path: str) -> None:
     response = page(market, path)
     assert "Set-Cookie" not in response.headers
     assert "<h1" in response.text
-
-
-@pytest.mark.parametrize(
-    ("path", "most"), [("/goods", 4), ("/goods?category=honey&sort=price", 4), (f"/goods/{TEA}", 5), ("/search?q=白茶", 5)]
-)
-def test_pages_need_few_statements(market: Flask, path: str, most: int) -> None:
-    page(market, path)  # the places become words once a process
-    with counted() as said:
-        page(market, path)
-    assert 0 < len(said) <= most, said
 
 
 def test_the_home_page_shows_what_was_harvested_last_and_true_zeros(market: Flask) -> None:

@@ -1,0 +1,50 @@
+"""The seeded county after days of trade, made once a session: a small market of one day, and a fuller one of twelve."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from marketplace import create_app
+from marketplace.foundation.config import read_settings
+from marketplace.foundation.database import db
+from marketplace.simulation import command
+from tests.seeded import seeded_folder
+
+__all__ = ["DAYS", "seeded_folder", "traded", "traded_folders"]
+
+DAYS = {"few": 1, "many": 12}
+
+
+def _opened(folder: Path) -> Flask:
+    app = create_app(read_settings({}, environment="test", data_dir=folder, secret_key="t" * 40))
+    app.config["WTF_CSRF_ENABLED"] = False
+    app.testing = True
+    return app
+
+
+@pytest.fixture(scope="session")
+def traded_folders(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folders = {}
+    for size, days in DAYS.items():
+        folders[size] = tmp_path_factory.mktemp(size) / "market"
+        shutil.copytree(seeded_folder, folders[size])
+        app = _opened(folders[size])
+        result = app.test_cli_runner().invoke(command.group, ["--days", str(days), "--until", "2026-11-20", "--json"])
+        assert result.exit_code == 0, result.output
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+    return folders
+
+
+@pytest.fixture(params=list(DAYS))
+def traded(request: pytest.FixtureRequest, traded_folders: dict[str, Path]) -> Iterator[Flask]:
+    """An application on one of them, inside an application context. Only to be read."""
+    app = _opened(traded_folders[request.param])
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
