@@ -11,7 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation.database import Model, db
 from marketplace.ledger import account
 from marketplace.ledger.account import Account
-from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.ledger.entry import JournalLine
+from marketplace.ledger.horizon import Horizon, decided
 
 _CHUNK = 500
 
@@ -26,16 +27,10 @@ class Balance(Model):
     upto: Mapped[int]
 
 
-class BalanceHorizon(Model):
-    """One row: the entry up to which snapshots were taken, and the one that is next once its neighbours are decided."""
+class BalanceHorizon(Horizon):
+    """One row: the entry up to which snapshots were taken."""
 
     __tablename__ = "balance_horizon"
-
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    rolled: Mapped[int] = mapped_column(default=0)
-    candidate: Mapped[int | None]
-    # PostgreSQL's transaction number below which everything must have ended before ``candidate`` may be rolled up.
-    candidate_xact: Mapped[int | None]
 
 
 def of(account_id: int) -> int:
@@ -100,22 +95,10 @@ def roll_up() -> int:
 
     Runs in a transaction of its own, before anything else in it: RuntimeError otherwise. Twice at once is harmless.
     """
-    on_postgresql = db.session.get_bind().dialect.name == "postgresql"
-    if on_postgresql and db.session.scalar(text("SELECT pg_current_xact_id_if_assigned() IS NOT NULL")):
-        raise RuntimeError(
-            "roll_up() needs a transaction of its own: what it sees must be older than its number"
-        )
-    newest = db.session.scalar(select(func.max(JournalEntry.id))) or 0
-    db.session.execute(
-        text("INSERT INTO balance_horizon (id, rolled) VALUES (1, 0) ON CONFLICT (id) DO NOTHING")
-    )
-    horizon = db.session.scalars(
-        select(BalanceHorizon).with_for_update().execution_options(populate_existing=True)
-    ).one()
-    decided = _decided(horizon, newest) if on_postgresql else newest
-    if decided > horizon.rolled:
-        db.session.execute(_ROLL, {"after": horizon.rolled, "upto": decided})
-        horizon.rolled = decided
+    horizon, upto = decided(BalanceHorizon)
+    if upto > horizon.rolled:
+        db.session.execute(_ROLL, {"after": horizon.rolled, "upto": upto})
+        horizon.rolled = upto
     db.session.flush()
     return horizon.rolled
 
@@ -128,33 +111,3 @@ _ROLL = text(
     "AND l.entry_id > :after AND l.entry_id <= :upto GROUP BY l.account_id "
     "ON CONFLICT (account_id) DO UPDATE SET fen = balance.fen + excluded.fen, upto = excluded.upto"
 )
-
-
-def _decided(horizon: BalanceHorizon, newest: int) -> int:
-    """The newest entry such that no entry with a smaller number can still be committed.
-
-    Numbers are drawn before commit, so a smaller one may appear later. But whoever drew one had a transaction number before
-    (a trigger sees to it). ``newest`` was read before this transaction got its own number: once every transaction older
-    than that has ended, all entries up to ``newest`` are there or never will be.
-    """
-    row = db.session.execute(
-        text(
-            "SELECT CAST(CAST(pg_current_xact_id() AS text) AS bigint), "
-            "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint)"
-        )
-    ).one()
-    own, oldest_running = int(row[0]), int(row[1])
-    if oldest_running >= own:
-        horizon.candidate = horizon.candidate_xact = None
-        return newest
-    if (
-        horizon.candidate is not None
-        and horizon.candidate_xact is not None
-        and oldest_running >= horizon.candidate_xact
-    ):
-        decided = horizon.candidate
-        horizon.candidate, horizon.candidate_xact = newest, own
-        return decided
-    if horizon.candidate is None:
-        horizon.candidate, horizon.candidate_xact = newest, own
-    return horizon.rolled
