@@ -132,8 +132,7 @@ def decide(product_id: int, *, version: int, approved: bool, reason: str = "", a
 
 def last_word(product_id: int) -> Approval | None:
     """The latest decision on the product."""
-    query = select(Approval).where(Approval.subject_type == Product.__tablename__, Approval.subject_id == product_id)
-    return db.session.scalars(query.order_by(Approval.id.desc()).limit(1)).one_or_none()
+    return approval.last_word(Product.__tablename__, product_id)
 
 
 def _own(product_id: int, actor: Actor) -> Product:

@@ -79,6 +79,7 @@ class Order(Public, Versioned, Model):
     paid_fen: Mapped[int] = mapped_column(default=0)
     refunded_fen: Mapped[int] = mapped_column(default=0)  # approved refunds, whether or not they have arrived yet
     accepted_fen: Mapped[int] = mapped_column(default=0)  # a unit's acceptance: goods only
+    cut_fen: Mapped[int] = mapped_column(default=0)  # of what was accepted: what the unit need not pay
     placed_at: Mapped[datetime]
     placed_on: Mapped[date]
     paid_at: Mapped[datetime | None]

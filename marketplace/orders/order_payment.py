@@ -57,6 +57,23 @@ def count_in(order: Order, fen: int, *, at: datetime | None = None) -> bool:
     return True
 
 
+def count_out(order: Order, fen: int) -> None:
+    """Count ``fen`` out of a locked order again: what was believed to have paid it did not. Conflict ``order.settled`` once it was divided."""
+    may_count_out(order, fen)
+    order.paid_fen -= fen
+    order.paid_at = None
+    order.payment = "PARTLY_PAID" if order.paid_fen else "UNPAID"
+    db.session.flush()
+
+
+def may_count_out(order: Order, fen: int) -> None:
+    """Raise Conflict ``order.settled`` or ``order.refunded`` if ``fen`` can no longer be counted out."""
+    if order.settled_at is not None:
+        raise Conflict("order.settled", N_("这张单的钱已经分账，核销不能撤销。确实付错的，请走退款。"))
+    if order.paid_fen - fen < order.refunded_fen:
+        raise Conflict("order.refunded", N_("这张单已经退过款，核销不能撤销。"))
+
+
 class _OrderPayments:
     def take(self, payment: Payment) -> bool:
         return count_in(locked_order(payment.payable_id), payment.amount_fen)

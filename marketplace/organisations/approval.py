@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -61,3 +61,9 @@ def decide(
     db.session.flush()
     audit.record(f"approval.{row.decision.lower()}", subject, person_id=checker_id, organisation_id=organisation_id, approval_id=row.id)
     return row
+
+
+def last_word(subject_type: str, subject_id: int) -> Approval | None:
+    """The last decision on a subject, by its table and id."""
+    query = select(Approval).where(Approval.subject_type == subject_type, Approval.subject_id == subject_id)
+    return db.session.scalars(query.order_by(Approval.id.desc()).limit(1)).first()

@@ -59,6 +59,12 @@ class Desk(Protocol):
     def take(self, payment: Payment) -> None:
         """Count a payment that succeeded in."""
 
+    def may_give_up(self, payment: Payment) -> None:
+        """Raise Conflict if a payment can no longer be counted out again."""
+
+    def give_up(self, payment: Payment) -> bool:
+        """Count a payment out again; True if what it paid stands on credit from now on. Raises as ``may_give_up``."""
+
 
 desks: dict[str, Desk] = {}
 

@@ -75,6 +75,7 @@ class BankMatch(Identified, Model):
     confirmed_at: Mapped[datetime]
     confirmed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     proposal: Mapped[str] = mapped_column(String(200), default="")  # codes of why it was proposed
+    undone_at: Mapped[datetime | None]  # a match that was undone counts no more
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,8 @@ def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str
 
 
 def due_fen(order: Order) -> int:
-    """What the unit owes in all: goods as ordered, after acceptance as accepted, and the freight."""
-    return (order.accepted_fen if order.received_at else order.goods_fen) + order.freight_fen
+    """What the unit owes in all: goods as ordered, after acceptance as accepted and less what was cut, and the freight."""
+    return (order.accepted_fen - order.cut_fen if order.received_at else order.goods_fen) + order.freight_fen
 
 
 def _checked(lines: list[OrderLine], arrived: Sequence[Arrived]) -> Mapping[int, Arrived]:

@@ -13,7 +13,7 @@ from marketplace.foundation.database import db, get
 from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.foundation.language import N_
 from marketplace.orders.order import Order, locked_order
-from marketplace.orders.order_payment import count_in
+from marketplace.orders.order_payment import count_in, count_out, may_count_out
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_match import Payable, desks
 from marketplace.payments.payment import Payment
@@ -56,6 +56,20 @@ class _DirectedOrders:
                 directed.ship_by = clock.business_date() + timedelta(days=SHIP_DAYS)
         order.version += 1
         db.session.flush()
+
+    def may_give_up(self, payment: Payment) -> None:
+        may_count_out(get(Order, payment.payable_id), payment.amount_fen)
+
+    def give_up(self, payment: Payment) -> bool:
+        order = locked_order(payment.payable_id)
+        directed = of_order(order.id)
+        count_out(order, payment.amount_fen)
+        if directed is not None and directed.terms == "PREPAY" and order.fulfilment == "READY":
+            # Nothing has left: the goods wait for their money again.
+            order.fulfilment, directed.ship_by = "WAITING", None
+        order.version += 1
+        db.session.flush()
+        return directed is not None and directed.terms == "POSTPAY" and order.received_at is not None
 
 
 def _payable(order: Order, directed: DirectedOrder, payer_name: str) -> Payable:

@@ -23,6 +23,8 @@ from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, lines_of, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.approval import Approval
+from marketplace.procurement import approval_rule
 from marketplace.procurement.target import Commitment
 from marketplace.supply import stock
 
@@ -151,13 +153,29 @@ def price_for(pack: Pack, quantity: int) -> int:
 
 
 def approve(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
-    """A second person of the unit agrees. Raises OwnWork for whoever placed it."""
+    """A second person of the unit agrees; where the unit's rule asks for two, the order waits for the other one.
+
+    Raises OwnWork for whoever placed it, Conflict ``approval.again`` for whoever has agreed already.
+    """
     row, order = _of_unit(directed_order_id, actor, "approver")
     _must_stand(row, "SUBMITTED")
+    agreed = {each.checker_id for each in approvals(row.id)}
+    if actor.person_id in agreed:
+        raise Conflict("approval.again", N_("您已经同意过了，这张单还要另一位审批人。"))
     _decide(row, order, actor, approved=True, reason="")
+    if len(agreed) + 1 < approval_rule.needed(row.organisation_id, order.total_fen):
+        return row
     row.approval, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
     db.session.flush()
     return row
+
+
+def approvals(directed_order_id: int) -> list[Approval]:
+    """Who of the unit has agreed to an order so far."""
+    query = select(Approval).where(
+        Approval.subject_type == DirectedOrder.__tablename__, Approval.subject_id == directed_order_id, Approval.decision == "APPROVED"
+    )
+    return list(db.session.scalars(query.order_by(Approval.id)))
 
 
 def give_back(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrder:

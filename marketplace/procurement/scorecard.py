@@ -16,11 +16,13 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.orders.order import Order
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments.bank_match import CHANNEL
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.procurement.acceptance import SHORTAGE
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
+from marketplace.procurement.price_cut import PriceCut
 from marketplace.procurement.target import Target
 
 GOING_BACK = ("approved", "submitting", "unknown", "succeeded")
@@ -108,7 +110,7 @@ def of_units(organisation_ids: list[int], year: int) -> list[Figures]:
     rows = []
     for each in organisation_ids:
         target = targets.get(each)
-        reserved = target.reserved_fen if target is not None and target.reserved_fen > 0 else None
+        reserved = target.quota_fen if target is not None and target.quota_fen > 0 else None
         own, union = sums.get((each, False), Sums()), sums.get((each, True), Sums())
         rows.append(
             Figures(
@@ -170,21 +172,29 @@ def _as_of(orders: list[Order], until: date) -> list[_Day]:
         if clock.business_date(at) <= until:
             refunded[order_id] += fen
             returned[order_id] += 0 if reason == SHORTAGE else fen
+    cut = select(PriceCut.order_id, PriceCut.fen, PriceCut.decided_at).where(PriceCut.order_id.in_(ids), PriceCut.state == "APPROVED")
+    for order_id, fen, at in _rows(cut):
+        if clock.business_date(at) <= until:
+            returned[order_id] += fen
     return [_Day(order, accepted[order.id], paid[order.id], returned[order.id], refunded[order.id]) for order in orders]
 
 
 def _paid(ids: list[int], until: date) -> Counter[int]:
-    """Money counts on the day on which it came: a transfer on the bank's day, not on the day of its matching."""
+    """Money counts on the day on which it came: a transfer on the bank's day, not on the day of its matching.
+
+    A match that was undone counted until it was: what a year said before its end stays said, and the year of the undoing takes it off.
+    """
+    undone = (Payment.channel == CHANNEL) & Payment.canceled_at.is_not(None)
     query = (
-        select(Payment.payable_id, Payment.amount_fen, Payment.succeeded_at, func.min(BankReceipt.received_on))
+        select(Payment.payable_id, Payment.amount_fen, Payment.succeeded_at, func.min(BankReceipt.received_on), Payment.canceled_at)
         .outerjoin(BankMatch, (BankMatch.payable_kind == "payment") & (BankMatch.payable_id == Payment.id))
         .outerjoin(BankReceipt, BankReceipt.id == BankMatch.receipt_id)
-        .where(Payment.payable_kind == "order", Payment.payable_id.in_(ids), Payment.state == "succeeded")
+        .where(Payment.payable_kind == "order", Payment.payable_id.in_(ids), (Payment.state == "succeeded") | undone)
         .group_by(Payment.id)
     )
     paid: Counter[int] = Counter()
-    for order_id, fen, at, received_on in _rows(query):
-        if (received_on or clock.business_date(at)) <= until:
+    for order_id, fen, at, received_on, undone_at in _rows(query):
+        if (received_on or clock.business_date(at)) <= until and not (undone_at and clock.business_date(undone_at) <= until):
             paid[order_id] += fen
     return paid
 

@@ -114,12 +114,12 @@ def receipts_are_posted() -> list[str]:
     )
     received = _sums(receipts.group_by(BankReceipt.organisation_id))
     matches = _sums(
-        select(BankMatch.organisation_id, func.sum(BankMatch.fen)).group_by(BankMatch.organisation_id)
+        select(BankMatch.organisation_id, func.sum(BankMatch.fen)).where(BankMatch.undone_at.is_(None)).group_by(BankMatch.organisation_id)
     )
     posted = per_book(through("unapplied", "matched_prepaid", "matched_receivable", "interest_paid"))
     each = (
         select(BankReceipt.id)
-        .outerjoin(BankMatch, BankMatch.receipt_id == BankReceipt.id)
+        .outerjoin(BankMatch, (BankMatch.receipt_id == BankReceipt.id) & BankMatch.undone_at.is_(None))
         .group_by(BankReceipt.id, BankReceipt.matched_fen)
         .having(func.coalesce(func.sum(BankMatch.fen), 0) != BankReceipt.matched_fen)
     )

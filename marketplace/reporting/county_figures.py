@@ -58,7 +58,7 @@ def figures() -> dict[str, Any]:
         "targets": _count(Target),
         "reserved_fen_by_year": {
             str(row[0]): int(row[1])
-            for row in db.session.execute(select(Target.year, func.sum(Target.reserved_fen)).group_by(Target.year).order_by(Target.year))
+            for row in db.session.execute(select(Target.year, func.sum(Target.reserved_fen + Target.adjusted_fen)).group_by(Target.year).order_by(Target.year))
         },
     }
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, render_template
 from sqlalchemy import func, select
 
 from marketplace.foundation import clock
@@ -13,6 +13,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.procurement import scorecard
 from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.procurement.target import Target
 from marketplace.web.permission import needs, permission, the_actor
 
 bp = Blueprint("unit_desk", __name__, url_prefix="/unit")
@@ -33,7 +34,12 @@ def desk(actor: Actor) -> dict[str, Any]:
     ]
     children = db.session.scalar(select(func.count()).where(Organisation.parent_id == actor.organisation_id))
     if children:
-        items.append((_("下级单位"), "unit_desk.subordinates"))
+        to_review = db.session.scalar(
+            select(func.count(Target.id))
+            .join(Organisation, Organisation.id == Target.organisation_id)
+            .where(Organisation.parent_id == actor.organisation_id, Target.state == "FILED")
+        )
+        items.append((_("下级单位"), "unit_review.index", None, to_review if actor.has("approver") and to_review else None))
     return {"nav_items": items, "states": states()}
 
 
@@ -70,18 +76,6 @@ def today() -> Any:
         "unit/today.html", year=year, figures=scorecard.figures(actor.organisation_id, year), orders=recent(actor, RECENT),
         waiting=waiting, **desk(actor),
     )  # fmt: skip
-
-
-@bp.get("/subordinates")
-@needs("unit.read")
-def subordinates() -> Any:
-    actor = the_actor()
-    this = clock.business_date().year
-    asked = request.args.get("year", "")
-    year = int(asked) if asked.isascii() and asked.isdigit() and 2000 <= int(asked[:4]) <= this and len(asked) == 4 else this
-    years = [(str(each), url_for(".subordinates", year=each), each == year) for each in (this, this - 1)]
-    rows = scorecard.subordinates(actor.organisation_id, year)
-    return render_template("unit/subordinates.html", rows=rows, year=year, years=years, **desk(actor))
 
 
 def recent(actor: Actor, limit: int, approval: str = "") -> list[Any]:

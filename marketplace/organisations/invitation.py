@@ -1,0 +1,82 @@
+"""An invitation: the way in for somebody whose sign-in an administrator made, or whose password is lost. Its link works once.
+
+Only a hash of the link is kept; whoever made it sees it once and hands it over. Nobody ever knows another's password.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import ForeignKey, String, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Identified, Model, db, get, locked_where
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.person import Person, hash_password
+
+DAYS = 7
+
+
+class Invitation(Identified, Model):
+    """A link that was made for a person. A newer one makes older ones worthless."""
+
+    __tablename__ = "invitation"
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))  # the operator's, whose administrator made it
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    made_at: Mapped[datetime]
+    made_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+def make(person_id: int, *, actor: Actor) -> str:
+    """A new link's token for a person, shown once and kept only as a hash. Earlier ones stop working."""
+    actor.must_have("OPERATOR", "administrator")
+    person = get(Person, person_id)
+    now, token = clock.now(), secrets.token_urlsafe(24)
+    for earlier in db.session.scalars(select(Invitation).where(Invitation.person_id == person.id, Invitation.used_at.is_(None))):
+        earlier.expires_at = min(earlier.expires_at, now)
+    row = Invitation(
+        person_id=person.id,
+        organisation_id=actor.organisation_id,
+        token_hash=_hashed(token),
+        made_at=now,
+        made_by_id=actor.person_id,
+        expires_at=now + timedelta(days=DAYS),
+    )
+    db.session.add(row)
+    db.session.flush()
+    audit.record("invitation.made", row, person_id=actor.person_id, invited_id=person.id)
+    return token
+
+
+def person_of(token: str) -> Person | None:
+    """Whom a link lets in, while it works."""
+    row = db.session.scalars(select(Invitation).where(Invitation.token_hash == _hashed(token))).one_or_none()
+    return get(Person, row.person_id) if row is not None and _works(row) else None
+
+
+def accept(token: str, password: str) -> int:
+    """The invited person chooses a password; their id. Raises Conflict ``invitation.over``, InvalidInput ``password.length``."""
+    row = locked_where(Invitation, select(Invitation).where(Invitation.token_hash == _hashed(token)))
+    if not _works(row):
+        raise Conflict("invitation.over", N_("这个链接已经用过或过期了，请找县级运营方的管理员重新开一个。"))
+    person = get(Person, row.person_id)
+    person.password_hash = hash_password(password)
+    row.used_at = clock.now()
+    db.session.flush()
+    audit.record("invitation.used", row, person_id=person.id)
+    return person.id
+
+
+def _works(row: Invitation) -> bool:
+    return row.used_at is None and row.expires_at > clock.now()
+
+
+def _hashed(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
