@@ -179,7 +179,7 @@ def _record(household_id: int, visited_on: date, finding: str, note: str, actor:
     return row.id
 
 
-def _in_force(person_id: int) -> Select[tuple[OfficerAssignment]]:
+def _in_force(person_id: int) -> Select[OfficerAssignment]:
     today = clock.business_date()
     return select(OfficerAssignment).where(
         OfficerAssignment.person_id == person_id,

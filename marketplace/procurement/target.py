@@ -98,22 +98,30 @@ def file(
     check(year, canteen, base_fen, percent_bp)
     if canteen in WITHOUT_QUOTA:
         base_fen = 0
+    told = {
+        "canteen": canteen,
+        "base_fen": base_fen,
+        "percent_bp": percent_bp,
+        "shared_with_id": _partner(shared_with_id, actor) if canteen == "SHARED" else None,
+        "contractor": contractor.strip()[:120] if canteen == "OUTSOURCED" else "",
+    }
     row = of(actor.organisation_id, year)
     if row is None:
-        if version is not None:
+        if version:
             raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"))
         row = Target(organisation_id=actor.organisation_id, year=year, version=1, adjusted_fen=0)
-        db.session.add(row)
     else:
         row = locked(Target, row.id)
         if row.state == "LOCKED":
             raise Conflict("target.locked", N_("今年的任务已经锁定，不能再改。要变动请写明理由，申请调整。"))
+        if row.state == "FILED" and row.filed_by_id == actor.person_id and all(getattr(row, name) == value for name, value in told.items()):
+            return row  # the same click twice
         row.must_be_version(row.version if version is None else version)
-    row.canteen, row.base_fen, row.percent_bp = canteen, base_fen, percent_bp
-    row.shared_with_id = _partner(shared_with_id, actor) if canteen == "SHARED" else None
-    row.contractor = contractor.strip()[:120] if canteen == "OUTSOURCED" else ""
+    for name, value in told.items():
+        setattr(row, name, value)
     row.reserved_fen, row.state = share_bp(base_fen, percent_bp), "FILED"
     row.filed_at, row.filed_by_id = clock.now(), actor.person_id
+    db.session.add(row)
     db.session.flush()
     audit.record("target.filed", row, person_id=actor.person_id, year=year, reserved_fen=row.reserved_fen)
     return row

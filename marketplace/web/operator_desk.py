@@ -21,6 +21,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import Refund
+from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
 
 bp = Blueprint("operator_desk", __name__, url_prefix="/operator")
@@ -77,6 +78,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("今天"), "operator_desk.today"),
             (_("商品审核"), "operator_listings.index", None, waiting or None),
             (_("分账方案审批"), "operator_schemes.index"),
+            *county_roads(),
         ]
     }
 

@@ -118,7 +118,7 @@ def _page(errors: dict[str, str]) -> str:
         "shared_with": other.public_id if other else "",
         "contractor": row.contractor if row else "",
     }
-    units = db.session.scalars(_units(actor.organisation_id).order_by(Organisation.name_zh)) if may_file(actor.roles) else []
+    units = list(db.session.scalars(_units(actor.organisation_id).order_by(Organisation.name_zh)))
     adjustments = target_adjustment.of_target(row.id) if row else []
     return render_template(
         "unit/target.html",
@@ -138,10 +138,6 @@ def _page(errors: dict[str, str]) -> str:
         key=request.form.get("idempotency_key") or new_public_id(),
         **desk(actor),
     )
-
-
-def may_file(roles: frozenset[str]) -> bool:
-    return bool(roles & {"buyer", "accountant"})
 
 
 def canteens() -> dict[str, str]:
