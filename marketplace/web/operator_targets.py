@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
@@ -70,8 +70,10 @@ def ask_lock(year: int) -> Any:
     ready = [each for each in filings if each.stage == "REVIEWED" or (each.stage == "FILED" and each.parent is None)]
     waiting = [each for each in filings if each.stage == "FILED" and each.parent is not None]
     missing = [each for each in filings if each.stage in ("MISSING", "DRAFT")]
-    if not filings or target_year.of(year) is not None:
-        return redirect(url_for(".index", year=year))
+    if not 2000 <= year <= clock.business_date().year:
+        raise InvalidInput("year.bad", N_("年份不对。"), field="year")
+    if target_year.of(year) is not None:
+        raise Conflict("year.locked", N_("%(year)s 年已经锁定过了。"), year=year)
     return render_template("operator/lock_year.html", year=year, ready=len(ready), waiting=len(waiting), missing=len(missing), **desk(the_actor()))
 
 

@@ -1,4 +1,4 @@
-"""Targets" lock and adjustments, approval by amount, price cuts, undone matches, visits, parcels, invitations"""
+"""Targets' lock and adjustments, approval by amount, price cuts, undone matches, visits, parcels, invitations"""
 
 import sqlalchemy as sa
 from alembic import op
