@@ -29,7 +29,7 @@ from marketplace.emulator.state import State
 from marketplace.emulator.trade import Order
 from marketplace.foundation import clock
 
-PRODUCT_CODES = {"page": "FAST_INSTANT_TRADE_PAY", "wap": "QUICK_WAP_WAY"}
+PRODUCT_CODES = {"page": "FAST_INSTANT_TRADE_PAY", "wap": "QUICK_WAP_WAY", "qr": "FACE_TO_FACE_PAYMENT"}
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -74,13 +74,37 @@ def open_cashier(state: State, asked: Request) -> str:
     else:
         orders = [_order(state, asked.biz, asked.app["app_id"], device)]
         expires_at = _expiry(asked.biz)
+    return _keep(state, asked, orders, expires_at=expires_at, merge_no=merge_no, notify_url=notify_url)
+
+
+def qr_code(state: State, asked: Request, base_url: str) -> dict[str, str]:
+    """alipay.trade.precreate: a code whose address is the cashier. The same order again has the same code; before it is scanned
+    there is no trade."""
+    order = _order(state, asked.biz, asked.app["app_id"], "qr")
+    with state.transaction():
+        known = "SELECT * FROM cashier WHERE app_id = ? AND method = ? AND merge_no = ?"
+        found = state.row(known, order.app_id, asked.method, order.out_trade_no)
+        if found is not None and found["orders"] != _as_json([order]):
+            raise business("ACQ.CONTEXT_INCONSISTENT", "交易信息被篡改")
+        paid = state.row(
+            "SELECT 1 FROM trade WHERE app_id = ? AND out_trade_no = ? AND paid_at <> ''", order.app_id, order.out_trade_no
+        )
+        if paid is not None:
+            raise business("ACQ.TRADE_HAS_SUCCESS", "交易已被支付")
+        token = found["token"] if found is not None else _keep(state, asked, [order], expires_at=_expiry(asked.biz), merge_no=order.out_trade_no)
+    return {"out_trade_no": order.out_trade_no, "qr_code": f"{base_url}/cashier/{token}"}
+
+
+def _keep(
+    state: State, asked: Request, orders: list[Order], *, expires_at: datetime, merge_no: str = "", notify_url: str = ""
+) -> str:
     token = secrets.token_urlsafe(24)
     with state.transaction() as write:
         write.execute(
             "INSERT INTO cashier (token, app_id, method, merge_no, return_url, notify_url, orders, expires_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (token, asked.app["app_id"], asked.method, merge_no, asked.url("return_url"), notify_url, _as_json(orders),
-             stamp(expires_at)),
+            (token, asked.app["app_id"], asked.method, merge_no, asked.url("return_url"), notify_url or asked.url("notify_url"),
+             _as_json(orders), stamp(expires_at)),
         )  # fmt: skip
     return token
 

@@ -74,13 +74,18 @@ class Emulator:
         return keys.private_pem
 
     def pay_url(self, url: str) -> list[dict[str, str]]:
-        """Open the cashier of a page, wap or merge URL, pay, and return the signed notices, one a trade.
+        """Open the cashier of a page, wap or merge URL, or of a scanned code, pay, and return the signed notices, one a trade.
 
         Raises Refusal as the gateway would.
         """
-        pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+        scanned = urlsplit(url).path.startswith("/cashier/")
         with self.state.transaction():
-            shown = cashier.pay(self.state, gateway.open_page(self.state, pairs))
+            if scanned:
+                token = Path(urlsplit(url).path).name
+            else:
+                pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+                token = gateway.open_page(self.state, pairs)
+            shown = cashier.pay(self.state, token)
             assert shown is not None
             return [
                 form for each in shown.trades for form in self.notices(each["app_id"], each["out_trade_no"])

@@ -53,6 +53,8 @@ def _act(state: State, asked: Request, base_url: str) -> dict[str, Any]:
         return dict(_ACTIONS[asked.method](state, asked.app["app_id"], asked.biz))
     if asked.method == "alipay.trade.merge.precreate":
         return cashier.precreate(state, asked)
+    if asked.method == "alipay.trade.precreate":
+        return dict(cashier.qr_code(state, asked, base_url))
     if asked.method == "alipay.data.dataservice.bill.downloadurl.query":
         return dict(bill.link(state, asked.app["seller_id"], base_url, asked.biz))
     raise Refusal("40002", "isv.invalid-method", "此方法须以页面方式打开")

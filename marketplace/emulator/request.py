@@ -13,7 +13,7 @@ from marketplace.emulator.signature import content, verified
 from marketplace.emulator.state import State
 
 METHODS = frozenset({
-    "alipay.trade.page.pay", "alipay.trade.wap.pay", "alipay.trade.merge.precreate", "alipay.trade.page.merge.pay",
+    "alipay.trade.page.pay", "alipay.trade.wap.pay", "alipay.trade.precreate", "alipay.trade.merge.precreate", "alipay.trade.page.merge.pay",
     "alipay.trade.wap.merge.pay", "alipay.trade.query", "alipay.trade.close", "alipay.trade.refund",
     "alipay.trade.fastpay.refund.query", "alipay.data.dataservice.bill.downloadurl.query",
 })  # fmt: skip

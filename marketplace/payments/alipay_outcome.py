@@ -98,6 +98,14 @@ class Precreated:
 
 
 @dataclass(frozen=True)
+class QrCode:
+    """An order that can be paid by scanning ``code``. Before somebody scans it there is no trade to query."""
+
+    out_trade_no: str
+    code: str
+
+
+@dataclass(frozen=True)
 class BillRow:
     """One movement. ``fen`` is negative for a refund; ``fee_fen`` is negative for a fee, positive for a fee given back."""
 

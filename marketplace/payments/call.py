@@ -3,7 +3,9 @@
 ``carry_out`` is the one place that brackets the network with two transactions of its own; it refuses to run inside one.
 """
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, String, select
@@ -11,15 +13,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import Identified, Model, db, get, in_transaction, locked, transaction
-from marketplace.foundation.errors import OutsideFailure
+from marketplace.foundation.errors import MarketError, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
-from marketplace.payments.channel import Answer, Channel, client_for
+from marketplace.payments.channel import Answer, Attempt, client_for
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 
-KINDS = ("query", "close", "refund", "refund_query")
+OF_PAYMENT = ("query", "close", "qr_code", "merge")
+KINDS = (*OF_PAYMENT, "refund", "refund_query")
 # A refund under this number with another amount: something is wrong here, and money may have gone. A person looks.
 NOT_SURE = ("ACQ.DISCORDANT_REPEAT_REQUEST",)
 ASK_AGAIN = (10, 30, 120, 600, 1800)  # seconds, by the number of questions asked
@@ -32,7 +35,7 @@ class PaymentCall(Identified, Model):
     __table_args__ = (Index("ix_payment_call_subject", "kind", "subject_id"),)
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(16))  # query, close, refund, refund_query
+    kind: Mapped[str] = mapped_column(String(16))
     subject_id: Mapped[int]  # a payment's or a refund's id
     request_no: Mapped[str] = mapped_column(String(64))
     made_at: Mapped[datetime]
@@ -42,11 +45,11 @@ class PaymentCall(Identified, Model):
 
 
 def make(kind: str, subject_id: int) -> int:
-    """The row of a call about a payment (query, close) or a refund (refund, refund_query); its id."""
+    """The row of a call about a payment (query, close, qr_code, merge) or a refund (refund, refund_query); its id."""
     if kind not in KINDS:
         raise ValueError(kind)
     subject: Payment | Refund
-    if kind in ("query", "close"):
+    if kind in OF_PAYMENT:
         subject = get(Payment, subject_id)
         request_no = subject.out_trade_no
     else:
@@ -66,19 +69,13 @@ def carry_out(call_id: int) -> str:
     """Send a committed call and record what came of it: succeeded, refused or unknown. Never inside a transaction."""
     if in_transaction():
         raise RuntimeError("carry_out() touches the network; it cannot run inside a transaction")
-    kind, subject_id, client, numbers = transaction(lambda: _prepared(call_id))
-    trade_no, request_no, fen, reason = numbers
+    kind, subject_id, question = transaction(lambda: _prepared(call_id))
     try:
-        if kind == "query":
-            answer = client.query(trade_no)
-        elif kind == "close":
-            answer = client.close(trade_no)
-        elif kind == "refund":
-            answer = client.refund(trade_no, request_no, fen, reason)
-        else:
-            answer = client.refund_query(trade_no, request_no, fen)
+        answer = question()
     except OutsideFailure as error:
         answer = Answer("unknown", sub_code=error.code)
+    except MarketError as error:
+        answer = Answer("refused", sub_code=error.code)  # before anything was sent
     transaction(lambda: _record(call_id, kind, subject_id, answer))
     return answer.outcome
 
@@ -89,20 +86,59 @@ def ask(payment_id: int) -> str:
     return transaction(lambda: get(Payment, payment_id).state)
 
 
-def _prepared(call_id: int) -> tuple[str, int, Channel, tuple[str, str, int, str]]:
+def announce(payment_ids: Sequence[int], kind: str) -> None:
+    """Have the channel make what the buyer pays these attempts with, unless it has: a QR code, or a phone's merged order.
+
+    Raises OutsideFailure ``channel.unavailable`` if it did not: nothing was paid, and asking again is harmless.
+    """
+    first = payment_ids[0]
+    if transaction(lambda: get(Payment, first).precreated):
+        return
+    if carry_out(transaction(lambda: make(kind, first))) != "succeeded":
+        raise OutsideFailure("channel.unavailable", N_("付款页没有打开，钱没有扣。请再试一次。"))
+
+
+def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
+    """The call's kind and subject, and its question with every number read: nothing of the database is touched when it is asked."""
     call = get(PaymentCall, call_id)
     if call.answered_at is not None:
         raise ValueError(f"call {call_id} was answered")
-    if call.kind in ("query", "close"):
-        numbers = (get(Payment, call.subject_id).out_trade_no, "", 0, "")
+    client = client_for(call.organisation_id)
+    refund = None if call.kind in OF_PAYMENT else get(Refund, call.subject_id)
+    payment = get(Payment, call.subject_id if refund is None else refund.payment_id)
+    number, until = payment.out_trade_no, payment.expires_at
+    question: Callable[[], Answer]
+    if refund is not None:
+        request_no, fen, reason = refund.out_request_no, refund.fen, refund.reason
+        if call.kind == "refund":
+            question = partial(client.refund, number, request_no, fen, reason)
+        else:
+            question = partial(client.refund_query, number, request_no, fen)
+    elif call.kind == "qr_code":
+        question = partial(client.qr_code, _attempt(payment), until)
+    elif call.kind == "merge":
+        question = partial(client.merge, [_attempt(each) for each in _merged(payment)], payment.merge_no or number, until)
     else:
-        refund = get(Refund, call.subject_id)
-        numbers = (get(Payment, refund.payment_id).out_trade_no, refund.out_request_no, refund.fen, refund.reason)
-    return call.kind, call.subject_id, client_for(call.organisation_id), numbers
+        question = partial(client.query if call.kind == "query" else client.close, number)
+    return call.kind, call.subject_id, question
+
+
+def _attempt(payment: Payment) -> Attempt:
+    return Attempt(payment.app_id, payment.seller_id, payment.out_trade_no, payment.amount_fen, payment.subject)
+
+
+def _merged(payment: Payment) -> list[Payment]:
+    """The attempts of one cashier page."""
+    if payment.merge_no is None:
+        return [payment]
+    return list(db.session.scalars(select(Payment).where(Payment.merge_no == payment.merge_no).order_by(Payment.id)))
 
 
 def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
-    if kind in ("query", "close"):
+    if kind in ("qr_code", "merge"):
+        for each in _merged(get(Payment, subject_id)):
+            each.precreated = answer.code or each.precreated
+    elif kind in OF_PAYMENT:
         _record_trade(kind, subject_id, answer)
     else:
         _record_refund(kind, subject_id, answer)

@@ -3,8 +3,9 @@
 A channel's answer is one of three: succeeded, refused (definitely not, with its sub code) or unknown (ask again, same number).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from flask import current_app
@@ -16,12 +17,25 @@ EXTENSION = "payment_channel"
 
 @dataclass(frozen=True)
 class Answer:
-    """``outcome`` is succeeded, refused or unknown; ``trade`` what a query said of the trade; ``told`` is kept with the call."""
+    """``outcome`` is succeeded, refused or unknown; ``trade`` what a query said of the trade; ``told`` is kept with the call;
+    ``code`` what a buyer pays with: a QR code's content, or the number of a phone's merged order."""
 
     outcome: str
     sub_code: str = ""
     trade: Outcome | None = None
     told: dict[str, Any] = field(default_factory=dict)
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One seller's part of what is announced to the channel before anybody sees a page."""
+
+    app_id: str
+    seller_id: str
+    out_trade_no: str
+    fen: int
+    subject: str
 
 
 class Channel(Protocol):
@@ -38,6 +52,12 @@ class Channel(Protocol):
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         """Whether this refund of ``fen`` left; refused if the channel knows of none."""
+
+    def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
+        """A code to be scanned. Until somebody does, a query knows of no trade."""
+
+    def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
+        """Several sellers' orders announced, to be paid on a phone in one act."""
 
 
 def client_for(organisation_id: int) -> Channel:

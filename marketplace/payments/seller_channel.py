@@ -1,6 +1,8 @@
 """Alipay as a cooperative's channel: its client, and what the client's outcomes mean for a payment or a refund."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -8,7 +10,7 @@ from sqlalchemy import select
 
 from marketplace.foundation.config import EMULATOR_APPLICATIONS, settings
 from marketplace.foundation.database import db, not_found
-from marketplace.foundation.errors import OutsideFailure
+from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments.alipay import AlipayClient, MergeOrder
@@ -18,11 +20,13 @@ from marketplace.payments.alipay_outcome import (
     Closed,
     Misconfigured,
     NotRefunded,
+    Precreated,
+    QrCode,
     Refunded,
     Refused,
     Trade,
 )
-from marketplace.payments.channel import Answer
+from marketplace.payments.channel import Answer, Attempt
 from marketplace.payments.payment import Outcome, Payment
 
 NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
@@ -47,6 +51,24 @@ class SellerChannel:
         return answer_of(self.client.refund_query(out_trade_no, out_request_no, fen))
 
 
+    def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
+        return answer_of(
+            self.client.precreate(
+                attempt.out_trade_no, attempt.fen, attempt.subject, notify_url=notify_url(), expires_at=expires_at
+            )
+        )
+
+    def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
+        orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.fen, each.subject) for each in attempts]
+        platform = replace(self.client, app_id=settings().alipay_app_id or self.client.app_id)
+        return answer_of(platform.merge_precreate(orders, merge_no=merge_no, notify_url=notify_url(), expires_at=expires_at))
+
+
+def notify_url() -> str:
+    """Where Alipay tells of a trade."""
+    return f"{settings().base_url.rstrip('/')}/alipay/notice"
+
+
 def client_for(organisation_id: int) -> SellerChannel:
     """The channel of a cooperative. NotFound if it is none, OutsideFailure ``alipay.unconfigured`` without keys."""
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one_or_none()
@@ -55,10 +77,11 @@ def client_for(organisation_id: int) -> SellerChannel:
     return SellerChannel(_client(seller.alipay_app_id, seller.alipay_seller_id))
 
 
-def cashier_url(payments: Sequence[Payment], *, notify_url: str, return_url: str, wap: bool = False) -> str:
-    """Where to send the buyer (303) to pay these attempts in one act. Nothing is sent by us.
+def cashier_url(payments: Sequence[Payment], *, return_url: str, wap: bool = False) -> str:
+    """Where to send the buyer (303) to pay these attempts in one act; ``wap``: on a phone. Nothing is sent by us.
 
-    Raises Conflict ``payment.expired``, OutsideFailure ``alipay.unconfigured``.
+    Several on a phone must have been announced before (``Channel.merge``). Raises Conflict ``payment.expired``,
+    ``payment.unannounced``, OutsideFailure ``alipay.unconfigured``.
     """
     first = payments[0]
     if len(payments) == 1:
@@ -66,16 +89,20 @@ def cashier_url(payments: Sequence[Payment], *, notify_url: str, return_url: str
             first.out_trade_no,
             first.amount_fen,
             first.subject,
-            notify_url=notify_url,
+            notify_url=notify_url(),
             return_url=return_url,
             expires_at=first.expires_at,
             wap=wap,
         )
-    orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.amount_fen, each.subject) for each in payments]
     # In a demonstration the platform has no application of its own: the first seller's opens the page.
     platform = _client(settings().alipay_app_id or first.app_id, "" if settings().alipay_app_id else first.seller_id)
+    if wap:
+        if not first.precreated:
+            raise Conflict("payment.unannounced", N_("付款页没有打开，钱没有扣。请再试一次。"))
+        return platform.wap_merge_pay_url(first.precreated, return_url=return_url)
+    orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.amount_fen, each.subject) for each in payments]
     return platform.merge_pay_url(
-        orders, merge_no=first.merge_no or first.out_trade_no, notify_url=notify_url, return_url=return_url, expires_at=first.expires_at
+        orders, merge_no=first.merge_no or first.out_trade_no, notify_url=notify_url(), return_url=return_url, expires_at=first.expires_at
     )
 
 
@@ -136,6 +163,10 @@ def answer_of(said: Any) -> Answer:
             return Answer("succeeded", trade=Outcome(said.out_trade_no, "closed"), told={"status": "closed"})
         case Refunded():
             return Answer("succeeded", told={"fen": said.fen, "total_refunded_fen": said.total_refunded_fen})
+        case QrCode():
+            return Answer("succeeded", told={"status": "precreated"}, code=said.code)
+        case Precreated():
+            return Answer("succeeded", told={"status": "precreated"}, code=said.pre_order_no)
         case Absent():
             return Answer("refused", sub_code=NEVER_OPENED)
         case NotRefunded():

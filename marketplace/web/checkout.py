@@ -1,18 +1,22 @@
 """Checkout: where it goes and what it costs, then straight to the cashier. The browser's return from there proves nothing: it asks."""
 
+import re
 import secrets
 from typing import Any
 
+import segno
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
 from sqlalchemy import select
 
+from marketplace.foundation import clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import db, transaction
+from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.foundation.language import said, text
 from marketplace.orders import cart, checkout, order_payment
 from marketplace.orders.destination import Destination
-from marketplace.orders.order import orders_of
+from marketplace.orders.order import Order, orders_of
+from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.payments import call, seller_channel
 from marketplace.payments.payment import OPEN, Payment
@@ -81,22 +85,66 @@ def returned(public_id: str) -> Any:
     return redirect(url_for("orders.show", public_id=public_id), 303)
 
 
-def _to_cashier(purchase_id: int, key: str) -> Any:
-    def open_attempt() -> tuple[str, str]:
-        orders = orders_of(purchase_id)
-        waiting = [order.id for order in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
-        payments = order_payment.open_for_orders(waiting, key=key)
-        public_id = _public_id(purchase_id)
-        base = settings().base_url.rstrip("/")
-        back = f"{base}{url_for('checkout.returned', public_id=public_id)}"
-        return public_id, seller_channel.cashier_url(payments, notify_url=f"{base}/alipay/notice", return_url=back)
+@bp.post("/orders/<public_id>/scan/<order_id>")
+@needs("buy")
+def scan(public_id: str, order_id: str) -> Any:
+    """A code for one cooperative's order, to be scanned at the counter of a service station."""
+    purchase = own_purchase(public_id, the_actor())
+    order: Order = by_public_id(Order, order_id, select(Order).where(Order.purchase_id == purchase.id))
+    number, key = order.id, request.form.get("idempotency_key", "")[:80]
+
+    def opened() -> tuple[int, str]:
+        (attempt,) = order_payment.open_for_orders([number], key=key)
+        return attempt.id, attempt.public_id
 
     try:
-        _public, url = transaction(open_attempt)
+        payment_id, address = transaction(opened)
+        call.announce([payment_id], "qr_code")
     except MarketError as error:
         flash(said(error), "bad")
-        return redirect(url_for("orders.show", public_id=_public_id(purchase_id)), 303)
+        return redirect(url_for("orders.show", public_id=public_id), 303)
+    return redirect(url_for(".code", public_id=public_id, payment_id=address), 303)
+
+
+@bp.get("/orders/<public_id>/code/<payment_id>")
+@needs("buy")
+def code(public_id: str, payment_id: str) -> Any:
+    """The code to be scanned, until it is paid or its time is over: then the order."""
+    purchase = own_purchase(public_id, the_actor())
+    ids = [order.id for order in orders_of(purchase.id)]
+    own = select(Payment).where(Payment.payable_kind == "order", Payment.payable_id.in_(ids))
+    payment: Payment = by_public_id(Payment, payment_id, own)
+    if payment.state not in OPEN or payment.expires_at <= clock.now() or not payment.precreated:
+        return redirect(url_for("orders.show", public_id=public_id), 303)
+    seller = db.session.get_one(Organisation, payment.organisation_id)
+    picture = segno.make(payment.precreated, error="m").svg_data_uri(scale=6, border=2, dark="#24302b", light="#fffdf8")
+    return render_template("shop/code.html", purchase=purchase, payment=payment, seller=seller, picture=picture)
+
+
+def _to_cashier(purchase_id: int, key: str) -> Any:
+    wap = on_phone()
+
+    def open_attempts() -> list[int]:
+        waiting = [order.id for order in orders_of(purchase_id) if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
+        return [each.id for each in order_payment.open_for_orders(waiting, key=key)]
+
+    public_id = _public_id(purchase_id)
+    try:
+        ids = transaction(open_attempts)
+        if wap and len(ids) > 1:
+            call.announce(ids, "merge")
+        payments = list(db.session.scalars(select(Payment).where(Payment.id.in_(ids)).order_by(Payment.id)))
+        back = f"{settings().base_url.rstrip('/')}{url_for('checkout.returned', public_id=public_id)}"
+        url = seller_channel.cashier_url(payments, return_url=back, wap=wap)
+    except MarketError as error:
+        flash(said(error), "bad")
+        return redirect(url_for("orders.show", public_id=public_id), 303)
     return redirect(url, 303)
+
+
+def on_phone() -> bool:
+    """Whether the browser says that it is a phone's: Alipay has pages of their own for those."""
+    return re.search(r"Mobile|Android|iPhone|HarmonyOS", request.user_agent.string) is not None
 
 
 def _public_id(purchase_id: int) -> str:
