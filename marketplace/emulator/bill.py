@@ -69,6 +69,9 @@ def archive(state: State, seller_id: str, day: date, kind: str) -> bytes:
         " WHERE t.seller_id = ? AND r.refunded_at >= ? AND r.refunded_at < ? ORDER BY r.refunded_at, r.out_request_no",
         *span,
     )
+    transferred = state.rows(
+        "SELECT * FROM transfer WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? ORDER BY sent_at, out_biz_no", *span
+    )
     name = f"{seller_id}_{day:%Y%m%d}"
     if kind == "trade":
         files = {
@@ -78,7 +81,7 @@ def archive(state: State, seller_id: str, day: date, kind: str) -> bytes:
     else:
         files = {
             f"{name}_账务明细.csv": _account_rows(
-                seller_id, day, _balance(state, seller_id, begin), paid, refunded
+                seller_id, day, balance(state, seller_id, begin), paid, refunded, transferred
             )
         }
     packed = io.BytesIO()
@@ -155,31 +158,34 @@ def _trade_sums(seller_id: str, day: date, paid: list[sqlite3.Row], refunded: li
 
 
 def _account_rows(
-    seller_id: str, day: date, balance: int, paid: list[sqlite3.Row], refunded: list[sqlite3.Row]
+    seller_id: str, day: date, left: int, paid: list[sqlite3.Row], refunded: list[sqlite3.Row], transferred: list[sqlite3.Row]
 ) -> list[str]:
-    moves: list[tuple[str, sqlite3.Row, str, int]] = []
+    moves: list[tuple[str, tuple[str, str, str], str, int]] = []
     for each in paid:
-        moves.append((each["paid_at"], each, "在线支付", each["total_fen"]))
+        named = each["trade_no"], each["out_trade_no"], each["subject"]
+        moves.append((each["paid_at"], named, "在线支付", each["total_fen"]))
         if each["fee_fen"]:
-            moves.append((each["paid_at"], each, "收费", -each["fee_fen"]))
+            moves.append((each["paid_at"], named, "收费", -each["fee_fen"]))
     for each in refunded:
-        moves.append((each["refunded_at"], each, "交易退款", -each["fen"]))
+        named = each["trade_no"], each["out_trade_no"], each["subject"]
+        moves.append((each["refunded_at"], named, "交易退款", -each["fen"]))
         if each["fee_back_fen"]:
-            moves.append((each["refunded_at"], each, "退费", each["fee_back_fen"]))
+            moves.append((each["refunded_at"], named, "退费", each["fee_back_fen"]))
+    moves += [
+        (each["sent_at"], (each["order_id"], each["out_biz_no"], each["title"]), "转账", -each["fen"]) for each in transferred
+    ]
     lines = [*_preamble("账务明细", seller_id, day), _ACCOUNT_HEAD]
-    for number, (at, each, kind, fen) in enumerate(sorted(moves, key=lambda move: move[0]), 1):
-        balance += fen
+    for number, (at, named, kind, fen) in enumerate(sorted(moves, key=lambda move: move[0]), 1):
+        left += fen
         lines.append(
             _row(
                 f"{day:%Y%m%d}{seller_id[-6:]}{number:08d}",
-                each["trade_no"],
-                each["out_trade_no"],
-                each["subject"],
+                *named,
                 beijing(at),
                 f"**买({BUYER_LOGON_ID})",
                 yuan(fen) if fen > 0 else "0.00",
                 yuan(fen) if fen < 0 else "0.00",
-                yuan(balance),
+                yuan(left),
                 "支付宝",
                 kind,
                 "",
@@ -195,7 +201,8 @@ def _account_rows(
     ]
 
 
-def _balance(state: State, seller_id: str, until: datetime) -> int:
+def balance(state: State, seller_id: str, until: datetime) -> int:
+    """What a seller had at a moment, in fen: paid less refunded, fees and transfers off."""
     got = state.row(
         "SELECT coalesce(sum(total_fen - fee_fen), 0) AS fen FROM trade WHERE seller_id = ? AND paid_at <> '' AND paid_at < ?",
         seller_id, stamp(until),
@@ -205,5 +212,8 @@ def _balance(state: State, seller_id: str, until: datetime) -> int:
         " WHERE t.seller_id = ? AND r.refunded_at < ?",
         seller_id, stamp(until),
     )  # fmt: skip
-    assert got is not None and gave is not None
-    return int(got["fen"]) - int(gave["fen"])
+    sent = state.row(
+        "SELECT coalesce(sum(fen), 0) AS fen FROM transfer WHERE seller_id = ? AND sent_at < ?", seller_id, stamp(until)
+    )
+    assert got is not None and gave is not None and sent is not None
+    return int(got["fen"]) - int(gave["fen"]) - int(sent["fen"])

@@ -9,13 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from marketplace.emulator import bill, cashier, gateway, notice, trade
+from marketplace.emulator import bill, cashier, certificate, gateway, notice, trade
 from marketplace.emulator.keys import (
     APP_ID_PREFIX,
     demo_app_keys,
     gateway_keys,
     load_public,
     refuse_production,
+    root_keys,
 )
 from marketplace.emulator.refusal import invalid
 from marketplace.emulator.state import State
@@ -36,6 +37,8 @@ class Emulator:
         self.folder = folder
         self.keys = gateway_keys(folder)
         self.state = State(folder / "emulator.sqlite3", delivers=delivers)
+        if (self.certificates / "alipay.crt").exists():
+            self._open_certificates()
 
     @property
     def public_key_pem(self) -> str:
@@ -66,6 +69,27 @@ class Emulator:
                 " SET seller_id = excluded.seller_id, name = excluded.name, public_key = excluded.public_key",
                 (app_id, seller_id, name, app_public_key_pem),
             )
+
+    @property
+    def certificates(self) -> Path:
+        """The folder of root.crt, alipay.crt and one certificate for each application that works with one."""
+        return self.folder / "certificates"
+
+    def register_certificate(self, app_id: str) -> str:
+        """From now on a registered application must name its certificate, and is answered with one; its PEM."""
+        app = self.state.row("SELECT * FROM app WHERE app_id = ?", app_id)
+        if app is None:
+            raise invalid("app_id")
+        self._open_certificates()
+        made = certificate.of_application(self.certificates, app_id, app["public_key"], root_keys(self.folder))
+        with self.state.transaction() as write:
+            write.execute("UPDATE app SET cert_sn = ? WHERE app_id = ?", (certificate.serial_number(made), app_id))
+        return made
+
+    def _open_certificates(self) -> None:
+        signer = root_keys(self.folder)
+        self.state.root_cert_sn = certificate.serial_number(certificate.root(self.certificates, signer))
+        self.state.alipay_cert_sn = certificate.serial_number(certificate.of_alipay(self.certificates, self.keys, signer))
 
     def register_demo_app(self, app_id: str, seller_id: str, name: str = "") -> str:
         """``register_app`` with the demonstration's own key; returns that key's private half (PEM, PKCS#8)."""
@@ -121,7 +145,8 @@ class Emulator:
         pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
         pairs += parse_qsl(body.decode(), keep_blank_values=True)
         answer = gateway.node(self.state, pairs, IN_PROCESS_URL)
-        return gateway.envelope(self.keys.private, dict(pairs).get("method", ""), answer)
+        method, cert_sn = dict(pairs).get("method", ""), gateway.cert_sn(self.state, pairs)
+        return gateway.envelope(self.keys.private, method, answer, cert_sn=cert_sn)
 
     def get(self, url: str) -> bytes:
         """A bill's zip; empty if its address is no more."""

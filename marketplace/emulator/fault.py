@@ -1,19 +1,22 @@
 """A fault that a test or a demonstration orders: what, for which method and order, and the how-manieth time.
 
-A fault happens once: at its nth match; with nth 0 it happens at every one.
+A fault happens once: at its nth match; with nth 0 it happens at every one, and with a percentage at that share of them, by chance.
 """
 
+import random
 from dataclasses import dataclass
 
 from marketplace.emulator.refusal import invalid
 from marketplace.emulator.state import State
 
-KINDS = frozenset({
+ANSWERS = (
     "delay_before", "delay_after", "drop_before", "drop_after", "http_502_before", "http_502", "http_302", "truncate", "drip",
     "bad_signature", "sha1_signature", "md5_signature", "no_signature", "other_order", "empty",
     "code_10003", "code_20000_before", "code_20000",
-    "no_notice", "duplicate_notice", "late_notice",
-})  # fmt: skip
+)  # fmt: skip
+NOTICES = ("no_notice", "duplicate_notice", "late_notice", "reordered_notice")
+ANY = "any"  # one of all that can happen to an answer, or to a notice
+KINDS = frozenset((*ANSWERS, *NOTICES, ANY))
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Fault:
 
 
 def order(
-    state: State, *, kind: str, method: str = "", out_trade_no: str = "", nth: int = 1, seconds: float = 0.0
+    state: State, *, kind: str, method: str = "", out_trade_no: str = "", nth: int = 1, seconds: float = 0.0, percent: int = 0
 ) -> None:
     """Order a fault. ``method`` is the gateway's (``notice`` for notices); empty method or order: any.
 
@@ -33,12 +36,14 @@ def order(
     """
     if kind not in KINDS:
         raise invalid(f"kind: {', '.join(sorted(KINDS))}")
-    if kind.endswith("_notice"):
+    if nth < 0 or not 0 <= percent <= 100 or not 0 <= seconds <= 600:
+        raise invalid("nth, percent, seconds")
+    if kind in NOTICES:
         method = "notice"
     with state.transaction() as write:
         write.execute(
-            "INSERT INTO fault (method, out_trade_no, nth, kind, seconds) VALUES (?, ?, ?, ?, ?)",
-            (method, out_trade_no, nth, kind, seconds),
+            "INSERT INTO fault (method, out_trade_no, nth, kind, seconds, percent) VALUES (?, ?, ?, ?, ?, ?)",
+            (method, out_trade_no, nth, kind, seconds, percent),
         )
 
 
@@ -50,8 +55,13 @@ def take(state: State, method: str, out_trade_no: str) -> list[Fault]:
     striking = []
     with state.transaction() as write:
         for each in state.rows(ordered, method, method, out_trade_no):
-            if each["nth"] in (0, each["seen"] + 1):
-                striking.append(Fault(each["kind"], each["seconds"]))
+            # Chance is drawn from the fault and its count, so that the same run goes wrong the same way again.
+            drawn = random.Random(f"{each['id']}/{each['seen']}")  # noqa: S311 (no secret hangs on it)
+            if drawn.random() * 100 < each["percent"] if each["percent"] else each["nth"] in (0, each["seen"] + 1):
+                kind = each["kind"]
+                if kind == ANY:
+                    kind = drawn.choice(NOTICES if method == "notice" else ANSWERS)
+                striking.append(Fault(kind, each["seconds"]))
             write.execute("UPDATE fault SET seen = seen + 1 WHERE id = ?", (each["id"],))
     return striking
 

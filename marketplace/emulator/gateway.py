@@ -6,7 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from marketplace.emulator import bill, cashier, refund, trade
+from marketplace.emulator import bill, cashier, refund, trade, transfer
 from marketplace.emulator.refusal import MESSAGES, Refusal
 from marketplace.emulator.request import METHODS, Request, read
 from marketplace.emulator.signature import sign
@@ -17,8 +17,11 @@ PAGE_METHODS = frozenset(each for each in METHODS if each.endswith(".pay"))
 _ACTIONS: dict[str, Callable[[State, str, dict[str, Any]], dict[str, str]]] = {
     "alipay.trade.query": trade.query,
     "alipay.trade.close": trade.close,
+    "alipay.trade.cancel": refund.cancel,
     "alipay.trade.refund": refund.refund,
     "alipay.trade.fastpay.refund.query": refund.refund_query,
+    "alipay.fund.trans.uni.transfer": transfer.transfer,
+    "alipay.fund.trans.common.query": transfer.transfer_query,
 }
 
 
@@ -40,12 +43,22 @@ def open_page(state: State, pairs: Iterable[tuple[str, str]]) -> str:
 
 
 def envelope(
-    key: rsa.RSAPrivateKey, method: str, answer: dict[str, Any], *, sign_type: str = "RSA2"
+    key: rsa.RSAPrivateKey, method: str, answer: dict[str, Any], *, sign_type: str = "RSA2", cert_sn: str = ""
 ) -> bytes:
-    """The response: node and signature. Slashes are written ``\\/``, as Alipay writes them, and signed so."""
+    """The response: node and signature, and between them, in certificate mode, whose certificate proves it.
+
+    Slashes are written ``\\/``, as Alipay writes them, and signed so.
+    """
     name = f"{method.replace('.', '_')}_response" if method in METHODS else "error_response"
     raw = json.dumps(answer, ensure_ascii=False, separators=(",", ":")).replace("/", "\\/")
-    return f'{{"{name}":{raw},"sign":"{sign(key, raw.encode(), sign_type=sign_type)}"}}'.encode()
+    proof = f'"alipay_cert_sn":"{cert_sn}",' if cert_sn else ""
+    return f'{{"{name}":{raw},{proof}"sign":"{sign(key, raw.encode(), sign_type=sign_type)}"}}'.encode()
+
+
+def cert_sn(state: State, pairs: Iterable[tuple[str, str]]) -> str:
+    """The number of Alipay's certificate, if the application that asks works with certificates; else nothing."""
+    app = state.row("SELECT cert_sn FROM app WHERE app_id = ?", dict(pairs).get("app_id", ""))
+    return state.alipay_cert_sn if app is not None and app["cert_sn"] else ""
 
 
 def _act(state: State, asked: Request, base_url: str) -> dict[str, Any]:

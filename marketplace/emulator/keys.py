@@ -49,6 +49,11 @@ def demo_app_keys(folder: Path) -> KeyPair:
     return _pair(folder, "app")
 
 
+def root_keys(folder: Path) -> KeyPair:
+    """The pair that signs the emulator's certificates."""
+    return _pair(folder, "root")
+
+
 def fingerprint(public_key: str) -> str:
     """SHA-256 of a public key's DER, in hex, whatever its dress (PEM or bare base64). ValueError if it is not an RSA key."""
     der = load_public(public_key).public_bytes(

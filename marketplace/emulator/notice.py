@@ -21,6 +21,7 @@ from marketplace.emulator.signature import signed_form
 from marketplace.emulator.state import State
 from marketplace.foundation import clock
 
+HELD = "held"  # ordered to arrive after the notice that follows it
 RETRY_SECONDS = (240, 600, 600, 3_600, 7_200, 21_600, 54_000)
 
 
@@ -73,22 +74,34 @@ def announce(state: State, trade: sqlite3.Row, *, request_no: str = "") -> None:
     due_at: float | None = None
     if state.delivers and trade["notify_url"]:
         due_at = time.time() + sum(each.seconds for each in faults if each.kind == "late_notice")
+    kept = (params["notify_id"], trade["app_id"], trade["out_trade_no"], trade["notify_url"], json.dumps(params, ensure_ascii=False))
     with state.transaction() as write:
+        if "reordered_notice" in kinds:
+            _keep(write, kept, None, HELD)
+            return
         for _ in range(2 if "duplicate_notice" in kinds else 1):
-            write.execute(
-                "INSERT INTO notice (notify_id, app_id, out_trade_no, url, params, due_at) VALUES (?, ?, ?, ?, ?, ?)",
-                (params["notify_id"], trade["app_id"], trade["out_trade_no"], trade["notify_url"],
-                 json.dumps(params, ensure_ascii=False), due_at),
-            )  # fmt: skip
+            _keep(write, kept, due_at, "")
+        # What was held back goes out after the one that should have followed it.
+        for held in state.rows("SELECT * FROM notice WHERE out_trade_no = ? AND answer = ?", trade["out_trade_no"], HELD):
+            write.execute("DELETE FROM notice WHERE id = ?", (held["id"],))
+            _keep(write, tuple(held[name] for name in ("notify_id", "app_id", "out_trade_no", "url", "params")), due_at and due_at + 0.5, "")
+
+
+def _keep(write: sqlite3.Connection, kept: tuple[str, ...], due_at: float | None, answer: str) -> None:
+    write.execute(
+        "INSERT INTO notice (notify_id, app_id, out_trade_no, url, params, due_at, answer) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*kept, due_at, answer),
+    )
 
 
 def take(state: State, key: rsa.RSAPrivateKey, app_id: str, out_trade_no: str) -> list[dict[str, str]]:
     """The signed forms of the trade's notices that nobody was told yet; they count as delivered from now on."""
     with state.transaction() as write:
         waiting = state.rows(
-            "SELECT * FROM notice WHERE app_id = ? AND out_trade_no = ? AND attempts = 0 ORDER BY id",
+            "SELECT * FROM notice WHERE app_id = ? AND out_trade_no = ? AND attempts = 0 AND answer <> ? ORDER BY id",
             app_id,
             out_trade_no,
+            HELD,
         )
         for each in waiting:
             write.execute(

@@ -6,7 +6,7 @@ from marketplace.emulator import notice
 from marketplace.emulator.field import beijing, fen_of, request_number, stamp, text, yuan
 from marketplace.emulator.refusal import business
 from marketplace.emulator.state import State
-from marketplace.emulator.trade import BUYER_LOGON_ID, find
+from marketplace.emulator.trade import BUYER_LOGON_ID, close, find
 from marketplace.foundation import clock
 
 
@@ -51,6 +51,26 @@ def refund(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:
         trade = find(state, app_id, trade["out_trade_no"])
         notice.announce(state, trade, request_no=request_no)
     return _node(trade, "Y")
+
+
+def cancel(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:
+    """alipay.trade.cancel: what waits is closed, what is paid goes back whole, and what never was is no fault."""
+    number = text(biz, "out_trade_no")
+    told = {"out_trade_no": number, "retry_flag": "N"}
+    with state.transaction():
+        known = state.row("SELECT 1 FROM trade WHERE app_id = ? AND out_trade_no = ?", app_id, number)
+        if known is None:
+            return told
+        trade = find(state, app_id, number)
+        told["trade_no"] = trade["trade_no"]
+        if trade["status"] == "WAIT_BUYER_PAY":
+            close(state, app_id, biz)
+            return told | {"action": "close"}
+        left = trade["total_fen"] - trade["refunded_fen"]
+        if trade["paid_at"] and left:
+            refund(state, app_id, {"out_trade_no": number, "out_request_no": f"cancel-{number}"[:64], "refund_amount": yuan(left)})
+            return told | {"action": "refund"}
+        return told
 
 
 def refund_query(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:

@@ -14,8 +14,9 @@ from marketplace.emulator.state import State
 
 METHODS = frozenset({
     "alipay.trade.page.pay", "alipay.trade.wap.pay", "alipay.trade.precreate", "alipay.trade.merge.precreate", "alipay.trade.page.merge.pay",
-    "alipay.trade.wap.merge.pay", "alipay.trade.query", "alipay.trade.close", "alipay.trade.refund",
-    "alipay.trade.fastpay.refund.query", "alipay.data.dataservice.bill.downloadurl.query",
+    "alipay.trade.wap.merge.pay", "alipay.trade.query", "alipay.trade.close", "alipay.trade.cancel", "alipay.trade.refund",
+    "alipay.trade.fastpay.refund.query", "alipay.fund.trans.uni.transfer", "alipay.fund.trans.common.query",
+    "alipay.data.dataservice.bill.downloadurl.query",
 })  # fmt: skip
 _FIXED = {"version": ("1.0",), "charset": ("utf-8", "UTF-8"), "format": ("JSON", "json")}
 
@@ -59,6 +60,10 @@ def read(state: State, pairs: Iterable[tuple[str, str]]) -> Request:
         raise Refusal("40002", "isv.invalid-app-id", "无效的 AppID 参数")
     if params["sign_type"] != "RSA2":
         raise Refusal("40002", "isv.invalid-signature-type", "无效的签名类型")
+    if app["cert_sn"] and (params.get("app_cert_sn"), params.get("alipay_root_cert_sn")) != (app["cert_sn"], state.root_cert_sn):
+        raise Refusal("40002", "isv.missing-app-cert-sn", "应用公钥证书 SN 或支付宝根证书 SN 不正确")
+    if params["method"].startswith("alipay.fund.") and not app["cert_sn"]:
+        raise Refusal("40006", "isv.insufficient-isv-permissions", "资金类接口须使用证书")
     if not verified(load_public(app["public_key"]), content(params), params["sign"]):
         raise Refusal(
             "40002",

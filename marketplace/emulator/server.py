@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from collections import deque
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from flask import Flask, Response, abort, redirect, render_template, request, url_for
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from marketplace.emulator import bill, cashier, fault, gateway, trade
+from marketplace.emulator import bill, cashier, console, fault, gateway, trade
 from marketplace.emulator.cashier_words import WORDS
 from marketplace.emulator.emulator import Emulator
 from marketplace.emulator.field import beijing
@@ -57,12 +58,13 @@ def create_server_app(emulator: Emulator, postman: Postman) -> Flask:
             return redirect(url_for("cashier_page", token=gateway.open_page(state, pairs)), 302)
         out_trade_no = _order_named(pairs)
         faults = fault.take(state, method, out_trade_no)
-        struck = strike_before(faults, key, method)
+        seal = partial(gateway.envelope, key, method, cert_sn=gateway.cert_sn(state, pairs))
+        struck = strike_before(faults, seal)
         if struck is not None:
             return struck
         node = gateway.node(state, pairs, request.host_url.rstrip("/"))
         postman.wake()
-        return strike_after(faults, key, method, out_trade_no, node, answers)
+        return strike_after(faults, seal, method, out_trade_no, node, answers)
 
     @app.get("/cashier/<token>")
     def cashier_page(token: str) -> str:
@@ -92,28 +94,7 @@ def create_server_app(emulator: Emulator, postman: Postman) -> Flask:
             abort(404)
         return Response(packed, content_type="application/zip")
 
-    @app.route("/_emulator/faults", methods=["POST", "DELETE"])
-    def faults() -> dict[str, Any]:
-        if request.method == "DELETE":
-            fault.clear(state)
-            return {"cleared": True}
-        asked = request.get_json()
-        order = {"method": str(asked.get("method", "")), "out_trade_no": str(asked.get("order", ""))}
-        fault.order(
-            state,
-            kind=str(asked.get("kind", "")),
-            nth=int(asked.get("nth", 1)),
-            seconds=float(asked.get("seconds", 0)),
-            **order,
-        )
-        return {"ordered": asked}
-
-    @app.get("/_emulator/notices/<out_trade_no>")
-    def notices(out_trade_no: str) -> list[dict[str, Any]]:
-        kept = (
-            "SELECT notify_id, url, attempts, answer, due_at FROM notice WHERE out_trade_no = ? ORDER BY id"
-        )
-        return [dict(each) for each in state.rows(kept, out_trade_no)]
+    app.register_blueprint(console.blueprint(emulator, postman))
 
     def _page(shown: cashier.Cashier | None, *, cancelled: bool = False) -> str:
         if shown is None:
@@ -165,6 +146,7 @@ class Running:
         )
         app = create_server_app(self.emulator, self._postman)
         self._server: BaseWSGIServer = make_server(host, port, app, threaded=True, request_handler=_Quiet)
+        self.host = host
         self.url = f"http://{host}:{self._server.server_port}"
         self.gateway_url = f"{self.url}/gateway.do"
         self._thread = threading.Thread(
@@ -218,12 +200,12 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _order_named(pairs: list[tuple[str, str]]) -> str:
-    """The out_trade_no inside biz_content, or ``""``; the gateway itself reads it strictly later."""
+    """The order (or the transfer) inside biz_content, or ``""``; the gateway itself reads it strictly later."""
     try:
         named = json.loads(dict(pairs).get("biz_content", "{}"))
     except ValueError:
         return ""
-    return str(named.get("out_trade_no", "")) if isinstance(named, dict) else ""
+    return str(named.get("out_trade_no") or named.get("out_biz_no") or "") if isinstance(named, dict) else ""
 
 
 def _language() -> str:

@@ -1,4 +1,4 @@
-"""What the emulator remembers, in a SQLite file of its own: applications, trades, refunds, cashiers, notices, faults.
+"""What the emulator remembers, in a SQLite file of its own: applications, trades, refunds, transfers, cashiers, notices, faults.
 
 Every change is one transaction, so that a trade is never half paid.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS app (
-    app_id TEXT PRIMARY KEY, seller_id TEXT NOT NULL, name TEXT NOT NULL, public_key TEXT NOT NULL);
+    app_id TEXT PRIMARY KEY, seller_id TEXT NOT NULL, name TEXT NOT NULL, public_key TEXT NOT NULL,
+    cert_sn TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS cashier (
     token TEXT PRIMARY KEY, app_id TEXT NOT NULL, method TEXT NOT NULL, merge_no TEXT NOT NULL, return_url TEXT NOT NULL,
     notify_url TEXT NOT NULL, orders TEXT NOT NULL, expires_at TEXT NOT NULL);
@@ -38,10 +39,16 @@ CREATE INDEX IF NOT EXISTS notice_due ON notice (due_at) WHERE due_at IS NOT NUL
 CREATE INDEX IF NOT EXISTS notice_of_trade ON notice (app_id, out_trade_no);
 CREATE TABLE IF NOT EXISTS fault (
     id INTEGER PRIMARY KEY, method TEXT NOT NULL, out_trade_no TEXT NOT NULL, nth INTEGER NOT NULL, kind TEXT NOT NULL,
-    seconds REAL NOT NULL, seen INTEGER NOT NULL DEFAULT 0);
+    seconds REAL NOT NULL, seen INTEGER NOT NULL DEFAULT 0, percent INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS transfer (
+    app_id TEXT NOT NULL, out_biz_no TEXT NOT NULL, order_id TEXT NOT NULL UNIQUE, seller_id TEXT NOT NULL,
+    fen INTEGER NOT NULL CHECK (fen > 0), payee TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
+    error_code TEXT NOT NULL DEFAULT '', sent_at TEXT NOT NULL, PRIMARY KEY (app_id, out_biz_no));
 CREATE TABLE IF NOT EXISTS bill_link (
     token TEXT PRIMARY KEY, seller_id TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, expires_at TEXT NOT NULL);
 """
+# Columns that a file made earlier may lack.
+LATER = {"app": ("cert_sn", "TEXT NOT NULL DEFAULT ''"), "fault": ("percent", "INTEGER NOT NULL DEFAULT 0")}
 
 
 class State:
@@ -52,6 +59,8 @@ class State:
 
     def __init__(self, path: Path, *, delivers: bool) -> None:
         self.delivers = delivers
+        # The numbers of the emulator's certificates, once it has any.
+        self.root_cert_sn = self.alipay_cert_sn = ""
         self._lock = threading.RLock()
         self._depth = 0
         self._connection = sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
@@ -60,6 +69,9 @@ class State:
         # Losing the last moments of make-believe money in a power cut hurts nobody; waiting for the disk hurts the demo.
         self._connection.execute("PRAGMA synchronous = OFF")
         self._connection.executescript(TABLES)
+        for table, (column, kind) in LATER.items():
+            if column not in {each["name"] for each in self._connection.execute(f"PRAGMA table_info({table})")}:
+                self._connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

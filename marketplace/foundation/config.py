@@ -41,6 +41,7 @@ class Settings:
     alipay_public_key: str = _setting("", "ALIPAY_PUBLIC_KEY", "Alipay's public key (PEM or base64); demonstration: the emulator's, from DATA_DIR")
     alipay_app_id: str = _setting("", "ALIPAY_APP_ID", "the platform's application at Alipay, which opens merged payments")
     alipay_private_key: str = _setting("", "ALIPAY_PRIVATE_KEY", "the application's private key (PEM or base64)")
+    alipay_certificates: str = _setting("", "ALIPAY_CERTIFICATES", "folder of root.crt, alipay.crt and <app_id>.crt for certificate mode; empty: public-key mode")
     redis_url: str = _setting("", "REDIS_URL", "shared rate limits and caches; empty: in memory")
     demo_sign_ins: bool = _setting(True, "DEMO_SIGN_INS", "show demonstration sign-ins on the sign-in page")
     debug: bool = _setting(False, "MARKET_DEBUG", "Flask's debugger; never in production")

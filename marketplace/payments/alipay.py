@@ -16,6 +16,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.payments import alipay_sdk
 from marketplace.payments.alipay_bill import BadBill, read_bill
+from marketplace.payments.alipay_certificate import Certificates
 from marketplace.payments.alipay_notice import BadNotice, Notice, verify_notice
 from marketplace.payments.alipay_outcome import (
     STATUSES,
@@ -84,6 +85,7 @@ class AlipayClient:
     app_private_key_pem: str = field(repr=False)
     alipay_public_key_pem: str = field(repr=False)
     transport: Transport = field(default_factory=HttpTransport, repr=False)
+    certificates: Certificates | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         private_key(self.app_private_key_pem)
@@ -310,6 +312,7 @@ class AlipayClient:
             self.app_private_key_pem,
             self.alipay_public_key_pem,
             self.transport,
+            self.certificates,
         )
 
     def _ask(self, method: str, biz: Mapping[str, Any]) -> dict[str, Any] | Unknown | Misconfigured:

@@ -6,6 +6,7 @@ signed, and what the SDK cut out of it is what we read. No logger is ever passed
 
 import importlib
 import json
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,10 +17,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from marketplace.foundation import clock
+from marketplace.payments.alipay_certificate import Certificates
 from marketplace.payments.alipay_outcome import Misconfigured, Unknown
 from marketplace.payments.alipay_signing import signature, verifies
 from marketplace.payments.alipay_transport import Lost, Transport
 
+# Between the node's closing brace and the signature, as the answer ends: what is inside the node is never touched.
+_CERT_SN = re.compile(rb',\s*"alipay_cert_sn"\s*:\s*"[0-9a-f]{32}"\s*,(?=\s*"sign"\s*:\s*"[^"]*"\s*\}\s*$)')
 _FORM_CODES = ("40001", "40002", "40003", "40006")
 
 
@@ -32,13 +36,14 @@ class Application:
     private_key: str = field(repr=False)
     alipay_public_key: str = field(repr=False)
     transport: Transport = field(repr=False)
+    certificates: Certificates | None = None
 
 
 def page_url(
     application: Application, method: str, biz: Mapping[str, Any], *, notify_url: str, return_url: str
 ) -> str:
     """The signed address of a page, for the browser. The SDK's form would need an inline script; an address does not."""
-    request = _request(method, biz)
+    request = _request(application, method, biz)
     request.notify_url = notify_url
     request.return_url = return_url
     url: str = _client(application).page_execute(request, "GET")
@@ -49,9 +54,9 @@ def ask(
     application: Application, method: str, biz: Mapping[str, Any], *, notify_url: str = ""
 ) -> dict[str, Any] | Unknown | Misconfigured:
     """The verified node of the answer, if its code is 10000 or 40004; every other outcome as what it is."""
-    request = _request(method, biz)
+    request = _request(application, method, biz)
     request.notify_url = notify_url
-    exchange = _Exchange(application.transport, method)
+    exchange = _Exchange(application, method)
     kept = _exchange.set(exchange)
     try:
         node = json.loads(_client(application).execute(request))
@@ -82,8 +87,9 @@ def odd_code(node: Mapping[str, Any]) -> Unknown:
 class _Exchange:
     """One request under way inside the SDK, and what its answer was checked to be."""
 
-    def __init__(self, transport: Transport, method: str) -> None:
-        self._transport = transport
+    def __init__(self, application: Application, method: str) -> None:
+        self._transport = application.transport
+        self._cert_sn = application.certificates.alipay_sn if application.certificates else None
         self._node_name = f"{method.replace('.', '_')}_response"
         self._signature: Any = None
         self.sent = False
@@ -98,6 +104,12 @@ class _Exchange:
             whole = json.loads(raw.decode("utf-8"), object_pairs_hook=_without_twins)
         except ValueError as error:
             raise Lost("truncated", type(error).__name__) from error
+        if isinstance(whole, dict) and self._cert_sn is not None and "sign" in whole:
+            if whole.pop("alipay_cert_sn", None) != self._cert_sn:
+                # Alipay has a new certificate, or it is somebody else's: until a person looks, nothing is believed.
+                raise Lost("other_certificate")
+            # The SDK wants the signature right behind the node. Moving what stands between leaves the node's text as it was signed.
+            raw = _CERT_SN.sub(b",", raw, count=1)
         if not isinstance(whole, dict) or set(whole) != {self._node_name, "sign"}:
             unsigned = isinstance(whole, dict) and set(whole) == {self._node_name}
             raise Lost("unsigned" if unsigned else "other_node")
@@ -121,15 +133,19 @@ def _client(application: Application) -> Any:
     config.server_url = application.gateway_url
     config.app_id = application.app_id
     config.app_private_key = application.private_key
-    config.alipay_public_key = application.alipay_public_key
+    certificates = application.certificates
+    config.alipay_public_key = certificates.alipay_public_key if certificates else application.alipay_public_key
     return _hardened().DefaultAlipayClient(config)
 
 
-def _request(method: str, biz: Mapping[str, Any]) -> Any:
+def _request(application: Application, method: str, biz: Mapping[str, Any]) -> Any:
     """The SDK's request of a method: ``alipay.trade.query`` is AlipayTradeQueryRequest, and so for all of them."""
     name = "".join(part.capitalize() for part in method.split(".")) + "Request"
     request = getattr(importlib.import_module(f"alipay.aop.api.request.{name}"), name)()
     request.biz_content = dict(biz)
+    if application.certificates is not None:
+        request.add_other_text_param("app_cert_sn", application.certificates.app_sn)
+        request.add_other_text_param("alipay_root_cert_sn", application.certificates.root_sn)
     return request
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -14,6 +15,7 @@ from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments.alipay import AlipayClient, MergeOrder
+from marketplace.payments.alipay_certificate import read_certificates
 from marketplace.payments.alipay_notice import Notice
 from marketplace.payments.alipay_outcome import (
     Absent,
@@ -26,6 +28,7 @@ from marketplace.payments.alipay_outcome import (
     Refused,
     Trade,
 )
+from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.channel import Answer, Attempt
 from marketplace.payments.payment import Outcome, Payment
 
@@ -111,13 +114,18 @@ def _client(app_id: str, seller_id: str) -> AlipayClient:
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="gateway")
     if settings().is_production and app_id.startswith(EMULATOR_APPLICATIONS):
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="app_id")
-    return _kept_client(settings().alipay_gateway, app_id, seller_id, application_private_key(), alipay_public_key())
+    folder = settings().alipay_certificates
+    return _kept_client(settings().alipay_gateway, app_id, seller_id, application_private_key(), alipay_public_key(), folder)
 
 
 @lru_cache(maxsize=256)
-def _kept_client(gateway: str, app_id: str, seller_id: str, private: str, public: str) -> AlipayClient:
+def _kept_client(gateway: str, app_id: str, seller_id: str, private: str, public: str, folder: str) -> AlipayClient:
     # Kept, so that connections to the gateway are kept too.
-    return AlipayClient(gateway, app_id, seller_id, private, public)
+    try:
+        certificates = read_certificates(Path(folder), app_id) if folder else None
+        return AlipayClient(gateway, app_id, seller_id, private, public, certificates=certificates)
+    except BadKey as error:
+        raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=str(error)) from error
 
 
 def alipay_public_key() -> str:

@@ -1,0 +1,59 @@
+"""Certificate mode: the three certificates of an application, and the numbers under which the protocol names them.
+
+Fund-out methods need it. The folder holds ``root.crt``, ``alipay.crt`` and ``<app_id>.crt``, as Alipay's console gives them.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from marketplace.foundation import clock
+from marketplace.payments.alipay_signing import BadKey
+
+_RSA = "1.2.840.113549.1.1."  # the root's file also holds SM2 certificates, which the number leaves out
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """The numbers that requests and answers carry, and the key that Alipay's certificate proves (PEM)."""
+
+    app_sn: str
+    root_sn: str
+    alipay_sn: str
+    alipay_public_key: str
+
+
+def read_certificates(folder: Path, app_id: str) -> Certificates:
+    """The certificates of an application. Raises BadKey if one is missing, unreadable, over, or not of this root."""
+    roots = [each for each in _read(folder / "root.crt") if each.signature_algorithm_oid.dotted_string.startswith(_RSA)]
+    (alipay, *_chain), (own, *_rest) = _read(folder / "alipay.crt"), _read(folder / f"{app_id}.crt")
+    if not any(_signed(alipay, each) for each in (*roots, *_chain)):
+        raise BadKey("alipay.crt is not of this root")
+    for name, each in (("alipay.crt", alipay), (f"{app_id}.crt", own)):
+        if not each.not_valid_before_utc <= clock.now() <= each.not_valid_after_utc:
+            raise BadKey(f"{name} is not valid today")
+    public = alipay.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    return Certificates(_number(own), "_".join(map(_number, roots)), _number(alipay), public)
+
+
+def _read(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise BadKey(f"{path.name} cannot be read") from error
+
+
+def _signed(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def _number(each: x509.Certificate) -> str:
+    return hashlib.md5(f"{each.issuer.rfc4514_string()}{each.serial_number}".encode(), usedforsecurity=False).hexdigest()
