@@ -38,6 +38,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("订单"), "cooperative_orders.index", None, waiting or None),
             (_("单位采购单"), "unit_seller.orders"),
             *([(_("对公到账"), "unit_seller.bank")] if actor.has("accountant") else []),
+            (_("发票"), "cooperative_invoices.index"),
             (_("商品"), "cooperative_goods.index"),
             (_("分账方案"), "cooperative_schemes.index"),
         ]

@@ -31,6 +31,7 @@ def desk(actor: Actor) -> dict[str, Any]:
         (_("采购单"), "unit_orders.index", None, to_approve if actor.has("approver") and to_approve else None),
         (_("去采购"), "unit_orders.choose"),
         (_("任务申报"), "unit_target.show"),
+        (_("发票"), "invoices.index"),
     ]
     children = db.session.scalar(select(func.count()).where(Organisation.parent_id == actor.organisation_id))
     if children:

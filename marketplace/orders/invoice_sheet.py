@@ -1,0 +1,61 @@
+"""The sheet for the tax software: what a cooperative has to invoice, a row for each kind of goods on each request.
+
+Amounts include tax and sum, request by request, to what was asked for, to the fen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from marketplace.catalogue.product import Product
+from marketplace.foundation.database import db
+from marketplace.foundation.money import split
+from marketplace.orders import invoice, invoice_tax
+from marketplace.orders.invoice import Invoice
+from marketplace.orders.invoice_tax import InvoiceTax
+from marketplace.orders.order import Order, lines_of
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """One line of one request; ``fen`` includes tax. ``tax`` is None while the cooperative has not set how these goods are taxed."""
+
+    invoice: Invoice
+    goods: str
+    quantity: int
+    fen: int
+    tax: InvoiceTax | None
+
+
+def waiting(organisation_id: int) -> list[SheetRow]:
+    """Rows of every request that waits to be issued, oldest first."""
+    query = select(Invoice).where(Invoice.organisation_id == organisation_id, Invoice.state == "REQUESTED").order_by(Invoice.id)
+    taxes = invoice_tax.of(organisation_id)
+    return [row for each in db.session.scalars(query) for row in rows_of(each, taxes)]
+
+
+def rows_of(row: Invoice, taxes: dict[str, InvoiceTax]) -> list[SheetRow]:
+    """The rows of one request."""
+    return [found for part, order in invoice.orders_on(row.id) for found in _rows(row, order, part.fen, taxes)]
+
+
+def _rows(row: Invoice, order: Order, fen: int, taxes: dict[str, InvoiceTax]) -> Sequence[SheetRow]:
+    lines = lines_of(order.id)
+    query = select(Product.id, Product.category).where(Product.id.in_({line.product_id for line in lines}))
+    kinds: dict[int, str] = {product_id: category for product_id, category in db.session.execute(query)}  # noqa: C416  dict() does not know the row's types
+    freight_fen = min(order.freight_fen, fen)
+    packs = [line.quantity if line.accepted is None else line.accepted for line in lines]
+    weights = [max(0, line.goods_fen * count // line.quantity - line.refunded_fen) for line, count in zip(lines, packs, strict=True)]
+    if not any(weights):
+        weights = [line.goods_fen for line in lines]
+    parts = split(fen - freight_fen, weights, [str(line.id) for line in lines], row.public_id)
+    found = [
+        SheetRow(row, line.name_zh, count, part, taxes.get(kinds[line.product_id]))
+        for line, count, part in zip(lines, packs, parts, strict=True)
+        if part
+    ]
+    if freight_fen:
+        # Freight that the seller charges belongs to the price and follows the goods.
+        found.append(SheetRow(row, "运费", 1, freight_fen, taxes.get(kinds[lines[0].product_id])))
+    return found

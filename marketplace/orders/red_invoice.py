@@ -1,0 +1,67 @@
+"""A red-letter invoice (红字发票): so much of an issued one is reversed, because money went back or the title was wrong."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Model, Public, db
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.orders import invoice, invoice_paper
+from marketplace.orders.invoice import Invoice
+from marketplace.organisations.actor import Actor
+
+
+class RedInvoice(Public, Model):
+    """``fen`` is how much is reversed, positive."""
+
+    __tablename__ = "red_invoice"
+    __table_args__ = (CheckConstraint("fen > 0", name="fen"),)
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    invoice_id: Mapped[int] = mapped_column(ForeignKey("invoice.id"), index=True)
+    number: Mapped[str] = mapped_column(String(20), unique=True)
+    fen: Mapped[int]
+    issued_on: Mapped[date]
+    recorded_at: Mapped[datetime]
+    recorded_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    file_id: Mapped[int | None] = mapped_column(ForeignKey("stored_file.id"))
+
+
+def red_due_fen(row: Invoice) -> int:
+    """What of an issued invoice must be reversed because its orders' money went back since, in fen."""
+    return max(0, row.fen - row.red_fen - invoice.still_due_fen(row)) if row.state == "ISSUED" else 0
+
+
+def reverse(invoice_id: int, *, fen: int, number: str, issued_on: date, file: bytes, version: int, actor: Actor) -> RedInvoice:
+    """Record a red-letter invoice over ``fen``: what is due to be reversed, or all that is left (a wrong title).
+
+    Raises InvalidInput for another amount, a bad number, day or file. Reversed whole, its orders may be invoiced anew.
+    """
+    row = invoice.of_seller(invoice_id, actor)
+    row.must_be("ISSUED")
+    row.must_be_version(version)
+    left, due = row.fen - row.red_fen, red_due_fen(row)
+    if fen not in (left, due) or fen <= 0:
+        raise InvalidInput("invoice.red", N_("冲红只能冲退款的部分，或整张冲红。"), field="fen", left_fen=left, due_fen=due)
+    assert row.issued_on is not None
+    invoice.must_be_new(number := invoice_paper.number(number))
+    red = RedInvoice(
+        organisation_id=row.organisation_id, invoice_id=row.id, number=number, fen=fen,
+        issued_on=invoice_paper.day(issued_on, clock.beijing_midnight(row.issued_on)), recorded_at=clock.now(), recorded_by_id=actor.person_id, file_id=invoice_paper.keep(file, row.public_id, row.organisation_id),
+    )  # fmt: skip
+    db.session.add(red)
+    row.red_fen += fen
+    if row.red_fen == row.fen:
+        row.state = "REVERSED"
+        invoice.free_orders(row)
+    db.session.flush()
+    audit.record("invoice.reversed", row, person_id=actor.person_id, fen=fen, number=red.number)
+    return red
+
+
+def reds_of(invoice_id: int) -> list[RedInvoice]:
+    """Its red-letter invoices, oldest first."""
+    return list(db.session.scalars(select(RedInvoice).where(RedInvoice.invoice_id == invoice_id).order_by(RedInvoice.id)))
