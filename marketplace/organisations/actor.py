@@ -1,5 +1,6 @@
 """The actor: a person acting in an organisation in a role. Every write names one; every read of a person goes through one."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ class Actor:
     person_name: str = field(compare=False, default="")
     organisation_name: str = field(compare=False, default="")
     organisation_name_en: str = field(compare=False, default="")
+    stamp: str = field(compare=False, default="")  # changes with the password: a session that bears an older one has ended
 
     @property
     def is_operator(self) -> bool:
@@ -41,7 +43,7 @@ class Actor:
 def acting(person_id: int, organisation_id: int | None = None) -> Actor | None:
     """The actor for a person in an organisation (default: their first). None if they hold no role there."""
     query = (
-        select(Role.name, Organisation, Person.name_zh)
+        select(Role.name, Organisation, Person.name_zh, Person.password_hash)
         .join(Organisation, Organisation.id == Role.organisation_id)
         .join(Person, Person.id == Role.person_id)
         .where(Role.person_id == person_id, Person.deactivated_at.is_(None), Organisation.suspended_at.is_(None))
@@ -61,6 +63,7 @@ def acting(person_id: int, organisation_id: int | None = None) -> Actor | None:
         person_name=rows[0][2],
         organisation_name=organisation.name_zh,
         organisation_name_en=organisation.name_en or organisation.name_zh,
+        stamp=hashlib.sha256(rows[0][3].encode()).hexdigest()[:16],
     )
 
 

@@ -130,5 +130,7 @@ def begin(person_id: int, organisation_id: int) -> None:
     session.clear()
     session.update(kept)
     session["person_id"], session["organisation_id"] = person_id, organisation_id
+    actor = acting(person_id, organisation_id)
+    session["stamp"] = actor.stamp if actor else ""
     session.permanent = True
     request.environ.pop("market.actor", None)

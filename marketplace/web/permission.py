@@ -79,6 +79,8 @@ def current_actor() -> Actor | None:
     if "market.actor" not in request.environ:
         person_id = session.get("person_id") if request.cookies else None
         actor = None if person_id is None else acting(int(person_id), session.get("organisation_id"))
+        if actor is not None and session.get("stamp", actor.stamp) != actor.stamp:
+            actor = None  # the password was changed since: whoever had the old one is out, everywhere
         request.environ["market.actor"] = actor
     kept: Actor | None = request.environ["market.actor"]
     return kept

@@ -19,10 +19,13 @@ def test_who_was_added_signs_in_with_what_was_printed(app: Flask) -> None:
     place = db.session.get_one(Organisation, operator())
     assert place.public_id in _said(app, "list")
     login, password = _said(app, "add", "li.hua", "--name", "李华", "--organisation", place.public_id, "--role", "administrator").split()
-    assert app.test_client().post("/sign-in", data={"login": login, "password": password}).location == "/operator"
+    browser = app.test_client()
+    assert browser.post("/sign-in", data={"login": login, "password": password}).location == "/operator"
+    assert browser.get("/operator").status_code == 200
     _, fresh = _said(app, "password", "li.hua").split()
     assert app.test_client().post("/sign-in", data={"login": login, "password": password}).status_code == 422
     assert app.test_client().post("/sign-in", data={"login": login, "password": fresh}).location == "/operator"
+    assert browser.get("/operator").location.startswith("/sign-in")  # who signed in with the old one is out
     codes = set(db.session.scalars(select(AuditEvent.action)))
     assert {"person.added_by_machine", "person.password_by_machine"} <= codes
     assert fresh not in str(list(db.session.scalars(select(AuditEvent.data))))
