@@ -11,7 +11,9 @@ from typing import Any
 
 from sqlalchemy import func, or_, select
 
-from marketplace.catalogue.product import Pack, PriceTier, Product
+from marketplace.catalogue import listing_content
+from marketplace.catalogue.listing_content import Content
+from marketplace.catalogue.product import Pack, Product
 from marketplace.catalogue.split_scheme import in_force
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
@@ -61,20 +63,19 @@ def rule(added: Rule) -> Rule:
     return added
 
 
-def findings(product: Product) -> list[Finding]:
-    """All that is found on the product as it stands today (Beijing), what refuses first."""
-    packs = list(
-        db.session.scalars(
-            select(Pack).where(Pack.product_id == product.id, Pack.withdrawn_at.is_(None)).order_by(Pack.position, Pack.id)
-        )
-    )
-    found = [finding for each in (_linkage, _licence, _origin, _label, _scheme, _prices, *rules) for finding in each(product, packs)]
-    return sorted(found, key=lambda finding: not finding.refuses)
+def findings(product: Product, content: Content | None = None) -> list[Finding]:
+    """All that is found on the product today (Beijing), what refuses first: as it stands, or as it would stand with ``content``."""
+    packs = listing_content.packs_of(product)
+    asked = content if content is not None else listing_content.content_of(product)
+    if content is not None:
+        product, packs = listing_content.as_it_would_be(content, product)
+    found = [finding for each in (_linkage, _licence, _origin, _label, _scheme, _guide, *rules) for finding in each(product, packs)]
+    return sorted([*found, *_tiers(asked)], key=lambda finding: not finding.refuses)
 
 
-def must_pass(product: Product) -> None:
+def must_pass(product: Product, content: Content | None = None) -> None:
     """Raise ListingRefused with all the reasons, if there are any."""
-    refusing = [finding for finding in findings(product) if finding.refuses]
+    refusing = [finding for finding in findings(product, content) if finding.refuses]
     if refusing:
         raise ListingRefused("listing.refused", N_("有 %(n)s 处不合上架要求，改好后再提交。"), n=len(refusing), findings=refusing)
 
@@ -151,17 +152,19 @@ def _scheme(product: Product, packs: Sequence[Pack]) -> Iterator[Finding]:
         yield Finding(missing.code, missing.message)
 
 
-def _prices(product: Product, packs: Sequence[Pack]) -> Iterator[Finding]:
+def _tiers(content: Content) -> Iterator[Finding]:
+    """The unit price guard: no unit pays more than the public."""
+    for pack in content.packs:
+        for _quantity, price_fen in pack.tiers:
+            if price_fen > pack.price_fen:
+                message = N_("%(pack)s：单位价 ¥%(unit)s 高过公开价 ¥%(public)s。")
+                data = {"pack": pack.name_zh, "unit": format_yuan(price_fen), "public": format_yuan(pack.price_fen)}
+                yield Finding("price.tier", message, f"price-{pack.public_id}", data=data)
+
+
+def _guide(product: Product, packs: Sequence[Pack]) -> Iterator[Finding]:
     if not packs:
         yield Finding("pack.none", N_("至少要有一个规格。"))
-    tiers = select(PriceTier).where(PriceTier.pack_id.in_([pack.id for pack in packs])).order_by(PriceTier.pack_id, PriceTier.min_quantity)
-    public = {pack.id: pack for pack in packs}
-    for tier in db.session.scalars(tiers):
-        pack = public[tier.pack_id]
-        if tier.price_fen > pack.price_fen:
-            message = N_("%(pack)s：单位价 ¥%(unit)s 高过公开价 ¥%(public)s。")
-            data = {"pack": pack.name_zh, "unit": format_yuan(tier.price_fen), "public": format_yuan(pack.price_fen)}
-            yield Finding("price.tier", message, f"price-{pack.public_id}", data=data)
     for pack in packs:
         price, (low, high), per = _measured(product.category, pack)
         if price is not None and not low <= price <= high:

@@ -1,15 +1,14 @@
 """The review of a listing: a clerk edits and submits, the system checks, another person of the operator approves or returns it.
 
-What buyers see was approved as it stands: an edit of a product on sale takes it off sale until it is approved again.
+What buyers see was approved as it stands: an edit of a product on sale is kept beside it (``listing_change``) until it is approved too.
 """
-
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from marketplace.catalogue import listing_check
-from marketplace.catalogue.product import Pack, Product
+from marketplace.catalogue import listing_change, listing_check, listing_content
+from marketplace.catalogue.listing_change import ListingChange
+from marketplace.catalogue.listing_content import Content
+from marketplace.catalogue.product import Product
 from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
@@ -19,120 +18,169 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import Approval
 
 INDEX = "search.product"  # the kind of message that search answers to; it lives on a higher rung
-EDITABLE = ("DRAFT", "RETURNED", "ON_SALE", "WITHDRAWN")
-FEN_MOST = 99_999_999
-# Longest text of each, in characters; the first is required.
-TEXTS = {
-    "name_zh": 120, "name_en": 160, "summary_zh": 300, "summary_en": 400, "story_zh": 8000, "story_en": 12000,
-    "storage_zh": 200, "storage_en": 300, "standard_code": 60,
-}  # fmt: skip
+APART = ("DRAFT", "RETURNED", "WITHDRAWN")  # nobody sees it: edits are written into it
+APPROVED = ("ON_SALE", "SUSPENDED")  # approved as it stands: edits are kept beside it
+EDITABLE = (*APART, *APPROVED)
 
 
-@dataclass(frozen=True)
-class Edited:
-    """What the clerk typed: texts by column, months, the mark of origin, and fen by pack (public id)."""
-
-    texts: Mapping[str, str]
-    shelf_life_months: int
-    gi_mark: bool
-    prices_fen: Mapping[str, int]
-
-
-class BadListing(InvalidInput):
-    """What was typed cannot be kept. Data: ``fields``, a msgid for each input."""
-
-
-def edit(product_id: int, edited: Edited, *, version: int, actor: Actor) -> Product:
-    """Save the product and its packs' prices. What was returned or on sale becomes a draft, off the shelf, if anything changed.
+def edit(product_id: int, content: Content, *, version: int, actor: Actor) -> Product:
+    """Save what the clerk typed: into a product that is not for sale, which becomes a draft, or beside one that is.
 
     Raises BadListing with every bad input, Conflict ``version.stale`` or ``listing.state``, NotFound for another cooperative's.
     """
     product = _own(product_id, actor)
     _must_be(product, *EDITABLE)
-    packs = {pack.public_id: pack for pack in _packs(product)}
-    _must_be_good(edited, packs)
+    change = listing_change.of(product.id)
+    if change is not None and change.state == "SUBMITTED":
+        raise _state(product)
+    content = content.tidy()
+    listing_content.must_be_good(content, product)
     product.must_be_version(version)
-    changed = []
-    wanted = {name: _typed(edited.texts[name], name) for name in TEXTS if name in edited.texts}
-    for name, value in {**wanted, "shelf_life_months": edited.shelf_life_months, "gi_mark": edited.gi_mark}.items():
-        if getattr(product, name) != value:
-            setattr(product, name, value)
-            changed.append(name)
-    for public_id, fen in edited.prices_fen.items():
-        pack = packs[public_id]
-        if pack.price_fen != fen:
-            pack.price_fen = fen
-            pack.version += 1
-            changed.append(f"price:{pack.id}")
-    product.from_price_fen = min((pack.price_fen for pack in packs.values()), default=None)
-    if changed:
-        _off_sale(product)
-        product.state = "DRAFT"
-        audit.record("listing.edited", product, person_id=actor.person_id, changed=changed)
+    if product.state in APPROVED:
+        row = listing_change.keep(product, content)
+        audit.record("listing.changed", product, person_id=actor.person_id, change_id=row.id if row else None)
+    else:
+        changed = listing_content.apply(content, product)
+        if changed:
+            product.state = "DRAFT"
+            audit.record("listing.edited", product, person_id=actor.person_id, changed=changed)
     db.session.flush()
     return product
 
 
 def submit(product_id: int, *, version: int, actor: Actor) -> Product:
-    """Hand the product to the operator. Raises ListingRefused with every reason, Conflict, NotFound; off sale meanwhile."""
+    """Hand the product, or the open change of one on sale, to the operator. Raises ListingRefused with every reason, Conflict, NotFound."""
     product = _own(product_id, actor)
     _must_be(product, *EDITABLE)
     product.must_be_version(version)
-    listing_check.must_pass(product)
-    _off_sale(product)
-    product.state = "SUBMITTED"
-    product.submitted_by_id, product.submitted_at = actor.person_id, clock.now()
+    if product.state in APPROVED:
+        change = listing_change.of(product.id)
+        if change is None or change.state == "SUBMITTED":
+            raise Conflict("listing.nothing", N_("没有要提交的修改。"))
+        listing_check.must_pass(product, change.wanted)
+        change.state, change.submitted_by_id, change.submitted_at = "SUBMITTED", actor.person_id, clock.now()
+    else:
+        listing_check.must_pass(product)
+        product.state, product.submitted_by_id, product.submitted_at = "SUBMITTED", actor.person_id, clock.now()
     audit.record("listing.submitted", product, person_id=actor.person_id)
     db.session.flush()
     return product
 
 
-def withdraw(product_id: int, *, version: int, actor: Actor) -> Product:
-    """Take the product off sale, or a submitted one back to the desk as a draft. Orders already placed stand."""
+def take_back(product_id: int, *, version: int, actor: Actor) -> Product:
+    """Take what was submitted back to the desk; a change that was not submitted is dropped. What is on sale stays so."""
     product = _own(product_id, actor)
-    _must_be(product, "DRAFT", "RETURNED", "ON_SALE", "SUBMITTED")
     product.must_be_version(version)
-    _off_sale(product)
-    product.state = "DRAFT" if product.state == "SUBMITTED" else "WITHDRAWN"
+    change = listing_change.of(product.id)
+    if product.state == "SUBMITTED":
+        product.state = "DRAFT"
+    elif change is not None:
+        change.state = "DRAFT" if change.state == "SUBMITTED" else "DROPPED"
+    else:
+        raise _state(product)
+    audit.record("listing.taken_back", product, person_id=actor.person_id)
+    db.session.flush()
+    return product
+
+
+def withdraw(product_id: int, *, version: int, actor: Actor) -> Product:
+    """Take the product off sale for good, or drop a draft. An open change is written into it, for nobody sees it now. Orders stand."""
+    product = _own(product_id, actor)
+    _must_be(product, "DRAFT", "RETURNED", *APPROVED)
+    product.must_be_version(version)
+    change = listing_change.of(product.id)
+    if change is not None:
+        listing_content.apply(change.wanted, product)
+        change.state, change.decided_at = "DROPPED", clock.now()
+    _index(product)
+    product.state = "WITHDRAWN"
     audit.record("listing.withdrawn", product, person_id=actor.person_id)
     db.session.flush()
     return product
 
 
+def suspend(product_id: int, *, version: int, reason: str, actor: Actor) -> Product:
+    """Stop selling for a while: by the cooperative (out of season), or by the operator, who must say why. Orders stand."""
+    product = _seen(product_id, actor)
+    _must_be(product, "ON_SALE")
+    product.must_be_version(version)
+    if len(reason.strip()) > 300 or (actor.is_operator and not reason.strip()):
+        raise InvalidInput("suspend.reason", N_("请写明暂停销售的理由，300 字以内，合作社看得到。"), field="reason")
+    product.state, product.suspended_by_id, product.suspend_reason = "SUSPENDED", actor.organisation_id, reason.strip()
+    audit.record("listing.suspended", product, person_id=actor.person_id, by_operator=actor.is_operator)
+    _index(product)
+    db.session.flush()
+    return product
+
+
+def resume(product_id: int, *, version: int, actor: Actor) -> Product:
+    """Sell again what was approved, by whoever suspended it. Raises NotAllowed ``listing.suspended_by``, ListingRefused."""
+    product = _seen(product_id, actor)
+    _must_be(product, "SUSPENDED")
+    product.must_be_version(version)
+    if product.suspended_by_id != actor.organisation_id:
+        raise NotAllowed("listing.suspended_by", N_("是谁暂停的，由谁恢复。请和对方联系。"))
+    listing_check.must_pass(product)
+    product.state, product.suspended_by_id, product.suspend_reason = "ON_SALE", None, ""
+    audit.record("listing.resumed", product, person_id=actor.person_id)
+    _index(product)
+    db.session.flush()
+    return product
+
+
 def decide(product_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> Approval:
-    """The reviewer's word. Approved, it is on sale at once and searchable within seconds; returned, the reason says what to change.
+    """The reviewer's word on a product or on the change of one. Approved, it is what buyers see, at once, and searchable within seconds.
 
     Raises OwnWork for whoever submitted it, ListingRefused if it no longer passes the checks, Conflict if it is not waiting or changed.
     """
     actor.must_have("OPERATOR", "reviewer")
     product = locked(Product, product_id)
-    _must_be(product, "SUBMITTED")
-    if product.submitted_by_id is None:
+    change = listing_change.of(product.id) if product.state in APPROVED else None
+    waits: Product | ListingChange = change if change is not None and change.state == "SUBMITTED" else product
+    if waits is product:
+        _must_be(product, "SUBMITTED")
+    if waits.submitted_by_id is None:
         raise NotAllowed("listing.nobody", N_("不知道是谁提交的，请合作社重新提交。"))
     product.must_be_version(version)
     if approved:
-        listing_check.must_pass(product)
+        listing_check.must_pass(product, change.wanted if change is not None else None)
     word = approval.decide(
-        product,
+        waits,
         version=version,
-        maker_id=product.submitted_by_id,
+        maker_id=waits.submitted_by_id,
         checker_id=actor.person_id,
         organisation_id=actor.organisation_id,
         approved=approved,
         reason=reason[:2000],
     )
-    product.state = "ON_SALE" if approved else "RETURNED"
+    if change is not None:
+        _decide_change(product, change, approved=approved)
+    else:
+        product.state = "ON_SALE" if approved else "RETURNED"
+        if approved:
+            product.listed_at = clock.now()
+            product.from_price_fen = min(pack.price_fen for pack in listing_content.packs_of(product))
     if approved:
-        product.listed_at = clock.now()
-        product.from_price_fen = min(pack.price_fen for pack in _packs(product))
         _index(product)
     db.session.flush()
     return word
 
 
+def _decide_change(product: Product, change: ListingChange, *, approved: bool) -> None:
+    change.state, change.decided_at = ("APPROVED" if approved else "RETURNED"), clock.now()
+    if approved:
+        listing_content.must_be_good(change.wanted, product)
+        listing_content.apply(change.wanted, product)
+
+
 def last_word(product_id: int) -> Approval | None:
-    """The latest decision on the product."""
-    return approval.last_word(Product.__tablename__, product_id)
+    """The latest decision on the product, or on a change of it."""
+    changes = select(ListingChange.id).where(ListingChange.product_id == product_id)
+    query = select(Approval).where(
+        ((Approval.subject_type == Product.__tablename__) & (Approval.subject_id == product_id))
+        | ((Approval.subject_type == ListingChange.__tablename__) & Approval.subject_id.in_(changes))
+    )
+    return db.session.scalars(query.order_by(Approval.id.desc()).limit(1)).one_or_none()
 
 
 def _own(product_id: int, actor: Actor) -> Product:
@@ -143,42 +191,21 @@ def _own(product_id: int, actor: Actor) -> Product:
     return product
 
 
-def _packs(product: Product) -> list[Pack]:
-    query = select(Pack).where(Pack.product_id == product.id, Pack.withdrawn_at.is_(None)).order_by(Pack.position, Pack.id)
-    return list(db.session.scalars(query))
+def _seen(product_id: int, actor: Actor) -> Product:
+    """The product, for its own clerk or for the operator's reviewer or administrator."""
+    if not actor.is_operator:
+        return _own(product_id, actor)
+    actor.must_have("OPERATOR", "reviewer", "administrator")
+    return locked(Product, product_id)
 
 
 def _must_be(product: Product, *states: str) -> None:
     if product.state not in states:
-        raise Conflict("listing.state", N_("这件商品现在不能这样办，可能已经有人办过。请刷新后再看。"), state=product.state)
+        raise _state(product)
 
 
-def _must_be_good(edited: Edited, packs: Mapping[str, Pack]) -> None:
-    fields: dict[str, str] = {}
-    if not edited.texts.get("name_zh", "").strip():
-        fields["name_zh"] = N_("请写商品名称。")
-    for name, longest in TEXTS.items():
-        if len(edited.texts.get(name, "")) > longest:
-            fields[name] = N_("太长了，请写短一些。")
-    if not 0 <= edited.shelf_life_months <= 120:
-        fields["shelf_life_months"] = N_("保质期请写 0 到 120 之间的月数。")
-    for public_id, fen in edited.prices_fen.items():
-        if public_id not in packs:
-            raise not_found(Pack)
-        if not 0 < fen <= FEN_MOST:
-            fields[f"price-{public_id}"] = N_("价格要大于零，最多 999,999.99 元。")
-    if fields:
-        raise BadListing("listing.input", N_("有几处填得不对，什么都还没有保存。"), fields=fields)
-
-
-def _typed(value: str, name: str) -> str | None:
-    value = value.replace("\r\n", "\n").strip()
-    return value or (None if name.endswith("_en") else "")
-
-
-def _off_sale(product: Product) -> None:
-    if product.state == "ON_SALE":
-        _index(product)
+def _state(product: Product) -> Conflict:
+    return Conflict("listing.state", N_("这件商品现在不能这样办，可能已经有人办过。请刷新后再看。"), state=product.state)
 
 
 def _index(product: Product) -> None:

@@ -42,7 +42,10 @@ class Product(Public, Versioned, Model):
     submitted_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     submitted_at: Mapped[datetime | None]
     listed_at: Mapped[datetime | None]
-    # For cards and sorting: the cheapest pack, kept by catalogue.pack.
+    # The organisation that suspended the sale, and may resume it: the cooperative itself, or the operator with a reason.
+    suspended_by_id: Mapped[int | None]
+    suspend_reason: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    # For cards and sorting: the cheapest pack, kept by catalogue.listing_content.
     from_price_fen: Mapped[int | None]
     sold_count: Mapped[int] = mapped_column(default=0)
 

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import ColumnElement, func, select
 
+from marketplace.catalogue.listing_change import ListingChange
 from marketplace.catalogue.product import Product
 from marketplace.catalogue.scheme_proposal import SchemeProposal
 from marketplace.foundation import clock
@@ -47,6 +48,10 @@ QUEUES: dict[str, Queue] = {
     "listings": Queue(
         N_("等审核的商品"), N_("没有等审核的商品。"), Product, Product.state == "SUBMITTED", Product.submitted_at, lambda row: (row.name_zh, None)
     ),
+    "changes": Queue(
+        N_("等审核的商品修改"), N_("没有等审核的商品修改。"), ListingChange, ListingChange.state == "SUBMITTED", ListingChange.submitted_at,
+        lambda row: (str(row.content["texts"]["name_zh"]), None),
+    ),
     "schemes": Queue(
         N_("等审批的分账方案"), N_("没有等审批的分账方案。"), SchemeProposal, SchemeProposal.state == "SUBMITTED", SchemeProposal.made_at,
         lambda row: (row.reason[:120], None),
@@ -67,6 +72,9 @@ QUEUES: dict[str, Queue] = {
         lambda row: (row.out_request_no, row.fen),
     ),
 }  # fmt: skip
+
+# Queues with a list of their own, better than the plain one of this desk.
+LISTS = {"listings": "/operator/listings", "changes": "/operator/listings?view=changes", "schemes": "/operator/schemes"}
 
 
 def desk(actor: Actor) -> dict[str, Any]:
@@ -89,7 +97,8 @@ def today() -> Any:
     found = []
     for name, queue in QUEUES.items():
         count, oldest = db.session.execute(select(func.count(), func.min(queue.since)).select_from(queue.model).where(queue.open)).one()
-        found.append((name, _(queue.label), count, _moment(oldest), _(queue.nothing)))
+        address = LISTS.get(name) or url_for(".queue", name=name)
+        found.append((address, _(queue.label), count, _moment(oldest), _(queue.nothing)))
     # What has waited longest comes first; what is empty, last.
     found.sort(key=lambda each: (not each[2], each[3] or clock.now()))
     return render_template("operator/today.html", queues=found, **desk(the_actor()))

@@ -1,12 +1,15 @@
 """From draft to shelf: what changes state, who may, and what search is told."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
-from marketplace.catalogue import listing_review
+from marketplace.catalogue import listing_change, listing_review
 from marketplace.catalogue.listing_check import ListingRefused
-from marketplace.catalogue.listing_review import BadListing
-from marketplace.catalogue.product import Pack
+from marketplace.catalogue.listing_content import BadListing, PackContent, content_of
+from marketplace.catalogue.product import Pack, Product
+from marketplace.foundation import clock
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
@@ -15,6 +18,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import grant
 from marketplace.search.product_index import KIND
+from marketplace.supply import stock
 from tests import builders
 from tests.catalogue.listing import edited, product_of, ready
 
@@ -27,8 +31,24 @@ def submitted(market: builders.Market) -> int:
         return listing_review.submit(market.product, version=product_of(market).version, actor=market.clerk).version
 
 
+def on_sale() -> builders.Market:
+    """A market whose product is on sale and would pass every check."""
+    market = ready()
+    with transaction():
+        product = db.session.get_one(Product, market.product)
+        product.state, product.listed_at = "ON_SALE", clock.now()
+    return market
+
+
 def reviewer() -> Actor:
     return builders.person(builders.operator(), "reviewer")
+
+
+def stocked(public_id: str) -> None:
+    """Put ten of a pack on the shelf."""
+    pack = db.session.scalars(select(Pack).where(Pack.public_id == public_id)).one()
+    ids = pack.id, pack.organisation_id
+    transaction(lambda: stock.open_stock(*ids, 10))
 
 
 def asked_of_search() -> list[int]:
@@ -106,32 +126,123 @@ def test_what_no_longer_passes_is_not_approved() -> None:
     assert product_of(market).state == "SUBMITTED"
 
 
-def test_an_edit_of_what_is_on_sale_takes_it_off_until_approved() -> None:
-    market = builders.market()
-    product = product_of(market)
-    with transaction():
-        listing_review.edit(market.product, edited(product), version=product.version, actor=market.clerk)
-    assert product_of(market).state == "ON_SALE"
-    assert asked_of_search() == []
+def test_what_is_on_sale_stays_so_until_its_change_is_approved() -> None:
+    market, checker = builders.market(), reviewer()
     pack = db.session.get_one(Pack, market.pack).public_id
     with transaction():
-        listing_review.edit(market.product, edited(product_of(market), prices={pack: 9900}), version=2, actor=market.clerk)
+        listing_review.edit(market.product, edited(product_of(market)), version=1, actor=market.clerk)
+    assert listing_change.of(market.product) is None
+    with transaction():
+        product = db.session.get_one(Product, market.product)
+        product.summary_zh, product.standard_code = "清明前采。", "GB/T 14456.1"
+    wanted = edited(product_of(market), prices={pack: 9900}, name_zh="明前白茶（新）")
+    with transaction():
+        listing_review.edit(market.product, wanted, version=2, actor=market.clerk)
+    assert (product_of(market).state, product_of(market).from_price_fen, product_of(market).name_zh) == ("ON_SALE", 8800, "明前白茶")
+    assert asked_of_search() == []
+    version = submitted(market)
+    with pytest.raises(Conflict, match=r"listing\.state"), transaction():
+        listing_review.edit(market.product, wanted, version=version, actor=market.clerk)
+    with transaction():
+        listing_review.decide(market.product, version=version, approved=True, actor=checker)
     product = product_of(market)
-    assert (product.state, product.from_price_fen, product.version) == ("DRAFT", 9900, 3)
-    assert db.session.get_one(Pack, market.pack).version == 2
+    assert (product.state, product.from_price_fen, product.name_zh) == ("ON_SALE", 9900, "明前白茶（新）")
+    assert (db.session.get_one(Pack, market.pack).price_fen, db.session.get_one(Pack, market.pack).version) == (9900, 2)
     assert asked_of_search() == [market.product]
+    word = listing_review.last_word(market.product)
+    assert word is not None
+    assert (word.subject_type, word.maker_id, word.checker_id) == ("listing_change", market.clerk.person_id, checker.person_id)
+    assert listing_change.of(market.product) is None
+
+
+def test_a_returned_change_leaves_the_shelf_as_it_is_and_can_be_dropped() -> None:
+    market, checker = on_sale(), reviewer()
+    with transaction():
+        listing_review.edit(market.product, edited(product_of(market), name_zh="天下第一茶"), version=1, actor=market.clerk)
+    version = submitted(market)
+    with transaction():
+        listing_review.decide(market.product, version=version, approved=False, reason="太夸张。", actor=checker)
+    change = listing_change.of(market.product)
+    assert change is not None
+    assert (change.state, product_of(market).name_zh, product_of(market).state) == ("RETURNED", "明前白茶", "ON_SALE")
+    with transaction():
+        listing_review.take_back(market.product, version=version + 1, actor=market.clerk)
+    assert listing_change.of(market.product) is None
+
+
+def test_a_change_that_breaks_a_rule_is_not_submitted_and_the_product_sells_on() -> None:
+    market = on_sale()
+    with transaction():
+        listing_review.edit(market.product, edited(product_of(market), standard_code=""), version=1, actor=market.clerk)
+    with pytest.raises(ListingRefused), transaction():
+        listing_review.submit(market.product, version=2, actor=market.clerk)
+    assert product_of(market).state == "ON_SALE"
+
+
+def test_packs_are_added_and_withdrawn_and_keep_their_weight_once_listed() -> None:
+    market, checker = on_sale(), reviewer()
+    kept = content_of(product_of(market))
+    heavier = replace(kept, packs=(replace(kept.packs[0], net_grams=60),))
+    with pytest.raises(BadListing) as bad, transaction():
+        listing_review.edit(market.product, heavier, version=1, actor=market.clerk)
+    assert set(bad.value.data["fields"]) == {f"net_grams-{kept.packs[0].public_id}"}
+    new = PackContent.new(name_zh="100 g 袋", net_grams=100, price_fen=16_000, tiers=((20, 15_000), (100, 14_000)))
+    both = replace(kept, packs=(*kept.packs, new))
+    with transaction():
+        listing_review.edit(market.product, both, version=1, actor=market.clerk)
+    version = submitted(market)
+    with transaction():
+        listing_review.decide(market.product, version=version, approved=True, actor=checker)
+    assert content_of(product_of(market)) == both.tidy()
+    stocked(new.public_id)
+    with transaction():
+        listing_review.edit(market.product, replace(both, packs=(new,)), version=version + 1, actor=market.clerk)
+    version = submitted(market)
+    with transaction():
+        listing_review.decide(market.product, version=version, approved=True, actor=checker)
+    assert db.session.get_one(Pack, market.pack).withdrawn_at is not None
+    assert product_of(market).from_price_fen == 16_000
+
+
+@pytest.mark.parametrize("tiers", [((1, 8000),), ((10, 8900),), ((10, 8000), (20, 8100)), ((10, 8000), (10, 7000))])
+def test_no_unit_pays_more_than_the_public_nor_more_for_more(tiers: tuple[tuple[int, int], ...]) -> None:
+    market = ready()
+    kept = content_of(product_of(market))
+    content = replace(kept, packs=(replace(kept.packs[0], tiers=tiers),))
+    with pytest.raises(BadListing), transaction():
+        listing_review.edit(market.product, content, version=1, actor=market.clerk)
+
+
+def test_who_suspended_it_resumes_it() -> None:
+    market, checker = on_sale(), reviewer()
+    with pytest.raises(InvalidInput, match=r"suspend\.reason"), transaction():
+        listing_review.suspend(market.product, version=1, reason=" ", actor=checker)
+    with transaction():
+        listing_review.suspend(market.product, version=1, reason="许可要重新核对。", actor=checker)
+    assert (product_of(market).state, asked_of_search()) == ("SUSPENDED", [market.product])
+    with pytest.raises(NotAllowed, match=r"listing\.suspended_by"), transaction():
+        listing_review.resume(market.product, version=2, actor=market.clerk)
+    with transaction():
+        listing_review.resume(market.product, version=2, actor=checker)
+        listing_review.suspend(market.product, version=3, reason="", actor=market.clerk)
+    with pytest.raises(NotAllowed), transaction():
+        listing_review.resume(market.product, version=4, actor=checker)
+    with transaction():
+        listing_review.resume(market.product, version=4, actor=market.clerk)
+    assert product_of(market).state == "ON_SALE"
 
 
 def test_stale_waiting_and_foreign_edits_change_nothing() -> None:
     market = ready()
     other = builders.market(name="仁首油茶合作社", category="camellia_oil")
+    foreign = db.session.get_one(Pack, other.pack).public_id
     content = edited(product_of(market), name_zh="改了")
     with pytest.raises(Conflict, match=r"version\.stale"), transaction():
         listing_review.edit(market.product, content, version=7, actor=market.clerk)
     with pytest.raises(NotFound), transaction():
         listing_review.edit(market.product, content, version=1, actor=other.clerk)
     with pytest.raises(NotFound), transaction():
-        listing_review.edit(market.product, edited(product_of(market), prices={"zzzzzzzzzzzzzzzz": 1}), version=1, actor=market.clerk)
+        listing_review.edit(market.product, edited(product_of(market), prices={foreign: 100}), version=1, actor=market.clerk)
     with pytest.raises(NotAllowed), transaction():
         listing_review.edit(market.product, content, version=1, actor=market.accountant)
     version = submitted(market)
@@ -149,14 +260,19 @@ def test_every_bad_input_is_named() -> None:
     assert set(bad.value.data["fields"]) == {"name_zh", "summary_zh", f"price-{pack}"}
 
 
-def test_withdrawing_takes_it_from_the_shelf_or_back_to_the_desk() -> None:
-    market = builders.market()
+def test_withdrawing_and_taking_back() -> None:
+    market = on_sale()
     with transaction():
-        listing_review.withdraw(market.product, version=1, actor=market.clerk)
-    assert product_of(market).state == "WITHDRAWN"
+        listing_review.edit(market.product, edited(product_of(market), name_zh="改到一半"), version=1, actor=market.clerk)
+    with transaction():
+        listing_review.withdraw(market.product, version=2, actor=market.clerk)
+    assert (product_of(market).state, product_of(market).name_zh) == ("WITHDRAWN", "改到一半")
+    assert listing_change.of(market.product) is None
     assert asked_of_search() == [market.product]
     waiting = ready(name="另一家合作社")
     version = submitted(waiting)
     with transaction():
-        listing_review.withdraw(waiting.product, version=version, actor=waiting.clerk)
+        listing_review.take_back(waiting.product, version=version, actor=waiting.clerk)
     assert product_of(waiting).state == "DRAFT"
+    with pytest.raises(Conflict, match=r"listing\.state"), transaction():
+        listing_review.take_back(waiting.product, version=version + 1, actor=waiting.clerk)

@@ -57,7 +57,7 @@ def test_the_clerk_mends_and_submits(app: Flask) -> None:
     assert address in client.get("/cooperative/goods?view=waiting").text
     assert 'name="name_zh"' not in client.get(address).text
     assert client.post(address, data=form(market)).status_code == 409
-    assert client.post(f"{address}/withdraw", data={"version": str(product_of(market).version)}).status_code == 302
+    assert client.post(f"{address}/take-back", data={"version": str(product_of(market).version)}).status_code == 302
     assert product_of(market).state == "DRAFT"
 
 
