@@ -14,7 +14,8 @@ from flask.testing import FlaskClient
 from marketplace import create_app
 from marketplace.foundation import clock
 from marketplace.foundation.config import Settings, read_settings
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, transaction
+from marketplace.ledger import month
 from tests.missing import missing
 from tests.postgres import PostgresMissing, PostgresServer, postgres_server
 
@@ -83,6 +84,8 @@ def _make_tables(address: str, folder: Path) -> None:
     made = create_app(read_settings({}, environment="test", data_dir=folder, database_url=address, secret_key="t" * 40))
     with made.app_context():
         db.create_all()
+        # As the job does: posters to a month that is not there yet would wait for one another.
+        transaction(lambda: month.must_exist(month.ahead(2)))
         db.session.remove()
         db.engine.dispose()
 

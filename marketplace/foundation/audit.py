@@ -17,7 +17,10 @@ class AuditEvent(Identified, Model):
     """One act of one person (or of a job: no person) upon one subject."""
 
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_subject", "subject_type", "subject_id"),)
+    __table_args__ = (
+        Index("ix_audit_event_subject", "subject_type", "subject_id"),
+        {"info": {"granted": "SELECT, INSERT"}},
+    )
 
     at: Mapped[datetime] = mapped_column(index=True)
     person_id: Mapped[int | None]

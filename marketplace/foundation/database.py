@@ -77,6 +77,14 @@ class Base(DeclarativeBase):
     )
 
 
+
+
+def of_this_engine(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
+    """For Alembic's comparison: whether the models say ``thing`` of the engine in use, or of another one only (``ddl_if``)."""
+    wanted = getattr(getattr(thing, "_ddl_if", None), "dialect", None)
+    return wanted in (None, db.engine.dialect.name)
+
+
 db = SQLAlchemy(model_class=Base, engine_options={"pool_pre_ping": True})
 
 if TYPE_CHECKING:

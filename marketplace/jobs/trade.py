@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.jobs.schedule import job
-from marketplace.ledger import balance
+from marketplace.ledger import balance, month
 from marketplace.orders import expiry, received
 from marketplace.settlement import settlement
 
@@ -33,6 +33,12 @@ def settle() -> str:
 def balances() -> str:
     transaction(balance.roll_up)
     return ""
+
+
+@job("months", 6 * 3600, "make the ledger's months ahead, a year of them (PostgreSQL)")
+def months() -> str:
+    made = transaction(lambda: month.must_exist(month.ahead(13)))
+    return f"made {', '.join(made)}" if made else ""
 
 
 def _each(done: str, ids: Sequence[int], act: Callable[[int], object]) -> str:

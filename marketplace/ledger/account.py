@@ -55,6 +55,8 @@ class Account(Identified, Model):
     __table_args__ = (
         CheckConstraint("kind IN (" + ", ".join(f"'{kind}'" for kind in KINDS) + ")", name="kind"),
         Index("ix_account_book_kind", "book", "kind"),
+        # Closing is all that may change; it also lets the application lock accounts.
+        {"info": {"granted": "SELECT, INSERT, UPDATE (closed_at)"}},
     )
 
     code: Mapped[str] = mapped_column(String(80), unique=True)

@@ -4,14 +4,15 @@ What is read is exact to the last committed line. Debit positive, as the lines a
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, func, select, text
+from sqlalchemy import ColumnElement, ForeignKey, Select, Subquery, func, select, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Model, db
 from marketplace.ledger import account
 from marketplace.ledger.account import Account
-from marketplace.ledger.entry import JournalLine
+from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.horizon import Horizon, decided
 
 _CHUNK = 500
@@ -42,8 +43,11 @@ def of_many(account_ids: Sequence[int]) -> dict[int, int]:
     """Balances in fen, debit positive, by account."""
     found = dict.fromkeys(account_ids, 0)
     unique = list(found)
+    rolled = _rolled()
     for start in range(0, len(unique), _CHUNK):
-        query = select(Account.id, _balance()).where(Account.id.in_(unique[start : start + _CHUNK]))
+        some = unique[start : start + _CHUNK]
+        tail = _tail(rolled, JournalLine.account_id.in_(some))
+        query = _with_snapshots(select(Account.id, _sum(tail)), tail).where(Account.id.in_(some))
         found.update({number: int(fen) for number, fen in db.session.execute(query)})
     return found
 
@@ -56,11 +60,9 @@ def held(kind: str, book: int, owner_ref: str = "") -> int:
 
 def by_owner(kind: str, book: int | None = None) -> dict[str, int]:
     """What all accounts of a kind hold or owe, in fen, by ``owner_ref``: of one book, or summed over all."""
-    query = (
-        select(Account.owner_ref, func.sum(_balance()))
-        .where(Account.kind == kind)
-        .group_by(Account.owner_ref)
-    )
+    tail = _tail(_rolled())
+    query = _with_snapshots(select(Account.owner_ref, func.sum(_sum(tail))), tail)
+    query = query.where(Account.kind == kind).group_by(Account.owner_ref)
     if book is not None:
         query = query.where(Account.book == book)
     return {owner_ref: account.natural(kind, int(fen)) for owner_ref, fen in db.session.execute(query)}
@@ -68,26 +70,52 @@ def by_owner(kind: str, book: int | None = None) -> dict[str, int]:
 
 def by_kind(book: int | None = None) -> dict[str, int]:
     """What each kind of account holds or owes, in fen: of one book, or summed over all. Kinds without accounts are left out."""
-    query = select(Account.kind, func.sum(_balance())).group_by(Account.kind)
+    tail = _tail(_rolled())
+    query = _with_snapshots(select(Account.kind, func.sum(_sum(tail))), tail).group_by(Account.kind)
     if book is not None:
         query = query.where(Account.book == book)
     return {kind: account.natural(kind, int(fen)) for kind, fen in db.session.execute(query)}
 
 
-def _balance() -> ColumnElement[int]:
-    """Snapshot plus tail in one expression: one statement sees one state of the database."""
-    snapshot = (
-        select(Balance.fen).where(Balance.account_id == Account.id).correlate(Account).scalar_subquery()
+def _rolled() -> int:
+    """Asked for beforehand, so that the planner knows how short the tail is."""
+    return db.session.scalar(select(BalanceHorizon.rolled)) or 0
+
+
+def _tail(rolled: int, *of: ColumnElement[bool]) -> Subquery:
+    """What lines after the snapshots did to each account (``of`` which lines). Found month by month, by the key of lines.
+
+    ``rolled`` may be older than the snapshots by the time that this is read: what a snapshot holds is not counted again.
+    """
+    months = select(JournalEntry.period).where(JournalEntry.id > rolled).distinct().subquery("months")
+    held = (
+        select(JournalLine.account_id, func.sum(JournalLine.fen).label("fen"))
+        .outerjoin(Balance, Balance.account_id == JournalLine.account_id)
+        .where(JournalLine.entry_id > rolled, JournalLine.entry_id > func.coalesce(Balance.upto, 0), *of)
+        .group_by(JournalLine.account_id)
     )
-    upto = select(Balance.upto).where(Balance.account_id == Account.id).correlate(Account).scalar_subquery()
-    tail = (
-        select(func.sum(JournalLine.fen))
-        .where(JournalLine.account_id == Account.id, JournalLine.entry_id > func.coalesce(upto, 0))
-        .correlate(Account)
-        .scalar_subquery()
+    if db.session.get_bind().dialect.name != "postgresql":
+        return held.where(JournalLine.period.in_(select(months.c.period))).subquery("tail")
+    # Lateral, so that only the partitions of these months are looked at, each by its key.
+    monthly = held.where(JournalLine.period == months.c.period).correlate(months).lateral("monthly")
+    query = select(monthly.c.account_id, func.sum(monthly.c.fen).label("fen")).select_from(
+        months.join(monthly, true())
     )
-    result: ColumnElement[int] = func.coalesce(snapshot, 0) + func.coalesce(tail, 0)
+    return query.group_by(monthly.c.account_id).subquery("tail")
+
+
+def _sum(tail: Subquery) -> ColumnElement[int]:
+    result: ColumnElement[int] = func.coalesce(Balance.fen, 0) + func.coalesce(tail.c.fen, 0)
     return result
+
+
+def _with_snapshots(query: Select[*tuple[Any, ...]], tail: Subquery) -> Select[*tuple[Any, ...]]:
+    """Snapshot plus tail in one statement, which sees one state of the database."""
+    return (
+        query.select_from(Account)
+        .outerjoin(Balance, Balance.account_id == Account.id)
+        .outerjoin(tail, tail.c.account_id == Account.id)
+    )
 
 
 def roll_up() -> int:
@@ -97,17 +125,18 @@ def roll_up() -> int:
     """
     horizon, upto = decided(BalanceHorizon)
     if upto > horizon.rolled:
-        db.session.execute(_ROLL, {"after": horizon.rolled, "upto": upto})
+        span = {"after": horizon.rolled, "upto": upto}
+        # Named one by one, so that only their partitions are looked at.
+        months = (JournalEntry.id > horizon.rolled) & (JournalEntry.id <= upto)
+        for period in db.session.scalars(select(JournalEntry.period).where(months).distinct()).all():
+            db.session.execute(_ROLL, {"period": period, **span})
         horizon.rolled = upto
     db.session.flush()
     return horizon.rolled
 
 
-# The new lines are found by the key of their months, not by joining entries: SQLite would read a month once for each entry.
 _ROLL = text(
-    "INSERT INTO balance (account_id, fen, upto) "
-    "SELECT l.account_id, sum(l.fen), :upto FROM journal_line l "
-    "WHERE l.period IN (SELECT DISTINCT e.period FROM journal_entry e WHERE e.id > :after AND e.id <= :upto) "
-    "AND l.entry_id > :after AND l.entry_id <= :upto GROUP BY l.account_id "
+    "INSERT INTO balance (account_id, fen, upto) SELECT l.account_id, sum(l.fen), :upto FROM journal_line l "
+    "WHERE l.period = :period AND l.entry_id > :after AND l.entry_id <= :upto GROUP BY l.account_id "
     "ON CONFLICT (account_id) DO UPDATE SET fen = balance.fen + excluded.fen, upto = excluded.upto"
 )

@@ -26,15 +26,19 @@ class JournalLine(Model):
     """One account's part. Numbered from 1 without gaps.
 
     No foreign keys: they would cost two look-ups a line, and the check of the whole entry looks at header and accounts anyway.
-    ``period`` leads the key so that PostgreSQL can partition by month; as long as one table holds all months, it is a plain one.
-    On SQLite it is without rowid, so that REPLACE has no second key to aim at.
+    On PostgreSQL each month is a partition of its own, and gets its index by account when it is closed: until then the index would
+    cost more than all else. On SQLite the table is without rowid, so that REPLACE has no second key to aim at.
     """
 
     __tablename__ = "journal_line"
     __table_args__ = (
         CheckConstraint("fen <> 0", name="fen"),
-        Index("ix_journal_line_account", "account_id", "entry_id"),
-        {"sqlite_with_rowid": False},
+        Index("ix_journal_line_account", "account_id", "entry_id").ddl_if(dialect="sqlite"),
+        {
+            "sqlite_with_rowid": False,
+            "postgresql_partition_by": "RANGE (period)",
+            "info": {"granted": "SELECT, INSERT"},
+        },
     )
 
     period: Mapped[str] = mapped_column(String(7), primary_key=True)
@@ -47,7 +51,7 @@ class JournalLine(Model):
 class JournalEntry(Model):
     """The header. ``gross`` is the sum of its debits; ``period`` the open period it was posted in, ``event_at`` when it happened.
 
-    The deferred key to its own last line makes an entry without lines impossible to commit.
+    The deferred key to its own last line makes an entry without lines impossible to commit (PostgreSQL: a deferred trigger).
     """
 
     __tablename__ = "journal_entry"
@@ -59,12 +63,13 @@ class JournalEntry(Model):
             name="fk_journal_entry_last_line",
             deferrable=True,
             initially="DEFERRED",
-        ),
+        ).ddl_if(dialect="sqlite"),
         CheckConstraint("n_lines >= 2", name="n_lines"),
         CheckConstraint("gross > 0", name="gross"),
         CheckConstraint("period LIKE '____-__'", name="period"),
         Index("ix_journal_entry_source", "source_type", "source_id"),
         Index("ix_journal_entry_book_period", "book", "period", "id"),
+        {"info": {"granted": "SELECT, INSERT"}},
     )
 
     # Said aloud, because a column of a foreign key does not count up by itself.

@@ -15,6 +15,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import broke_unique, db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
+from marketplace.ledger import month
 from marketplace.ledger.entry import JournalEntry, JournalLine
 
 
@@ -80,6 +81,8 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
     headers = [_header(draft, posted_at) for draft in drafts]
     lines = [[line for line in draft.lines if line.fen] for draft in drafts]
     on_postgresql = db.session.get_bind().dialect.name == "postgresql"
+    if on_postgresql:
+        month.must_exist({header["period"] for header in headers})
     if len(drafts) == 1:
         return _write_postgresql(headers, lines) if on_postgresql else _write_sqlite(headers, lines)
     # Within a savepoint, so that a repeat among them leaves no header without lines behind.

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from marketplace import create_app
 from marketplace.foundation.config import read_settings
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, of_this_engine, transaction
+from marketplace.ledger import month
 from tests.postgres import PostgresServer
 
 
@@ -45,7 +46,7 @@ def refusals() -> set[tuple[str, str]]:
 
 def test_upgraded_is_what_the_models_say(upgraded: Flask) -> None:
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": of_this_engine})
         assert compare_metadata(context, db.metadata) == []
 
 
@@ -57,4 +58,5 @@ def test_the_migrations_bring_every_refusal(upgraded: Flask, app: Flask) -> None
     with upgraded.app_context():
         if db.engine.dialect.name == engine:
             assert modelled
+            transaction(lambda: month.must_exist(month.ahead(2)))  # as in every database of the tests
             assert refusals() == modelled

@@ -2,8 +2,9 @@
 
 from alembic import context
 from flask import current_app
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, make_url, text
 
+from marketplace.foundation import grants
 from marketplace.foundation.database import db
 
 
@@ -19,6 +20,18 @@ def run() -> None:
         )
         with context.begin_transaction():
             context.run_migrations()
+            if owner and connection.dialect.name == "postgresql":
+                _grant(connection)
+    if owner:
+        engine.dispose()
+
+
+def _grant(connection: Connection) -> None:
+    """Give the application's role its rights anew: a new table has none yet."""
+    role = make_url(current_app.extensions["settings"].sqlalchemy_url).username
+    if role and role != connection.scalar(text("SELECT current_user")):
+        for statement in grants.statements(role, db.metadata):
+            connection.exec_driver_sql(statement)
 
 
 if context.is_offline_mode():

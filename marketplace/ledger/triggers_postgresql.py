@@ -1,0 +1,126 @@
+"""What PostgreSQL refuses, and the months of the ledger: its functions and triggers there.
+
+``journal_line`` is partitioned by month; the months are tables of the schema ``journal``, which the application's role cannot
+even name. A statement trigger fires for the table that a statement names, so every month carries those of the parent.
+Every function looks tables up in ``public`` before anything temporary: a table of the caller's own cannot pose as ours.
+"""
+
+MONTHS = "journal"  # the schema of the partitions: out of reach, and out of the way of whoever compares tables
+
+_PATH = "SET search_path = pg_catalog, public, pg_temp"
+# Made with each table that uses it, in whatever order the tables come.
+_REFUSE = f"""CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           BEGIN
+             RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: ' || lower(TG_OP) || ' of ' || TG_TABLE_NAME || ' is refused';
+           END $body$"""
+
+
+def _refuse(table: str, name: str, when: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {when} ON {table} FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()"
+    )
+
+
+# One look at all lines of the statement: an entry's lines come whole in one statement or not at all. What comes in a second
+# statement is incomplete by itself, or collides with the key.
+_WHOLE = f"""CREATE OR REPLACE FUNCTION ledger_whole() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           DECLARE
+             broken boolean;
+             misplaced boolean;
+           BEGIN
+             SELECT bool_or(s.n IS DISTINCT FROM s.n_lines OR s.first <> 1 OR s.last <> s.n_lines OR s.total <> 0 OR s.debits <> s.gross),
+                    bool_or(s.misplaced)
+             INTO broken, misplaced
+             FROM (
+               SELECT e.n_lines, e.gross, count(*) AS n, min(f.line_no) AS first, max(f.line_no) AS last, sum(f.fen) AS total,
+                      sum(greatest(f.fen, 0)) AS debits,
+                      bool_or(a.id IS NULL OR a.book <> e.book OR a.currency <> e.currency) AS misplaced
+               FROM fresh f
+                 LEFT JOIN journal_entry e ON e.id = f.entry_id AND e.period = f.period
+                 LEFT JOIN account a ON a.id = f.account_id
+               GROUP BY f.period, f.entry_id, e.n_lines, e.gross
+             ) s;
+             IF broken THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: the entry does not balance, has gaps, or is not whole';
+             END IF;
+             IF misplaced THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: an account of another book or currency';
+             END IF;
+             RETURN NULL;
+           END $body$"""  # noqa: S608 - put together from constants
+_WHOLE_ON = (
+    "CREATE TRIGGER journal_line_whole AFTER INSERT ON {table} REFERENCING NEW TABLE AS fresh "
+    "FOR EACH STATEMENT EXECUTE FUNCTION ledger_whole()"
+)
+_STAYS = "UPDATE OR DELETE OR TRUNCATE"
+
+# Opening a month needs the owner's rights, which whoever posts does not have. It says whether the month is new.
+_OPEN_MONTH = f"""CREATE OR REPLACE FUNCTION ledger_open_month(month text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER {_PATH} AS $body$
+           DECLARE
+             name text := 'line_' || replace(month, '-', '_');
+           BEGIN
+             IF month !~ '^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])$' THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: ' || month || ' is not a month';
+             END IF;
+             IF to_regclass('{MONTHS}.' || name) IS NOT NULL THEN
+               RETURN false;
+             END IF;
+             PERFORM pg_advisory_xact_lock(hashtext('ledger_open_month'));
+             IF to_regclass('{MONTHS}.' || name) IS NOT NULL THEN
+               RETURN false;
+             END IF;
+             -- Made first and attached then: attaching lets whoever posts to other months go on.
+             EXECUTE format('CREATE TABLE {MONTHS}.%I (LIKE public.journal_line INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+             EXECUTE format('ALTER TABLE public.journal_line ATTACH PARTITION {MONTHS}.%I FOR VALUES FROM (%L) TO (%L)',
+                            name, month, to_char((month || '-01')::date + interval '1 month', 'YYYY-MM'));
+             EXECUTE format('{_WHOLE_ON.format(table=f"{MONTHS}.%I")}', name);
+             EXECUTE format('{_refuse(f"{MONTHS}.%I", "journal_line_stays", _STAYS)}', name);
+             RETURN true;
+           END $body$"""  # noqa: S608 - put together from constants
+
+_HAS_LINES = f"""CREATE OR REPLACE FUNCTION ledger_has_lines() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           BEGIN
+             PERFORM 1 FROM journal_line l WHERE l.period = NEW.period AND l.entry_id = NEW.id AND l.line_no = NEW.n_lines;
+             IF NOT FOUND THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: an entry without its lines';
+             END IF;
+             RETURN NULL;
+           END $body$"""
+
+TRIGGERS: dict[str, list[str]] = {
+    "account": [
+        _REFUSE,
+        f"""CREATE OR REPLACE FUNCTION ledger_account_stays() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           BEGIN
+             IF (NEW.id, NEW.code, NEW.kind, NEW.book, NEW.owner_ref, NEW.currency)
+                IS DISTINCT FROM (OLD.id, OLD.code, OLD.kind, OLD.book, OLD.owner_ref, OLD.currency) THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: an account is never changed, only closed';
+             END IF;
+             RETURN NEW;
+           END $body$""",
+        "CREATE TRIGGER account_stays BEFORE UPDATE ON account FOR EACH ROW EXECUTE FUNCTION ledger_account_stays()",
+        _refuse("account", "account_kept", "DELETE OR TRUNCATE"),
+    ],
+    "journal_line": [
+        _REFUSE,
+        _WHOLE,
+        f"CREATE SCHEMA IF NOT EXISTS {MONTHS}",
+        _OPEN_MONTH,
+        "REVOKE EXECUTE ON FUNCTION ledger_open_month(text) FROM PUBLIC",
+        _WHOLE_ON.format(table="journal_line"),
+        _refuse("journal_line", "journal_line_stays", _STAYS),
+    ],
+    "journal_entry": [
+        _REFUSE,
+        # The balance's horizon trusts that whoever holds an entry number already shows as a running transaction.
+        f"""CREATE OR REPLACE FUNCTION ledger_show_running() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           BEGIN PERFORM pg_current_xact_id(); RETURN NULL; END $body$""",
+        """CREATE TRIGGER journal_entry_running BEFORE INSERT ON journal_entry
+           FOR EACH STATEMENT EXECUTE FUNCTION ledger_show_running()""",
+        # A foreign key to the last line would do the same, and lock and rewrite that line.
+        _HAS_LINES,
+        """CREATE CONSTRAINT TRIGGER journal_entry_whole AFTER INSERT ON journal_entry DEFERRABLE INITIALLY DEFERRED
+           FOR EACH ROW EXECUTE FUNCTION ledger_has_lines()""",
+        _refuse("journal_entry", "journal_entry_stays", _STAYS),
+    ],
+}
