@@ -20,17 +20,25 @@ _NEVER_NEGATIVE = tuple(
 
 
 def guards_stand() -> list[str]:
-    """Every trigger that makes the database refuse is in place."""
-    if db.session.get_bind().dialect.name == "sqlite":
-        query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    else:
-        query = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
-    standing = set(db.session.scalars(text(query)))
-    return [
+    """Every trigger that makes the database refuse is in place; on PostgreSQL also on each month."""
+    on_postgresql = db.session.get_bind().dialect.name == "postgresql"
+    standing = set(db.session.scalars(text(_STANDING if on_postgresql else _STANDING_SQLITE)))
+    missing = [
         f"trigger {name} is missing"
         for name in triggers.names(db.session.get_bind().dialect.name)
         if name not in standing
     ]
+    return missing + (list(db.session.scalars(text(_BARE_MONTHS))) if on_postgresql else [])
+
+
+_STANDING_SQLITE = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+_STANDING = "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O' AND tgrelid::regclass::text NOT LIKE 'journal.%'"
+_BARE_MONTHS = """
+    SELECT 'trigger ' || wanted.name || ' is missing on ' || months.inhrelid::regclass
+    FROM pg_inherits months CROSS JOIN (VALUES ('journal_line_whole'), ('journal_line_stays')) AS wanted (name)
+    WHERE months.inhparent = 'journal_line'::regclass AND NOT EXISTS
+      (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = months.inhrelid AND t.tgname = wanted.name AND t.tgenabled = 'O')
+    ORDER BY 1"""
 
 
 def entries_balance() -> list[str]:

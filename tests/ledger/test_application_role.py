@@ -19,14 +19,13 @@ from tests.ledger.account_book import Books
 from tests.ledger.application_role import ROLE, application
 from tests.postgres import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = pytest.mark.both
 
 
-@pytest.fixture
-def database(postgres: PostgresServer, postgres_template: str) -> Iterator[str]:
-    address = postgres.fresh_database(template=postgres_template)
-    yield address
-    postgres.drop_database(address)
+@pytest.fixture(autouse=True)
+def with_roles(database: str) -> None:
+    if database.startswith("sqlite"):
+        pytest.skip("SQLite has no roles")
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def test_the_applications_role_does_its_work(address: str, books: Books, tmp_pat
         db.engine.dispose()
 
 
-def test_migrations_give_the_application_its_rights(postgres: PostgresServer, tmp_path: Path) -> None:
+def test_migrations_give_the_application_its_rights(app: Flask, postgres: PostgresServer, tmp_path: Path) -> None:
     """The owner migrates under DATABASE_MIGRATION_URL; who signs in under DATABASE_URL can read at once, and not own."""
     owner = postgres.fresh_database()
     engine = create_engine(owner)
@@ -104,9 +103,8 @@ def test_migrations_give_the_application_its_rights(postgres: PostgresServer, tm
     settings = read_settings(
         {}, environment="test", data_dir=tmp_path, database_url=theirs, database_migration_url=owner, secret_key="t" * 40
     )
-    app = create_app(settings)
     try:
-        with app.app_context():
+        with create_app(settings).app_context():
             upgrade()
             assert db.session.scalar(text("SELECT count(*) FROM journal_line")) == 0
             with pytest.raises(DBAPIError, match="permission denied for table journal_line"):

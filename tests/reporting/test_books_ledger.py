@@ -4,9 +4,10 @@ import json
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event
+from marketplace.ledger import balance, event, month
 from marketplace.ledger.posting import Source
 from marketplace.reporting import books
 from tests.ledger import account_book
@@ -58,6 +59,17 @@ def test_guards_stand(written: Books) -> None:
     finding = next(each for each in books.check() if each.rule == "guards_stand")
     assert not finding.ok
     assert "trigger account_stays is missing" in finding.detail
+
+
+@pytest.mark.both
+def test_guards_stand_on_every_month(app: Flask, written: Books) -> None:
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite keeps all months in one table")
+    this = f"journal.line_{month.ahead(1)[0].replace('-', '_')}"
+    with db.engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {this} DISABLE TRIGGER journal_line_stays"))
+    finding = next(each for each in books.check() if each.rule == "guards_stand")
+    assert finding.detail == f"trigger journal_line_stays is missing on {this}"
 
 
 @pytest.mark.both

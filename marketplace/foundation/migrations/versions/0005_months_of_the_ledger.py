@@ -58,7 +58,8 @@ POSTGRESQL = [
              IF to_regclass('journal.' || name) IS NOT NULL THEN
                RETURN false;
              END IF;
-             PERFORM pg_advisory_xact_lock(hashtext('ledger_open_month'));
+             -- One at a time; posting goes on. An advisory lock would not bring news of the table that was made meanwhile.
+             LOCK TABLE public.journal_line IN SHARE UPDATE EXCLUSIVE MODE;
              IF to_regclass('journal.' || name) IS NOT NULL THEN
                RETURN false;
              END IF;
