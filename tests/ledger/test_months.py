@@ -79,7 +79,7 @@ def test_lines_of_the_undivided_table_move_to_their_months(app: Flask, postgres:
     address = postgres.fresh_database()
     settings = read_settings({}, environment="test", data_dir=tmp_path, database_url=address, secret_key="t" * 40)
     with create_app(settings).app_context():
-        upgrade(revision="0004")
+        upgrade(revision="0006")
         with db.engine.begin() as connection:
             for statement in WRITTEN_BEFORE.split(";"):
                 connection.exec_driver_sql(statement)
