@@ -36,6 +36,9 @@ class Settings:
     secret_key: str = _setting("", "SECRET_KEY", "signs sessions and forms; at least 32 characters")
     data_key: str = _setting("", "DATA_KEY", "encrypts personal data: key-id:base64 of 32 bytes, several by comma, the first encrypts")
     index_key: str = _setting("", "INDEX_KEY", "base64 of 32 bytes for blind indexes of personal data")
+    log_key: str = _setting("", "LOG_KEY", "signs the log's tree heads: base64 of 32 bytes, several by comma, the first signs and the one behind introduces it")
+    log_auditors: str = _setting("", "LOG_AUDITORS", "e-mail addresses that get every tree head, by comma")
+    log_export_dir: str = _setting("", "LOG_EXPORT_DIR", "folder that gets every tree head as a file; committed and pushed if it is a git work tree")
     base_url: str = _setting("http://127.0.0.1:8000", "BASE_URL", "address under which people and Alipay reach the shop")
     alipay_gateway: str = _setting("", "ALIPAY_GATEWAY", "Alipay's gateway; in a demonstration the emulator's")
     alipay_public_key: str = _setting("", "ALIPAY_PUBLIC_KEY", "Alipay's public key (PEM or base64); demonstration: the emulator's, from DATA_DIR")
@@ -103,7 +106,7 @@ def _typed(raw: str, default: Any) -> Any:
 
 
 def _unfit_for_production(settings: Settings) -> Any:
-    for name in ("secret_key", "data_key", "index_key", "database_url", "alipay_gateway", "alipay_public_key", "alipay_app_id", "alipay_private_key"):
+    for name in ("secret_key", "data_key", "index_key", "log_key", "database_url", "alipay_gateway", "alipay_public_key", "alipay_app_id", "alipay_private_key"):
         if not getattr(settings, name):
             yield f"{variable(name)}: missing"
     if settings.secret_key and len(settings.secret_key) < 32:

@@ -14,7 +14,7 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import balance
-from marketplace.simulation import last_evening, month_end, public_trade, returns, unit_trade
+from marketplace.simulation import last_evening, month_end, public_trade, returns, seal, unit_trade
 from marketplace.simulation.gateway import Gateway, gateway
 from marketplace.simulation.people import People, everybody
 
@@ -43,6 +43,8 @@ def group(days: int, until: datetime | None, seed: int, orders: int, as_json: bo
                 click.echo(f"  {days - back} of {days} days, {done['orders']} orders, {time.monotonic() - began:.0f} s")
         with clock.travel(clock.beijing_midnight(last) + timedelta(hours=19)):
             last_evening.leave(people, done)
+        with clock.travel(clock.beijing_midnight(last + timedelta(days=1)) + timedelta(minutes=10)):
+            seal.close_the_day(done)
     report = {"days": days, "until": str(last), "seed": seed, "seconds": round(time.monotonic() - began, 1), **dict(sorted(done.items()))}
     click.echo(json.dumps(report, ensure_ascii=False) if as_json else ", ".join(f"{key} {value}" for key, value in report.items()))
 
@@ -53,6 +55,8 @@ def trade_day(
 ) -> None:  # fmt: skip
     """One Beijing day, from morning to evening. The cooperatives that are ``late`` do not distribute; what came in is sent if it ``ships``."""
     morning = clock.beijing_midnight(day) + timedelta(hours=8)
+    with clock.travel(clock.beijing_midnight(day) + timedelta(minutes=10)):
+        seal.close_the_day(done)
     with clock.travel(morning):
         public_trade.fall_due(done)
         transaction(balance.roll_up)

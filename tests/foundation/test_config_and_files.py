@@ -39,7 +39,7 @@ def production(tmp_path: Path, **changed: str) -> dict[str, str]:
     private, public = keys()
     return {
         "MARKET_ENV": "production", "DATA_DIR": str(tmp_path), "DATABASE_URL": "postgresql+psycopg://x", "SECRET_KEY": "s" * 40,
-        "DATA_KEY": "k:AAAA", "INDEX_KEY": "AAAA", "BASE_URL": "https://shop.example", "ALIPAY_GATEWAY": "https://gateway.example",
+        "DATA_KEY": "k:AAAA", "INDEX_KEY": "AAAA", "LOG_KEY": "AAAA", "BASE_URL": "https://shop.example", "ALIPAY_GATEWAY": "https://gateway.example",
         "ALIPAY_PUBLIC_KEY": public, "ALIPAY_APP_ID": "2021000000000001", "ALIPAY_PRIVATE_KEY": private, "DEMO_SIGN_INS": "no", "SECURE_COOKIES": "yes",
     } | changed  # fmt: skip
 
@@ -51,7 +51,7 @@ def test_production_starts_with_all_it_needs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("SECRET_KEY", ""), ("SECRET_KEY", "short"), ("DATA_KEY", ""), ("ALIPAY_PRIVATE_KEY", ""), ("MARKET_DEBUG", "yes"), ("DEMO_SIGN_INS", "yes"),
+        ("SECRET_KEY", ""), ("SECRET_KEY", "short"), ("DATA_KEY", ""), ("LOG_KEY", ""), ("ALIPAY_PRIVATE_KEY", ""), ("MARKET_DEBUG", "yes"), ("DEMO_SIGN_INS", "yes"),
         ("SECURE_COOKIES", "no"), ("BASE_URL", "http://shop.example"), ("ALIPAY_GATEWAY", "http://127.0.0.1:9"), ("ALIPAY_APP_ID", "2021EMU0001"),
         ("PAYMENT_MINUTES", "-5"), ("PAYMENT_MINUTES", "soon"), ("MARKET_DEBUG", "maybe"),
     ],

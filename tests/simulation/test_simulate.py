@@ -25,3 +25,8 @@ def test_days_of_trade_leave_the_books_in_order(market: Flask) -> None:
     assert db.session.scalar(select(func.count()).where(Order.fulfilment == "READY")) > 0
     checked = runner.invoke(args=["books", "check", "--json"])
     assert checked.exit_code == 0, checked.output
+    # Each night had its tree head, and what was logged is what the books say.
+    assert report["tree heads"] >= 6
+    verified = runner.invoke(args=["log", "verify", "--json"])
+    assert verified.exit_code == 0, verified.output
+    assert json.loads(verified.output)["leaves"] == report["logged"] > 0

@@ -1,0 +1,78 @@
+"""The proof that a benefit receipt offers: the order's settlement in the sealed log, the distributions that count it, their payouts.
+
+It names no buyer and no household. Lines of groups of fewer than five households, and of their villages, are fingerprints only.
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from marketplace.disclosure import household_key, log_leaf, log_proof, tree_head
+from marketplace.foundation.database import db, not_found
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
+from marketplace.households.household import Household
+from marketplace.ledger.account import Account, owner_of
+from marketplace.ledger.entry import JournalLine
+from marketplace.notices.suppression import LEAST_HOUSEHOLDS
+from marketplace.orders.order import Order, lines_of
+from marketplace.settlement.settlement import Settlement, SettlementLine
+
+
+def for_token(token: str, *, since: int | None = None) -> dict[str, Any]:
+    """The proof of the receipt at this address, by the newest head, connected with the older head number ``since``.
+
+    Raises NotFound, Conflict ``log.nothing`` for an order that is not settled or was settled with nothing, Unsealed while it
+    waits for a head.
+    """
+    order = db.session.scalars(select(Order).where(Order.receipt_token == token)).one_or_none()
+    if order is None:
+        raise not_found(Order)
+    settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one_or_none()
+    if settlement is None or settlement.entry_id is None:
+        raise Conflict("log.nothing", N_("这张订单还没有分账，没有可证明的记录。"))
+    leaf = log_leaf.of("entry", settlement.entry_id)
+    head = log_proof.head_for(leaf)
+    assert leaf is not None  # head_for refused otherwise
+    proof = log_proof.frame(head, tree_head.numbered(since) if since else None)
+    proof["settlement"] = log_proof.settlement(leaf, head, _withheld(order.id))
+    covered = select(SettlementLine.distribution_id).where(SettlementLine.settlement_id == settlement.id).distinct()
+    ids = [each for each in db.session.scalars(covered.order_by(SettlementLine.distribution_id)) if each is not None]
+    found = [log_proof.distribution(each, settlement.entry_id, head) for each in ids]
+    return proof | {"distributions": [each for each in found if each is not None]}
+
+
+def for_household(token: str) -> dict[str, Any]:
+    """The lines of a household's own account that are sealed, opened with its key, the newest last; nobody else's line is shown.
+
+    Raises NotFound, and Unsealed while there is none, or when its key was destroyed.
+    """
+    household = db.session.scalars(select(Household).where(Household.statement_token == token)).one_or_none()
+    if household is None:
+        raise not_found(Household)
+    query = (
+        select(JournalLine.entry_id, JournalLine.line_no)
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(Account.kind == "household", Account.owner_ref == owner_of("household", household.id))
+        .order_by(JournalLine.entry_id)
+    )
+    lines = db.session.execute(query).all()
+    head, keys = tree_head.newest(), household_key.of([household.id]).get(household.id)
+    leaves = log_leaf.of_many("entry", {entry_id for entry_id, _ in lines})
+    if head is None or keys is None or not keys.living:
+        raise log_proof.Unsealed("log.unsealed", N_("这笔账还在等封存。总账每天封存一次，明天再来。"))
+    opened = []
+    for entry_id, line_no in lines:
+        leaf = leaves.get(entry_id)
+        if leaf is not None and leaf.seq < head.size:
+            opened += [log_proof.household_line(leaf, line_no, key, head) for key in keys.living[-1:]]
+    return log_proof.frame(head) | {"lines": opened}
+
+
+def _withheld(order_id: int) -> frozenset[str]:
+    """Owners of lines that are not shown: groups of fewer than five households, and villages that only such groups are of."""
+    small, shown = set[str](), set[str]()
+    for line in lines_of(order_id):
+        owners = {owner_of("household_pool", line.linkage_group_id), owner_of("village_collective", line.village_id)}
+        (small if line.households_shown < LEAST_HOUSEHOLDS else shown).update(owners)
+    return frozenset(small - shown)

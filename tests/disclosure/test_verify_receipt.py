@@ -1,0 +1,267 @@
+"""The downloaded script stands alone, proves what the books say, refuses everything that was bent, and names nobody."""
+
+import copy
+import json
+import random
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from marketplace.disclosure import log_key, log_proof, receipt_proof, receipt_script, tree_head
+from marketplace.disclosure.tree_check import NotProven, read_key
+from marketplace.disclosure.verify_receipt import WORDS, check, words
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, NotFound
+from marketplace.households.household import Household
+from marketplace.orders.order import Order
+from marketplace.settlement import payout_batch, settlement
+from marketplace.settlement.payout_batch import PayoutBatch
+from tests import builders
+from tests.builders_people import operator, person
+from tests.disclosure.sealed import head, seal, traded
+from tests.settlement.builders import order
+
+
+def token_of(order_id: int) -> str:
+    return db.session.get_one(Order, order_id).receipt_token
+
+
+def key() -> bytes:
+    return bytes.fromhex(log_key.all_keys()[0].public_key)
+
+
+def proof_of(order_id: int, **since: int) -> dict[str, Any]:
+    """As it comes out of the file."""
+    return json.loads(json.dumps(receipt_proof.for_token(token_of(order_id), **since)))  # type: ignore[no-any-return]
+
+
+def codes(proof: dict[str, Any], head_given: str, with_key: bytes | None = None) -> list[str]:
+    return [code for code, _ in check(proof, head=head_given, key=with_key or key())]
+
+
+@pytest.fixture
+def sold(app: Flask) -> list[int]:
+    """Orders of a market of eight households, settled, distributed, paid, logged and sealed."""
+    _, orders, _ = traded(10_000, 7_777, 4_321, members=5)
+    seal()
+    head()
+    return orders
+
+
+def test_the_chain_from_settlement_to_the_banks_file(sold: list[int]) -> None:
+    newest = tree_head.newest()
+    assert newest
+    for each in sold:
+        proven = dict(check(proof_of(each), head=newest.fingerprint, key=key()))
+        assert list(proven) == ["head", "settled", "withheld", "distributed", "payout"]
+    assert proven["head"]["size"] == newest.size
+    assert proven["distributed"]["entries"] == 3
+    assert proven["distributed"]["households"] == proven["payout"]["households"] == 8
+    assert proven["distributed"]["total"] == proven["payout"]["total"] == "¥44.19"
+
+
+def test_the_head_may_be_a_fingerprint_its_beginning_or_the_note(sold: list[int]) -> None:
+    newest = tree_head.newest()
+    assert newest
+    for given in (newest.fingerprint, newest.short, newest.short.upper(), newest.note):
+        assert codes(proof_of(sold[0]), given)[0] == "head"
+    for given in ("", "abcd", "0" * 64, newest.fingerprint[:15], newest.fingerprint + "0", "not a fingerprint"):
+        with pytest.raises(NotProven):
+            codes(proof_of(sold[0]), given)
+
+
+def test_an_older_head_on_a_slip_is_connected_with_the_newest(app: Flask) -> None:
+    traded(5_000)
+    seal()
+    slip = head().fingerprint
+    order_id = order(builders.market(name="另一个合作社"), 8_000)
+    transaction(lambda: settlement.settle(order_id))
+    seal()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        head()
+    with pytest.raises(NotProven, match="other_head"):
+        codes(proof_of(order_id), slip)
+    assert codes(proof_of(order_id, since=1), slip)[:3] == ["head", "since", "settled"]
+    with pytest.raises(NotProven, match="signature"):
+        codes(proof_of(order_id, since=1), slip, bytes(31) + b"\x01")
+
+
+def test_an_old_key_leads_to_the_new_one(sold: list[int]) -> None:
+    first = key()
+    admin = person(operator(), "administrator")
+    newest = tree_head.newest()
+    assert newest
+    origin = tree_head.origin_of(newest)
+    for days in (1, 2):
+        transaction(lambda: log_key.rotate(origin, actor=admin))
+        with clock.travel(clock.now() + timedelta(days=days)):
+            latest = head().fingerprint
+    proof = proof_of(sold[0])
+    assert codes(proof, latest, first)[0] == "head"
+    assert codes(proof, latest, bytes.fromhex(log_key.all_keys()[2].public_key))[0] == "head"
+    proof["keys"][1] = proof["keys"][1].replace("at 2", "at 3")
+    with pytest.raises(NotProven, match="key_statement"):
+        codes(proof, latest, first)
+    with pytest.raises(NotProven, match="signature"):
+        codes(proof | {"keys": []}, latest, first)
+
+
+def test_whatever_is_bent_proves_nothing(sold: list[int]) -> None:
+    """Every value of the proof, one at a time, becomes another one."""
+    newest = tree_head.newest()
+    assert newest
+    proof = proof_of(sold[1])
+    places = list(_places(proof))
+    assert len(places) > 60
+    chance = random.Random(1)
+    for place in places:
+        bent = copy.deepcopy(proof)
+        inner: Any = bent
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = _bent(inner[place[-1]], chance)
+        with pytest.raises(NotProven):
+            codes(bent, newest.fingerprint)
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Any:
+    if isinstance(value, dict | list):
+        for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _places(inner, (*path, step))
+    else:
+        yield path
+
+
+def _bent(value: Any, chance: random.Random) -> Any:
+    if isinstance(value, str) and value:
+        # Not the case of hexadecimal digits, which says the same; not beyond what a note signs.
+        place = chance.randrange(min(len(value), 60))
+        return value[:place] + ("b" if value[place] != "b" else "c") + value[place + 1 :]
+    return {"other": 1} if value is None else value + 1 if isinstance(value, int) else "x"
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [{}, {"format": "county-market-proof-1"}, {"format": 1}, {"head": None}, {"settlement": []}, {"settlement": {}}, {"distributions": [{}]}, {"lines": 5},
+     {"keys": [1]}, {"keys": "x"}, {"since": 3}, {"head": "x" * 5000}, {"lines": [{}]}],
+)  # fmt: skip
+def test_junk_is_not_proven_and_never_a_crash(sold: list[int], junk: dict[str, Any]) -> None:
+    newest = tree_head.newest()
+    assert newest
+    for proof in (junk, proof_of(sold[0]) | junk):
+        if junk != {} and proof != proof_of(sold[0]):
+            with pytest.raises(NotProven):
+                codes(proof, "f" * 64 if "since" in junk else newest.fingerprint)
+
+
+def test_nothing_to_prove_or_not_yet(app: Flask) -> None:
+    order_id = order(builders.market(), 10_000)
+    with pytest.raises(Conflict, match=r"log\.nothing"):
+        proof_of(order_id)
+    transaction(lambda: settlement.settle(order_id))
+    with pytest.raises(log_proof.Unsealed):
+        proof_of(order_id)
+    seal()
+    with pytest.raises(log_proof.Unsealed):
+        proof_of(order_id)
+    head()
+    assert len(proof_of(order_id)["settlement"]["lines"]) == 5
+    with pytest.raises(NotFound):
+        receipt_proof.for_token("nothing")
+    with pytest.raises(NotFound):
+        receipt_proof.for_token(token_of(order_id), since=7)
+
+
+def test_no_household_no_buyer_and_no_small_group_is_in_a_proof(app: Flask) -> None:
+    """A group of three: its lines and its village's are fingerprints, and nothing tells how many they are or what one got."""
+    market, orders, _ = traded()
+    seal()
+    newest = head()
+    proof = proof_of(orders[0])
+    told = json.dumps(proof, ensure_ascii=False)
+    for word in ("王小明", "测", "JA-TEST", "linkage_group", "village:", "household:", "receipt-"):
+        assert word not in told
+    assert [each.get("line", {}).get("kind") for each in proof["settlement"]["lines"]] == ["buyer_funds", "revenue", None, None, "relief_fund"]
+    (distribution,) = proof["distributions"]
+    assert distribution["header"]["households"] is None
+    (payout,) = distribution["payouts"]
+    assert [payout["header"][name] for name in ("households", "total_fen", "file_sha256")] == [None, None, None]
+    proven = dict(check(proof, head=newest.fingerprint, key=key()))
+    assert proven["withheld"] == {"lines": 2, "fen": "¥26.00"}
+    assert proven["distributed"]["households"] == proven["payout"]["households"] == "<5"
+    assert market.group
+
+
+def test_a_reissue_to_one_household_tells_neither_sum_nor_file(sold: list[int]) -> None:
+    first = db.session.query(PayoutBatch).one()
+    director, accountant = person(first.organisation_id, "director"), person(first.organisation_id, "accountant")
+    first_id = first.id
+    again = transaction(lambda: payout_batch.reissue(first_id, actor=accountant))
+    transaction(lambda: payout_batch.approve(again.id, actor=director, version=1))
+    transaction(lambda: payout_batch.mark_sent(again.id, actor=accountant))
+    seal()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        newest = head()
+    proof = proof_of(sold[0])
+    one, two = proof["distributions"][0]["payouts"]
+    assert one["header"]["households"] == 8
+    assert [two["header"][name] for name in ("households", "total_fen", "file_sha256")] == [None, None, None]
+    assert codes(proof, newest.fingerprint).count("payout") == 2
+
+
+def test_a_household_opens_its_own_lines_only(sold: list[int]) -> None:
+    newest = tree_head.newest()
+    assert newest
+    households = db.session.query(Household).order_by(Household.id).all()
+    proof = json.loads(json.dumps(receipt_proof.for_household(households[1].statement_token)))
+    proven = check(proof, head=newest.fingerprint, key=key())
+    assert [code for code, _ in proven] == ["head", "own_line", "own_line"]
+    other = receipt_proof.for_household(households[2].statement_token)
+    proof["lines"][0]["opening"]["key"] = other["lines"][0]["opening"]["key"]
+    with pytest.raises(NotProven):
+        codes(proof, newest.fingerprint)
+    with pytest.raises(NotFound):
+        receipt_proof.for_household("nothing")
+
+
+def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
+    """The script as people run it: alone in a folder, and without our environment."""
+    (tmp_path / "verify_receipt.py").write_text(receipt_script.text(), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "verify_receipt.py", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False, encoding="utf-8",
+        env={"PYTHONIOENCODING": "utf-8", "PYTHONUTF8": "1"},
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_script_stands_alone_and_says_what_is_proven_and_what_not(sold: list[int], tmp_path: Path) -> None:
+    newest = tree_head.newest()
+    assert newest
+    (tmp_path / "proof.json").write_text(json.dumps(proof_of(sold[0])))
+    (tmp_path / "head.txt").write_text(newest.note)
+    written = log_key.written(tree_head.origin_of(newest), key().hex())
+    code, said = run(tmp_path, "proof.json", "--head", newest.short, "--key", key().hex())
+    assert (code, "已证明" in said, "这不能证明" in said) == (0, True, True)
+    code, said = run(tmp_path, "proof.json", "--head", "head.txt", "--key", written, "--en")
+    assert (code, "Proven:" in said, "does not prove that the money arrived" in said) == (0, True, True)
+    code, said = run(tmp_path, "proof.json", "--head", "0" * 64, "--key", written, "--en")
+    assert (code, said.startswith("NOT proven:")) == (1, True)
+    (tmp_path / "proof.json").write_text("{")
+    assert run(tmp_path, "proof.json", "--head", newest.short, "--key", written)[0] == 2
+    assert run(tmp_path, "proof.json", "--head", newest.short)[0] == 2
+    assert run(tmp_path, "missing.json", "--head", newest.short, "--key", "xy")[0] == 2
+
+
+def test_every_sentence_can_be_said_in_both_languages(sold: list[int]) -> None:
+    newest = tree_head.newest()
+    assert newest
+    for code, data in check(proof_of(sold[0]), head=newest.fingerprint, key=read_key(key().hex())):
+        for english in (False, True):
+            assert "{" not in words(code, data, english=english)
+    assert all(len(each) == 2 for each in WORDS.values())
