@@ -131,6 +131,21 @@ def of_units(organisation_ids: list[int], year: int) -> list[Figures]:
     return rows
 
 
+@dataclass(frozen=True)
+class OrderFigures:
+    """What one order adds to its unit's year. Summed over the unit's orders they are the unit's figures."""
+
+    order: Order
+    is_trade_union: bool
+    sums: Sums
+
+
+def by_order(organisation_id: int, year: int) -> list[OrderFigures]:
+    """The orders behind a unit's four figures of a year, the latest first; an order of the year before stands in it if it changed."""
+    found = [OrderFigures(*row) for row in _orders([organisation_id], year)]
+    return sorted((each for each in found if each.sums != Sums()), key=lambda each: -each.order.id)
+
+
 def rate_bp(counted_fen: int, reserved_fen: int) -> int:
     """counted ÷ reserved in basis points, rounded half up; above 10,000 is normal."""
     return (counted_fen * 20_000 + reserved_fen) // (2 * reserved_fen)
@@ -138,6 +153,14 @@ def rate_bp(counted_fen: int, reserved_fen: int) -> int:
 
 def _years(organisation_ids: list[int], year: int) -> dict[tuple[int, bool], Sums]:
     """(unit, trade union?) → what the year added."""
+    added: dict[tuple[int, bool], Sums] = {}
+    for order, union, sums in _orders(organisation_ids, year):
+        added[order.buyer_id, union] = added.get((order.buyer_id, union), Sums()).plus(sums)
+    return added
+
+
+def _orders(organisation_ids: list[int], year: int) -> list[tuple[Order, bool, Sums]]:
+    """(order, trade union?, what the year added) of every order that could have changed in it."""
     last = date(year, 12, 31)
     # What stood at the year's last day, less what stood at the end of the year before.
     query = (
@@ -146,13 +169,11 @@ def _years(organisation_ids: list[int], year: int) -> dict[tuple[int, bool], Sum
         .where(Order.buyer_id.in_(organisation_ids), Order.fulfilment != "CANCELLED", Order.placed_on <= last)
     )
     orders = [(order, bool(union)) for order, union in db.session.execute(query)]
-    added: dict[tuple[int, bool], Sums] = {}
+    added: dict[int, Sums] = {}
     for sign, until in ((1, last), (-1, date(year - 1, 12, 31))):
-        standing = [(order, union) for order, union in orders if order.placed_on <= until]
-        for day, union in zip(_as_of([order for order, _ in standing], until), (union for _, union in standing), strict=True):
-            key = (day.order.buyer_id, union)
-            added[key] = added.get(key, Sums()).plus(day.sums(), sign)
-    return added
+        for day in _as_of([order for order, _ in orders if order.placed_on <= until], until):
+            added[day.order.id] = added.get(day.order.id, Sums()).plus(day.sums(), sign)
+    return [(order, union, added[order.id]) for order, union in orders]
 
 
 def _as_of(orders: list[Order], until: date) -> list[_Day]:

@@ -3,8 +3,17 @@
 from typing import Any
 
 from marketplace.foundation.language import gettext as _
+from marketplace.organisations.actor import Actor
 
 
-def county_roads() -> list[tuple[Any, ...]]:
+def county_roads(actor: Actor) -> list[tuple[Any, ...]]:
     """(label, endpoint) each, for the operator's navigation."""
-    return [(_("任务"), "operator_targets.index")]
+    return [
+        (_("全县"), "operator_county.show"),
+        (_("任务"), "operator_targets.index"),
+        (_("通报"), "operator_bulletin.show"),
+        (_("订单"), "operator_orders.index"),
+        (_("单位和人员"), "operator_organisations.index"),
+        (_("审批记录"), "operator_audit.approvals"),
+        *([(_("操作记录"), "operator_audit.index")] if actor.has("administrator", "auditor") else []),
+    ]

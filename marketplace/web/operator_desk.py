@@ -86,7 +86,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("今天"), "operator_desk.today"),
             (_("商品审核"), "operator_listings.index", None, waiting or None),
             (_("分账方案审批"), "operator_schemes.index"),
-            *county_roads(),
+            *county_roads(actor),
         ]
     }
 

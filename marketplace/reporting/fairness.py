@@ -1,0 +1,172 @@
+"""Fairness: how what the market brought is spread over the county's registered households. Counted from posted distributions.
+
+It opens the sealed hardship of every registered household, so whoever asks logs it. All amounts are fen of one year's periods.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from sqlalchemy import func, or_, select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db
+from marketplace.households.household import Household
+from marketplace.households.linkage_group import LinkageShare
+from marketplace.organisations.region import Region
+from marketplace.settlement.distribution import Distribution, DistributionShare
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+
+REGISTERED = ("LIFTED", "NOT_LIFTED")
+
+
+@dataclass(frozen=True)
+class Home:
+    """One registered household and its year: what was credited, what of it arrived."""
+
+    id: int
+    public_id: str
+    code: str
+    village_id: int
+    people: int
+    lifted: bool
+    cannot_work: bool  # none of its people can
+    linked: bool
+    earned_fen: int
+    paid_fen: int
+
+
+@dataclass
+class Place:
+    """A village or township: its registered households and what reached them."""
+
+    region: Region
+    households: int = 0
+    people: int = 0
+    linked: int = 0
+    reached: int = 0
+    nothing: int = 0
+    earned_fen: int = 0
+    paid_fen: int = 0
+    villages: dict[int, "Place"] = field(default_factory=dict)
+
+    def count(self, home: Home) -> None:
+        self.households += 1
+        self.people += home.people
+        self.linked += home.linked
+        self.reached += home.earned_fen > 0
+        self.nothing += home.earned_fen == 0
+        self.earned_fen += home.earned_fen
+        self.paid_fen += home.paid_fen
+
+
+@dataclass(frozen=True)
+class Fairness:
+    """The figures. The top tenth is of the households that received anything, rounded up."""
+
+    households: int
+    linked: int
+    reached: int
+    nothing: int
+    linked_nothing: int
+    earned_fen: int
+    paid_fen: int
+    tenth: int
+    tenth_fen: int
+    cannot_work: int
+    cannot_work_reached: int
+    cannot_work_fen: int
+
+    @property
+    def tenth_bp(self) -> int | None:
+        """The share of the top tenth in what was credited; None while nothing was."""
+        return self.tenth_fen * 10_000 // self.earned_fen if self.earned_fen else None
+
+
+def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
+    """Registered households that have not left (of these villages, if any are named), with their year. Four queries."""
+    query = select(Household).where(Household.exited_on.is_(None), Household.registry_status.in_(REGISTERED))
+    if village_ids:
+        query = query.where(Household.village_id.in_(village_ids))
+    earned, paid, linked = _earned(year), _paid(year), _linked(year)
+    return [
+        Home(
+            id=row.id,
+            public_id=row.public_id,
+            code=row.code,
+            village_id=row.village_id,
+            people=row.people,
+            lifted=row.registry_status == "LIFTED",
+            cannot_work=row.unable_to_work >= row.people,
+            linked=row.id in linked,
+            earned_fen=earned.get(row.id, 0),
+            paid_fen=paid.get(row.id, 0),
+        )
+        for row in db.session.scalars(query.order_by(Household.code))
+    ]
+
+
+def fairness(known: Sequence[Home]) -> Fairness:
+    """The figures of these households."""
+    earned = sorted((home.earned_fen for home in known if home.earned_fen), reverse=True)
+    tenth = -(-len(earned) // 10)
+    unable = [home for home in known if home.cannot_work]
+    return Fairness(
+        households=len(known),
+        linked=sum(home.linked for home in known),
+        reached=len(earned),
+        nothing=len(known) - len(earned),
+        linked_nothing=sum(home.linked and home.earned_fen == 0 for home in known),
+        earned_fen=sum(earned),
+        paid_fen=sum(home.paid_fen for home in known),
+        tenth=tenth,
+        tenth_fen=sum(earned[:tenth]),
+        cannot_work=len(unable),
+        cannot_work_reached=sum(home.earned_fen > 0 for home in unable),
+        cannot_work_fen=sum(home.earned_fen for home in unable),
+    )
+
+
+def places(known: Sequence[Home]) -> list[Place]:
+    """The same by township, each with its villages, in the order of the state's codes."""
+    regions = list(db.session.scalars(select(Region).where(Region.kind.in_(("TOWNSHIP", "VILLAGE"))).order_by(Region.code)))
+    townships = {row.id: Place(row) for row in regions if row.kind == "TOWNSHIP"}
+    above: dict[int, Place] = {}
+    for row in regions:
+        if row.kind == "VILLAGE" and row.parent_id in townships:
+            above[row.id] = townships[row.parent_id]
+            townships[row.parent_id].villages[row.id] = Place(row)
+    for home in known:
+        if home.village_id in above:
+            above[home.village_id].count(home)
+            above[home.village_id].villages[home.village_id].count(home)
+    return list(townships.values())
+
+
+def _earned(year: int) -> dict[int, int]:
+    query = (
+        select(DistributionShare.household_id, func.sum(DistributionShare.fen))
+        .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+        .where(Distribution.posted_at.is_not(None), Distribution.period.like(f"{year}-%"))
+        .group_by(DistributionShare.household_id)
+    )
+    return {row[0]: int(row[1]) for row in db.session.execute(query)}
+
+
+def _paid(year: int) -> dict[int, int]:
+    query = (
+        select(PayoutItem.household_id, func.sum(PayoutItem.fen))
+        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+        .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
+        .where(PayoutItem.state == "paid", Distribution.period.like(f"{year}-%"))
+        .group_by(PayoutItem.household_id)
+    )
+    return {row[0]: int(row[1]) for row in db.session.execute(query)}
+
+
+def _linked(year: int) -> set[int]:
+    last = min(clock.business_date(), date(year, 12, 31))
+    query = select(LinkageShare.household_id).distinct().where(
+        LinkageShare.starts_on <= last, or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= last)
+    )
+    return set(db.session.scalars(query))
