@@ -16,7 +16,7 @@ from marketplace.procurement import scorecard, target_year
 from marketplace.procurement.scorecard import Figures, rate_bp
 from marketplace.procurement.target_year import Filing
 
-VIEWS = ("all", "signed", "unsigned", "filed", "unfiled", "bought", "idle", "exempt")
+VIEWS = ("all", "signed", "unsigned", "filed", "unfiled", "duty", "bought", "idle", "exempt")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class UnitRow:
             "unsigned": not self.signed,
             "filed": self.filed,
             "unfiled": not self.filed,
+            "duty": self.figures.reserved_fen is not None,
             "bought": self.bought,
             "idle": self.filed and not self.exempt and not self.bought,
             "exempt": self.exempt,

@@ -169,5 +169,5 @@ def exported_units(rows: list[UnitRow], year: int) -> Any:
 def _words() -> dict[str, str]:
     return {
         "all": _("全部"), "signed": _("开通了账号"), "unsigned": _("没开通账号"), "filed": _("申报了"), "unfiled": _("没申报"),
-        "bought": _("买了"), "idle": _("申报了没买"), "exempt": _("没有任务"),
+        "duty": _("有任务"), "bought": _("买了"), "idle": _("申报了没买"), "exempt": _("没有任务"),
     }  # fmt: skip
