@@ -4,13 +4,12 @@ counted = per order max(0, min(accepted − returned, paid − refunded)), goods
 what its beginning had, so that what changes later is seen in the year in which it changed. Without a quota there is no rate.
 """
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, literal, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
@@ -25,6 +24,7 @@ from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.procurement.target import Target
 
+CUT = "PRICE_CUT"  # beside the reasons of refunds: nothing was paid back, it was never paid
 GOING_BACK = ("approved", "submitting", "unknown", "succeeded")
 
 
@@ -90,6 +90,25 @@ class _Day:
         return Sums(self.order.goods_fen, self.accepted_fen, paid - refunded, counted)
 
 
+@dataclass
+class _Life:
+    """An order and the days on which its amounts changed: (day, fen)."""
+
+    order: Order
+    is_trade_union: bool
+    accepted: list[tuple[date, int]] = field(default_factory=list)
+    paid: list[tuple[date, int]] = field(default_factory=list)
+    returned: list[tuple[date, int]] = field(default_factory=list)
+    refunded: list[tuple[date, int]] = field(default_factory=list)
+
+    def at_the_end_of(self, until: date) -> Sums:
+        """Its four figures at the end of a Beijing day; nothing before it was placed."""
+        if self.order.placed_on > until:
+            return Sums()
+        amounts = (sum(fen for day, fen in changes if day <= until) for changes in (self.accepted, self.paid, self.returned, self.refunded))
+        return _Day(self.order, *amounts).sums()
+
+
 def figures(organisation_id: int, year: int) -> Figures:
     """The four figures of a unit in a Beijing calendar year."""
     return of_units([organisation_id], year)[0]
@@ -102,22 +121,29 @@ def subordinates(parent_id: int, year: int) -> list[Figures]:
 
 
 def of_units(organisation_ids: list[int], year: int) -> list[Figures]:
-    """The figures of several units, in the order given; a fixed number of queries, however many there are."""
-    names = {row.id: row for row in db.session.scalars(select(Organisation).where(Organisation.id.in_(organisation_ids)))}
-    query = select(Target).where(Target.organisation_id.in_(organisation_ids), Target.year == year)
-    targets = {row.organisation_id: row for row in db.session.scalars(query)}
-    sums = _years(organisation_ids, year)
+    """The figures of several units, in the order given; four queries, however many there are."""
+    query = (
+        select(Organisation, Target)
+        .outerjoin(Target, (Target.organisation_id == Organisation.id) & (Target.year == year))
+        .where(Organisation.id.in_(organisation_ids))
+    )
+    found = {row[0].id: (row[0], row[1]) for row in db.session.execute(query)}
+    return of_filed([found[each] for each in organisation_ids], year)
+
+
+def of_filed(units: Sequence[tuple[Organisation, Target | None]], year: int) -> list[Figures]:
+    """The same of units whose targets of the year are at hand. Three queries."""
+    sums = _years([unit.id for unit, _ in units], year)
     rows = []
-    for each in organisation_ids:
-        target = targets.get(each)
+    for unit, target in units:
         reserved = target.quota_fen if target is not None and target.quota_fen > 0 else None
-        own, union = sums.get((each, False), Sums()), sums.get((each, True), Sums())
+        own, union = sums.get((unit.id, False), Sums()), sums.get((unit.id, True), Sums())
         rows.append(
             Figures(
-                organisation_id=each,
+                organisation_id=unit.id,
                 year=year,
-                name_zh=names[each].name_zh,
-                name_en=names[each].name_en,
+                name_zh=unit.name_zh,
+                name_en=unit.name_en,
                 filed=target is not None and target.state != "DRAFT",
                 reserved_fen=reserved,
                 ordered_fen=own.ordered_fen,
@@ -161,64 +187,71 @@ def _years(organisation_ids: list[int], year: int) -> dict[tuple[int, bool], Sum
 
 def _orders(organisation_ids: list[int], year: int) -> list[tuple[Order, bool, Sums]]:
     """(order, trade union?, what the year added) of every order that could have changed in it."""
-    last = date(year, 12, 31)
+    last, before = date(year, 12, 31), date(year - 1, 12, 31)
     # What stood at the year's last day, less what stood at the end of the year before.
+    return [
+        (life.order, life.is_trade_union, life.at_the_end_of(last).plus(life.at_the_end_of(before), -1))
+        for life in _lives(organisation_ids, last)
+    ]
+
+
+def _lives(organisation_ids: list[int], last: date) -> list[_Life]:
+    """The orders that these units placed until a day, each with all that happened to it. Three queries."""
+    own = (Order.buyer_id.in_(organisation_ids), Order.kind == "DIRECTED", Order.fulfilment != "CANCELLED", Order.placed_on <= last)
     query = (
-        select(Order, DirectedOrder.is_trade_union)
+        select(Order, DirectedOrder.is_trade_union, Acceptance.accepted_fen, Acceptance.accepted_at)
         .join(DirectedOrder, DirectedOrder.order_id == Order.id)
-        .where(Order.buyer_id.in_(organisation_ids), Order.fulfilment != "CANCELLED", Order.placed_on <= last)
+        .outerjoin(Acceptance, Acceptance.order_id == Order.id)
+        .where(*own)
     )
-    orders = [(order, bool(union)) for order, union in db.session.execute(query)]
-    added: dict[int, Sums] = {}
-    for sign, until in ((1, last), (-1, date(year - 1, 12, 31))):
-        for day in _as_of([order for order, _ in orders if order.placed_on <= until], until):
-            added[day.order.id] = added.get(day.order.id, Sums()).plus(day.sums(), sign)
-    return [(order, union, added[order.id]) for order, union in orders]
+    lives: dict[int, _Life] = {}
+    for order, union, fen, at in _rows(query):
+        lives[order.id] = _Life(order, bool(union))
+        if at is not None:
+            lives[order.id].accepted.append((clock.business_date(at), fen))
+    for order_id, fen, at, reason in _rows(_gone_back(own)):
+        life, day = lives[order_id], clock.business_date(at)
+        if reason != CUT:
+            life.refunded.append((day, fen))
+        if reason != SHORTAGE:
+            life.returned.append((day, fen))
+    for order_id, fen, at, received_on, undone_at in _rows(_paid(own)):
+        lives[order_id].paid.append((received_on or clock.business_date(at), fen))
+        if undone_at is not None:
+            lives[order_id].paid.append((clock.business_date(undone_at), -fen))
+    return list(lives.values())
 
 
-def _as_of(orders: list[Order], until: date) -> list[_Day]:
-    ids = [order.id for order in orders]
-    accepted: Counter[int] = Counter()
-    signed = select(Acceptance.order_id, Acceptance.accepted_fen, Acceptance.accepted_at)
-    for order_id, fen, at in _rows(signed.where(Acceptance.order_id.in_(ids))):
-        if clock.business_date(at) <= until:
-            accepted[order_id] += fen
-    paid = _paid(ids, until)
-    refunded: Counter[int] = Counter()
-    returned: Counter[int] = Counter()
-    query = select(Refund.order_id, Refund.fen, Refund.approved_at, Refund.reason).where(
-        Refund.order_id.in_(ids), Refund.state.in_(GOING_BACK)
+def _gone_back(own: Sequence[Any]) -> Any:
+    """(order, fen, when, reason) of what was refunded, and of what was cut before it was paid."""
+    refunded = (
+        select(Refund.order_id, Refund.fen, Refund.approved_at.label("at"), Refund.reason)
+        .join(Order, Order.id == Refund.order_id)
+        .where(*own, Refund.state.in_(GOING_BACK))
     )
-    for order_id, fen, at, reason in _rows(query):
-        if clock.business_date(at) <= until:
-            refunded[order_id] += fen
-            returned[order_id] += 0 if reason == SHORTAGE else fen
-    cut = select(PriceCut.order_id, PriceCut.fen, PriceCut.decided_at).where(PriceCut.order_id.in_(ids), PriceCut.state == "APPROVED")
-    for order_id, fen, at in _rows(cut):
-        if clock.business_date(at) <= until:
-            returned[order_id] += fen
-    return [_Day(order, accepted[order.id], paid[order.id], returned[order.id], refunded[order.id]) for order in orders]
+    cut = (
+        select(PriceCut.order_id, PriceCut.fen, PriceCut.decided_at.label("at"), literal(CUT))
+        .join(Order, Order.id == PriceCut.order_id)
+        .where(*own, PriceCut.state == "APPROVED")
+    )
+    return refunded.union_all(cut)
 
 
-def _paid(ids: list[int], until: date) -> Counter[int]:
-    """Money counts on the day on which it came: a transfer on the bank's day, not on the day of its matching.
+def _paid(own: Sequence[Any]) -> Any:
+    """(order, fen, when, bank's day, undone when): money counts on the day on which it came, a transfer on the bank's day.
 
     A match that was undone counted until it was: what a year said before its end stays said, and the year of the undoing takes it off.
     """
     undone = (Payment.channel == CHANNEL) & Payment.canceled_at.is_not(None)
-    query = (
+    return (
         select(Payment.payable_id, Payment.amount_fen, Payment.succeeded_at, func.min(BankReceipt.received_on), Payment.canceled_at)
+        .join(Order, Order.id == Payment.payable_id)
         .outerjoin(BankMatch, (BankMatch.payable_kind == "payment") & (BankMatch.payable_id == Payment.id))
         .outerjoin(BankReceipt, BankReceipt.id == BankMatch.receipt_id)
-        .where(Payment.payable_kind == "order", Payment.payable_id.in_(ids), (Payment.state == "succeeded") | undone)
+        .where(Payment.payable_kind == "order", *own, (Payment.state == "succeeded") | undone)
         .group_by(Payment.id)
     )
-    paid: Counter[int] = Counter()
-    for order_id, fen, at, received_on, undone_at in _rows(query):
-        if (received_on or clock.business_date(at)) <= until and not (undone_at and clock.business_date(undone_at) <= until):
-            paid[order_id] += fen
-    return paid
 
 
-def _rows(query: Select[*tuple[Any, ...]]) -> Iterable[Any]:
+def _rows(query: Any) -> Iterable[Any]:
     return db.session.execute(query).all()

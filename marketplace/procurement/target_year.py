@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ForeignKey, func, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Identified, Model, broke_unique, db
@@ -18,6 +18,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.person import Person, Role
 from marketplace.procurement import target
 from marketplace.procurement.target import Target
 
@@ -35,11 +36,12 @@ class TargetYear(Identified, Model):
 
 @dataclass(frozen=True)
 class Filing:
-    """One unit of a year and its target, if it has one."""
+    """One unit of a year, its target, if it has one, and how many people can sign in for it."""
 
     unit: Organisation
     parent: Organisation | None
     target: Target | None
+    people: int
 
     @property
     def stage(self) -> str:
@@ -58,14 +60,25 @@ def deadline(year: int) -> date:
 
 
 def filings(year: int, *, parent_id: int | None = None, stages: Sequence[str] = ()) -> list[Filing]:
-    """Every unit of the county (or of one parent unit) with its target of a year, by name; whoever is behind stands in it too."""
-    units = select(Organisation).where(Organisation.kind == "UNIT", Organisation.suspended_at.is_(None))
+    """Every unit of the county (or of one parent unit) with its target of a year, by name; whoever is behind stands in it too. One query."""
+    parent = aliased(Organisation)
+    people = (
+        select(func.count(Role.person_id.distinct()))
+        .join(Person, Person.id == Role.person_id)
+        .where(Role.organisation_id == Organisation.id, Person.deactivated_at.is_(None))
+        .correlate(Organisation)
+        .scalar_subquery()
+    )
+    query = (
+        select(Organisation, parent, Target, people)
+        .outerjoin(parent, parent.id == Organisation.parent_id)
+        .outerjoin(Target, (Target.organisation_id == Organisation.id) & (Target.year == year))
+        .where(Organisation.kind == "UNIT", Organisation.suspended_at.is_(None))
+        .order_by(Organisation.name_zh, Organisation.id)
+    )
     if parent_id is not None:
-        units = units.where(Organisation.parent_id == parent_id)
-    rows = list(db.session.scalars(units.order_by(Organisation.name_zh, Organisation.id)))
-    parents = {row.id: row for row in db.session.scalars(select(Organisation).where(Organisation.kind == "UNIT"))}
-    targets = {row.organisation_id: row for row in db.session.scalars(select(Target).where(Target.year == year))}
-    found = [Filing(row, parents.get(row.parent_id) if row.parent_id else None, targets.get(row.id)) for row in rows]
+        query = query.where(Organisation.parent_id == parent_id)
+    found = [Filing(*row) for row in db.session.execute(query)]
     return [each for each in found if not stages or each.stage in stages]
 
 

@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from marketplace.catalogue.product import Product
 from marketplace.foundation.database import db
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person, Role
 from marketplace.procurement import scorecard, target_year
 from marketplace.procurement.scorecard import Figures, rate_bp
 from marketplace.procurement.target_year import Filing
@@ -21,12 +20,16 @@ VIEWS = ("all", "signed", "unsigned", "filed", "unfiled", "duty", "bought", "idl
 
 @dataclass(frozen=True)
 class UnitRow:
-    """One unit in the bulletin: its filing, its four figures, whether anybody can sign in for it, and its place in the ranking."""
+    """One unit in the bulletin: its filing, its four figures, and its place in the ranking."""
 
     filing: Filing
     figures: Figures
-    signed: bool
     rank: int | None
+
+    @property
+    def signed(self) -> bool:
+        """Whether anybody can sign in for it."""
+        return self.filing.people > 0
 
     @property
     def filed(self) -> bool:
@@ -112,10 +115,11 @@ class Bulletin:
 def bulletin(year: int) -> Bulletin:
     """The bulletin of a Beijing calendar year, as of now. A fixed number of queries, however many units there are."""
     rows = units(year)
-    sold = select(func.count(Product.organisation_id.distinct())).where(Product.state == "ON_SALE")
-    joined = select(func.count(Organisation.id)).where(Organisation.kind == "COOPERATIVE", Organisation.suspended_at.is_(None))
-    shown = select(func.count(Product.id)).where((Product.submitted_at.is_not(None)) | (Product.listed_at.is_not(None)))
-    on_sale = select(func.count(Product.id)).where(Product.state == "ON_SALE")
+    sold = select(func.count(Product.organisation_id.distinct())).where(Product.state == "ON_SALE").scalar_subquery()
+    joined = select(func.count(Organisation.id)).where(Organisation.kind == "COOPERATIVE", Organisation.suspended_at.is_(None)).scalar_subquery()
+    shown = select(func.count(Product.id)).where((Product.submitted_at.is_not(None)) | (Product.listed_at.is_not(None))).scalar_subquery()
+    on_sale = select(func.count(Product.id)).where(Product.state == "ON_SALE").scalar_subquery()
+    selling, all_sellers, listed, all_products = db.session.execute(select(sold, joined, on_sale, shown)).one()
     return Bulletin(
         year=year,
         units=rows,
@@ -123,26 +127,21 @@ def bulletin(year: int) -> Bulletin:
         ordered_fen=sum(row.figures.ordered_fen for row in rows),
         counted_fen=sum(row.figures.counted_fen for row in rows),
         union_fen=sum(row.figures.union.counted_fen for row in rows),
-        cooperatives=Share(db.session.scalar(sold) or 0, db.session.scalar(joined) or 0),
-        products=Share(db.session.scalar(on_sale) or 0, db.session.scalar(shown) or 0),
+        cooperatives=Share(selling, all_sellers),
+        products=Share(listed, all_products),
     )
 
 
 def units(year: int) -> list[UnitRow]:
     """Every unit, in the order of the ranking: by rate, then by amount; those without a quota behind, by amount."""
     filings = target_year.filings(year)
-    figures = scorecard.of_units([each.unit.id for each in filings], year)
-    signed = set(
-        db.session.scalars(
-            select(Role.organisation_id).join(Person, Person.id == Role.person_id).where(Person.deactivated_at.is_(None)).distinct()
-        )
-    )
+    figures = scorecard.of_filed([(each.unit, each.target) for each in filings], year)
     pairs = sorted(
         zip(filings, figures, strict=True),
         key=lambda pair: (pair[1].completion_rate_bp is None, -(pair[1].completion_rate_bp or 0), -pair[1].counted_fen, pair[0].unit.id),
     )
     ranks = _ranks([own.completion_rate_bp for _, own in pairs])
-    return [UnitRow(filing, own, filing.unit.id in signed, rank) for (filing, own), rank in zip(pairs, ranks, strict=True)]
+    return [UnitRow(filing, own, rank) for (filing, own), rank in zip(pairs, ranks, strict=True)]
 
 
 def _ranks(rates: Sequence[int | None]) -> list[int | None]:

@@ -6,6 +6,7 @@ It opens the sealed hardship of every registered household, so whoever asks logs
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from sqlalchemy import func, or_, select
 
@@ -30,10 +31,16 @@ class Home:
     village_id: int
     people: int
     lifted: bool
-    cannot_work: bool  # none of its people can
+    ill: bool
+    unable: int  # how many of its people cannot work
     linked: bool
     earned_fen: int
     paid_fen: int
+
+    @property
+    def cannot_work(self) -> bool:
+        """None of its people can."""
+        return self.unable >= self.people
 
 
 @dataclass
@@ -84,11 +91,18 @@ class Fairness:
 
 
 def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
-    """Registered households that have not left (of these villages, if any are named), with their year. Four queries."""
-    query = select(Household).where(Household.exited_on.is_(None), Household.registry_status.in_(REGISTERED))
+    """Registered households that have not left (of these villages, if any are named), with their year. One query."""
+    earned, paid, linked = _earned(year).subquery(), _paid(year).subquery(), _linked(year).subquery()
+    query = (
+        select(Household, func.coalesce(earned.c.fen, 0), func.coalesce(paid.c.fen, 0), linked.c.household_id)
+        .outerjoin(earned, earned.c.household_id == Household.id)
+        .outerjoin(paid, paid.c.household_id == Household.id)
+        .outerjoin(linked, linked.c.household_id == Household.id)
+        .where(Household.exited_on.is_(None), Household.registry_status.in_(REGISTERED))
+        .order_by(Household.code)
+    )
     if village_ids:
         query = query.where(Household.village_id.in_(village_ids))
-    earned, paid, linked = _earned(year), _paid(year), _linked(year)
     return [
         Home(
             id=row.id,
@@ -97,12 +111,13 @@ def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
             village_id=row.village_id,
             people=row.people,
             lifted=row.registry_status == "LIFTED",
-            cannot_work=row.unable_to_work >= row.people,
-            linked=row.id in linked,
-            earned_fen=earned.get(row.id, 0),
-            paid_fen=paid.get(row.id, 0),
+            ill=row.ill_or_disabled,
+            unable=row.unable_to_work,
+            linked=share is not None,
+            earned_fen=int(earned_fen),
+            paid_fen=int(paid_fen),
         )
-        for row in db.session.scalars(query.order_by(Household.code))
+        for row, earned_fen, paid_fen, share in db.session.execute(query)
     ]
 
 
@@ -127,9 +142,9 @@ def fairness(known: Sequence[Home]) -> Fairness:
     )
 
 
-def places(known: Sequence[Home]) -> list[Place]:
-    """The same by township, each with its villages, in the order of the state's codes."""
-    regions = list(db.session.scalars(select(Region).where(Region.kind.in_(("TOWNSHIP", "VILLAGE"))).order_by(Region.code)))
+def places(known: Sequence[Home], regions: Sequence[Region] = ()) -> list[Place]:
+    """The same by township, each with its villages, in the order of the state's codes. ``regions``: those at hand."""
+    regions = regions or list(db.session.scalars(select(Region).order_by(Region.code)))
     townships = {row.id: Place(row) for row in regions if row.kind == "TOWNSHIP"}
     above: dict[int, Place] = {}
     for row in regions:
@@ -143,30 +158,29 @@ def places(known: Sequence[Home]) -> list[Place]:
     return list(townships.values())
 
 
-def _earned(year: int) -> dict[int, int]:
-    query = (
-        select(DistributionShare.household_id, func.sum(DistributionShare.fen))
+def _earned(year: int) -> Any:
+    return (
+        select(DistributionShare.household_id, func.sum(DistributionShare.fen).label("fen"))
         .join(Distribution, Distribution.id == DistributionShare.distribution_id)
         .where(Distribution.posted_at.is_not(None), Distribution.period.like(f"{year}-%"))
         .group_by(DistributionShare.household_id)
     )
-    return {row[0]: int(row[1]) for row in db.session.execute(query)}
 
 
-def _paid(year: int) -> dict[int, int]:
-    query = (
-        select(PayoutItem.household_id, func.sum(PayoutItem.fen))
+def _paid(year: int) -> Any:
+    return (
+        select(PayoutItem.household_id, func.sum(PayoutItem.fen).label("fen"))
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
         .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
         .where(PayoutItem.state == "paid", Distribution.period.like(f"{year}-%"))
         .group_by(PayoutItem.household_id)
     )
-    return {row[0]: int(row[1]) for row in db.session.execute(query)}
 
 
-def _linked(year: int) -> set[int]:
+def _linked(year: int) -> Any:
     last = min(clock.business_date(), date(year, 12, 31))
-    query = select(LinkageShare.household_id).distinct().where(
-        LinkageShare.starts_on <= last, or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= last)
+    return (
+        select(LinkageShare.household_id)
+        .distinct()
+        .where(LinkageShare.starts_on <= last, or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= last))
     )
-    return set(db.session.scalars(query))

@@ -18,7 +18,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, by_login
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.workbook import workbook
+from marketplace.web.spreadsheet import download
 
 bp = Blueprint("operator_audit", __name__, url_prefix="/operator")
 
@@ -43,7 +43,7 @@ def index() -> Any:
             )
             for event, someone, own in db.session.execute(query.limit(MOST))
         ]  # fmt: skip
-        return workbook(_("操作记录"), columns, lines, name="audit")
+        return download(_("操作记录"), columns, lines)
     after = request.args.get("after", "")
     if after.isascii() and after.isdigit() and len(after) < 19:
         query = query.where(AuditEvent.id < int(after))
@@ -87,7 +87,7 @@ def approvals() -> Any:
             )
             for row, made, checked, own in db.session.execute(query.limit(MOST))
         ]  # fmt: skip
-        return workbook(_("审批记录"), columns, lines, name="approvals")
+        return download(_("审批记录"), columns, lines)
     after = request.args.get("after", "")
     if after.isascii() and after.isdigit() and len(after) < 19:
         query = query.where(Approval.id < int(after))

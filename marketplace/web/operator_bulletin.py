@@ -18,10 +18,10 @@ from marketplace.reporting import bulletin
 from marketplace.reporting.bulletin import VIEWS, Bulletin, UnitRow
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.spreadsheet import download
 from marketplace.web.unit_desk import states
 from marketplace.web.unit_review import asked_year
 from marketplace.web.unit_target import stages
-from marketplace.web.workbook import workbook
 
 bp = Blueprint("operator_bulletin", __name__, url_prefix="/operator/bulletin")
 
@@ -126,12 +126,12 @@ def exported_orders(rows: list[OrderFigures], name: str, year: int) -> Any:
                 sums.ordered_fen, sums.accepted_fen, sums.paid_fen, sums.counted_fen,
             )
         )  # fmt: skip
-    return workbook(_("%(name)s %(year)s 年采购单", name=name, year=year), columns, lines, name=f"orders-{year}")
+    return download(_("%(name)s %(year)s 年采购单", name=name, year=year), columns, lines)
 
 
 def exported(said: Bulletin) -> Any:
     """The bulletin as Excel: each percentage beside the two numbers it was computed from."""
-    columns = [(_("项目"), "text"), (_("数"), "number"), (_("总数"), "number"), (_("比率"), "bp"), (_("金额"), "fen")]
+    columns = [(_("项目"), "text"), (_("数"), "whole"), (_("总数"), "whole"), (_("比率"), "bp"), (_("金额"), "fen")]
     rows: list[tuple[Any, ...]] = [
         (label, share.part, share.whole, share.bp, None)
         for label, share in (
@@ -145,13 +145,13 @@ def exported(said: Bulletin) -> Any:
         (_("计入金额"), None, None, said.progress.bp, said.counted_fen), (_("工会另计"), None, None, None, said.union_fen),
     ]  # fmt: skip
     rows += [(_("第 %(n)s 名：%(name)s", n=row.rank, name=text(row.filing.unit, "name")), None, None, row.figures.completion_rate_bp, row.figures.counted_fen) for row in said.top]
-    return workbook(_("%(year)s 年消费帮扶通报", year=said.year), columns, rows, name=f"bulletin-{said.year}")
+    return download(_("%(year)s 年消费帮扶通报", year=said.year), columns, rows)
 
 
 def exported_units(rows: list[UnitRow], year: int) -> Any:
     """The ranking as Excel."""
     columns = [
-        (_("名次"), "number"), (_("单位"), "text"), (_("主管单位"), "text"), (_("申报"), "text"), (_("预留份额"), "fen"), (_("已下单"), "fen"),
+        (_("名次"), "whole"), (_("单位"), "text"), (_("主管单位"), "text"), (_("申报"), "text"), (_("预留份额"), "fen"), (_("已下单"), "fen"),
         (_("已验收"), "fen"), (_("已付款"), "fen"), (_("已计入"), "fen"), (_("完成率"), "bp"), (_("工会另计"), "fen"),
     ]  # fmt: skip
     words = stages()
@@ -163,7 +163,7 @@ def exported_units(rows: list[UnitRow], year: int) -> Any:
         )
         for row in rows
     ]  # fmt: skip
-    return workbook(_("%(year)s 年完成率排名", year=year), columns, lines, name=f"ranking-{year}")
+    return download(_("%(year)s 年完成率排名", year=year), columns, lines)
 
 
 def _words() -> dict[str, str]:

@@ -14,13 +14,13 @@ from marketplace.foundation.language import gettext as _
 from marketplace.orders.order import Order
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.reporting import bulletin, county_figures, fairness
+from marketplace.reporting import bulletin, fairness
 from marketplace.reporting.fairness import Home
 from marketplace.settlement.settlement import SettlementLine
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.spreadsheet import download
 from marketplace.web.unit_review import asked_year
-from marketplace.web.workbook import workbook
 
 bp = Blueprint("operator_county", __name__, url_prefix="/operator/county")
 
@@ -45,14 +45,12 @@ def show() -> Any:
         "operator/county.html",
         year=year,
         years=[(str(each), url_for(".show", year=each), each == year) for each in (this, this - 1)],
-        bulletin=bulletin.bulletin(year),
+        duty=_duty(year),
         sales=_sales(year),
-        brought=county_figures.brought(year),
         fair=fairness.fairness(known),
         places=places,
         sold=sold,
         register=_register(known, places),
-        people=county_figures.figures(),
         **desk(the_actor()),
     )
 
@@ -83,12 +81,13 @@ def households() -> Any:
     year, view, code = asked_year(), request.args.get("view", "all"), request.args.get("place", "")[:12]
     if view not in VIEWS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
-    region = db.session.scalars(select(Region).where(Region.code == code)).one_or_none() if code else None
+    known = _homes(year)
+    names = {row.id: row for row in db.session.scalars(select(Region))}
+    region = next((row for row in names.values() if row.code == code), None)
     if code and region is None:
         raise NotFound("region.missing", N_("没有这个乡镇。"))
-    names = {row.id: row for row in db.session.scalars(select(Region))}
-    villages = [row.id for row in names.values() if region is not None and region.id in (row.id, row.parent_id)]
-    found = [home for home in _homes(year, villages) if _stands_in(home, view)]
+    villages = {row.id for row in names.values() if region is None or region.id in (row.id, row.parent_id)}
+    found = [home for home in known if home.village_id in villages and _stands_in(home, view)]
     after = request.args.get("after", "")
     at = next((n + 1 for n, home in enumerate(found) if home.public_id == after), 0)
     here: dict[str, Any] = {"year": year, "view": view, "place": code or None}
@@ -142,9 +141,19 @@ def _register(known: list[Home], places: list[Any]) -> dict[str, int]:
         "lifted_people": sum(home.people for home in known if home.lifted),
         "not_lifted": sum(not home.lifted for home in known),
         "not_lifted_people": sum(home.people for home in known if not home.lifted),
+        "ill": sum(home.ill for home in known if not home.lifted),
+        "ill_people": sum(home.people for home in known if home.ill and not home.lifted),
+        "unable_people": sum(home.unable for home in known if not home.lifted),
         "by_place": sum(place.households for place in places),
         "by_place_people": sum(place.people for place in places),
     }
+
+
+def _duty(year: int) -> dict[str, int]:
+    """The units' four figures and their duty, in fen."""
+    own = [row.figures for row in bulletin.units(year)]
+    names = ("ordered_fen", "accepted_fen", "paid_fen", "counted_fen")
+    return {"reserved_fen": sum(each.reserved_fen or 0 for each in own)} | {name: sum(getattr(each, name) for each in own) for name in names}
 
 
 def _sales(year: int) -> dict[str, tuple[int, int]]:
@@ -175,8 +184,8 @@ def _sold(year: int) -> dict[int, int]:
 
 def _exported(places: list[Any], sold: dict[int, int], year: int) -> Any:
     columns = [
-        (_("乡镇"), "text"), (_("村"), "text"), (_("在册户"), "number"), (_("人口"), "number"), (_("有利益联结"), "number"), (_("分到了钱"), "number"),
-        (_("还没分到"), "number"), (_("记到各户"), "fen"), (_("发到银行卡"), "fen"), (_("卖出"), "fen"),
+        (_("乡镇"), "text"), (_("村"), "text"), (_("在册户"), "whole"), (_("人口"), "whole"), (_("有利益联结"), "whole"), (_("分到了钱"), "whole"),
+        (_("还没分到"), "whole"), (_("记到各户"), "fen"), (_("发到银行卡"), "fen"), (_("卖出"), "fen"),
     ]  # fmt: skip
     rows = []
     for town in places:
@@ -186,4 +195,4 @@ def _exported(places: list[Any], sold: dict[int, int], year: int) -> Any:
             rows.append(
                 (town.region.name_zh, name, one.households, one.people, one.linked, one.reached, one.nothing, one.earned_fen, one.paid_fen, sold.get(one.region.id, 0))
             )
-    return workbook(_("%(year)s 年全县情况", year=year), columns, rows, name=f"county-{year}")
+    return download(_("%(year)s 年全县情况", year=year), columns, rows)

@@ -19,9 +19,9 @@ from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.settlement.settlement import Settlement, SettlementLine
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.spreadsheet import download
 from marketplace.web.unit_desk import states
 from marketplace.web.unit_review import asked_year
-from marketplace.web.workbook import workbook
 
 bp = Blueprint("operator_orders", __name__, url_prefix="/operator/orders")
 
@@ -148,4 +148,4 @@ def _exported(rows: Any, year: int) -> Any:
         )
         for order, buyer, seller, directed, fen in rows
     ]  # fmt: skip
-    return workbook(_("%(year)s 年订单", year=year), columns, lines, name=f"orders-{year}")
+    return download(_("%(year)s 年订单", year=year), columns, lines)

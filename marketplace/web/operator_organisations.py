@@ -17,7 +17,7 @@ from marketplace.organisations.person import ROLES, Person, Role
 from marketplace.organisations.region import Region
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.workbook import workbook
+from marketplace.web.spreadsheet import download
 
 bp = Blueprint("operator_organisations", __name__, url_prefix="/operator")
 
@@ -39,9 +39,9 @@ def index() -> Any:
     if asked:
         query = query.where(Organisation.name_zh.contains(asked, autoescape=True) | Organisation.name_en.icontains(asked, autoescape=True))
     if "export" in request.args:
-        columns = [(_("单位"), "text"), (_("登录人数"), "number"), (_("电话"), "text"), (_("停用"), "text")]
+        columns = [(_("单位"), "text"), (_("登录人数"), "whole"), (_("电话"), "text"), (_("停用"), "text")]
         lines = [(own.name_zh, count, own.phone, _("停用") if own.suspended_at else None) for own, count in db.session.execute(query)]
-        return workbook(_("单位和人员"), columns, lines, name="organisations")
+        return download(_("单位和人员"), columns, lines)
     after = request.args.get("after", "")
     if after:
         query = query.where(Organisation.id > by_public_id(Organisation, after).id)

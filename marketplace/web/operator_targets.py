@@ -14,12 +14,12 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.procurement import target, target_adjustment, target_year
 from marketplace.procurement.target import Target
 from marketplace.procurement.target_adjustment import TargetAdjustment
-from marketplace.procurement.target_year import Filing
+from marketplace.procurement.target_year import Filing, TargetYear
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.spreadsheet import download
 from marketplace.web.unit_review import asked_year
 from marketplace.web.unit_target import canteens, stages
-from marketplace.web.workbook import workbook
 
 bp = Blueprint("operator_targets", __name__, url_prefix="/operator/targets")
 
@@ -43,7 +43,7 @@ def index() -> Any:
     after = request.args.get("after", "")
     at = next((n + 1 for n, each in enumerate(shown) if each.unit.public_id == after), 0)
     more = len(shown) > at + PAGE
-    this = clock.business_date().year
+    this, lock = clock.business_date().year, target_year.of(year)
     return render_template(
         "operator/targets.html",
         year=year,
@@ -54,8 +54,8 @@ def index() -> Any:
         total_fen=sum(each.target.quota_fen for each in filings if each.target),
         rows=shown[at : at + PAGE],
         next_url=url_for(".index", year=year, stage=stage or None, after=shown[at + PAGE - 1].unit.public_id) if more else None,
-        locked=target_year.of(year),
-        late=_late(filings, year),
+        locked=lock,
+        late=_late(filings, lock),
         deadline=target_year.deadline(year),
         adjustments=_adjustments(year),
         canteens=canteens(),
@@ -142,9 +142,8 @@ def _page(row: TargetAdjustment, errors: dict[str, str]) -> str:
     )
 
 
-def _late(filings: list[Filing], year: int) -> list[Filing]:
+def _late(filings: list[Filing], lock: TargetYear | None) -> list[Filing]:
     """What was locked after the year was: late filings."""
-    lock = target_year.of(year)
     if lock is None:
         return []
     return [each for each in filings if each.target and each.target.locked_at and each.target.locked_at > lock.locked_at]
@@ -174,4 +173,4 @@ def _exported(filings: list[Filing], year: int) -> Any:
         own = each.target
         figures = (eats[own.canteen], own.base_fen, own.percent_bp, own.reserved_fen, own.adjusted_fen, own.quota_fen) if own else (None,) * 6
         rows.append((each.unit.name_zh, each.parent.name_zh if each.parent else None, words[each.stage], *figures))
-    return workbook(_("%(year)s 年任务", year=year), columns, rows, name=f"targets-{year}")
+    return download(_("%(year)s 年任务", year=year), columns, rows)

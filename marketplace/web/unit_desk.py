@@ -24,24 +24,34 @@ RECENT = 8
 
 
 def desk(actor: Actor) -> dict[str, Any]:
-    """What every page of a unit needs: its roads, and the words for states."""
-    to_approve = db.session.scalar(_own(actor).where(DirectedOrder.approval == "SUBMITTED"))
+    """What every page of a unit needs: its roads with what waits on each, in one statement, and the words for states."""
+    waiting = counts(actor)
+    to_approve = waiting["to_approve"] if actor.has("approver") else 0
     items: list[tuple[Any, ...]] = [
         (_("今天"), "unit_desk.today"),
-        (_("采购单"), "unit_orders.index", None, to_approve if actor.has("approver") and to_approve else None),
+        (_("采购单"), "unit_orders.index", None, to_approve or None),
         (_("去采购"), "unit_orders.choose"),
         (_("任务申报"), "unit_target.show"),
         (_("发票"), "invoices.index"),
     ]
-    children = db.session.scalar(select(func.count()).where(Organisation.parent_id == actor.organisation_id))
-    if children:
-        to_review = db.session.scalar(
-            select(func.count(Target.id))
-            .join(Organisation, Organisation.id == Target.organisation_id)
-            .where(Organisation.parent_id == actor.organisation_id, Target.state == "FILED")
-        )
-        items.append((_("下级单位"), "unit_review.index", None, to_review if actor.has("approver") and to_review else None))
-    return {"nav_items": items, "states": states()}
+    if waiting["children"]:
+        items.append((_("下级单位"), "unit_review.index", None, (waiting["to_review"] if actor.has("approver") else 0) or None))
+    return {"nav_items": items, "states": states(), "waiting": waiting}
+
+
+def counts(actor: Actor) -> dict[str, int]:
+    """What waits in a unit: orders to approve, to accept, to pay; units below it, and their filings to review. One statement."""
+    own = select(func.count(DirectedOrder.id)).join(Order, Order.id == DirectedOrder.order_id).where(DirectedOrder.organisation_id == actor.organisation_id)
+    below = select(func.count(Organisation.id)).where(Organisation.parent_id == actor.organisation_id)
+    asked = {
+        "to_approve": own.where(DirectedOrder.approval == "SUBMITTED"),
+        "to_accept": own.where(Order.fulfilment.in_(("PARTLY_SHIPPED", "SHIPPED"))),
+        "to_pay": own.where(DirectedOrder.pay_by.is_not(None), Order.payment.in_(("UNPAID", "PARTLY_PAID")), Order.fulfilment != "CANCELLED"),
+        "children": below,
+        "to_review": below.join(Target, Target.organisation_id == Organisation.id).where(Target.state == "FILED"),
+    }
+    row = db.session.execute(select(*(query.scalar_subquery().label(name) for name, query in asked.items()))).one()
+    return dict(row._mapping)
 
 
 def states() -> dict[str, str]:
@@ -60,22 +70,9 @@ def states() -> dict[str, str]:
 def today() -> Any:
     actor = the_actor()
     year = clock.business_date().year
-    waiting = {
-        "to_approve": db.session.scalar(_own(actor).where(DirectedOrder.approval == "SUBMITTED")),
-        "to_accept": db.session.scalar(
-            _own(actor)
-            .join(Order, Order.id == DirectedOrder.order_id)
-            .where(Order.fulfilment.in_(("PARTLY_SHIPPED", "SHIPPED")))
-        ),
-        "to_pay": db.session.scalar(
-            _own(actor)
-            .join(Order, Order.id == DirectedOrder.order_id)
-            .where(DirectedOrder.pay_by.is_not(None), Order.payment.in_(("UNPAID", "PARTLY_PAID")), Order.fulfilment != "CANCELLED")
-        ),
-    }
     return render_template(
         "unit/today.html", year=year, figures=scorecard.figures(actor.organisation_id, year), orders=recent(actor, RECENT),
-        waiting=waiting, **desk(actor),
+        **desk(actor),
     )  # fmt: skip
 
 
@@ -92,7 +89,3 @@ def recent(actor: Actor, limit: int, approval: str = "") -> list[Any]:
     if approval:
         query = query.where(DirectedOrder.approval == approval)
     return list(db.session.execute(query))
-
-
-def _own(actor: Actor) -> Any:
-    return select(func.count(DirectedOrder.id)).where(DirectedOrder.organisation_id == actor.organisation_id)

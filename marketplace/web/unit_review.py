@@ -16,9 +16,9 @@ from marketplace.organisations.person import Person
 from marketplace.procurement import scorecard, target, target_year
 from marketplace.procurement.target import Target
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.spreadsheet import download
 from marketplace.web.unit_desk import desk
 from marketplace.web.unit_target import canteens, stages
-from marketplace.web.workbook import workbook
 
 bp = Blueprint("unit_review", __name__, url_prefix="/unit/subordinates")
 
@@ -36,8 +36,11 @@ def index() -> Any:
     if view not in VIEWS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
     filings = target_year.filings(year, parent_id=actor.organisation_id)
-    figures = {each.organisation_id: each for each in scorecard.of_units([each.unit.id for each in filings], year)}
-    shown = [(each, figures[each.unit.id]) for each in filings if not VIEWS[view] or each.stage in VIEWS[view]]
+    shown = [
+        (each, own)
+        for each, own in zip(filings, scorecard.of_filed([(each.unit, each.target) for each in filings], year), strict=True)
+        if not VIEWS[view] or each.stage in VIEWS[view]
+    ]
     # Whoever is furthest behind comes first; without a quota there is nothing to be behind with.
     shown.sort(key=lambda pair: (pair[1].completion_rate_bp is None, pair[1].completion_rate_bp or 0))
     if "export" in request.args:
@@ -120,4 +123,4 @@ def _exported(rows: list[Any], year: int) -> Any:
         (each.unit.name_zh, words[each.stage], own.reserved_fen, own.ordered_fen, own.accepted_fen, own.paid_fen, own.counted_fen, own.completion_rate_bp, own.union.counted_fen)
         for each, own in rows
     ]
-    return workbook(_("%(year)s 年下级单位完成情况", year=year), columns, lines, name=f"subordinates-{year}")
+    return download(_("%(year)s 年下级单位完成情况", year=year), columns, lines)

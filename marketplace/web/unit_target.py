@@ -110,7 +110,8 @@ def _page(errors: dict[str, str]) -> str:
     year = clock.business_date().year
     row = target.of(actor.organisation_id, year)
     least = settings().minimum_quota_bp
-    other = db.session.get(Organisation, row.shared_with_id) if row and row.shared_with_id else None
+    units = list(db.session.scalars(_units(actor.organisation_id).order_by(Organisation.name_zh)))
+    other = next((each for each in units if row and each.id == row.shared_with_id), None)
     values = request.form or {
         "canteen": row.canteen if row else "OWN",
         "base": format_yuan(row.base_fen) if row and row.base_fen else "",
@@ -118,7 +119,6 @@ def _page(errors: dict[str, str]) -> str:
         "shared_with": other.public_id if other else "",
         "contractor": row.contractor if row else "",
     }
-    units = list(db.session.scalars(_units(actor.organisation_id).order_by(Organisation.name_zh)))
     adjustments = target_adjustment.of_target(row.id) if row else []
     return render_template(
         "unit/target.html",
@@ -130,9 +130,9 @@ def _page(errors: dict[str, str]) -> str:
         errors=errors,
         version=row.version if row else "",
         units=[(each.public_id, text(each, "name")) for each in units],
-        word=approval.last_word(target.Target.__tablename__, row.id) if row else None,
+        word=approval.last_word(target.Target.__tablename__, row.id) if row and row.state == "DRAFT" else None,
         adjustments=adjustments,
-        waiting=any(each.state == "OPEN" for each in adjustments),
+        asked=any(each.state == "OPEN" for each in adjustments),
         canteens=canteens(),
         stages=stages(),
         key=request.form.get("idempotency_key") or new_public_id(),

@@ -12,10 +12,10 @@ from marketplace.procurement import target
 from marketplace.reporting import bulletin, fairness
 from marketplace.settlement import distribution, settlement
 from tests import builders
-from tests.excel import cells
 from tests.procurement.unit_market import accept, confirmed, match, receipt, ship, unit_market
 from tests.settlement.builders import order
 from tests.web.test_unit_pages import browser
+from tests.web.work_desk import rows_of
 
 YEAR = clock.business_date().year
 
@@ -55,12 +55,12 @@ def test_every_percentage_is_computed_and_opens_on_its_orders(app: Flask) -> Non
     assert "没食堂的局" not in client.get("/operator/bulletin/units?view=unfiled").text
     path = f"/operator/bulletin/units/{db.session.get_one(Organisation, at.unit).public_id}"
     assert "¥720.00" in client.get(path).text
-    lines = cells(client.get(f"{path}?export=1").data)
+    lines = rows_of(client.get(f"{path}?export=1").data)
     assert [line[-4:] for line in lines if line[0].startswith("JA")] == [[800.0, 720.0, 720.0, 720.0]]
-    sheet = cells(client.get("/operator/bulletin?export=1").data)
+    sheet = rows_of(client.get("/operator/bulletin?export=1").data)
     assert ["申报了的单位", 3.0, 4.0, 0.75] in [line[:4] for line in sheet]
     assert client.get("/operator/bulletin/units?view=what").status_code == 400
-    ranking = cells(client.get("/operator/bulletin/units?export=1").data)
+    ranking = rows_of(client.get("/operator/bulletin/units?export=1").data)
     assert [line[0] for line in ranking if line[1] in ("靖安县第一中学", "闲着的局")] == [1.0, 2.0]
 
 

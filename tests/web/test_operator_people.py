@@ -11,8 +11,8 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, grant
 from marketplace.procurement import target
 from tests import builders
-from tests.excel import cells
 from tests.web.test_unit_pages import browser
+from tests.web.work_desk import rows_of
 
 
 def test_an_invited_person_chooses_a_password_once(app: Flask) -> None:
@@ -108,7 +108,7 @@ def test_the_auditor_reads_what_was_done_and_others_do_not(app: Flask) -> None:
     assert "没有这样的记录" in auditor.get("/operator/audit?who=nobody").text
     assert "没有这样的记录" in auditor.get("/operator/audit?since=2099-01-01").text
     assert auditor.get("/operator/audit?since=yesterday").status_code == 400
-    assert any("target.filed" in line for line in cells(auditor.get("/operator/audit?export=1").data))
+    assert any("target.filed" in line for line in rows_of(auditor.get("/operator/audit?export=1").data))
     assert browser(app, builders.person(builders.operator(), "treasurer")).get("/operator/audit").status_code == 403
     assert browser(app, builders.person(builders.unit(), "accountant")).get("/operator/audit").status_code == 403
 

@@ -15,8 +15,8 @@ from marketplace.procurement import scorecard, target, target_year
 from marketplace.procurement.target import Target
 from marketplace.procurement.target_adjustment import TargetAdjustment
 from tests import builders
-from tests.excel import cells
 from tests.web.test_unit_pages import browser
+from tests.web.work_desk import rows_of
 
 YEAR = clock.business_date().year
 FORM = {"canteen": "OWN", "base": "100000", "percent": "30"}
@@ -102,7 +102,7 @@ def test_the_year_is_locked_once_and_takes_what_is_ready(app: Flask) -> None:
     assert treasurer.post(late, data={"version": "1"}).status_code == 302
     assert treasurer.post(late, data={"version": "1"}).status_code == 409
     assert "补报" in treasurer.get("/operator/targets").text
-    sheet = cells(treasurer.get("/operator/targets?export=1").data)
+    sheet = rows_of(treasurer.get("/operator/targets?export=1").data)
     assert next(line for line in sheet if line[0] == "一中")[:3] == ["一中", "教育局", "已锁定"]
     assert next(line for line in sheet if line[0] == "一中")[-1] == 30_000.0
 
