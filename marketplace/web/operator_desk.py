@@ -94,11 +94,17 @@ def desk(actor: Actor) -> dict[str, Any]:
 @bp.get("")
 @needs("operator.read")
 def today() -> Any:
-    found = []
-    for name, queue in QUEUES.items():
-        count, oldest = db.session.execute(select(func.count(), func.min(queue.since)).select_from(queue.model).where(queue.open)).one()
-        address = LISTS.get(name) or url_for(".queue", name=name)
-        found.append((address, _(queue.label), count, _moment(oldest), _(queue.nothing)))
+    # One statement for all queues, however many there will be.
+    asked = [
+        select(figure).select_from(queue.model).where(queue.open).scalar_subquery()
+        for queue in QUEUES.values()
+        for figure in (func.count(), func.min(queue.since))
+    ]
+    row = db.session.execute(select(*asked)).one()
+    found = [
+        (LISTS.get(name) or url_for(".queue", name=name), _(queue.label), row[2 * at], _moment(row[2 * at + 1]), _(queue.nothing))
+        for at, (name, queue) in enumerate(QUEUES.items())
+    ]
     # What has waited longest comes first; what is empty, last.
     found.sort(key=lambda each: (not each[2], each[3] or clock.now()))
     return render_template("operator/today.html", queues=found, **desk(the_actor()))
