@@ -43,13 +43,13 @@ def create_app(config: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     load_tables()
+    from marketplace.foundation import language
     from marketplace.foundation.database import db, of_this_engine
-    from marketplace.foundation.language import babel, select_language
 
     db.init_app(app)
     migrations = f"{_top()}/marketplace/foundation/migrations"
     Migrate(app, db, directory=migrations, render_as_batch=True, compare_type=True, include_object=of_this_engine)
-    babel.init_app(app, locale_selector=select_language)
+    language.register(app)
     for entrance in ENTRANCES:
         importlib.import_module(f"marketplace.{entrance}").register(app)
     from marketplace.web.permission import every_route_declares

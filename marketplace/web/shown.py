@@ -1,6 +1,7 @@
 """How values are shown on pages: money, days, weights, texts, addresses of files; and the headers every page carries."""
 
 import hashlib
+from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -61,20 +62,23 @@ def ago(at: datetime) -> str:
     return _("%(n)s 天前", n=minutes // (60 * 24))
 
 
-@lru_cache(maxsize=512)
-def _fingerprint(path: str) -> str:
-    try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:10]
-    except OSError:
-        return ""
+def _asset_of(folder: str) -> Callable[[str], str]:
+    @lru_cache(maxsize=2048)
+    def asset(name: str) -> str:
+        """The address of a file in static/, with its fingerprint: browsers keep it for ever. Looked up once a process."""
+        try:
+            fingerprint = hashlib.sha256(Path(folder, name).read_bytes()).hexdigest()[:10]
+        except OSError:
+            fingerprint = ""
+        return url_for("static", filename=name, v=fingerprint)
+
+    return asset
 
 
 def register(app: Flask) -> None:
     """Give templates their filters and names; add the security headers."""
     app.jinja_env.filters.update(money=money, money0=money0, bp=bp, grams=grams, day=day, moment=moment, ago=ago)
-
-    def asset(name: str) -> str:
-        return url_for("static", filename=name, v=_fingerprint(f"{app.static_folder}/{name}"))
+    app.jinja_env.globals.update(text=text, asset=_asset_of(str(app.static_folder)))
 
     @app.context_processor
     def names() -> dict[str, Any]:
@@ -83,8 +87,6 @@ def register(app: Flask) -> None:
             "may": lambda permission: holds(current_actor(), permission),
             "workplace": workplace(current_actor()),
             "language": language(),
-            "text": text,
-            "asset": asset,
             "cart_count": None,
         }
 
