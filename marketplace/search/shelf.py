@@ -1,168 +1,160 @@
-"""The shelf: what buyers see of the goods on sale. Reads only, in a fixed small number of statements per page.
+"""The shelf: what buyers see of the goods on sale. Reads only, in a fixed small number of statements per page, each built once.
 
 A product's list position is a key, not a count of rows, so that a page stays the same page while goods come and go.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy import and_, bindparam, func, select, tuple_
 from sqlalchemy.orm import aliased
 
-from marketplace.catalogue.product import Pack, Product
-from marketplace.catalogue.split_scheme import SplitScheme
-from marketplace.foundation import clock
+from marketplace.catalogue.product import Product
 from marketplace.foundation.database import db, not_found
-from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.region import Region
+from marketplace.search import card
+from marketplace.search.card import Card, pack, product, township
 from marketplace.supply.batch import Batch
-from marketplace.supply.stock import Stock
 
 PAGE = 24
 SORTS = ("new", "price", "expensive", "popular")
-FEWEST_SHOWN = 5  # a group of fewer households is never counted out in public
-
-Village, Township = aliased(Region), aliased(Region)
 
 
 @dataclass
-class Offer:
-    """A pack with what is free of it."""
+class Facets:
+    """How many of what was found are of each category and from each township, by code; each counted under the other's filter."""
 
-    pack: Pack
-    free: int
-
-
-@dataclass
-class Card:
-    """A product as lists show it."""
-
-    product: Product
-    origin: Region
-    township: Region
-    seller: Organisation
-    offers: list[Offer] = field(default_factory=list)
-    scheme: SplitScheme | None = None  # in force today
-    harvested_on: date | None = None
-
-    @property
-    def cheapest(self) -> Offer | None:
-        return min(self.offers, key=lambda each: each.pack.price_fen, default=None)
-
-    @property
-    def in_stock(self) -> bool:
-        return any(each.free > 0 for each in self.offers)
+    categories: Counter[str]
+    townships: Counter[str]
+    found: int
 
 
 @dataclass
 class Listing:
-    """One page of cards; ``after`` is the key of the next one, None on the last."""
+    """One page of cards; ``after`` is the key of the next one, None on the last. Facets only for a search's answer."""
 
     cards: list[Card]
     after: str | None
-    townships: list[Region]
-
-
-@dataclass
-class Detail(Card):
-    """A product as its own page shows it."""
-
-    group: LinkageGroup | None = None
-    cooperative: Cooperative | None = None
-    batches: list[Batch] = field(default_factory=list)
-    households: int | None = None  # None: fewer than may be shown
+    townships: list[Any]
+    facets: Facets | None = None
 
 
 def listing(
     *, category: str = "", township: str = "", sort: str = "new", after: str = "", ids: Sequence[int] | None = None, limit: int = PAGE
 ) -> Listing:
-    """A page of what is on sale, four statements. ``category`` and ``township`` are codes, unknown ones find nothing;
-    ``after`` is a product's public id; with ``ids`` (a search's answer, best first) only those, in that order unless sorted."""
-    query = _cards().where(Product.state == "ON_SALE")
-    if category:
-        query = query.where(Product.category == category)
-    if township:
-        query = query.where(Township.code == township)
-    if ids is not None:
-        query = query.where(Product.id.in_(ids))
-    rank = {number: place for place, number in enumerate(ids or ())}
-    key, falling = _key(Product, sort, rank)
-    if after:
-        other = aliased(Product)
-        at = select(_key(other, sort, rank)[0]).where(other.public_id == after).scalar_subquery()
-        number = select(other.id).where(other.public_id == after).scalar_subquery()
-        beyond = (key < at, Product.id < number) if falling else (key > at, Product.id > number)
-        query = query.where(or_(beyond[0], and_(key == at, beyond[1])))
-    query = query.order_by(key.desc() if falling else key, Product.id.desc() if falling else Product.id).limit(limit + 1)
-    cards = [Card(*row) for row in db.session.execute(query)]
+    """A page of what is on sale: three statements, four for a search. ``category`` and ``township`` are codes, unknown ones find
+    nothing; ``after`` is a product's public id; with ``ids`` (a search's answer, best first) only those, in that order unless sorted."""
+    facets = None
+    if ids is None:
+        asked = {"category": category, "township": township, "after": after, "most": limit + 1}
+        found = db.session.execute(_page(bool(category), bool(township), sort, bool(after)), asked)
+        cards = card.gathered(found)
+    else:
+        wanted, facets = _narrowed(ids, category, township, sort, after, limit + 1)
+        cards = _in_order(wanted)
     more = len(cards) > limit
     cards = cards[:limit]
-    _fill(cards)
-    townships = list(db.session.scalars(select(Region).where(Region.kind == "TOWNSHIP").order_by(Region.code)))
-    return Listing(cards, cards[-1].product.public_id if more and cards else None, townships)
+    townships = list(db.session.execute(_TOWNSHIPS))
+    return Listing(cards, cards[-1].product.public_id if more and cards else None, townships, facets)
+
+
+_region = Region.__table__
+_TOWNSHIPS = select(_region.c.code, _region.c.name_zh, _region.c.name_en).where(_region.c.kind == "TOWNSHIP").order_by(_region.c.code)
+_BY_ID = card.rows().where(product.c.id.in_(bindparam("ids", expanding=True))).order_by(product.c.id, pack.c.position, pack.c.id)
+_FOUND = (
+    select(product.c.id, product.c.public_id, product.c.category, township.c.code, func.coalesce(product.c.from_price_fen, 0), product.c.sold_count)
+    .join(township, township.c.id == product.c.township_id)
+    .where(product.c.id.in_(bindparam("ids", expanding=True)), product.c.state == "ON_SALE")
+)
+
+
+def _narrowed(ids: Sequence[int], category: str, township: str, sort: str, after: str, most: int) -> tuple[list[int], Facets]:
+    """Which of ``ids`` the page shows, and the facets of all of them: a light row each, sorted and counted here."""
+    rows = db.session.execute(_FOUND, {"ids": list(ids)}).all() if ids else []
+    facets = Facets(
+        Counter(row[2] for row in rows if not township or row[3] == township),
+        Counter(row[3] for row in rows if not category or row[2] == category),
+        len(rows),
+    )
+    rows = [row for row in rows if (not category or row[2] == category) and (not township or row[3] == township)]
+    rank = {number: place for place, number in enumerate(ids)}
+    keys: dict[str, Any] = {
+        "price": lambda row: (row[4], row[0]),
+        "expensive": lambda row: (-row[4], -row[0]),
+        "popular": lambda row: (-row[5], -row[0]),
+    }
+    rows.sort(key=keys.get(sort, lambda row: rank[row[0]]))
+    if after:
+        places = [place for place, row in enumerate(rows) if row[1] == after]
+        rows = rows[places[0] + 1 :] if places else []
+    return [row[0] for row in rows[:most]], facets
+
+
+def _in_order(wanted: list[int]) -> list[Card]:
+    """The cards of these products, in this order."""
+    by_id = {each.product.id: each for each in card.gathered(db.session.execute(_BY_ID, {"ids": wanted}))} if wanted else {}
+    return [by_id[number] for number in wanted if number in by_id]
+
+
+@lru_cache(maxsize=64)
+def _page(category: bool, township: bool, sort: str, after: bool) -> Any:
+    """The statement of a page with these filters. It finds the page in an index first, and only then what the page shows."""
+    key, falling = _key(product, sort)
+    query = select(product.c.id, key.label("sorted_by")).where(product.c.state == "ON_SALE")
+    if category:
+        query = query.where(product.c.category == bindparam("category"))
+    if township:
+        query = query.where(product.c.township_id == select(_region.c.id).where(_region.c.code == bindparam("township")).scalar_subquery())
+    if after:
+        other = product.alias()
+        last = [select(part).where(other.c.public_id == bindparam("after")).scalar_subquery() for part in (_key(other, sort)[0], other.c.id)]
+        place = tuple_(key, product.c.id)
+        query = query.where(place < tuple_(*last) if falling else place > tuple_(*last))
+    order = (key.desc(), product.c.id.desc()) if falling else (key, product.c.id)
+    page = query.order_by(*order).limit(bindparam("most")).subquery("page")
+    outer = (page.c.sorted_by.desc(), page.c.id.desc()) if falling else (page.c.sorted_by, page.c.id)
+    return card.rows().join(page, page.c.id == product.c.id).order_by(*outer, pack.c.position, pack.c.id)
+
+
+def _key(of: Any, sort: str) -> tuple[Any, bool]:
+    """What the list is sorted by, never null, and whether it falls. ``Product`` has an index for each."""
+    if sort in ("price", "expensive"):
+        return func.coalesce(of.c.from_price_fen, 0), sort == "expensive"
+    return (of.c.sold_count if sort == "popular" else of.c.id), True
 
 
 def in_season(limit: int = 8, each_category: int = 3) -> list[Card]:
     """What was harvested last, newest first, a few of each kind of goods. Three statements."""
-    harvest = _last_harvest()
+    harvest = (
+        select(Batch.linkage_group_id, Batch.village_id, func.max(Batch.harvested_on).label("harvested_on"))
+        .group_by(Batch.linkage_group_id, Batch.village_id)
+        .subquery()
+    )
     query = (
-        _cards()
+        select(Product.id, Product.category, harvest.c.harvested_on)
         .join(harvest, and_(harvest.c.linkage_group_id == Product.linkage_group_id, harvest.c.village_id == Product.origin_id))
-        .add_columns(harvest.c.harvested_on)
         .where(Product.state == "ON_SALE")
         .order_by(harvest.c.harvested_on.desc(), Product.id)
         .limit(limit * 8)
     )
-    cards: list[Card] = []
-    taken: dict[str, int] = {}
-    for product, origin, township, seller, harvested_on in db.session.execute(query):
-        if taken.get(product.category, 0) < each_category and len(cards) < limit:
-            taken[product.category] = taken.get(product.category, 0) + 1
-            cards.append(Card(product, origin, township, seller, harvested_on=harvested_on))
-    _fill(cards)
+    taken: Counter[str] = Counter()
+    days: dict[int, date] = {}
+    for number, category, harvested_on in db.session.execute(query):
+        if taken[category] < each_category and len(days) < limit:
+            taken[category] += 1
+            days[number] = harvested_on
+    cards = _in_order(list(days))
+    for each in cards:
+        each.harvested_on = days[each.product.id]
     return cards
 
 
-def detail(slug: str) -> Detail:
-    """A product on sale by its slug, five statements. NotFound if there is none, or it is not on sale."""
-    query = (
-        _cards()
-        .join(LinkageGroup, LinkageGroup.id == Product.linkage_group_id)
-        .outerjoin(Cooperative, Cooperative.organisation_id == Product.organisation_id)
-        .add_columns(LinkageGroup, Cooperative)
-        .where(Product.slug == slug, Product.state == "ON_SALE")
-    )
-    row = db.session.execute(query).one_or_none()
-    if row is None:
-        raise not_found(Product)
-    found = Detail(row[0], row[1], row[2], row[3], group=row[4], cooperative=row[5])
-    _fill([found])
-    found.batches = list(
-        db.session.scalars(
-            select(Batch)
-            .where(Batch.linkage_group_id == found.product.linkage_group_id, Batch.village_id == found.product.origin_id)
-            .order_by(Batch.harvested_on.desc(), Batch.id.desc())
-            .limit(3)
-        )
-    )
-    found.harvested_on = found.batches[0].harvested_on if found.batches else None
-    members = households_in_force(found.product.linkage_group_id)
-    found.households = members if members >= FEWEST_SHOWN else None
-    return found
-
-
-def households_in_force(group_id: int) -> int:
-    """How many distinct households hold a share of the group in force today (Beijing)."""
-    today = clock.business_date()
-    query = select(func.count(LinkageShare.household_id.distinct())).where(
-        LinkageShare.group_id == group_id,
-        LinkageShare.starts_on <= today,
-        or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= today),
-    )
-    return db.session.scalar(query) or 0
+Village, Township = aliased(Region), aliased(Region)
 
 
 def origins() -> list[tuple[Region, list[tuple[Region, int]]]]:
@@ -176,8 +168,8 @@ def origins() -> list[tuple[Region, list[tuple[Region, int]]]]:
         .order_by(Township.code, Village.code)
     )
     found: dict[int, tuple[Region, list[tuple[Region, int]]]] = {}
-    for township, village, count in db.session.execute(query):
-        villages = found.setdefault(township.id, (township, []))[1]
+    for above, village, count in db.session.execute(query):
+        villages = found.setdefault(above.id, (above, []))[1]
         if count:
             villages.append((village, count))
     return list(found.values())
@@ -207,58 +199,6 @@ def cooperative(public_id: str) -> tuple[Organisation, Cooperative, list[Card]]:
     row = db.session.execute(query).one_or_none()
     if row is None:
         raise not_found(Organisation)
-    wares = _cards().where(Product.state == "ON_SALE", Product.organisation_id == row[0].id).order_by(Product.category, Product.id)
-    cards = [Card(*each) for each in db.session.execute(wares)]
-    _fill(cards)
+    wares = card.rows().where(product.c.state == "ON_SALE", product.c.organisation_id == row[0].id)
+    cards = card.gathered(db.session.execute(wares.order_by(product.c.category, product.c.id, pack.c.position, pack.c.id)))
     return row[0], row[1], cards
-
-
-def _cards() -> Any:
-    return (
-        select(Product, Village, Township, Organisation)
-        .join(Village, Village.id == Product.origin_id)
-        .join(Township, Township.id == Product.township_id)
-        .join(Organisation, Organisation.id == Product.organisation_id)
-    )
-
-
-def _key(product: Any, sort: str, rank: dict[int, int]) -> tuple[Any, bool]:
-    """What the list is sorted by, never null, and whether it falls."""
-    if sort in ("price", "expensive"):
-        return func.coalesce(product.from_price_fen, 0), sort == "expensive"
-    if sort == "popular":
-        return product.sold_count, True
-    if rank:
-        return case(rank, value=product.id, else_=len(rank)), False
-    return product.id, True
-
-
-def _fill(cards: Iterable[Card]) -> None:
-    """Give the cards their packs, stock and split scheme, in two statements."""
-    by_product = {card.product.id: card for card in cards}
-    packs = (
-        select(Pack, Stock.on_hand - Stock.reserved)
-        .outerjoin(Stock, Stock.pack_id == Pack.id)
-        .where(Pack.product_id.in_(by_product), Pack.withdrawn_at.is_(None))
-        .order_by(Pack.product_id, Pack.position, Pack.id)
-    )
-    for pack, free in db.session.execute(packs):
-        by_product[pack.product_id].offers.append(Offer(pack, free or 0))
-    sellers = {card.product.organisation_id for card in by_product.values()}
-    versions = (
-        select(SplitScheme)
-        .where(SplitScheme.organisation_id.in_(sellers), SplitScheme.effective_from <= clock.business_date())
-        .order_by(SplitScheme.effective_from, SplitScheme.version_no)
-    )
-    # The last one in force wins: later rows overwrite earlier ones.
-    schemes = {(scheme.organisation_id, scheme.category): scheme for scheme in db.session.scalars(versions)}
-    for card in by_product.values():
-        card.scheme = schemes.get((card.product.organisation_id, card.product.category))
-
-
-def _last_harvest() -> Any:
-    return (
-        select(Batch.linkage_group_id, Batch.village_id, func.max(Batch.harvested_on).label("harvested_on"))
-        .group_by(Batch.linkage_group_id, Batch.village_id)
-        .subquery()
-    )

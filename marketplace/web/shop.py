@@ -1,7 +1,9 @@
 """The shop as anybody sees it: home, goods, search, a product, origins, cooperatives. Reads only; no sign-in and, save for the
 product page's form, no session."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
 
@@ -10,10 +12,11 @@ from marketplace.catalogue import split_scheme
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.foundation import clock
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.language import text
+from marketplace.foundation.language import language, text
 from marketplace.foundation.money import share_bp
 from marketplace.reporting import county_figures
-from marketplace.search import shelf
+from marketplace.search import detail, shelf
+from marketplace.search.card import Card, Offer
 from marketplace.web.permission import public
 from marketplace.web.shown import day, grams, money
 
@@ -32,11 +35,10 @@ def home() -> Any:
         (money(brought["paid_fen"]), _("今年已经到户"), {"url": "/transparency", "note": "" if brought["paid_fen"] else _("第一次分配公示后才发放")}),
         (f"{brought['linked']:,}", _("户人家有份额"), {"url": url_for("shop.origins")}),
     ]
-    goods = [_card(each, mark=_("%(day)s 采", day=day(each.harvested_on))) for each in shelf.in_season()]
-    lead = next((each for each in goods if each["households_bp"] and not each["sold_out"]), None)
-    if lead:
-        lead["of_hundred_fen"] = share_bp(HUNDRED_YUAN, lead["households_bp"])
-    return render_template("shop/home.html", goods=goods, figures=figures, categories=_categories(), lead=lead)
+    goods = _cards(shelf.in_season())
+    lead = next((each for each in goods if each.households_bp and not each.sold_out), None)
+    of_hundred_fen = share_bp(HUNDRED_YUAN, lead.households_bp or 0) if lead else 0
+    return render_template("shop/home.html", goods=goods, figures=figures, categories=_categories(), lead=lead, of_hundred_fen=of_hundred_fen)
 
 
 @bp.get("/goods")
@@ -57,7 +59,7 @@ def find() -> Any:
 @bp.get("/goods/<slug>")
 @public
 def product(slug: str) -> Any:
-    found = shelf.detail(slug)
+    found = detail.of_slug(slug)
     scheme, first = found.scheme, found.cheapest
     shares = dict(zip(("cooperative_fen", "households_fen", "village_fen", "fund_fen"), scheme.divide(HUNDRED_YUAN, slug), strict=True)) if scheme else None
     packs = [
@@ -102,7 +104,7 @@ def cooperative(public_id: str) -> Any:
         organisation=organisation,
         cooperative=seller,
         scope=scope,
-        goods=[_card(each) for each in cards],
+        goods=_cards(cards),
         schemes=[(_(CATEGORIES[code][0]), versions) for code, versions in split_scheme.history(organisation.id).items()],
         today=clock.business_date(),
     )
@@ -121,9 +123,12 @@ def _list_page(endpoint: str, asked: dict[str, str], query: str | None = None, i
         category=asked["category"], township=asked["township"], sort=asked["sort"] or "new", after=asked["after"], ids=ids
     )
 
+    action = url_for(endpoint)
+
     def address(**changed: str) -> str:
         wanted = {"q": query or "", **asked, "after": "", **changed}
-        return url_for(endpoint, **{name: value for name, value in wanted.items() if value})  # type: ignore[arg-type]
+        asks = urlencode({name: value for name, value in wanted.items() if value})
+        return f"{action}?{asks}" if asks else action
 
     categories = [(_("全部"), address(category=""), not asked["category"])]
     categories += [(_(name), address(category=code), asked["category"] == code) for code, (name, _licence) in CATEGORIES.items()]
@@ -132,16 +137,16 @@ def _list_page(endpoint: str, asked: dict[str, str], query: str | None = None, i
     ]  # fmt: skip
     return render_template(
         "shop/list.html",
-        goods=[_card(each) for each in found.cards],
+        goods=_cards(found.cards),
         categories=categories,
         townships=[(each.code, text(each, "name")) for each in found.townships],
         sorts=sorts,
         asked=asked,
         query=query,
-        action=url_for(endpoint),
+        action=action,
         first_url=address() if asked["after"] else None,
         next_url=address(after=found.after) if found.after else None,
-        clear_url=url_for(endpoint, q=query) if query else url_for(endpoint),
+        clear_url=address(category="", township="", sort=""),
     )
 
 
@@ -149,40 +154,66 @@ def _categories() -> list[tuple[str, str, bool]]:
     return [(_(name), url_for("shop.goods", category=code), False) for code, (name, _licence) in CATEGORIES.items()]
 
 
-def _card(each: shelf.Card, mark: str = "") -> dict[str, Any]:
-    """What the product card shows; amounts in fen of the cheapest pack."""
-    offer = each.cheapest
+class Good(NamedTuple):
+    """What the product card shows; amounts in fen of the cheapest pack. Equal goods make equal cards, so the text of one is kept."""
+
+    url: str
+    name: str
+    place: str
+    note: str
+    picture: str
+    price_fen: int
+    unit_fen: int | None
+    unit_label: str
+    several_packs: bool
+    households_fen: int
+    households_bp: int | None
+    village_bp: int
+    fund_bp: int
+    sold_out: bool
+    mark: str
+    language: str
+    households: int | None = None
+
+
+def _cards(found: Iterable[Card]) -> list[Good]:
+    code = language()
+    address = url_for("shop.product", slug="-").removesuffix("-")
+    return [_card(each, address, code) for each in found]
+
+
+def _card(each: Card, address: str, code: str) -> Good:
+    offer, scheme = each.cheapest, each.scheme
     unit_fen, unit_label = _unit(offer) if offer else (None, "")
     price = offer.pack.price_fen if offer else 0
-    scheme = each.scheme
-    return {
-        "url": url_for("shop.product", slug=each.product.slug),
-        "name": text(each.product, "name"),
-        "place": text(each.origin, "name"),
-        "note": text(offer.pack, "name") if offer else "",
-        "picture": each.product.picture,
-        "price_fen": price,
-        "unit_fen": unit_fen,
-        "unit_label": unit_label,
-        "several_packs": len(each.offers) > 1,
-        "households_fen": share_bp(price, scheme.household_pool_bp) if scheme else 0,
-        "households": None,
-        "households_bp": scheme.household_pool_bp if scheme else None,
-        "village_bp": scheme.village_collective_bp if scheme else 0,
-        "fund_bp": scheme.relief_fund_bp if scheme else 0,
-        "sold_out": not each.in_stock,
-        "mark": mark,
-    }
+    return Good(
+        url=address + each.product.slug,
+        name=text(each.product, "name"),
+        place=text(each.origin, "name"),
+        note=text(offer.pack, "name") if offer else "",
+        picture=each.product.picture,
+        price_fen=price,
+        unit_fen=unit_fen,
+        unit_label=unit_label,
+        several_packs=len(each.offers) > 1,
+        households_fen=share_bp(price, scheme.household_pool_bp) if scheme else 0,
+        households_bp=scheme.household_pool_bp if scheme else None,
+        village_bp=scheme.village_collective_bp if scheme else 0,
+        fund_bp=scheme.relief_fund_bp if scheme else 0,
+        sold_out=not each.in_stock,
+        mark=_("%(day)s 采", day=day(each.harvested_on)) if each.harvested_on else "",
+        language=code,
+    )
 
 
-def _unit(offer: shelf.Offer) -> tuple[int, str]:
+def _unit(offer: Offer) -> tuple[int, str]:
     """Price of a flower where flowers are counted, else of 500 g, with its name."""
     if offer.pack.per_piece_fen is not None:
         return offer.pack.per_piece_fen, _("每朵")
     return offer.pack.per_500g_fen, _("每 500 g")
 
 
-def _pack_note(offer: shelf.Offer) -> str:
+def _pack_note(offer: Offer) -> str:
     unit_fen, unit = _unit(offer)
     left = _("只剩 %(n)s 件", n=offer.free) if offer.free <= 20 else _("有货")
     return f"{unit} {money(unit_fen)} · {grams(offer.pack.net_grams)} · {left}"

@@ -75,10 +75,26 @@ def _asset_of(folder: str) -> Callable[[str], str]:
     return asset
 
 
+@lru_cache(maxsize=2048)
+def _kept(macro: Any, values: tuple[Any, ...], named: tuple[tuple[str, Any], ...]) -> Any:
+    return macro(*values, **dict(named))
+
+
+def kept(macro: Any, *values: Any, **named: Any) -> Any:
+    """What a macro makes of these values, made once: the values are read afresh, only the text is not written again.
+
+    Only for a macro that depends on nothing else: not on who reads, and on the language only if that is one of the values.
+    """
+    try:
+        return _kept(macro, values, tuple(named.items()))
+    except TypeError:  # a dict, as on the page of the design
+        return macro(*values, **named)
+
+
 def register(app: Flask) -> None:
     """Give templates their filters and names; add the security headers."""
     app.jinja_env.filters.update(money=money, money0=money0, bp=bp, grams=grams, day=day, moment=moment, ago=ago)
-    app.jinja_env.globals.update(text=text, asset=_asset_of(str(app.static_folder)))
+    app.jinja_env.globals.update(text=text, kept=kept, asset=_asset_of(str(app.static_folder)))
 
     @app.context_processor
     def names() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from marketplace.catalogue.product import Product
 from marketplace.cli import seed
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import NotFound
-from marketplace.search import shelf
+from marketplace.search import detail, shelf
 
 
 @pytest.mark.both
@@ -38,9 +38,9 @@ def test_lists_pages_and_places_on_both_databases(app: Flask) -> None:
     assert {card.seller.id for card in cards} == {organisation.id} and len(cards) == sellers[0][3]
     days = [card.harvested_on for card in shelf.in_season() if card.harvested_on]
     assert days == sorted(days, reverse=True) and len(days) == 8
-    found = shelf.detail("yunjiao-mingqian-white-tea")
+    found = detail.of_slug("yunjiao-mingqian-white-tea")
     assert found.households == 63 and found.batches and found.scheme and found.scheme.version_no == 2
     with pytest.raises(NotFound):
-        shelf.detail("nothing")
+        detail.of_slug("nothing")
     with pytest.raises(NotFound):
         shelf.cooperative("nobody")
