@@ -12,8 +12,10 @@ from marketplace.foundation.language import gettext as _
 from marketplace.orders import cart
 from marketplace.orders.cart import LARGEST, Cart, CartItem
 from marketplace.orders.freight import FREE_FROM_FEN, freight_fen
+from marketplace.web import csrf
 from marketplace.web.account import safe_next
 from marketplace.web.permission import current_actor, holds, public
+from marketplace.web.same_origin import own_forms_only
 
 bp = Blueprint("cart", __name__)
 
@@ -35,7 +37,9 @@ def show() -> Any:
 
 
 @bp.post("/cart/add")
+@csrf.exempt
 @public
+@own_forms_only
 def add() -> Any:
     pack_id, quantity = _pack(), _typed_quantity()
     count = transaction(lambda: _add(pack_id, quantity))

@@ -1,5 +1,4 @@
-"""The shop as anybody sees it: home, goods, search, a product, origins, cooperatives. Reads only; no sign-in and, save for the
-product page's form, no session."""
+"""The shop as anybody sees it: home, goods, search, a product, origins, cooperatives. Reads only; no sign-in and no session."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
