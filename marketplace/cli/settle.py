@@ -4,8 +4,7 @@ import click
 from flask.cli import with_appcontext
 
 from marketplace.foundation.database import transaction
-from marketplace.foundation.errors import Conflict
-from marketplace.settlement import settlement
+from marketplace.settlement import settlement, settlement_run
 
 
 @click.group("settle")
@@ -19,14 +18,15 @@ def group() -> None:
 def due(limit: int) -> None:
     """Settle every order that is due: paid, received, return window over, no return open.
 
-    Each order is one transaction and one journal entry in its cooperative's book. Running it again settles nothing twice.
+    Each order is one journal entry in its cooperative's book; they are committed in groups. Running it again settles nothing twice.
+    Exits 1 if an order could not be settled for another reason than not being due.
     """
-    settled = skipped = base_fen = 0
-    for order_id in settlement.settle_due(limit):
-        try:
-            base_fen += transaction(lambda number=order_id: settlement.settle(number).base_fen)  # type: ignore[misc]
-            settled += 1
-        except Conflict as error:
-            skipped += 1
-            click.echo(f"not settled: {error}", err=True)
-    click.echo(f"{settled} orders settled, goods CNY {base_fen / 100:,.2f}, {skipped} left")
+    done = settlement_run.settle(settlement.settle_due(limit), transaction)
+    for error in done.refused:
+        click.echo(f"not settled: {error}", err=True)
+    for order_id in done.failed:
+        click.echo(f"failed: order {order_id}; the log says why", err=True)
+    left = len(done.refused) + len(done.failed)
+    click.echo(f"{done.settled} orders settled, goods CNY {done.base_fen / 100:,.2f}, {left} left")
+    if done.failed:
+        raise SystemExit(1)

@@ -8,7 +8,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.jobs.schedule import job
 from marketplace.ledger import balance, month
 from marketplace.orders import expiry, received
-from marketplace.settlement import settlement
+from marketplace.settlement import settlement, settlement_run
 
 log = logging.getLogger("market.jobs")
 
@@ -26,7 +26,12 @@ def receive() -> str:
 
 @job("settle", 300, "divide the money of orders whose return window is over")
 def settle() -> str:
-    return _each("settled", settlement.settle_due(200), settlement.settle)
+    done = settlement_run.settle(settlement.settle_due(20_000), transaction)
+    for refused in done.refused:
+        log.info("not settled: %s", refused.code)
+    if not (done.settled or done.failed):
+        return ""
+    return f"{done.settled} settled" + (f", {len(done.failed)} failed" if done.failed else "")
 
 
 @job("balances", 60, "roll the ledger's lines up into balances, so that they are read quickly")

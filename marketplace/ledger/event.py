@@ -5,7 +5,8 @@ amounts are fen and not negative; ``at`` is when it happened (default: now), ``b
 Every function returns the entry's id and raises AlreadyPosted when its source has its entry.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from marketplace.ledger import account, posting
@@ -54,6 +55,22 @@ def receivable_cut(*, book: int, source: Source, fen: int, at: datetime | None =
     return _simple("receivable_cut", book, source, fen, "accepted_unpaid", "receivable", at)
 
 
+@dataclass(frozen=True)
+class Settled:
+    """An order divides: buyer_funds to revenue, freight, household pools (by linkage group), collectives (by village), fund."""
+
+    book: int
+    source: Source
+    scheme_version_id: int | None
+    revenue_fen: int
+    freight_fen: int
+    pools: Mapping[int, int]
+    collectives: Mapping[int, int]
+    fund_fen: int
+    period: str | None = None
+    at: datetime | None = None
+
+
 def settled(
     *,
     book: int,
@@ -67,16 +84,23 @@ def settled(
     period: str | None = None,
     at: datetime | None = None,
 ) -> int:
-    """An order divides: buyer_funds to revenue, freight, household pools (by linkage group), collectives (by village), fund.
-
-    A zero order has nothing to post: ValueError.
-    """
-    shares = _shares(revenue_fen, freight_fen, pools, collectives, fund_fen)
-    total = sum(fen for _, _, fen in shares)
-    debits: list[Part] = [("buyer_funds", None, total)]
-    return _post(
-        "settled", book, source, debits, shares, at, period=period, scheme_version_id=scheme_version_id
+    """One order divides, as ``Settled`` says. A zero order has nothing to post: ValueError."""
+    one = Settled(
+        book, source, scheme_version_id, revenue_fen, freight_fen, pools, collectives, fund_fen, period, at
     )
+    return settled_many([one])[0]
+
+
+def settled_many(orders: Sequence[Settled]) -> list[int]:
+    """Many orders divide, each by an entry of its own, all or none. Ids in the order given."""
+    entries = []
+    for each in orders:
+        shares = _shares(each.revenue_fen, each.freight_fen, each.pools, each.collectives, each.fund_fen)
+        debits: list[Part] = [("buyer_funds", None, sum(fen for _, _, fen in shares))]
+        entries.append(
+            _Entry("settled", each.book, each.source, debits, shares, each.at, each.period, each.scheme_version_id)
+        )
+    return posting.post_many(_drafts(entries))
 
 
 def refund_approved(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
@@ -236,11 +260,11 @@ def fund_remitted(
 
     In the cooperative's book the fund is what it owes; in the holder's, what the holder keeps for those it is meant for.
     """
-    ours = _draft("fund_remitted", book, source, [("relief_fund", None, fen)], [("bank", None, fen)], at)
-    theirs = _draft(
+    ours = _Entry("fund_remitted", book, source, [("relief_fund", None, fen)], [("bank", None, fen)], at)
+    theirs = _Entry(
         "fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at
     )
-    first, second = posting.post_many([ours, theirs])
+    first, second = posting.post_many(_drafts([ours, theirs]))
     return first, second
 
 
@@ -286,22 +310,48 @@ def _simple(
     return _post(kind, book, source, [(debit, None, fen)], [(credit, None, fen)], at)
 
 
+@dataclass(frozen=True)
+class _Entry:
+    kind: str
+    book: int
+    source: Source
+    debits: Sequence[Part]
+    credits: Sequence[Part]
+    at: datetime | None = None
+    period: str | None = None
+    scheme_version_id: int | None = None
+    reverses_id: int | None = None
+
+    def parts(self) -> list[tuple[str, str, int]]:
+        """(kind of account, owner_ref, signed fen), debits first; what is nothing is left out."""
+        if any(fen < 0 for _, _, fen in (*self.debits, *self.credits)):
+            raise ValueError(
+                f"{self.kind} of {self.source}: a negative amount; what goes the other way is another event"
+            )
+        debits = [(name, owner_of(name, owner), fen) for name, owner, fen in self.debits if fen]
+        return debits + [(name, owner_of(name, owner), -fen) for name, owner, fen in self.credits if fen]
+
+
 def _post(
     kind: str, book: int, source: Source, debits: Sequence[Part], credits: Sequence[Part], at: datetime | None,
     *, period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None,
 ) -> int:  # fmt: skip
-    draft = _draft(kind, book, source, debits, credits, at, period, scheme_version_id, reverses_id)
-    return posting.post_many([draft])[0]
+    entry = _Entry(kind, book, source, debits, credits, at, period, scheme_version_id, reverses_id)
+    return posting.post_many(_drafts([entry]))[0]
 
 
-def _draft(
-    kind: str, book: int, source: Source, debits: Iterable[Part], credits: Iterable[Part], at: datetime | None,
-    period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None,
-) -> posting.Draft:  # fmt: skip
-    parts = [(name, owner, fen, 1) for name, owner, fen in debits if fen]
-    parts += [(name, owner, fen, -1) for name, owner, fen in credits if fen]
-    if any(fen < 0 for _, _, fen, _ in parts):
-        raise ValueError(f"{kind} of {source}: a negative amount; what goes the other way is another event")
-    account_ids = account.ids(book, [(name, owner_of(name, owner)) for name, owner, _, _ in parts])
-    lines = [Line(account_ids[name, owner_of(name, owner)], fen * side) for name, owner, fen, side in parts]
-    return posting.Draft(kind, source, book, lines, at, period, scheme_version_id, reverses_id)
+def _drafts(entries: Sequence[_Entry]) -> list[posting.Draft]:
+    """The accounts of all of them are looked up together, book by book."""
+    parts = [each.parts() for each in entries]
+    wanted: dict[int, set[tuple[str, str]]] = {}
+    for each, its in zip(entries, parts, strict=True):
+        wanted.setdefault(each.book, set()).update((name, owner) for name, owner, _ in its)
+    accounts = {book: account.ids(book, sorted(wanted[book])) for book in sorted(wanted)}
+    return [
+        posting.Draft(
+            each.kind, each.source, each.book,
+            [Line(accounts[each.book][name, owner], fen) for name, owner, fen in its],
+            each.at, each.period, each.scheme_version_id, each.reverses_id,
+        )
+        for each, its in zip(entries, parts, strict=True)
+    ]  # fmt: skip

@@ -4,6 +4,7 @@ Due: paid, received, the return window over, no return open.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, String, or_, select
@@ -12,13 +13,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.catalogue.split_scheme import SplitScheme
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import Identified, Model, Public, db
+from marketplace.foundation.database import Identified, Model, Public, db, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import split
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.orders.order import Order, OrderLine, lines_of, locked_order
+from marketplace.orders.order import Order, OrderLine, lines_by_order
 from marketplace.orders.return_request import ReturnRequest
 
 
@@ -79,6 +80,11 @@ def why_not_due(order: Order) -> str:
     Due: paid in full, received, the return window (``return_until``, else the market's days after receipt) over, no return
     request open.
     """
+    return _why(order) or ("return_open" if _with_open_return([order.id]) else "")
+
+
+def _why(order: Order) -> str:
+    """The same, returns aside."""
     if order.settled_at is not None:
         return "settled"
     if order.cancelled_at is not None:
@@ -88,12 +94,12 @@ def why_not_due(order: Order) -> str:
     if order.received_at is None:
         return "not_received"
     until = order.return_until or order.received_at + timedelta(days=settings().return_days)
-    if clock.now() < until:
-        return "return_window"
-    open_return = select(ReturnRequest.id).where(ReturnRequest.order_id == order.id, ReturnRequest.state == "OPEN")
-    if db.session.scalars(open_return.limit(1)).first() is not None:
-        return "return_open"
-    return ""
+    return "return_window" if clock.now() < until else ""
+
+
+def _with_open_return(order_ids: Sequence[int]) -> set[int]:
+    query = select(ReturnRequest.order_id).where(ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "OPEN")
+    return set(db.session.scalars(query))
 
 
 def in_words(why: str) -> str:
@@ -126,11 +132,50 @@ def settle(order_id: int) -> Settlement:
 
     The period is the Beijing month of now. A zero order settles without an entry. Raises NotDue with the reason.
     """
-    order = locked_order(order_id)
-    reason = why_not_due(order)
-    if reason:
-        raise _not_due(reason, order)
-    lines = lines_of(order_id)
+    rows, refused = settle_many([order_id])
+    if order_id in refused:
+        raise refused[order_id]
+    if not rows:
+        raise not_found(Order)
+    return rows[0]
+
+
+def settle_many(order_ids: Sequence[int]) -> tuple[list[Settlement], dict[int, NotDue]]:
+    """Settle these orders together, as ``settle`` does each, in a handful of statements; and why the others are not due, by order.
+
+    Any other error is everybody's: nothing of the group was settled, and ``settlement_run`` tries them one by one.
+    """
+    query = select(Order).where(Order.id.in_(order_ids)).order_by(Order.id)
+    orders = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
+    disputed = _with_open_return(order_ids)
+    lines = lines_by_order([order.id for order in orders])
+    rows: dict[int, tuple[Settlement, list[SettlementLine]]] = {}
+    refused: dict[int, NotDue] = {}
+    for order in orders:
+        reason = _why(order) or ("return_open" if order.id in disputed else "")
+        try:
+            if reason:
+                raise _not_due(reason, order)
+            rows[order.id] = _divided(order, lines[order.id])
+        except NotDue as error:
+            refused[order.id] = error
+    due = [order for order in orders if order.id in rows]
+    db.session.add_all(row for row, _ in rows.values())
+    db.session.flush()
+    for row, parts in rows.values():
+        for part in parts:
+            part.settlement_id = row.id
+        db.session.add_all(parts)
+    _post([(row, parts, {line.scheme_id for line in lines[row.order_id]}) for row, parts in rows.values()])
+    for order in due:
+        row, _ = rows[order.id]
+        order.settled_at = row.settled_at
+        audit.record("order.settled", order, settlement_id=row.id, base_fen=row.base_fen, pool_fen=row.pool_fen)
+    db.session.flush()
+    return [rows[order.id][0] for order in due], refused
+
+
+def _divided(order: Order, lines: list[OrderLine]) -> tuple[Settlement, list[SettlementLine]]:
     base_fens, freight_fen = bases(order, lines)
     now = clock.now()
     row = Settlement(
@@ -145,16 +190,7 @@ def settle(order_id: int) -> Settlement:
     parts = [_part(row, order, line, fen) for line, fen in zip(lines, base_fens, strict=True)]
     for name in ("cooperative_fen", "pool_fen", "village_fen", "fund_fen"):
         setattr(row, name, sum(getattr(part, name) for part in parts))
-    db.session.add(row)
-    db.session.flush()
-    for part in parts:
-        part.settlement_id = row.id
-    db.session.add_all(parts)
-    row.entry_id = _post(row, parts, {line.scheme_id for line in lines})
-    order.settled_at = now
-    audit.record("order.settled", order, settlement_id=row.id, base_fen=row.base_fen, pool_fen=row.pool_fen)
-    db.session.flush()
-    return row
+    return row, parts
 
 
 def settle_due(limit: int = 200) -> list[int]:
@@ -199,24 +235,24 @@ def _part(row: Settlement, order: Order, line: OrderLine, base_fen: int) -> Sett
     )
 
 
-def _post(row: Settlement, parts: list[SettlementLine], schemes: set[int]) -> int | None:
-    if row.base_fen + row.freight_fen == 0:
-        return None
-    pools: Counter[int] = Counter()
-    collectives: Counter[int] = Counter()
-    for part in parts:
-        pools[part.linkage_group_id] += part.pool_fen
-        collectives[part.village_id] += part.village_fen
-    return event.settled(
-        book=row.organisation_id,
-        source=Source("settlement", row.id),
+def _post(divided: Sequence[tuple[Settlement, list[SettlementLine], set[int]]]) -> None:
+    entries = []
+    for row, parts, schemes in divided:
+        if row.base_fen + row.freight_fen == 0:
+            continue
+        pools: Counter[int] = Counter()
+        collectives: Counter[int] = Counter()
+        for part in parts:
+            pools[part.linkage_group_id] += part.pool_fen
+            collectives[part.village_id] += part.village_fen
         # Lines of several schemes leave the header's field empty; each order line names its own.
-        scheme_version_id=schemes.pop() if len(schemes) == 1 else None,
-        revenue_fen=row.cooperative_fen,
-        freight_fen=row.freight_fen,
-        pools=pools,
-        collectives=collectives,
-        fund_fen=row.fund_fen,
-        period=row.period,
-        at=row.settled_at,
-    )
+        scheme = next(iter(schemes)) if len(schemes) == 1 else None
+        source = Source("settlement", row.id)
+        entry = event.Settled(
+            row.organisation_id, source, scheme, row.cooperative_fen, row.freight_fen, pools, collectives, row.fund_fen,
+            period=row.period, at=row.settled_at,
+        )  # fmt: skip
+        entries.append((row, entry))
+    numbers = event.settled_many([entry for _, entry in entries])
+    for (row, _), number in zip(entries, numbers, strict=True):
+        row.entry_id = number

@@ -13,7 +13,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.orders import cancellation, cart, checkout, expiry, order_payment, received, shipment
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, lines_of, orders_of
-from marketplace.settlement import settlement
+from marketplace.settlement import settlement, settlement_run
 from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People
 from marketplace.supply.batch import Batch
@@ -27,9 +27,7 @@ def fall_due(done: Counter[str]) -> None:
     for order_id in expiry.due(500):
         done["expired"] += transaction(lambda order_id=order_id: expiry.expire(order_id))  # type: ignore[misc]
     done["received"] += transaction(lambda: received.confirm_due(500))
-    for order_id in settlement.settle_due(500):
-        transaction(lambda order_id=order_id: settlement.settle(order_id))  # type: ignore[misc]
-        done["settled"] += 1
+    done["settled"] += settlement_run.settle(settlement.settle_due(500), transaction).settled
 
 
 def buy(chance: random.Random, people: People, gateway: Gateway, day: str, number: int, done: Counter[str]) -> None:
