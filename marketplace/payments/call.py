@@ -15,6 +15,7 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import Identified, Model, db, get, in_transaction, locked, transaction
 from marketplace.foundation.errors import MarketError, OutsideFailure
 from marketplace.foundation.language import N_
+from marketplace.payments import bill_import
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments.channel import Answer, Attempt, client_for
@@ -170,6 +171,7 @@ def _record_refund(kind: str, refund_id: int, answer: Answer) -> None:
         refunds.succeed(refund_id)
     elif kind == "refund" and answer.outcome == "refused" and answer.sub_code not in NOT_SURE:
         refunds.fail(refund_id, answer.sub_code)
+        bill_import.recount(refund.payment_id)
     else:
         refund.state = "unknown"
 

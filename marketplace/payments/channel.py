@@ -5,11 +5,12 @@ A channel's answer is one of three: succeeded, refused (definitely not, with its
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from flask import current_app
 
+from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.payment import Outcome
 
 EXTENSION = "payment_channel"
@@ -52,6 +53,9 @@ class Channel(Protocol):
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         """Whether this refund of ``fen`` left; refused if the channel knows of none."""
+
+    def bill(self, day: date) -> Bill | None:
+        """The seller's bill of a Beijing day, whole and adding up; None if it is not to be had now."""
 
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
         """A code to be scanned. Until somebody does, a query knows of no trade."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from marketplace.payments.alipay_certificate import read_certificates
 from marketplace.payments.alipay_notice import Notice
 from marketplace.payments.alipay_outcome import (
     Absent,
+    Bill,
     Closed,
     Misconfigured,
     NotRefunded,
@@ -65,6 +66,12 @@ class SellerChannel:
         orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.fen, each.subject) for each in attempts]
         platform = replace(self.client, app_id=settings().alipay_app_id or self.client.app_id)
         return answer_of(platform.merge_precreate(orders, merge_no=merge_no, notify_url=notify_url(), expires_at=expires_at))
+
+
+    def bill(self, day: date) -> Bill | None:
+        """The seller's bill of a Beijing day; None if it is not out or could not be fetched. Raises BadBill if it cannot be believed."""
+        said = self.client.bill(day)
+        return said if isinstance(said, Bill) else None
 
 
 def notify_url() -> str:

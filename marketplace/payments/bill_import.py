@@ -1,0 +1,268 @@
+"""A day's bill, imported: each row goes through the one door, fees and fees given back are posted, and what does not fit is a task.
+
+A bill is the channel's last word on a day: what no notice and no query told is learnt from it. The same bill twice changes nothing.
+"""
+
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Identified, Model, Public, db, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
+from marketplace.foundation.language import N_
+from marketplace.ledger import event
+from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.posting import Source
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import payment as payments
+from marketplace.payments import refund as refunds
+from marketplace.payments.alipay_outcome import Bill, BillRow
+from marketplace.payments.payment import Outcome, OutcomeMismatch, Payment
+from marketplace.payments.refund import GOING, Refund
+
+READY_HOUR = 10  # Beijing: a day's bill is out on the next morning
+FIRST_ASK = timedelta(days=7)  # how far back days without a bill are asked for
+
+
+class ImportedBill(Public, Model):
+    """One seller's bill of one Beijing day."""
+
+    __tablename__ = "alipay_bill"
+    __table_args__ = (UniqueConstraint("organisation_id", "day"),)
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    day: Mapped[date]
+    sha256: Mapped[str] = mapped_column(String(64))
+    rows: Mapped[int]
+    imported_at: Mapped[datetime]
+
+
+class ImportedRow(Identified, Model):
+    """One movement of a bill; ``out_request_no`` is empty for a payment. ``fen`` and ``fee_fen`` signed as in the bill."""
+
+    __tablename__ = "alipay_bill_row"
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "kind", "trade_no", "out_request_no", name="uq_alipay_bill_row_movement"),
+        Index("ix_alipay_bill_row_number", "out_trade_no"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    bill_id: Mapped[int] = mapped_column(ForeignKey("alipay_bill.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(6))  # trade, refund
+    trade_no: Mapped[str] = mapped_column(String(64))
+    out_trade_no: Mapped[str] = mapped_column(String(64))
+    out_request_no: Mapped[str] = mapped_column(String(64))
+    fen: Mapped[int]
+    fee_fen: Mapped[int]
+    finished_at: Mapped[datetime]
+
+
+class BillDifference(Public, Model):
+    """What bill and books do not say alike: a task until a person has explained it. Amounts in fen; 0 on the side that has none."""
+
+    __tablename__ = "bill_difference"
+    __table_args__ = (
+        CheckConstraint("kind IN ('ONLY_THEIRS','ONLY_OURS','AMOUNT')", name="kind"),
+        UniqueConstraint("organisation_id", "out_trade_no", "out_request_no", "kind", name="uq_bill_difference_subject"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    bill_id: Mapped[int] = mapped_column(ForeignKey("alipay_bill.id"))
+    kind: Mapped[str] = mapped_column(String(12))
+    out_trade_no: Mapped[str] = mapped_column(String(64))
+    out_request_no: Mapped[str] = mapped_column(String(64), default="")
+    ours_fen: Mapped[int]
+    theirs_fen: Mapped[int]
+    found_at: Mapped[datetime] = mapped_column(index=True)
+    explained_at: Mapped[datetime | None]
+    explained_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    explanation: Mapped[str] = mapped_column(String(300), default="")
+
+
+def missing_days(limit: int = 50) -> list[tuple[int, date]]:
+    """(cooperative, Beijing day) of the last week whose bill is out and not imported, where there was anything to pay; oldest first."""
+    now = clock.now().astimezone(clock.BEIJING)
+    newest = now.date() - timedelta(days=1 if now.hour >= READY_HOUR else 2)
+    days = [newest - timedelta(days=back) for back in range(FIRST_ASK.days)]
+    begin = clock.beijing_midnight(days[-1])
+    query = select(Payment.organisation_id, func.min(Payment.created_at)).where(Payment.channel == "alipay", Payment.created_at >= begin - FIRST_ASK)
+    sellers = {row[0]: clock.business_date(row[1]) for row in db.session.execute(query.group_by(Payment.organisation_id))}
+    imported = select(ImportedBill.organisation_id, ImportedBill.day).where(ImportedBill.day >= days[-1])
+    known = {(row[0], row[1]) for row in db.session.execute(imported)}
+    wanted = [(seller, day) for day in reversed(days) for seller, first in sorted(sellers.items()) if day >= first]
+    return [each for each in wanted if each not in known][:limit]
+
+
+def take(organisation_id: int, bill: Bill) -> ImportedBill:
+    """Import a bill that was read whole. The same day again changes nothing; with other content it is a Conflict ``bill.changed``."""
+    seller = db.session.scalars(
+        select(Cooperative).where(Cooperative.organisation_id == organisation_id).with_for_update()
+    ).one()
+    if seller.alipay_seller_id != bill.seller_id:
+        raise InvalidInput("bill.seller", N_("这份账单不是这家合作社的。"), field="seller_id")
+    known = db.session.scalars(
+        select(ImportedBill).where(ImportedBill.organisation_id == organisation_id, ImportedBill.day == bill.day)
+    ).one_or_none()
+    if known is not None:
+        if known.rows != len(bill.rows):
+            raise Conflict("bill.changed", N_("这一天的账单以前导入过，内容不一样。"), day=str(bill.day))
+        return known
+    imported = ImportedBill(
+        organisation_id=organisation_id, day=bill.day, sha256=bill.sha256, rows=len(bill.rows), imported_at=clock.now()
+    )
+    db.session.add(imported)
+    db.session.flush()
+    # Payments first: a refund of the same day needs the payment that it gives back.
+    for each in sorted(bill.rows, key=lambda row: (row.kind == "refund", row.finished_at)):
+        _take_row(imported, each)
+    _find_only_ours(imported)
+    audit.record("bill.imported", imported, day=str(bill.day), rows=len(bill.rows))
+    return imported
+
+
+def explain(difference_id: int, explanation: str, *, actor: Actor) -> BillDifference:
+    """The cooperative's accountant or director says what a difference was. Raises InvalidInput ``explanation``, Conflict ``explained``."""
+    actor.must_have("COOPERATIVE", "accountant", "director")
+    row = locked(BillDifference, difference_id)
+    if row.organisation_id != actor.organisation_id:
+        raise not_found(BillDifference)
+    if row.explained_at is not None:
+        raise Conflict("difference.explained", N_("这一项已经有人说明过了。"))
+    if not 4 <= len(explanation.strip()) <= 300:
+        raise InvalidInput("difference.explanation", N_("请写明这笔差异是怎么回事，4 到 300 个字。"), field="explanation")
+    row.explanation, row.explained_at, row.explained_by_id = explanation.strip(), clock.now(), actor.person_id
+    db.session.flush()
+    audit.record("difference.explained", row, person_id=actor.person_id)
+    return row
+
+
+def _take_row(imported: ImportedBill, each: BillRow) -> None:
+    row = ImportedRow(
+        organisation_id=imported.organisation_id,
+        bill_id=imported.id,
+        kind=each.kind,
+        trade_no=each.trade_no,
+        out_trade_no=each.out_trade_no,
+        out_request_no=each.out_request_no if each.kind == "refund" else "",
+        fen=each.fen,
+        fee_fen=each.fee_fen,
+        finished_at=each.finished_at,
+    )
+    db.session.add(row)
+    db.session.flush()
+    source = Source("alipay_bill_row", row.id)
+    if each.fee_fen < 0:
+        event.fee(book=row.organisation_id, source=source, fen=-each.fee_fen, at=each.finished_at)
+    elif each.fee_fen > 0:
+        event.fee_reversed(book=row.organisation_id, source=source, fen=each.fee_fen, at=each.finished_at)
+    if each.kind == "trade":
+        _take_trade(row)
+    else:
+        _take_refund(row)
+
+
+def _take_trade(row: ImportedRow) -> None:
+    try:
+        payments.apply(
+            Outcome(row.out_trade_no, "succeeded", total_fen=row.fen, trade_no=row.trade_no, at=row.finished_at)
+        )
+    except NotFound:
+        _differs(row, "ONLY_THEIRS", 0)
+    except OutcomeMismatch:
+        _differs(row, "AMOUNT", db.session.scalar(select(Payment.amount_fen).where(Payment.out_trade_no == row.out_trade_no)) or 0)
+
+
+def _take_refund(row: ImportedRow) -> None:
+    refund = db.session.scalars(select(Refund).where(Refund.out_request_no == row.out_request_no)).one_or_none()
+    if refund is not None:
+        if refund.fen != -row.fen or refund.organisation_id != row.organisation_id:
+            _differs(row, "AMOUNT", -refund.fen)
+        elif refund.state in GOING:
+            refunds.succeed(refund.id)
+        elif refund.state != "succeeded":
+            _differs(row, "ONLY_THEIRS", 0)  # we took it for refused, and it left
+        return
+    payment = db.session.scalars(select(Payment).where(Payment.out_trade_no == row.out_trade_no)).one_or_none()
+    if payment is None or payment.trade_no not in (None, row.trade_no):
+        _differs(row, "ONLY_THEIRS", 0)
+        return
+    # What went back had come: it may be the first that we hear of this payment.
+    payments.apply(
+        Outcome(
+            row.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=row.trade_no,
+            refunded_fen=_billed_back(row.out_trade_no), refund_no=row.out_request_no,
+        )
+    )  # fmt: skip
+
+
+def recount(payment_id: int) -> str:
+    """A refund failed: what bills said went back may now be more than we sent, and counts as made at the channel."""
+    payment = db.session.get_one(Payment, payment_id)
+    told = _billed_back(payment.out_trade_no)
+    if not told or payment.trade_no is None:
+        return ""
+    return payments.apply(
+        Outcome(payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, refunded_fen=told)
+    )
+
+
+def _billed_back(out_trade_no: str) -> int:
+    back = select(func.sum(-ImportedRow.fen)).where(ImportedRow.out_trade_no == out_trade_no, ImportedRow.kind == "refund")
+    return int(db.session.scalar(back) or 0)
+
+
+def _find_only_ours(imported: ImportedBill) -> None:
+    """What the books moved on the day before, and no bill up to this one tells of. A day of grace: clocks and midnights differ."""
+    begin = clock.beijing_midnight(imported.day - timedelta(days=1))
+    moved = (
+        select(JournalEntry.source_type, JournalEntry.source_id)
+        .where(
+            JournalEntry.book == imported.organisation_id,
+            JournalEntry.kind.in_(("alipay_paid", "alipay_unapplied", "refund_succeeded")),
+            JournalEntry.event_at >= begin,
+            JournalEntry.event_at < begin + timedelta(days=1),
+        )
+        .order_by(JournalEntry.id)
+    )
+    found = [(row[0], row[1]) for row in db.session.execute(moved)]
+    paid = {number for kind, number in found if kind == "payment"}
+    back = {number for kind, number in found if kind == "refund"}
+    billed = select(ImportedRow.id).where(ImportedRow.organisation_id == imported.organisation_id)
+    in_bill = billed.where(ImportedRow.kind == "trade", ImportedRow.out_trade_no == Payment.out_trade_no).exists()
+    for payment in db.session.scalars(select(Payment).where(Payment.id.in_(paid), Payment.channel == "alipay", ~in_bill)):
+        _only_ours(imported, payment.out_trade_no, "", payment.amount_fen)
+    named = billed.where(ImportedRow.out_request_no == Refund.out_request_no).exists()
+    lost = select(Refund, Payment.out_trade_no).join(Payment, Payment.id == Refund.payment_id)
+    for refund, number in db.session.execute(lost.where(Refund.id.in_(back), Refund.way == "alipay", ~Refund.elsewhere, ~named)):
+        _only_ours(imported, number, refund.out_request_no, -refund.fen)
+
+
+def _only_ours(imported: ImportedBill, out_trade_no: str, out_request_no: str, fen: int) -> None:
+    _difference(imported.organisation_id, imported.id, "ONLY_OURS", out_trade_no, out_request_no, fen, 0)
+
+
+def _differs(row: ImportedRow, kind: str, ours_fen: int) -> None:
+    _difference(row.organisation_id, row.bill_id, kind, row.out_trade_no, row.out_request_no, ours_fen, row.fen)
+
+
+def _difference(
+    organisation_id: int, bill_id: int, kind: str, out_trade_no: str, out_request_no: str, ours_fen: int, theirs_fen: int
+) -> None:
+    same = select(BillDifference.id).where(
+        BillDifference.organisation_id == organisation_id,
+        BillDifference.kind == kind,
+        BillDifference.out_trade_no == out_trade_no,
+        BillDifference.out_request_no == out_request_no,
+    )
+    if db.session.scalar(same):
+        return
+    db.session.add(
+        BillDifference(
+            organisation_id=organisation_id, bill_id=bill_id, kind=kind, out_trade_no=out_trade_no, out_request_no=out_request_no,
+            ours_fen=ours_fen, theirs_fen=theirs_fen, found_at=clock.now(),
+        )
+    )  # fmt: skip
+    db.session.flush()
