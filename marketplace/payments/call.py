@@ -26,6 +26,7 @@ OF_PAYMENT = ("query", "close", "qr_code", "merge")
 KINDS = (*OF_PAYMENT, "refund", "refund_query")
 # A refund under this number with another amount: something is wrong here, and money may have gone. A person looks.
 NOT_SURE = ("ACQ.DISCORDANT_REPEAT_REQUEST",)
+STOPPED = timedelta(minutes=10)  # how long a channel that refuses our keys or our form is left alone
 ASK_AGAIN = (10, 30, 120, 600, 1800)  # seconds, by the number of questions asked
 
 
@@ -33,7 +34,7 @@ class PaymentCall(Identified, Model):
     """One request to the channel and what came of it. Holds no key and no card; ``outcome`` is succeeded, refused or unknown."""
 
     __tablename__ = "payment_call"
-    __table_args__ = (Index("ix_payment_call_subject", "kind", "subject_id"),)
+    __table_args__ = (Index("ix_payment_call_subject", "kind", "subject_id"), Index("ix_payment_call_answered", "organisation_id", "answered_at"))
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
@@ -195,14 +196,23 @@ def _close(payload: dict[str, Any]) -> None:
 def _refund(payload: dict[str, Any]) -> None:
     """Send a refund, always with the same number; ask first if an earlier try came to an unknown end."""
     refund_id = int(payload["refund_id"])
-    state = transaction(lambda: get(Refund, refund_id).state)
+    state, misconfigured = transaction(lambda: (get(Refund, refund_id).state, alarm(get(Refund, refund_id).organisation_id)))
     if state not in GOING:
         return
+    if misconfigured:
+        raise OutsideFailure("channel.stopped", N_("支付宝不接受我们的密钥或权限，先停十分钟。请检查支付宝配置。"))
     if state != "approved" and carry_out(transaction(lambda: make("refund_query", refund_id))) == "succeeded":
         return
     carry_out(transaction(lambda: make("refund", refund_id)))
     if transaction(lambda: get(Refund, refund_id).state) in GOING:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+def alarm(organisation_id: int) -> bool:
+    """Whether the channel lately refused this seller's keys, form or permissions: nothing happens until a person mends it."""
+    query = select(PaymentCall).where(PaymentCall.organisation_id == organisation_id, PaymentCall.answered_at >= clock.now() - STOPPED)
+    newest = db.session.scalars(query.order_by(PaymentCall.answered_at.desc(), PaymentCall.id.desc()).limit(1)).one_or_none()
+    return newest is not None and bool((newest.answer or {}).get("misconfigured"))
 
 
 def last_of(kind: str, subject_id: int) -> PaymentCall | None:

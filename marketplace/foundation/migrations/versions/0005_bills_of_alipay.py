@@ -74,8 +74,12 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("bill_difference") as batch:
         batch.create_index(batch.f("ix_bill_difference_found_at"), ["found_at"])
+    with op.batch_alter_table("payment_call") as batch:
+        batch.create_index("ix_payment_call_answered", ["organisation_id", "answered_at"])
 
 
 def downgrade() -> None:
+    with op.batch_alter_table("payment_call") as batch:
+        batch.drop_index("ix_payment_call_answered")
     for table in ("bill_difference", "alipay_bill_row", "alipay_bill"):
         op.drop_table(table)

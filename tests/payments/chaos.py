@@ -1,0 +1,289 @@
+"""A gateway that fails a fifth of all calls in every way it can, buyers who pay, change their minds and pay twice, and a worker that
+is killed again and again. Afterwards every yuan is looked for, on both sides.
+
+The worker is a process of its own (``python -m tests.payments.chaos FOLDER``), so that it can be killed with -9. Its days are short:
+each round moves the common clock on, so that hours of backing off pass in seconds.
+"""
+
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from flask import Flask
+from sqlalchemy import func, select
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from marketplace import create_app
+from marketplace.emulator import fault
+from marketplace.emulator.server import Running
+from marketplace.foundation import clock
+from marketplace.foundation.config import Settings, read_settings
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import MarketError
+from marketplace.foundation.outbox import OutboxMessage
+from marketplace.jobs import schedule
+from marketplace.ledger import balance
+from marketplace.orders import cancellation, return_request
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import seller_channel
+from marketplace.payments.call import PaymentCall
+from marketplace.payments.payment import OPEN, Payment
+from marketplace.payments.refund import Refund
+from marketplace.reporting import books
+from tests import builders
+from tests.builders import Market
+from tests.orders import trade
+
+STEP = timedelta(seconds=10)  # of the common clock, a round of the worker
+JOBS = ("outbox", "ask", "expire")
+
+
+def settings_of(folder: Path, database: str, gateway: str, base_url: str) -> Settings:
+    return read_settings(
+        {}, environment="test", data_dir=folder, database_url=database, secret_key="t" * 40, alipay_gateway=gateway, base_url=base_url
+    )
+
+
+class SharedClock:
+    """What both processes take for the present: real time, and as far ahead as the file says."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ahead"
+
+    @property
+    def ahead(self) -> timedelta:
+        return timedelta(seconds=float(self._path.read_text())) if self._path.exists() else timedelta()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def move(self, by: timedelta) -> None:
+        fresh = self._path.with_suffix(".new")
+        fresh.write_text(str((self.ahead + by).total_seconds()))
+        fresh.replace(self._path)
+
+
+def work(folder: Path, database: str, gateway: str, base_url: str) -> None:
+    """The worker: rounds of its jobs, until somebody kills it."""
+    app = create_app(settings_of(folder, database, gateway, base_url))
+    shared = SharedClock(folder)
+    while True:
+        with clock.travel(shared.now()):
+            for name in JOBS:
+                with contextlib.suppress(MarketError):  # a busy database: the next round finds the same rows
+                    schedule.once(app, name)
+        shared.move(STEP)
+
+
+@dataclass
+class Told:
+    """What a run was like, to be read by people."""
+
+    payments: int = 0
+    refunds: int = 0
+    calls: int = 0
+    unknown: int = 0
+    kills: int = 0
+    drained: timedelta = field(default_factory=timedelta)
+
+    def __str__(self) -> str:
+        share = 100 * self.unknown // max(1, self.calls)
+        return (
+            f"{self.payments} paid, {self.refunds} refunds, {self.calls} calls of which {share} % came to an unknown end, "
+            f"worker killed {self.kills} times; drained within {self.drained} after the gateway healed"
+        )
+
+
+class Chaos:
+    """One run over ``database``, whose tables are there. ``folder`` is DATA_DIR."""
+
+    def __init__(self, app: Flask, folder: Path, database: str, running: Running, base_url: str, *, seed: int) -> None:
+        self.app, self.folder, self.database, self.running, self.base_url = app, folder, database, running, base_url
+        self.chance = random.Random(seed)
+        self.shared = SharedClock(folder)
+        self.http = urllib3.PoolManager(retries=False, timeout=10)
+        self.told = Told()
+        self.worker: subprocess.Popen[bytes] | None = None
+        self.market: Market = builders.market(on_hand=10_000)
+        for seller in db.session.scalars(select(Cooperative)):
+            running.emulator.register_demo_app(seller.alipay_app_id, seller.alipay_seller_id)
+
+    def trade(self, buyers: int, kills: int, *, percent: int = 20) -> None:
+        """Let them buy while the gateway fails and the worker dies; then heal, and let a last worker finish."""
+        fault.order(self.running.emulator.state, kind=fault.ANY, nth=0, percent=percent)
+        fault.order(self.running.emulator.state, kind=fault.ANY, method="notice", nth=0, percent=percent)
+        dying = sorted(self.chance.sample(range(buyers), kills))
+        self.worker = worker = self._worker()
+        waiting: list[tuple[int, Actor]] = []
+        for number in range(buyers):
+            waiting.append(self._buys())
+            if len(waiting) > 4:
+                self._changes_mind(*waiting.pop(self.chance.randrange(len(waiting))))
+            if number in dying:
+                worker = self._killed(worker)
+        for each in waiting:
+            self._changes_mind(*each)
+        # The last one dies with what all of them ordered still to do; only then the gateway heals.
+        self._kill(worker)
+        self.told.kills += 1
+        fault.clear(self.running.emulator.state)
+        healed = self.shared.now()
+        self.worker = worker = self._worker()
+        until = time.monotonic() + 240
+        while not self._drained():
+            assert worker.poll() is None, "the worker ended by itself"
+            assert time.monotonic() < until, f"stuck: {self._stuck()}"
+            time.sleep(0.2)
+        self.told.drained = self.shared.now() - healed
+        self._kill(worker)
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        if self.worker is not None:
+            self._kill(self.worker)
+
+    def account(self) -> list[str]:
+        """What does not add up between the gateway's own memory and the market's books; empty if every fen is found."""
+        wrong: list[str] = []
+        db.session.rollback()
+        state = self.running.emulator.state
+        ours = {each.out_trade_no: each for each in db.session.scalars(select(Payment))}
+        refunds = {each.out_request_no: each for each in db.session.scalars(select(Refund))}
+        came = went = 0
+        for row in state.rows("SELECT * FROM trade WHERE paid_at <> ''"):
+            came += row["total_fen"]
+            if ours[row["out_trade_no"]].state not in ("succeeded", "late_paid"):
+                wrong.append(f"{row['out_trade_no']} was paid, and stands as {ours[row['out_trade_no']].state}")
+        for row in state.rows("SELECT * FROM refund"):
+            went += row["fen"]
+            refund = refunds.get(row["out_request_no"])
+            if refund is None or (refund.state, refund.fen) != ("succeeded", row["fen"]):
+                wrong.append(f"refund {row['out_request_no']} of {row['fen']} fen left, and stands as {refund and refund.state}")
+        if state.row("SELECT count(*) AS n FROM refund")["n"] != sum(each.state == "succeeded" for each in refunds.values()):  # type: ignore[index]
+            wrong.append("the gateway and the market do not count the same refunds")
+        held = balance.held("alipay", self.market.cooperative)
+        if held != came - went:
+            wrong.append(f"{came - went} fen lie at the gateway, the books say {held}")
+        left = {kind: balance.held(kind, self.market.cooperative) for kind in ("unapplied", "refunds_payable")}
+        wrong += [f"{fen} fen are left in {kind}" for kind, fen in left.items() if fen]
+        wrong += [f"{each.rule}: {each.detail}" for each in books.check() if not each.ok]
+        calls = {row[0]: row[1] for row in db.session.execute(select(PaymentCall.outcome, func.count()).group_by(PaymentCall.outcome))}
+        self.told.payments = sum(each.state in ("succeeded", "late_paid") for each in ours.values())
+        self.told.refunds, self.told.calls = len(refunds), sum(calls.values())
+        self.told.unknown = calls.get("unknown", 0) + calls.get(None, 0)  # killed before the answer was written
+        return wrong
+
+    def _buys(self) -> tuple[int, Actor]:
+        buyer = builders.customer()
+        with clock.travel(self.shared.now()):
+            (order_id,) = trade.placed(buyer, (self.market.pack, self.chance.randint(1, 3)))
+            tabs = self.chance.choice((0, 1, 1, 1, 1, 1, 2))
+            for _ in range(tabs):
+                with contextlib.suppress(MarketError):  # paid or expired meanwhile
+                    ids = trade.opened([order_id])
+                    payments = list(db.session.scalars(select(Payment).where(Payment.id.in_(ids))))
+                    url = seller_channel.cashier_url(payments, return_url="")
+                    db.session.rollback()
+                    self._pays(url)
+        return order_id, buyer
+
+    def _pays(self, url: str) -> None:
+        page = self.http.request("GET", url, redirect=True, retries=3)
+        if page.status == 200:  # else it was closed before the buyer saw it
+            token = (page.geturl() or "").split("/cashier/")[1].split("?")[0]
+            self.http.request("POST", f"{self.running.url}/cashier/{token}/pay", redirect=False)
+
+    def _changes_mind(self, order_id: int, buyer: Actor) -> None:
+        what = self.chance.random()
+        with clock.travel(self.shared.now()), contextlib.suppress(MarketError):  # paid late, shipped, expired: then not
+            if what < 0.4:
+                transaction(lambda: cancellation.cancel(order_id, actor=buyer))
+            elif what < 0.7:
+                asked = transaction(lambda: return_request.raise_request(order_id, self.chance.randint(1, 900), "少了", actor=buyer).id)
+                transaction(lambda: return_request.approve(asked, actor=self.market.director))
+
+    def _worker(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.payments.chaos", str(self.folder), self.database, self.running.gateway_url, self.base_url]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
+
+    def _killed(self, worker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
+        """Let it get into its work, kill it in the middle of whatever it does, start another."""
+        until = time.monotonic() + 60
+        before = self.shared.ahead
+        while self.shared.ahead - before < 3 * STEP:
+            assert worker.poll() is None, "the worker ended by itself"
+            assert time.monotonic() < until, "the worker does not work"
+            time.sleep(0.02)
+        time.sleep(self.chance.random() * 0.2)
+        self._kill(worker)
+        self.told.kills += 1
+        self.worker = self._worker()
+        return self.worker
+
+    def _kill(self, worker: subprocess.Popen[bytes]) -> None:
+        worker.kill()
+        worker.wait()
+
+    def _stuck(self) -> dict[str, int]:
+        """What is still to be done outside, by kind."""
+        db.session.rollback()
+        waiting = select(OutboxMessage.kind, func.count()).where(
+            OutboxMessage.done_at.is_(None), OutboxMessage.kind.in_(("refund", "payment.close", "payment.query"))
+        )
+        stuck: dict[str, int] = {row[0]: row[1] for row in db.session.execute(waiting.group_by(OutboxMessage.kind))}
+        stuck["open payments"] = db.session.scalar(select(func.count()).where(Payment.state.in_(OPEN))) or 0
+        stuck["refunds"] = db.session.scalar(select(func.count()).where(Refund.state.in_(("approved", "submitting", "unknown")))) or 0
+        return {what: number for what, number in stuck.items() if number}
+
+    def _drained(self) -> bool:
+        return not self._stuck()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def chaos(folder: Path, database: str, *, seed: int) -> Any:
+    """A shop that hears notices over HTTP, a gateway that fails, and a run between them; all closed afterwards."""
+    shop: list[Flask] = []  # its address must be known before it can be made
+
+    def _shop(environ: Any, start: Any) -> Any:
+        return shop[0](environ, start)
+
+    running = Running(folder / "emulator", port=0, notice_speed=600.0).start()
+    server = make_server("127.0.0.1", 0, _shop, threaded=True, request_handler=_Quiet)
+    base_url = f"http://127.0.0.1:{server.server_port}"
+    app = create_app(settings_of(folder, database, running.gateway_url, base_url))
+    shop.append(app)
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    serving.start()
+    try:
+        with app.app_context():
+            run = Chaos(app, folder, database, running, base_url, seed=seed)
+            try:
+                yield run
+            finally:
+                run.end()
+            db.session.remove()
+            db.engine.dispose()
+    finally:
+        running.stop()
+        server.shutdown()
+        serving.join()
+        server.server_close()
+
+
+if __name__ == "__main__":
+    work(Path(sys.argv[1]), *sys.argv[2:])
