@@ -10,6 +10,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from marketplace.catalogue.split_scheme import SplitScheme
+from marketplace.disclosure import log_leaf, tree_head
+from marketplace.disclosure.tree_head import TreeHead
 from marketplace.foundation.database import db, not_found
 from marketplace.foundation.money import split
 from marketplace.households.linkage_group import LinkageGroup
@@ -63,8 +65,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Seal:
+    """Where the order's settlement stands in the log, and the newest head that covers it: from then on it is proven."""
+
+    index: int
+    head: TreeHead
+
+
+@dataclass(frozen=True)
 class BenefitReceipt:
-    """All that the page shows. Fen; ``settled`` is None before the settlement."""
+    """All that the page shows. Fen; ``settled`` is None before the settlement, ``seal`` before the first head that covers it."""
 
     token: str
     cooperative_zh: str
@@ -77,6 +87,7 @@ class BenefitReceipt:
     promised: Amounts
     settled: Amounts | None
     settled_entry_id: int | None
+    seal: Seal | None
     distributed_fen: int
     paid_fen: int
     groups: list[GroupPart]
@@ -120,11 +131,19 @@ def of_order(order: Order) -> BenefitReceipt:
         promised=_sum([line.promised for line in lines]),
         settled=_amounts(settlement) if settlement else None,
         settled_entry_id=settlement.entry_id if settlement else None,
+        seal=_seal(settlement),
         distributed_fen=sum(line.distributed_fen or 0 for line in lines),
         paid_fen=sum(line.paid_fen or 0 for line in lines),
         groups=_groups(lines),
         steps=_steps(order, list(parts.values())),
     )
+
+
+def _seal(settlement: Settlement | None) -> Seal | None:
+    if settlement is None or settlement.entry_id is None:
+        return None
+    leaf, newest = log_leaf.of("entry", settlement.entry_id), tree_head.newest()
+    return Seal(leaf.seq, newest) if leaf is not None and newest is not None and leaf.seq < newest.size else None
 
 
 def parts_of_group(distribution_id: int, group_id: int) -> tuple[dict[int, int], dict[int, int]]:

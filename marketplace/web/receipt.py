@@ -3,16 +3,20 @@
 Anybody who holds the address may read; nobody can find it. The pages are not kept by browsers, not indexed, and send no referrer.
 """
 
+import json
 from typing import Any
 
+import segno
 from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
 
-from marketplace.disclosure import benefit_receipt, household_statement
+from marketplace.disclosure import benefit_receipt, household_statement, log_key, receipt_proof, tree_head
 from marketplace.disclosure.benefit_receipt import BenefitReceipt
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
+from marketplace.web.limits import limiter
 from marketplace.web.permission import public
 
 bp = Blueprint("receipt", __name__)
@@ -25,10 +29,48 @@ def benefit(token: str) -> Response:
     return _private(render_template("receipt/benefit.html", receipt=receipt, steps=_steps(receipt)))
 
 
+@bp.get("/r/<token>/proof.json")
+@limiter.limit("60 per minute")
+@public
+def proof(token: str) -> Response:
+    """For ``verify_receipt.py``; ``since``: the number of an older head, such as a slip's, to connect with the newest."""
+    asked = request.args.get("since", "")
+    since = int(asked) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 10 else None
+    text = json.dumps(receipt_proof.for_token(token, since=since), ensure_ascii=False, indent=1)
+    return _file(text, "proof.json")
+
+
+@bp.get("/r/<token>/slip")
+@public
+def slip(token: str) -> Response:
+    """The receipt on paper, with the newest head's fingerprint."""
+    head = tree_head.newest()
+    address = settings().base_url.rstrip("/") + url_for("receipt.benefit", token=token)
+    return _private(
+        render_template(
+            "receipt/slip.html",
+            receipt=benefit_receipt.for_token(token),
+            head=head,
+            key=log_key.written(tree_head.origin_of(head), tree_head.key_of(head).public_key) if head else "",
+            address=address,
+            qr=segno.make(address, error="m").svg_data_uri(scale=5, border=1),
+        )
+    )
+
+
 @bp.get("/h/<token>")
 @public
 def household(token: str) -> Response:
     return _private(_statement_page(token))
+
+
+@bp.get("/h/<token>/proof.json")
+@limiter.limit("60 per minute")
+@public
+def household_proof(token: str) -> Response:
+    """A household's own sealed lines, opened with its key; nobody else's."""
+    text = json.dumps(receipt_proof.for_household(token), ensure_ascii=False, indent=1)
+    return _file(text, "proof.json")
 
 
 @bp.post("/h/<token>/payments/<public_id>")
@@ -47,6 +89,7 @@ def _statement_page(token: str, wrong: dict[str, str] | None = None, typed: dict
     return render_template(
         "receipt/household.html",
         statement=household_statement.for_token(token),
+        head=tree_head.newest(),
         wrong=wrong or {},
         typed=typed or {},
         bases={
@@ -82,6 +125,13 @@ def _steps(receipt: BenefitReceipt) -> list[dict[str, Any]]:
         state = "done" if step.at else ("now" if n == reached + 1 and not receipt.cancelled else "next")
         steps.append({"text": texts[step.code], "at": step.at, "state": state})
     return steps
+
+
+def _file(text: str, name: str) -> Response:
+    response = _private(text + "\n")
+    response.mimetype = "application/json"
+    response.headers["Content-Disposition"] = f"attachment; filename={name}"
+    return response
 
 
 def _private(page: str, status: int = 200) -> Response:

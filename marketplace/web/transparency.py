@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
+from marketplace.disclosure import tree_head
 from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
@@ -31,6 +32,7 @@ def show() -> str:
         "transparency/show.html",
         year=open_books.year(number, arrived),
         this_year=this_year,
+        head=tree_head.newest(),
         parts=open_books.parts(number, arrived),
         standing=open_books.notices(standing=True),
         ended=open_books.notices(standing=False, limit=10),
