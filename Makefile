@@ -7,6 +7,8 @@ PORT ?= 8000
 TESTS ?= tests
 WORKERS ?= 2
 export PYTHON
+# Where bytecode is not kept, each of the demonstration's processes compiles a thousand files anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test soak lint bench screenshots audit requirements clean
 

@@ -240,8 +240,8 @@ class SeedLoad:
             return product
 
         self._by_code(Product, "products.csv", make)
-        for product in made:
-            product_index.index_product(product.id)
+        if made:
+            product_index.index_everything()
 
     def _packs(self) -> None:
         known = self._known(Pack, Pack.sku)

@@ -6,12 +6,14 @@ The door takes the same signed requests through the same code as the network doe
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from marketplace.emulator import bill, cashier, certificate, gateway, notice, trade
 from marketplace.emulator.keys import (
     APP_ID_PREFIX,
+    KeyPair,
     demo_app_keys,
     gateway_keys,
     load_public,
@@ -93,9 +95,12 @@ class Emulator:
 
     def register_demo_app(self, app_id: str, seller_id: str, name: str = "") -> str:
         """``register_app`` with the demonstration's own key; returns that key's private half (PEM, PKCS#8)."""
-        keys = demo_app_keys(self.folder)
-        self.register_app(app_id, keys.public_pem, seller_id, name)
-        return keys.private_pem
+        self.register_app(app_id, self._demo_keys.public_pem, seller_id, name)
+        return self._demo_keys.private_pem
+
+    @cached_property
+    def _demo_keys(self) -> KeyPair:
+        return demo_app_keys(self.folder)
 
     def pay_url(self, url: str) -> list[dict[str, str]]:
         """Open the cashier of a page, wap or merge URL, or of a scanned code, pay, and return the signed notices, one a trade.

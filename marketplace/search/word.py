@@ -6,10 +6,9 @@ Names of the county's places are words. The same cutting serves the index and th
 import re
 import threading
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
-import rjieba
-from pypinyin import Style, lazy_pinyin
 from whoosh.analysis import Analyzer, Token
 
 # What people say for what the shelf says. Expanded when asked, so that a change needs no new index.
@@ -39,17 +38,25 @@ def learn(names: Iterable[str]) -> None:
         for name in names:
             for each in (name, re.sub(r"[县镇乡村]$", "", name)):
                 if len(each) >= 2 and each not in _known:
-                    rjieba.add_word(each, rjieba.suggest_freq(each), "nz")
+                    cutter = _cutter()
+                    cutter.add_word(each, cutter.suggest_freq(each), "nz")
                     _known.add(each)
 
 
-learn(_GOODS)
+@cache
+def _cutter() -> Any:
+    # Its dictionary, and pinyin's, take as long to read as all the rest of the market: who never searches never waits for them.
+    import rjieba
+
+    for each in _GOODS:
+        rjieba.add_word(each, rjieba.suggest_freq(each), "nz")
+    return rjieba
 
 
 def words(text: str) -> list[str]:
     """The words of a text, long ones with the short ones inside them, lower case; in order, with repetitions."""
     found = []
-    for word in rjieba.cut_for_search(text.lower()):
+    for word in _cutter().cut_for_search(text.lower()):
         if _CHINESE.search(word):
             if word not in _STOP:
                 found.append(word)
@@ -62,6 +69,8 @@ def sounds(word: str) -> tuple[str, ...]:
     """Pinyin and initials of a Chinese word of two or more characters: 白茶 → baicha, bc."""
     if len(word) < 2 or not _CHINESE.search(word):
         return ()
+    from pypinyin import Style, lazy_pinyin
+
     return "".join(lazy_pinyin(word)), "".join(lazy_pinyin(word, style=Style.FIRST_LETTER))
 
 

@@ -84,6 +84,23 @@ def test_what_it_started_ends_even_when_it_is_killed(
     assert processes_of(folder) == []
 
 
+def test_ctrl_c_while_the_data_is_loaded_leaves_nothing_running(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "flask", "demo"],
+        cwd=TOP,
+        env={key: value for key, value in os.environ.items() if key != "MARKET_ENV"} | {"DATA_DIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert demo.stdout
+    with demo.stdout:
+        assert any("load the county's data:" in line for line in demo.stdout)
+        demo.send_signal(signal.SIGINT)
+        assert "nothing is left running" in demo.stdout.read()
+    assert demo.wait(20) == 0
+    assert processes_of(tmp_path) == []
+
+
 def test_production_is_refused(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "flask", "demo"],
