@@ -56,6 +56,7 @@ class Settings:
     notice_workdays: int = _setting(7, "NOTICE_WORKDAYS", "working days a distribution stands published")
     minimum_quota_bp: int = _setting(3000, "MINIMUM_QUOTA_BP", "least reserved percentage of a unit's base, basis points")
     recovery_cap_bp: int = _setting(2000, "RECOVERY_CAP_BP", "most of a period's pool that recovers earlier refunds, basis points")
+    fund_holder: str = _setting("", "FUND_HOLDER", "code of the organisation that legally holds the relief fund; empty: the operator")
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -6,7 +6,7 @@ What is read is exact to the last committed line. Debit positive, as the lines a
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Select, Subquery, func, select, text, true
+from sqlalchemy import ColumnElement, ForeignKey, Select, Subquery, case, func, select, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Model, db
@@ -75,6 +75,16 @@ def by_kind(book: int | None = None) -> dict[str, int]:
     if book is not None:
         query = query.where(Account.book == book)
     return {kind: account.natural(kind, int(fen)) for kind, fen in db.session.execute(query)}
+
+
+def of_book(book: int, owners_of: str) -> dict[tuple[str, str], int]:
+    """What a book's accounts hold or owe, in fen, by kind: those of ``owners_of`` one by one (kind, owner_ref), the others summed
+    under (kind, ""). One reading, for whoever sets parts against each other."""
+    tail = _tail(_rolled())
+    owner = case((Account.kind == owners_of, Account.owner_ref), else_="").label("shown")
+    query = _with_snapshots(select(Account.kind, owner, func.sum(_sum(tail))), tail)
+    query = query.where(Account.book == book).group_by(Account.kind, "shown")
+    return {(kind, ref): account.natural(kind, int(fen)) for kind, ref, fen in db.session.execute(query)}
 
 
 def _rolled() -> int:

@@ -4,14 +4,23 @@ Drafted by the accountant → approved by the director → published for 7 worki
 """
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    String,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import Identified, Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.linkage_group import LinkageGroup
@@ -19,12 +28,23 @@ from marketplace.ledger import account, balance, event
 from marketplace.ledger.posting import Source
 from marketplace.notices import public_notice
 from marketplace.notices.public_notice import PublicNotice
-from marketplace.notices.suppression import GroupFigure, merged
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
+from marketplace.settlement.distribution_notice import GroupPart, body
+from marketplace.settlement.distribution_share import (
+    DistributionGroup,
+    DistributionShare,
+    groups_of,
+    shares_of,
+)
 from marketplace.settlement.distribution_weights import days_of, divide_group
 from marketplace.settlement.settlement import SettlementLine
+
+__all__ = [
+    "STATES", "Distribution", "DistributionGroup", "DistributionShare", "approve", "available", "draft", "groups_of", "latest", "post",
+    "publish", "recompute", "shares_of", "undivided", "withdraw",
+]  # fmt: skip
 
 STATES = ("DRAFTED", "APPROVED", "PUBLISHED", "POSTED", "WITHDRAWN")
 
@@ -50,55 +70,15 @@ class Distribution(Public, Versioned, Model):
     published_at: Mapped[datetime | None]
     notice_id: Mapped[int | None] = mapped_column(ForeignKey("public_notice.id"))
     posted_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by_id: Mapped[int | None]
+    withdrawn_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
 
     def must_be(self, *states: str) -> None:
         """Raise Conflict unless it is in one of these states."""
         if self.state not in states:
             raise Conflict("distribution.state", N_("这份分配现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
-
-class DistributionGroup(Identified, Model):
-    """One linkage group's part: the pool, divided by patronage and equity. ``basis`` says where the weights came from."""
-
-    __tablename__ = "distribution_group"
-    __table_args__ = (
-        UniqueConstraint("distribution_id", "linkage_group_id"),
-        CheckConstraint("basis IN ('BATCHES','TWELVE_MONTHS','EQUITY_ONLY')", name="basis"),
-        CheckConstraint("patronage_fen + equity_fen = pool_fen - recovered_fen", name="whole"),
-    )
-
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
-    distribution_id: Mapped[int] = mapped_column(ForeignKey("distribution.id"), index=True)
-    linkage_group_id: Mapped[int] = mapped_column(ForeignKey("linkage_group.id"), index=True)
-    pool_fen: Mapped[int]  # of the period's settlements, refunds off
-    recovered_fen: Mapped[int] = mapped_column(default=0)
-    patronage_fen: Mapped[int]
-    equity_fen: Mapped[int]
-    basis: Mapped[str] = mapped_column(String(16))
-    households: Mapped[int]
-    entry_id: Mapped[int | None]
-
-
-class DistributionShare(Identified, Model):
-    """One household's part and its reasons: grams of all grams, share-days of all share-days."""
-
-    __tablename__ = "distribution_share"
-    __table_args__ = (
-        UniqueConstraint("distribution_id", "linkage_group_id", "household_id"),
-        CheckConstraint("fen = patronage_fen + equity_fen AND fen >= 0", name="fen"),
-    )
-
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
-    distribution_id: Mapped[int] = mapped_column(ForeignKey("distribution.id"), index=True)
-    linkage_group_id: Mapped[int] = mapped_column(ForeignKey("linkage_group.id"))
-    household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
-    grams: Mapped[int]
-    total_grams: Mapped[int]
-    patronage_fen: Mapped[int]
-    share_days: Mapped[int]
-    total_share_days: Mapped[int]
-    equity_fen: Mapped[int]
-    fen: Mapped[int]
 
 def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
     """Divide what the period (YYYY-MM) settled and no distribution covers yet. By the cooperative's accountant; amounts in fen.
@@ -110,9 +90,6 @@ def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
     if actor.organisation_id != organisation_id:
         raise not_found(Distribution)
     days_of(period)
-    lines = _uncovered(organisation_id, period)
-    if not any(line.pool_fen for line in lines):
-        raise Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=period)
     last = select(func.max(Distribution.number)).where(
         Distribution.organisation_id == organisation_id, Distribution.period == period
     )
@@ -127,13 +104,26 @@ def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
     )
     db.session.add(row)
     db.session.flush()
-    by_group: dict[int, list[SettlementLine]] = {}
-    for line in lines:
-        line.distribution_id = row.id
-        by_group.setdefault(line.linkage_group_id, []).append(line)
-    for group_id, its in sorted(by_group.items()):
-        row.total_fen += _draft_group(row, db.session.get_one(LinkageGroup, group_id), its)
+    _divide(row)
     audit.record("distribution.drafted", row, person_id=actor.person_id, period=period, total_fen=row.total_fen)
+    db.session.flush()
+    return row
+
+
+def recompute(distribution_id: int, *, actor: Actor, version: int) -> Distribution:
+    """Divide a draft anew from the records as they are now, and what settled since. By the accountant, who is its drafter then.
+
+    The same records give the same fen. Raises Conflict as ``draft``, ``version.stale``; nothing but a draft is ever recomputed.
+    """
+    row = _of(distribution_id, actor, "accountant")
+    row.must_be("DRAFTED")
+    row.must_be_version(version)
+    _free_lines(row)
+    db.session.execute(delete(DistributionShare).where(DistributionShare.distribution_id == row.id))
+    db.session.execute(delete(DistributionGroup).where(DistributionGroup.distribution_id == row.id))
+    row.total_fen, row.drafted_at, row.drafted_by_id = 0, clock.now(), actor.person_id
+    _divide(row)
+    audit.record("distribution.recomputed", row, person_id=actor.person_id, period=row.period, total_fen=row.total_fen)
     db.session.flush()
     return row
 
@@ -148,33 +138,34 @@ def approve(distribution_id: int, *, actor: Actor, version: int, approved: bool 
         approved=approved, reason=reason,
     )  # fmt: skip
     if not approved:
-        return _take_back(row)
+        return _take_back(row, actor, reason)
     row.state, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
     db.session.flush()
     return row
 
 
-def publish(distribution_id: int, *, actor: Actor) -> PublicNotice:
+def publish(distribution_id: int, *, actor: Actor, version: int | None = None) -> PublicNotice:
     """Publish an approved distribution for the market's number of working days. Aggregates only: groups of fewer than five
     households are merged. A notice counted with a calendar that is not announced yet is marked provisional."""
     row = _of(distribution_id, actor, "director", "accountant")
     row.must_be("APPROVED")
+    row.must_be_version(row.version if version is None else version)
     name = db.session.get_one(Organisation, row.organisation_id)
     notice = public_notice.publish(
         row,
         organisation_id=row.organisation_id,
         title_zh=f"{name.name_zh} {row.period} 收益分配公示",
         title_en=f"{name.name_en or name.name_zh}: distribution of {row.period}",
-        body=figures(row),
+        body=_notice_body(row),
         workdays=settings().notice_workdays,
     )
-    row.state, row.published_at, row.notice_id, row.version = "PUBLISHED", notice.published_at, notice.id, row.version + 1
+    row.state, row.published_at, row.notice_id = "PUBLISHED", notice.published_at, notice.id
     audit.record("distribution.published", row, person_id=actor.person_id, ends_on=f"{notice.ends_on}")
     db.session.flush()
     return notice
 
 
-def post(distribution_id: int, *, actor: Actor) -> Distribution:
+def post(distribution_id: int, *, actor: Actor, version: int | None = None) -> Distribution:
     """Credit every household, one entry a group, once the notice has ended without an open or upheld objection.
 
     Raises Conflict as ``public_notice.must_have_ended``, or ``distribution.short`` if a refund has taken from the pool since the
@@ -182,16 +173,17 @@ def post(distribution_id: int, *, actor: Actor) -> Distribution:
     """
     row = _of(distribution_id, actor, "director", "accountant")
     row.must_be("PUBLISHED")
+    row.must_be_version(row.version if version is None else version)
     public_notice.must_have_ended(db.session.get_one(PublicNotice, row.notice_id))
     for group in groups_of(row.id):
         _post_group(row, group)
-    row.state, row.posted_at, row.version = "POSTED", clock.now(), row.version + 1
+    row.state, row.posted_at = "POSTED", clock.now()
     audit.record("distribution.posted", row, person_id=actor.person_id, total_fen=row.total_fen)
     db.session.flush()
     return row
 
 
-def withdraw(distribution_id: int, *, actor: Actor, reason: str) -> Distribution:
+def withdraw(distribution_id: int, *, actor: Actor, reason: str, version: int | None = None) -> Distribution:
     """Take back what is not posted yet, with a reason; its settlements are free to be drafted again.
 
     By the cooperative's director or accountant, or by the operator, who may object so.
@@ -202,24 +194,11 @@ def withdraw(distribution_id: int, *, actor: Actor, reason: str) -> Distribution
     else:
         row = _of(distribution_id, actor, "director", "accountant")
     row.must_be("DRAFTED", "APPROVED", "PUBLISHED")
+    row.must_be_version(row.version if version is None else version)
     if not reason.strip():
         raise InvalidInput("reason.missing", N_("撤回时请写明理由。"), field="reason")
-    audit.record("distribution.withdrawn", row, person_id=actor.person_id, reason=reason.strip()[:300])
-    return _take_back(row)
-
-
-def groups_of(distribution_id: int) -> list[DistributionGroup]:
-    """Its groups, in order."""
-    query = select(DistributionGroup).where(DistributionGroup.distribution_id == distribution_id)
-    return list(db.session.scalars(query.order_by(DistributionGroup.linkage_group_id)))
-
-
-def shares_of(distribution_id: int, group_id: int | None = None) -> list[DistributionShare]:
-    """Its households' shares, of one group if named, in the order of households' ids."""
-    query = select(DistributionShare).where(DistributionShare.distribution_id == distribution_id)
-    if group_id is not None:
-        query = query.where(DistributionShare.linkage_group_id == group_id)
-    return list(db.session.scalars(query.order_by(DistributionShare.household_id, DistributionShare.linkage_group_id)))
+    audit.record("distribution.withdrawn", row, person_id=actor.person_id, organisation_id=actor.organisation_id)
+    return _take_back(row, actor, reason)
 
 
 def latest(organisation_id: int, period: str) -> Distribution:
@@ -238,23 +217,37 @@ def latest(organisation_id: int, period: str) -> Distribution:
     return row
 
 
-def figures(row: Distribution) -> dict[str, Any]:
-    """What may be published of a distribution: total, and per group name, households, fen and basis; small groups merged."""
-    groups = groups_of(row.id)
-    names = {each.linkage_group_id: db.session.get_one(LinkageGroup, each.linkage_group_id).name_zh for each in groups}
-    cells = merged(
-        [
-            GroupFigure(names[each.linkage_group_id], each.households, each.patronage_fen + each.equity_fen)
-            for each in groups
-        ]
+def undivided(organisation_id: int, period: str, *, lock: bool = True) -> list[SettlementLine]:
+    """Lines settled in the period that no distribution covers; held until the transaction ends, unless told otherwise."""
+    query = (
+        select(SettlementLine)
+        .where(
+            SettlementLine.organisation_id == organisation_id,
+            SettlementLine.period == period,
+            SettlementLine.distribution_id.is_(None),
+        )
+        .order_by(SettlementLine.id)
     )
-    return {
-        "period": row.period,
-        "total_fen": row.total_fen,
-        "recovered_fen": sum(each.recovered_fen for each in groups),
-        "bases": sorted({each.basis for each in groups}),
-        "groups": [{"name": cell.name, "households": cell.households, "fen": cell.fen} for cell in cells],
-    }
+    return list(db.session.scalars(query.with_for_update() if lock else query))
+
+
+def available(organisation_id: int, group_id: int, settled_fen: int, *, but: int | None = None) -> tuple[int, int]:
+    """What of a group's settled fen its pool still holds (refunds off, drafts other than ``but`` aside), and what of that recovers
+    earlier refunds: at most the published cap of a period."""
+    waiting = (
+        select(func.coalesce(func.sum(DistributionGroup.pool_fen), 0), func.coalesce(func.sum(DistributionGroup.recovered_fen), 0))
+        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
+        .where(
+            DistributionGroup.linkage_group_id == group_id,
+            Distribution.state.in_(("DRAFTED", "APPROVED", "PUBLISHED")),
+            Distribution.id != (but or 0),
+        )
+    )
+    drafted_fen, recovering_fen = (int(fen) for fen in db.session.execute(waiting).one())
+    owner = account.owner_of("household_pool", group_id)
+    pool_fen = max(0, min(settled_fen, balance.held("household_pool", organisation_id, owner) - drafted_fen))
+    owed_fen = balance.held("pool_recoverable", organisation_id, owner) - recovering_fen
+    return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
 
 
 def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
@@ -265,29 +258,28 @@ def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
     return row
 
 
-def _uncovered(organisation_id: int, period: str) -> list[SettlementLine]:
-    query = (
-        select(SettlementLine)
-        .where(
-            SettlementLine.organisation_id == organisation_id,
-            SettlementLine.period == period,
-            SettlementLine.distribution_id.is_(None),
-        )
-        .order_by(SettlementLine.id)
-        .with_for_update()
-    )
-    return list(db.session.scalars(query))
+def _divide(row: Distribution) -> None:
+    """Write the groups and shares of everything undivided in its period, which it covers from now on."""
+    lines = undivided(row.organisation_id, row.period)
+    if not any(line.pool_fen for line in lines):
+        raise Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=row.period)
+    by_group: dict[int, list[SettlementLine]] = {}
+    for line in lines:
+        line.distribution_id = row.id
+        by_group.setdefault(line.linkage_group_id, []).append(line)
+    for group_id, its in sorted(by_group.items()):
+        row.total_fen += _draft_group(row, db.session.get_one(LinkageGroup, group_id), its)
 
 
 def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementLine]) -> int:
     """Write a group's part and its households' shares; returns the fen they get."""
-    pool_fen, recovered_fen = _available(row, group, sum(line.pool_fen for line in lines))
+    pool_fen, recovered_fen = available(row.organisation_id, group.id, sum(line.pool_fen for line in lines), but=row.id)
     divided = divide_group(
         group,
         pool_fen - recovered_fen,
         period=row.period,
         order_line_ids=[line.order_line_id for line in lines],
-        salt=f"{row.public_id}:{group.code}",
+        salt=f"{row.period}:{group.code}",  # whoever has the records can divide the odd fen as we did
     )
     db.session.add(
         DistributionGroup(
@@ -324,25 +316,6 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
     return divided.patronage_fen + divided.equity_fen
 
 
-def _available(row: Distribution, group: LinkageGroup, settled_fen: int) -> tuple[int, int]:
-    """What of the group's settled fen its pool still holds (refunds off, other drafts aside), and what of that recovers earlier
-    refunds: at most the published cap of a period."""
-    waiting = (
-        select(func.coalesce(func.sum(DistributionGroup.pool_fen), 0), func.coalesce(func.sum(DistributionGroup.recovered_fen), 0))
-        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
-        .where(
-            DistributionGroup.linkage_group_id == group.id,
-            Distribution.state.in_(("DRAFTED", "APPROVED", "PUBLISHED")),
-            Distribution.id != row.id,
-        )
-    )
-    drafted_fen, recovering_fen = (int(fen) for fen in db.session.execute(waiting).one())
-    owner = account.owner_of("household_pool", group.id)
-    pool_fen = max(0, min(settled_fen, balance.held("household_pool", row.organisation_id, owner) - drafted_fen))
-    owed_fen = balance.held("pool_recoverable", row.organisation_id, owner) - recovering_fen
-    return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
-
-
 def _post_group(row: Distribution, group: DistributionGroup) -> None:
     owner = account.owner_of("household_pool", group.linkage_group_id)
     account.lock([account.named("household_pool", row.organisation_id, owner)])
@@ -360,12 +333,27 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         )
 
 
-def _take_back(row: Distribution) -> Distribution:
+def _take_back(row: Distribution, actor: Actor, reason: str) -> Distribution:
     if row.notice_id is not None:
         db.session.get_one(PublicNotice, row.notice_id).withdrawn_at = clock.now()
-    db.session.execute(
-        update(SettlementLine).where(SettlementLine.distribution_id == row.id).values(distribution_id=None)
-    )
-    row.state, row.version = "WITHDRAWN", row.version + 1
+    _free_lines(row)
+    row.state, row.withdrawn_at, row.withdrawn_by_id = "WITHDRAWN", clock.now(), actor.person_id
+    row.withdrawn_reason = reason.strip()
     db.session.flush()
     return row
+
+
+def _free_lines(row: Distribution) -> None:
+    covered = update(SettlementLine).where(SettlementLine.distribution_id == row.id)
+    db.session.execute(covered.values(distribution_id=None))
+
+
+def _notice_body(row: Distribution) -> dict[str, object]:
+    parts = [
+        GroupPart(
+            db.session.get_one(LinkageGroup, each.linkage_group_id).name_zh, each.households,
+            each.patronage_fen + each.equity_fen, each.recovered_fen, each.basis,
+        )
+        for each in groups_of(row.id)
+    ]  # fmt: skip
+    return body(row.period, row.total_fen, parts)

@@ -97,18 +97,17 @@ def make(distribution_id: int, *, actor: Actor) -> PayoutBatch:
         raise not_found(Distribution)
     if distribution.state != "POSTED":
         raise Conflict("payout.unposted", N_("分配公示结束、记入各户之后，才能代发。"))
-    owed = _unbatched(distribution.id)
-    households = [row for row in _in_code_order(owed) if row.bank_account_sealed]
-    if not households:
+    payable = [(row, fen, None) for row, fen in unbatched(distribution.id) if row.bank_account_sealed]
+    if not payable:
         raise Conflict("payout.empty", N_("这份分配没有待发的钱。"))
-    return _draft(distribution, [(row, owed[row.id], None) for row in households], actor=actor)
+    return _draft(distribution, payable, actor=actor)
 
 
 def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> PayoutBatch:
-    """The director's decision. Approved, the bank's file is written once and frozen by its SHA-256; returned, the batch is
-    cancelled and its money can be batched anew. OwnWork if the director made it."""
+    """The director's decision. Approved, the bank's file is written once and frozen by its SHA-256; returned (also after approval,
+    while the bank does not have it), the batch is cancelled and its money can be batched anew. OwnWork if the director made it."""
     row = _of(batch_id, actor, "director")
-    row.must_be("DRAFT")
+    row.must_be(*(("DRAFT",) if approved else ("DRAFT", "APPROVED")))
     row.must_be_version(version)
     approval.decide(
         row, version=version, maker_id=row.made_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
@@ -145,10 +144,11 @@ def bank_file(batch_id: int, *, actor: Actor) -> tuple[str, bytes]:
     return f"{row.number}.csv", content
 
 
-def mark_sent(batch_id: int, *, actor: Actor) -> PayoutBatch:
+def mark_sent(batch_id: int, *, actor: Actor, version: int | None = None) -> PayoutBatch:
     """The frozen file was handed to the bank: each household's money is in transit until the bank answers."""
     row = _of(batch_id, actor, "accountant", "director")
     row.must_be("APPROVED")
+    row.must_be_version(row.version if version is None else version)
     _frozen(row)
     items = items_of(row.id)
     event.payout_sent(
@@ -158,7 +158,7 @@ def mark_sent(batch_id: int, *, actor: Actor) -> PayoutBatch:
     )
     for item in items:
         item.state = "sent"
-    row.state, row.sent_at, row.version = "SENT", clock.now(), row.version + 1
+    row.state, row.sent_at = "SENT", clock.now()
     audit.record("payout.sent", row, person_id=actor.person_id, total_fen=row.total_fen)
     db.session.flush()
     return row
@@ -229,8 +229,8 @@ def _of(batch_id: int, actor: Actor, *roles: str) -> PayoutBatch:
     return row
 
 
-def _unbatched(distribution_id: int) -> dict[int, int]:
-    """Fen by household of the distribution, of those households that no batch of it pays (cancelled ones do not count)."""
+def unbatched(distribution_id: int) -> list[tuple[Household, int]]:
+    """Households of the distribution that no batch of it pays (cancelled ones do not count), with their fen, in order of code."""
     batched = (
         select(PayoutItem.household_id)
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
@@ -242,7 +242,8 @@ def _unbatched(distribution_id: int) -> dict[int, int]:
         .group_by(DistributionShare.household_id)
         .having(func.sum(DistributionShare.fen) > 0)
     )
-    return {household: int(fen) for household, fen in db.session.execute(query)}
+    owed = {household: int(fen) for household, fen in db.session.execute(query)}
+    return [(row, owed[row.id]) for row in _in_code_order(owed)]
 
 
 def _in_code_order(household_ids: Iterable[int]) -> list[Household]:
@@ -332,28 +333,35 @@ def _frozen(row: PayoutBatch) -> bytes:
     return content
 
 
+def news(item: PayoutItem, result: payout_file.Result) -> str:
+    """What a result of the bank changes: "paid", "returned" or "refused"; "" if it was known; "contradiction" if it cannot be."""
+    if item.state == "sent" or (item.state == "paid" and result.outcome == "returned"):
+        return result.outcome
+    known = item.state == result.outcome or (item.state in ("returned", "reissued") and result.outcome in ("returned", "refused"))
+    return "" if known else "contradiction"
+
+
 def _apply(item: PayoutItem, result: payout_file.Result) -> bool:
     """Book one result; whether it was news."""
-    source, book = Source("payout_item", item.id), item.organisation_id
-    back = [(item.household_id, item.fen)]
-    if item.state == "sent" and result.outcome == "refused":
-        event.payout_refused(book=book, source=source, households=back)
-    elif item.state == "sent":
-        event.payout_debited(book=book, source=source, fen=item.fen)
-        if result.outcome == "returned":
-            event.payout_returned(book=book, source=source, households=back)
-    elif item.state == "paid" and result.outcome == "returned":
-        event.payout_returned(book=book, source=source, households=back)
-    elif item.state == result.outcome or (item.state in ("returned", "reissued") and result.outcome in ("returned", "refused")):
-        return False
-    else:
+    change = news(item, result)
+    if change == "contradiction":
         raise Conflict(
             "payout.contradiction",
             N_("第 %(sequence)s 笔之前的结果是 %(before)s，文件里却不同。请先和银行核对。"),
             sequence=item.sequence,
             before=item.state,
         )
-    paid = result.outcome == "paid"
+    if not change:
+        return False
+    source, book = Source("payout_item", item.id), item.organisation_id
+    back = [(item.household_id, item.fen)]
+    if change == "refused":
+        event.payout_refused(book=book, source=source, households=back)
+    elif item.state == "sent":
+        event.payout_debited(book=book, source=source, fen=item.fen)
+    if change == "returned":
+        event.payout_returned(book=book, source=source, households=back)
+    paid = change == "paid"
     item.state, item.reason = ("paid" if paid else "returned"), ("" if paid else result.reason)
     item.paid_at = clock.now() if paid else None
     return True

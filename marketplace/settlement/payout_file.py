@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import parse_yuan
 
 ENCODING = "gb18030"
+LARGEST = 5 * 1024 * 1024  # a results file; a line is some forty bytes
 HEADER = ("序号", "姓名", "身份证号", "开户行", "账号", "金额（元）", "用途", "乡镇", "村")
 RESULT_HEADER = ("number", "sequence", "amount", "result", "reason")
 OUTCOMES = {
@@ -84,11 +86,11 @@ def read_results(content: bytes, *, number: str, expected: Mapping[int, int]) ->
         if isinstance(found, str):
             errors.append(f"{line}: {found}")
         elif found.sequence in results:
-            errors.append(f"{line}: sequence {found.sequence} twice")
+            errors.append(f"{line}: {_('第 %(sequence)s 笔出现了两次', sequence=found.sequence)}")
         else:
             results[found.sequence] = found
     if not rows:
-        errors.append("no lines")
+        errors.append(_("文件里一笔结果也没有"))
     if errors:
         raise _bad(errors)
     return list(results.values())
@@ -96,40 +98,42 @@ def read_results(content: bytes, *, number: str, expected: Mapping[int, int]) ->
 
 def _result(cells: list[str], number: str, expected: Mapping[int, int]) -> Result | str:
     if len(cells) != len(RESULT_HEADER):
-        return f"{len(cells)} columns instead of {len(RESULT_HEADER)}"
+        return _("有 %(n)s 栏，应为 %(wanted)s 栏", n=len(cells), wanted=len(RESULT_HEADER))
     its_number, sequence, amount, result, reason = cells
     if its_number != number:
-        return f"number {its_number[:40]!r} is not {number}"
-    if not (sequence.isascii() and sequence.isdigit()) or int(sequence) not in expected:
-        return f"sequence {sequence[:20]!r} is not in this batch"
+        return _("批号 %(its)s 不是这一批 %(number)s", its=its_number[:40], number=number)
+    if not (sequence.isascii() and sequence.isdigit() and len(sequence) < 10) or int(sequence) not in expected:
+        return _("序号 %(sequence)s 不在这一批里", sequence=sequence[:20])
     try:
         fen = parse_yuan(amount)
     except ValueError:
-        return f"amount {amount[:20]!r} is not yuan"
+        return _("金额 %(amount)s 读不出来", amount=amount[:20])
     if fen != expected[int(sequence)]:
-        return f"amount {amount[:20]} is not {yuan(expected[int(sequence)])}"
+        return _("金额 %(amount)s 和发出的 %(sent)s 不同", amount=amount[:20], sent=yuan(expected[int(sequence)]))
     outcome = OUTCOMES.get(result.lower())
     if outcome is None:
-        return f"result {result[:20]!r} is unknown"
+        return _("结果 %(result)s 不认识", result=result[:20])
     if outcome != "paid" and not reason:
-        return "no reason given"
+        return _("退票或拒付没有写原因")
     return Result(int(sequence), fen, outcome, reason[:120])
 
 
 def _rows(content: bytes) -> list[tuple[int, list[str]]]:
+    if len(content) > LARGEST:
+        raise InvalidInput("results.large", N_("回盘文件超过 %(limit)s MB，不像是这一批的结果。"), field="file", limit=LARGEST // 1024 // 1024)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         try:
             text = content.decode(ENCODING)
         except UnicodeDecodeError:
-            raise _bad(["neither UTF-8 nor GB18030"]) from None
+            raise _bad([_("既不是 UTF-8 也不是 GB18030 文字")]) from None
     try:
         rows = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(text, newline=""), strict=True)]
     except csv.Error as error:
-        raise _bad([f"not CSV: {error}"]) from None
+        raise _bad([_("不是 CSV 表格：%(error)s", error=error)]) from None
     if not rows or [cell.lower() for cell in rows[0]] != list(RESULT_HEADER):
-        raise _bad([f"1: the heading must be {','.join(RESULT_HEADER)}"])
+        raise _bad([f"1: {_('表头应为 %(heading)s', heading=','.join(RESULT_HEADER))}"])
     return [(line, cells) for line, cells in enumerate(rows[1:], start=2) if any(cells)]
 
 

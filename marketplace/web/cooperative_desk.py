@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from sqlalchemy import func, select
 
 from marketplace.catalogue.product import Pack, Product
@@ -38,11 +38,17 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("订单"), "cooperative_orders.index", None, waiting or None),
             (_("单位采购单"), "unit_seller.orders"),
             *([(_("对公到账"), "unit_seller.bank")] if actor.has("accountant") else []),
+            (_("钱"), "cooperative_money.show", _on_money() or None),
             (_("发票"), "cooperative_invoices.index"),
             (_("商品"), "cooperative_goods.index"),
             (_("分账方案"), "cooperative_schemes.index"),
         ]
     }
+
+
+def _on_money() -> bool:
+    """Whether this page stands on the road of money, which leads through several."""
+    return request.path.startswith(("/cooperative/money", "/distributions", "/payouts", "/remittances", "/households"))
 
 
 @bp.get("")

@@ -22,6 +22,8 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import Refund
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -59,6 +61,14 @@ QUEUES: dict[str, Queue] = {
     "objections": Queue(
         N_("等答复的异议"), N_("没有等答复的异议。"), Objection, Objection.outcome == "OPEN", Objection.raised_at, lambda row: (row.text[:120], None)
     ),
+    "distributions": Queue(
+        N_("公示中的收益分配"), N_("没有正在公示的分配。"), Distribution, Distribution.state == "PUBLISHED", Distribution.published_at,
+        lambda row: (_("%(period)s 收益分配", period=row.period), row.total_fen),
+    ),
+    "payouts": Queue(
+        N_("在办的代发"), N_("没有在办的代发批次。"), PayoutBatch, PayoutBatch.state.in_(("DRAFT", "APPROVED", "SENT")), PayoutBatch.made_at,
+        lambda row: (row.number, row.total_fen),
+    ),
     "returns": Queue(
         N_("等答复的退货"), N_("没有等合作社答复的退货申请。"), ReturnRequest, ReturnRequest.state == "OPEN", ReturnRequest.raised_at,
         lambda row: (row.reason[:120], row.fen),
@@ -87,6 +97,9 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("商品审核"), "operator_listings.index", None, waiting or None),
             (_("分账方案审批"), "operator_schemes.index"),
             *county_roads(actor),
+            (_("收益分配"), "distribution.index", request.path.startswith("/distributions") or None),
+            (_("代发"), "payout.index", request.path.startswith("/payouts") or None),
+            (_("划款"), "remittance.index", request.path.startswith("/remittances") or None),
         ]
     }
 
@@ -148,7 +161,12 @@ def queue(name: str) -> Any:
 
 def _address(name: str, row: Any) -> str | None:
     """Where one row of a queue is worked on, if it has a page of its own."""
-    pages = {"listings": "operator_listings.show", "schemes": "operator_schemes.show"}
+    pages = {
+        "listings": "operator_listings.show", "schemes": "operator_schemes.show", "distributions": "distribution.show", "payouts": "payout.show",
+    }  # fmt: skip
+    if name == "objections":
+        found = db.session.scalar(select(Distribution.public_id).where(Distribution.notice_id == row.notice_id))
+        return url_for("distribution.show", public_id=found) + "#objections" if found else None
     return url_for(pages[name], public_id=row.public_id) if name in pages else None
 
 

@@ -8,6 +8,7 @@ DESKS: dict[str, tuple[tuple[str, str], ...]] = {
     "UNIT": (("/unit", "unit.read"),),
     "COOPERATIVE": (("/cooperative", "cooperative.read"),),
     "OPERATOR": (("/operator", "operator.read"),),
+    "STATION": (("/station/statements", "slip.station"),),
 }
 
 

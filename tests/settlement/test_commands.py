@@ -58,8 +58,8 @@ def test_from_due_orders_to_the_banks_file_and_back(app: Flask, tmp_path: Path) 
     results.write_text(f"number,sequence,amount,result,reason\n{number},1,10.01,paid,\n{number},2,20.00,maybe,\n")
     refused = run(app, "payout", "import", number, str(results), "--actor", accountant)
     assert refused.exit_code == 1
-    assert "2: amount 10.01 is not 10.00" in refused.output
-    assert "3: result 'maybe' is unknown" in refused.output
+    assert "2: 金额 10.01 和发出的 10.00 不同" in refused.output
+    assert "3: 结果 maybe 不认识" in refused.output
     results.write_text(
         f"number,sequence,amount,result,reason\n{number},1,10.00,paid,\n{number},2,20.00,paid,\n{number},3,30.00,returned,x\n"
     )

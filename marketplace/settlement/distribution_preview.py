@@ -1,0 +1,84 @@
+"""What a distribution of a month would divide, before anybody drafts it: the months with something, and each group's part."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from marketplace.foundation.database import db
+from marketplace.foundation.errors import Conflict
+from marketplace.households.linkage_group import LinkageGroup
+from marketplace.settlement.distribution import available, undivided
+from marketplace.settlement.distribution_weights import days_of, divide_group
+from marketplace.settlement.settlement import SettlementLine
+
+
+@dataclass(frozen=True)
+class Month:
+    """A period in which settled goods wait for their division; fen before refunds."""
+
+    period: str
+    orders: int
+    pool_fen: int
+
+
+@dataclass(frozen=True)
+class GroupPreview:
+    """One group's part. ``pool_fen`` is what its pool still holds of ``settled_fen``; ``recovered_fen`` of it makes good earlier
+    refunds. ``refused`` says why it cannot be divided, if so."""
+
+    group: LinkageGroup
+    orders: int
+    settled_fen: int
+    pool_fen: int
+    recovered_fen: int
+    patronage_fen: int
+    equity_fen: int
+    households: int
+    basis: str
+    refused: Conflict | None
+
+    @property
+    def fen(self) -> int:
+        return self.patronage_fen + self.equity_fen
+
+
+def months(organisation_id: int) -> list[Month]:
+    """Months of the cooperative that have something undivided, the oldest first."""
+    query = (
+        select(SettlementLine.period, func.count(SettlementLine.settlement_id.distinct()), func.sum(SettlementLine.pool_fen))
+        .where(SettlementLine.organisation_id == organisation_id, SettlementLine.distribution_id.is_(None))
+        .group_by(SettlementLine.period)
+        .having(func.sum(SettlementLine.pool_fen) > 0)
+        .order_by(SettlementLine.period)
+    )
+    return [Month(period, orders, int(fen)) for period, orders, fen in db.session.execute(query)]
+
+
+def preview(organisation_id: int, period: str) -> list[GroupPreview]:
+    """What ``distribution.draft`` would write now, group by group. Changes nothing. InvalidInput ``period.bad``."""
+    days_of(period)
+    by_group: dict[int, list[SettlementLine]] = {}
+    for line in undivided(organisation_id, period, lock=False):
+        by_group.setdefault(line.linkage_group_id, []).append(line)
+    return [_group(organisation_id, period, group_id, its) for group_id, its in sorted(by_group.items())]
+
+
+def _group(organisation_id: int, period: str, group_id: int, lines: list[SettlementLine]) -> GroupPreview:
+    group = db.session.get_one(LinkageGroup, group_id)
+    settled_fen = sum(line.pool_fen for line in lines)
+    pool_fen, recovered_fen = available(organisation_id, group_id, settled_fen)
+    refused, patronage_fen, equity_fen, households, basis = None, 0, 0, 0, ""
+    try:
+        divided = divide_group(
+            group, pool_fen - recovered_fen, period=period, order_line_ids=[line.order_line_id for line in lines],
+            salt=f"{period}:{group.code}",
+        )  # fmt: skip
+        patronage_fen, equity_fen, basis = divided.patronage_fen, divided.equity_fen, divided.basis
+        households = sum(1 for part in divided.parts if part.patronage_fen + part.equity_fen > 0)
+    except Conflict as error:
+        refused = error
+    return GroupPreview(
+        group=group, orders=len({line.settlement_id for line in lines}), settled_fen=settled_fen, pool_fen=pool_fen,
+        recovered_fen=recovered_fen, patronage_fen=patronage_fen, equity_fen=equity_fen, households=households, basis=basis,
+        refused=refused,
+    )  # fmt: skip

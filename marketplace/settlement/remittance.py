@@ -1,0 +1,233 @@
+"""Remittance (划款): what leaves a cooperative's bank account for those it belongs to, other than households.
+
+To a village collective, to the relief fund's legal holder, or the cooperative's own revenue taken out. The accountant proposes, the
+director approves, the accountant pays at the bank and records it: only then is it posted.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock, idempotency
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
+from marketplace.ledger import account, balance, event
+from marketplace.ledger.posting import Source
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+
+KINDS = ("COLLECTIVE", "FUND", "REVENUE")
+OPEN = ("PROPOSED", "APPROVED")
+# What a cooperative's accounts hold for others: everything that it owes in money.
+_OTHERS = ("unapplied", "buyer_funds", "refunds_payable", "household_pool", "household", "in_transit", "village_collective", "relief_fund")
+
+
+class Remittance(Public, Versioned, Model):
+    """One transfer. ``number`` goes into its remark at the bank; ``paid_on`` and ``bank_serial`` are the bank's."""
+
+    __tablename__ = "remittance"
+    __table_args__ = (
+        CheckConstraint("kind IN ('COLLECTIVE','FUND','REVENUE')", name="kind"),
+        CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','WITHDRAWN')", name="state"),
+        CheckConstraint("fen > 0", name="fen"),
+        CheckConstraint("(kind = 'COLLECTIVE') = (village_id IS NOT NULL)", name="village"),
+        CheckConstraint("approved_by_id IS NULL OR approved_by_id <> proposed_by_id", name="two_people"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(12))
+    village_id: Mapped[int | None] = mapped_column(ForeignKey("region.id"))
+    number: Mapped[str] = mapped_column(String(30), unique=True)
+    fen: Mapped[int]
+    note: Mapped[str] = mapped_column(String(200), default="")
+    state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
+    proposed_at: Mapped[datetime]
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    approved_at: Mapped[datetime | None]
+    approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    paid_on: Mapped[date | None]
+    bank_serial: Mapped[str] = mapped_column(String(40), default="")
+    recorded_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_reason: Mapped[str] = mapped_column(String(300), default="")
+
+    def must_be(self, *states: str) -> None:
+        """Raise Conflict unless it is in one of these states."""
+        if self.state not in states:
+            raise Conflict("remittance.state", N_("这笔划款现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
+
+
+@dataclass(frozen=True)
+class Available:
+    """What may be proposed now, in fen, what is proposed or approved already taken off (below zero: a refund took it since).
+    ``own_fen`` = money in both accounts less all that is others', and no more than lies in the bank."""
+
+    collectives: dict[int, int]  # by village
+    fund_fen: int
+    own_fen: int
+    bank_fen: int
+    alipay_fen: int
+    others_fen: int
+
+    def of(self, kind: str, village_id: int | None = None) -> int:
+        if kind == "COLLECTIVE":
+            return self.collectives.get(village_id or 0, 0)
+        return self.fund_fen if kind == "FUND" else self.own_fen
+
+
+def available(organisation_id: int) -> Available:
+    """From the cooperative's book, exact to the last posting."""
+    book = balance.of_book(organisation_id, "village_collective")
+    held: Counter[str] = Counter()
+    for (kind, _ref), fen in book.items():
+        held[kind] += fen
+    going: Counter[tuple[str, int | None]] = Counter()
+    waiting = select(Remittance.kind, Remittance.village_id, func.sum(Remittance.fen)).where(
+        Remittance.organisation_id == organisation_id, Remittance.state.in_(OPEN)
+    )
+    for kind, village_id, fen in db.session.execute(waiting.group_by(Remittance.kind, Remittance.village_id)):
+        going[kind, village_id] = int(fen)
+    bank, alipay = held["bank"], held["alipay"]
+    others = sum(held[kind] for kind in _OTHERS)
+    villages = {int(ref.partition(":")[2]): fen for (kind, ref), fen in book.items() if kind == "village_collective"}
+    return Available(
+        collectives={village: fen - going["COLLECTIVE", village] for village, fen in villages.items()},
+        fund_fen=held["relief_fund"] - going["FUND", None],
+        own_fen=min(bank, bank + alipay - others) - going["REVENUE", None],
+        bank_fen=bank,
+        alipay_fen=alipay,
+        others_fen=others,
+    )
+
+
+def propose(
+    kind: str, fen: int, *, village_id: int | None = None, note: str = "", actor: Actor, key: str
+) -> Remittance:
+    """Ask for a transfer of ``fen``. By the cooperative's accountant; the same ``key`` again is the same row.
+
+    Raises InvalidInput ``remittance.kind`` or ``remittance.fen``, Conflict ``remittance.short`` beyond what is available.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    if kind not in KINDS or (kind == "COLLECTIVE") != (village_id is not None):
+        raise InvalidInput("remittance.kind", N_("请选择划给谁。"), field="kind")
+    if fen <= 0:
+        raise InvalidInput("remittance.fen", N_("请填写划款金额，例如 1,234.50。"), field="amount")
+
+    def work() -> dict[str, Any]:
+        _lock(actor.organisation_id, kind, village_id)
+        _must_suffice(actor.organisation_id, kind, village_id, fen)
+        row = Remittance(
+            organisation_id=actor.organisation_id, kind=kind, village_id=village_id, fen=fen, note=note.strip()[:200],
+            number=f"HK{clock.business_date():%Y%m%d}-{new_public_id()[:8].upper()}", proposed_at=clock.now(),
+            proposed_by_id=actor.person_id, version=1,
+        )  # fmt: skip
+        db.session.add(row)
+        db.session.flush()
+        audit.record("remittance.proposed", row, person_id=actor.person_id, kind=kind, fen=fen)
+        return {"id": row.id}
+
+    asked = {"kind": kind, "village_id": village_id, "fen": fen}
+    answer = idempotency.once(f"remittance:{actor.organisation_id}", key, asked, work)
+    return db.session.get_one(Remittance, answer["id"])
+
+
+def approve(remittance_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> Remittance:
+    """The director's decision; returned, it is withdrawn with the reason. OwnWork if the director proposed it.
+
+    Raises Conflict ``remittance.short`` if a refund has taken from the account since.
+    """
+    row = _of(remittance_id, actor, "director")
+    row.must_be("PROPOSED")
+    row.must_be_version(version)
+    approval.decide(
+        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
+    if not approved:
+        return _take_back(row, reason)
+    _lock(row.organisation_id, row.kind, row.village_id)
+    _must_suffice(row.organisation_id, row.kind, row.village_id, 0)
+    row.state, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
+    db.session.flush()
+    return row
+
+
+def record_paid(remittance_id: int, *, paid_on: date, bank_serial: str, actor: Actor, version: int) -> Remittance:
+    """The bank has carried it out on ``paid_on`` (Beijing) under its serial number: post it. By the accountant.
+
+    What the bank did is a fact and is posted as such. Raises InvalidInput ``remittance.paid_on`` or ``remittance.serial``.
+    """
+    row = _of(remittance_id, actor, "accountant")
+    row.must_be("APPROVED")
+    row.must_be_version(version)
+    if row.approved_at is None or not clock.business_date(row.approved_at) <= paid_on <= clock.business_date():
+        raise InvalidInput("remittance.paid_on", N_("日期要在审批那天和今天之间。"), field="paid_on")
+    if not 1 <= len(bank_serial.strip()) <= 40:
+        raise InvalidInput("remittance.serial", N_("请填写银行回单上的流水号。"), field="bank_serial")
+    row.state, row.paid_on, row.bank_serial, row.recorded_at = "PAID", paid_on, bank_serial.strip(), clock.now()
+    book, source = row.organisation_id, Source("remittance", row.id)
+    if row.village_id is not None:
+        event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen)
+    elif row.kind == "FUND":
+        event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen)
+    else:
+        event.revenue_taken_out(book=book, source=source, fen=row.fen)
+    audit.record("remittance.paid", row, person_id=actor.person_id, fen=row.fen)
+    db.session.flush()
+    return row
+
+
+def withdraw(remittance_id: int, *, actor: Actor, version: int, reason: str) -> Remittance:
+    """Take back what the bank has not carried out, with a reason. By the accountant or the director."""
+    row = _of(remittance_id, actor, "accountant", "director")
+    row.must_be(*OPEN)
+    row.must_be_version(version)
+    if not reason.strip():
+        raise InvalidInput("reason.missing", N_("撤回时请写明理由。"), field="reason")
+    audit.record("remittance.withdrawn", row, person_id=actor.person_id)
+    return _take_back(row, reason)
+
+
+def fund_holder() -> Organisation:
+    """Who legally holds the relief fund: FUND_HOLDER names it, else the operator."""
+    query = select(Organisation)
+    code = settings().fund_holder
+    query = query.where(Organisation.code == code) if code else query.where(Organisation.kind == "OPERATOR")
+    row = db.session.scalars(query.order_by(Organisation.id).limit(1)).first()
+    if row is None:
+        raise Conflict("fund.holder", N_("没有设定防贫基金由谁持有，请联系县运营方。"))
+    return row
+
+
+def _of(remittance_id: int, actor: Actor, *roles: str) -> Remittance:
+    row = locked(Remittance, remittance_id)
+    actor.must_have("COOPERATIVE", *roles)
+    if actor.organisation_id != row.organisation_id:
+        raise not_found(Remittance)
+    return row
+
+
+def _lock(organisation_id: int, kind: str, village_id: int | None) -> None:
+    """Two proposals at once must not promise the same fen."""
+    name = {"COLLECTIVE": "village_collective", "FUND": "relief_fund", "REVENUE": "outside"}[kind]
+    account.lock([account.named(name, organisation_id, account.owner_of(name, village_id))])
+
+
+def _must_suffice(organisation_id: int, kind: str, village_id: int | None, fen: int) -> None:
+    left = available(organisation_id).of(kind, village_id)
+    if fen > left:
+        raise Conflict("remittance.short", N_("现在最多能划 ¥%(left)s。"), left=format_yuan(max(0, left)), left_fen=left)
+
+
+def _take_back(row: Remittance, reason: str) -> Remittance:
+    row.state, row.withdrawn_at, row.withdrawn_reason = "WITHDRAWN", clock.now(), reason.strip()[:300]
+    db.session.flush()
+    return row

@@ -1,0 +1,117 @@
+"""The cooperative's money: settled, waiting and why, given to households, and what may leave for villages, fund and the cooperative itself."""
+
+from typing import Any
+
+from flask import Blueprint, Response, render_template, request, url_for
+from sqlalchemy import Select, select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import by_public_id, db
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
+from marketplace.orders.order import Order
+from marketplace.organisations.actor import Actor, scoped
+from marketplace.reporting import cooperative_money
+from marketplace.settlement import distribution_preview, remittance
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.web import distribution, payout
+from marketplace.web.cooperative_desk import desk
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.spreadsheet import download
+
+bp = Blueprint("cooperative_money", __name__, url_prefix="/cooperative/money")
+
+permission("cooperative.read", COOPERATIVE="*")
+
+PAGE = 50
+LATEST = 6
+LONGEST_EXPORT = 20_000
+
+
+def wait_words() -> dict[str, str]:
+    """Why money that was paid is not settled yet."""
+    return {
+        "unpaid": _("只付了一部分"), "not_shipped": _("等发货"), "not_received": _("等收货"), "return_window": _("等退货期满"),
+        "return_open": _("等答复退货申请"), "due": _("已到期，今天内结算"),
+    }  # fmt: skip
+
+
+@bp.get("")
+@needs("cooperative.read")
+def show() -> Any:
+    actor = the_actor()
+    own = actor.organisation_id
+    month = clock.period_of(clock.business_date())
+    found = select(Distribution).where(Distribution.organisation_id == own).order_by(Distribution.id.desc()).limit(LATEST)
+    batches = select(PayoutBatch).where(PayoutBatch.organisation_id == own).order_by(PayoutBatch.id.desc()).limit(LATEST)
+    waiting = cooperative_money.waiting(own)
+    this_month, ever = cooperative_money.settled(own, month)
+    return render_template(
+        "money/show.html",
+        month=month,
+        waiting=waiting,
+        waiting_fen=sum(each.fen for each in waiting),
+        words=wait_words(),
+        this_month=this_month,
+        ever=ever,
+        households=cooperative_money.households(own),
+        available=remittance.available(own),
+        months=distribution_preview.months(own),
+        distributions=list(db.session.scalars(found)),
+        distribution_states=distribution.state_words(),
+        batches=list(db.session.scalars(batches)),
+        batch_states=payout.state_words(),
+        **desk(actor),
+    )
+
+
+@bp.get("/orders")
+@needs("cooperative.read")
+def orders() -> Any:
+    """Paid orders that are not settled, each with its reason; the longest paid first."""
+    actor = the_actor()
+    why, query = _filtered(actor)
+    after = request.args.get("after", "")
+    if after:
+        last = by_public_id(Order, after, scoped(actor, Order, "organisation_id"))
+        query = query.where((Order.paid_at > last.paid_at) | ((Order.paid_at == last.paid_at) & (Order.id > last.id)))
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    waiting = cooperative_money.waiting(actor.organisation_id)
+    return render_template(
+        "money/orders.html",
+        rows=[(order, reason, buyer, cooperative_money.until(order)) for order, reason, buyer in rows[:PAGE]],
+        why=why,
+        words=wait_words(),
+        waiting=waiting,
+        next_url=url_for(".orders", why=why or None, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        crumbs=[(_("钱"), url_for(".show")), (_("等着结算的订单"), None)],
+        **desk(actor),
+    )
+
+
+@bp.get("/orders.xlsx")
+@needs("cooperative.read")
+def export() -> Response:
+    _why, query = _filtered(the_actor())
+    words = wait_words()
+    columns = [
+        (_("订单"), "text"), (_("付款"), "day"), (_("收货"), "day"), (_("退货期到"), "day"), (_("为什么等"), "text"), (_("货款"), "fen"),
+        (_("运费"), "fen"), (_("已付"), "fen"), (_("已退"), "fen"),
+    ]  # fmt: skip
+    rows = (
+        (
+            order.public_id, order.paid_at, order.received_at, cooperative_money.until(order), words[reason], order.goods_fen,
+            order.freight_fen, order.paid_fen, order.refunded_fen,
+        )
+        for order, reason, _buyer in db.session.execute(query.limit(LONGEST_EXPORT))
+    )  # fmt: skip
+    return download(_("等着结算的订单"), columns, rows)
+
+
+def _filtered(actor: Actor) -> tuple[str, Select[*tuple[Any, ...]]]:
+    why = request.args.get("why", "")
+    if why and why not in cooperative_money.WAITS:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="why")
+    return why, cooperative_money.waiting_orders(actor.organisation_id, why).order_by(Order.paid_at, Order.id)

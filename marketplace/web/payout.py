@@ -1,0 +1,242 @@
+"""Payout batches: the list, making one from a posted distribution, and one batch with its items, its frozen file and its results."""
+
+import io
+from typing import Any
+
+from flask import Blueprint, Response, flash, redirect, render_template, request, send_file, url_for
+from sqlalchemy import Select, func, select
+
+from marketplace.foundation import idempotency
+from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
+from marketplace.households.account_correction import corrected_since
+from marketplace.households.household import Household
+from marketplace.organisations.actor import Actor, scoped
+from marketplace.organisations.approval import Approval
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.region import Region
+from marketplace.settlement import payout_batch
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_results import PayoutResults
+from marketplace.web import distribution as distributions
+from marketplace.web.payout_way import next_strip, way
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shared_desk import desk, money_home, names_of
+from marketplace.web.spreadsheet import download
+
+bp = Blueprint("payout", __name__, url_prefix="/payouts")
+
+permission("money.read", COOPERATIVE="*", OPERATOR="administrator reviewer treasurer auditor")
+permission("payout.make", COOPERATIVE="accountant")
+permission("payout.file", COOPERATIVE="accountant director")
+
+PAGE = 50
+LONGEST_EXPORT = 20_000
+VIEWS: dict[str, tuple[str, ...]] = {
+    "": payout_batch.BATCH_STATES,
+    "open": ("DRAFT", "APPROVED", "SENT"),
+    "done": ("DONE",),
+    "cancelled": ("CANCELLED",),
+}
+ITEM_VIEWS: dict[str, tuple[str, ...]] = {"": payout_batch.ITEM_STATES, "paid": ("paid",), "back": ("returned", "reissued"), "going": ("sent", "unknown")}
+
+
+def state_words() -> dict[str, str]:
+    """What the state of a batch is called."""
+    return {"DRAFT": _("等审批"), "APPROVED": _("等交银行"), "SENT": _("银行办理中"), "DONE": _("办完"), "CANCELLED": _("已作废")}
+
+
+def item_words() -> dict[str, str]:
+    """What the state of an item is called."""
+    return {
+        "draft": _("待审批"), "approved": _("待交银行"), "sent": _("银行办理中"), "unknown": _("银行办理中"), "paid": _("已到账"),
+        "returned": _("被退回，等补发"), "reissued": _("被退回，已补发"),
+    }  # fmt: skip
+
+
+def own(public_id: str, actor: Actor) -> PayoutBatch:
+    """The batch with this outside name, of one's cooperative; the operator's staff may see all."""
+    row: PayoutBatch = by_public_id(PayoutBatch, public_id, scoped(actor, PayoutBatch))
+    return row
+
+
+@bp.get("")
+@needs("money.read")
+def index() -> Any:
+    actor = the_actor()
+    view, query = _filtered(actor)
+    before = request.args.get("before", "")
+    if before:
+        query = query.where(PayoutBatch.id < own(before, actor).id)
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    kept: dict[str, Any] = {key: value for key, value in request.args.items() if key in ("view", "cooperative") and value}
+    cooperatives = select(Organisation).where(Organisation.kind == "COOPERATIVE").order_by(Organisation.name_zh)
+    return render_template(
+        "payout/index.html",
+        rows=rows[:PAGE],
+        view=view,
+        states=state_words(),
+        kept=kept,
+        cooperatives=[(each.public_id, each.name_zh) for each in db.session.scalars(cooperatives)] if actor.is_operator else [],
+        next_url=url_for(".index", **kept, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("代发"), None)],
+        **desk(actor),
+    )
+
+
+@bp.get("/export.xlsx")
+@needs("money.read")
+def export() -> Response:
+    _view, query = _filtered(the_actor())
+    states = state_words()
+    columns = [
+        (_("合作社"), "text"), (_("批号"), "text"), (_("月份"), "text"), (_("状态"), "text"), (_("笔数"), "whole"), (_("金额"), "fen"),
+        (_("已到账"), "fen"), (_("做出"), "day"), (_("审批"), "day"), (_("交银行"), "day"), (_("办完"), "day"), ("SHA-256", "text"),
+    ]  # fmt: skip
+    rows = (
+        (
+            owner.name_zh, row.number, period, states[row.state], row.items, row.total_fen, paid, row.made_at, row.approved_at, row.sent_at,
+            row.done_at, row.sha256,
+        )
+        for row, owner, period, paid in db.session.execute(query.limit(LONGEST_EXPORT))
+    )  # fmt: skip
+    return download(_("代发批次"), columns, rows)
+
+
+@bp.get("/new/<distribution_id>")
+@needs("payout.make")
+def ask(distribution_id: str) -> Any:
+    """What a batch of this distribution would pay, and who stays out for want of an account."""
+    actor = the_actor()
+    source = distributions.own(distribution_id, actor)
+    waiting = [(row, fen, bool(row.bank_account_sealed), masked_name(row.name)) for row, fen in payout_batch.unbatched(source.id)]
+    return render_template(
+        "payout/new.html",
+        source=source,
+        ready=[each for each in waiting if each[2]],
+        without=[each for each in waiting if not each[2]],
+        key=new_public_id(),
+        crumbs=[(_("收益分配"), url_for("distribution.index")), (source.period, url_for("distribution.show", public_id=source.public_id)), (_("做代发"), None)],
+        **desk(actor),
+    )
+
+
+@bp.post("/new/<distribution_id>")
+@needs("payout.make")
+def make(distribution_id: str) -> Any:
+    actor, key = the_actor(), request.form.get("idempotency_key", "")
+    source_id = distributions.own(distribution_id, actor).id
+
+    def work() -> dict[str, Any]:
+        return {"public_id": payout_batch.make(source_id, actor=actor).public_id}
+
+    made = transaction(lambda: idempotency.once(f"payout.make:{actor.organisation_id}", key, {"distribution": source_id}, work))
+    flash(_("代发批次做好了，等理事长审批。"), "done")
+    return redirect(url_for(".show", public_id=made["public_id"]), 303)
+
+
+@bp.get("/<public_id>")
+@needs("money.read")
+def show(public_id: str) -> Any:
+    return page(own(public_id, the_actor()))
+
+
+def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list[str] | None = None) -> str:
+    """One batch as its reader may see and move it."""
+    actor = the_actor()
+    view = request.args.get("items", "")
+    if view not in ITEM_VIEWS:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="items")
+    owner, source = db.session.execute(
+        select(Organisation, Distribution)
+        .join(Distribution, Distribution.organisation_id == Organisation.id)
+        .where(Distribution.id == row.distribution_id)
+    ).one()
+    items, next_url = _items(row, view, actor)
+    counts = {
+        state: (number, int(fen))
+        for state, number, fen in db.session.execute(
+            select(PayoutItem.state, func.count(), func.sum(PayoutItem.fen)).where(PayoutItem.batch_id == row.id).group_by(PayoutItem.state)
+        )
+    }
+    related = list(db.session.scalars(select(PayoutBatch).where((PayoutBatch.reissue_of_id == row.id) | (PayoutBatch.id == row.reissue_of_id)).order_by(PayoutBatch.id)))
+    people = names_of((row.made_by_id, row.approved_by_id))
+    refused = select(Approval.reason).where(Approval.subject_type == "payout_batch", Approval.subject_id == row.id, Approval.decision == "RETURNED")
+    return render_template(
+        "payout/show.html",
+        row=row,
+        owner=owner,
+        source=source,
+        items=items,
+        corrected=corrected_since([house.id for _item, house, _village, _name in items], row.made_at) if row.state in ("DRAFT", "APPROVED") else set(),
+        counts=counts,
+        view=view,
+        next_url=next_url,
+        related=related,
+        results=list(db.session.scalars(select(PayoutResults).where(PayoutResults.batch_id == row.id).order_by(PayoutResults.id))),
+        reason=db.session.scalar(refused) if row.state == "CANCELLED" else None,
+        states=state_words(),
+        item_states=item_words(),
+        steps=way(row, counts, people),
+        strip=next_strip(row, counts, actor),
+        errors=errors or {},
+        bad_lines=bad_lines or [],
+        crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("代发"), url_for(".index")), (row.number, None)],
+        **desk(actor),
+    )
+
+
+@bp.post("/<public_id>/file")
+@needs("payout.file")
+def file(public_id: str) -> Any:
+    """The frozen file itself. A form and not a link: whoever takes it is written down."""
+    actor = the_actor()
+    number = own(public_id, actor).id
+    name, content = transaction(lambda: payout_batch.bank_file(number, actor=actor))
+    answer = send_file(io.BytesIO(content), mimetype="text/csv; charset=gb18030", as_attachment=True, download_name=name)
+    answer.headers["Cache-Control"] = "private, no-store"
+    return answer
+
+
+def _filtered(actor: Actor) -> tuple[str, Select[*tuple[Any, ...]]]:
+    view, cooperative = request.args.get("view", ""), request.args.get("cooperative", "")
+    if view not in VIEWS:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
+    paid = (
+        select(func.coalesce(func.sum(PayoutItem.fen), 0))
+        .where(PayoutItem.batch_id == PayoutBatch.id, PayoutItem.state == "paid")
+        .scalar_subquery()
+    )
+    query: Select[*tuple[Any, ...]] = (
+        select(PayoutBatch, Organisation, Distribution.period, paid)
+        .join(Organisation, Organisation.id == PayoutBatch.organisation_id)
+        .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
+        .where(PayoutBatch.state.in_(VIEWS[view]))
+        .order_by(PayoutBatch.id.desc())
+    )
+    if not actor.is_operator:
+        query = query.where(PayoutBatch.organisation_id == actor.organisation_id)
+    elif cooperative:
+        query = query.where(Organisation.public_id == cooperative)
+    return view, query
+
+
+def _items(row: PayoutBatch, view: str, actor: Actor) -> tuple[list[tuple[PayoutItem, Household, Region, str]], str | None]:
+    query = (
+        select(PayoutItem, Household, Region)
+        .join(Household, Household.id == PayoutItem.household_id)
+        .join(Region, Region.id == Household.village_id)
+        .where(PayoutItem.batch_id == row.id, PayoutItem.state.in_(ITEM_VIEWS[view]))
+        .order_by(PayoutItem.sequence)
+        .limit(PAGE + 1)
+    )
+    after = request.args.get("after", "")
+    if after.isascii() and after.isdigit() and len(after) < 10:
+        query = query.where(PayoutItem.sequence > int(after))
+    found = db.session.execute(query).all()
+    next_url = url_for("payout.show", public_id=row.public_id, items=view or None, after=found[PAGE - 1][0].sequence) if len(found) > PAGE else None
+    return [(item, house, village, masked_name(house.name)) for item, house, village in found[:PAGE]], next_url

@@ -1,0 +1,216 @@
+"""The steps of a payout batch, each a page that asks first; and the bank's results, looked at before anything changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput, NotAllowed, NotFound
+from marketplace.foundation.language import N_, said
+from marketplace.foundation.language import gettext as _
+from marketplace.households.household import Household
+from marketplace.organisations.actor import Actor
+from marketplace.settlement import payout_batch, payout_file, payout_results
+from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.payout_results import PayoutResults
+from marketplace.web.payout import own, state_words
+from marketplace.web.permission import holds, needs, permission, the_actor
+from marketplace.web.shared_desk import desk, typed_version
+from marketplace.web.shown import money
+
+bp = Blueprint("payout_step", __name__, url_prefix="/payouts")
+
+permission("payout.step", COOPERATIVE="accountant director")
+permission("payout.make", COOPERATIVE="accountant")
+permission("payout.approve", COOPERATIVE="director")
+
+SHOWN = 500  # lines of a preview; their numbers are always of all
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: who may take it, from which states, what the page says, and what is done."""
+
+    permission: str
+    states: tuple[str, ...]
+    question: str
+    sentence: Callable[[PayoutBatch], str]
+    button: Callable[[PayoutBatch], str]
+    done: str
+    work: Callable[[int, Actor, int, str], Any]
+    reason: str = ""
+    danger: bool = False
+
+
+STEPS: dict[str, Step] = {
+    "approve": Step(
+        "payout.approve", ("DRAFT",), N_("同意这一批代发？"),
+        lambda row: _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen)),
+        lambda row: _("同意代发 %(fen)s", fen=money(row.total_fen)), N_("已同意，文件已冻结。"),
+        lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version),
+    ),
+    "return": Step(
+        "payout.approve", ("DRAFT", "APPROVED"), N_("退回这一批代发？"),
+        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + (_("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。") if row.state == "APPROVED" else ""),
+        lambda row: _("退回，作废这一批"), N_("已退回，会计看得到理由。"),
+        lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version, approved=False, reason=reason),
+        reason=N_("退回的理由"), danger=True,
+    ),
+    "send": Step(
+        "payout.step", ("APPROVED",), N_("银行收下文件了吗？"),
+        lambda row: _("记下以后，%(fen)s 就在途中了，等银行给结果。记错了不能撤回。", fen=money(row.total_fen)),
+        lambda row: _("已交银行 %(fen)s", fen=money(row.total_fen)), N_("已记下，等银行的结果。"),
+        lambda number, actor, version, reason: payout_batch.mark_sent(number, actor=actor, version=version),
+    ),
+}  # fmt: skip
+
+
+@bp.get("/<public_id>/step/<step>")
+@needs("payout.step")
+def ask(public_id: str, step: str) -> Any:
+    actor = the_actor()
+    row = own(public_id, actor)
+    if step == "reissue":
+        return _ask_reissue(row, actor)
+    return _ask(row, step, _step(step, actor), {})
+
+
+@bp.post("/<public_id>/step/<step>")
+@needs("payout.step")
+def take(public_id: str, step: str) -> Any:
+    actor, reason = the_actor(), request.form.get("reason", "")
+    row = own(public_id, actor)
+    number = row.id
+    if step == "reissue":
+        fresh: PayoutBatch = transaction(lambda: payout_batch.reissue(number, actor=actor))
+        flash(_("补发批次 %(number)s 做好了，等理事长审批。", number=fresh.number), "done")
+        return redirect(url_for("payout.show", public_id=fresh.public_id), 303)
+    chosen, version = _step(step, actor), typed_version()
+    try:
+        transaction(lambda: chosen.work(number, actor, version, reason))
+    except InvalidInput as error:
+        return _ask(own(public_id, actor), step, chosen, {"reason": said(error)}), 422
+    flash(_(chosen.done), "done")
+    return redirect(url_for("payout.show", public_id=public_id), 303)
+
+
+@bp.get("/<public_id>/results")
+@needs("payout.step")
+def results(public_id: str) -> Any:
+    return _upload(own(public_id, the_actor()), {}, [])
+
+
+@bp.post("/<public_id>/results")
+@needs("payout.step")
+def receive(public_id: str) -> Any:
+    actor = the_actor()
+    row, sent = own(public_id, actor), request.files.get("file")
+    number = row.id
+    try:
+        if sent is None or not sent.filename:
+            raise InvalidInput("file.missing", N_("请选择银行给的回盘文件。"), field="file")
+        with sent.stream:  # a large upload lies in a file of its own until it is closed
+            content, name = sent.stream.read(payout_file.LARGEST + 1), sent.filename
+        kept = transaction(lambda: payout_results.receive(number, content, name=name, actor=actor))
+    except InvalidInput as error:
+        return _upload(own(public_id, actor), {"file": said(error)}, error.data.get("errors", [])), 422
+    return redirect(url_for(".preview", public_id=public_id, results_id=kept.public_id), 303)
+
+
+@bp.get("/<public_id>/results/<results_id>")
+@needs("payout.step")
+def preview(public_id: str, results_id: str) -> Any:
+    """Every line with what it would change, before anything does."""
+    actor = the_actor()
+    row = own(public_id, actor)
+    kept = _results(row, results_id)
+    lines = payout_results.lines_of(kept)
+    shown = [line for line in lines if line.change] + [line for line in lines if not line.change]
+    houses = {
+        house.id: (house.code, masked_name(house.name))
+        for house in db.session.scalars(select(Household).where(Household.id.in_([line.item.household_id for line in shown[:SHOWN]])))
+    }
+    return render_template(
+        "payout/preview.html",
+        row=row,
+        kept=kept,
+        lines=shown[:SHOWN],
+        houses=houses,
+        counts=payout_results.counted(lines),
+        total=len(lines),
+        crumbs=_crumbs(row, _("回盘")),
+        **desk(actor),
+    )
+
+
+@bp.post("/<public_id>/results/<results_id>")
+@needs("payout.step")
+def apply(public_id: str, results_id: str) -> Any:
+    actor = the_actor()
+    number = _results(own(public_id, actor), results_id).id
+    changed = transaction(lambda: payout_results.apply(number, actor=actor))
+    back = sum(1 for item in changed if item.state == "returned")
+    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回。", paid=len(changed) - back, back=back), "done")
+    return redirect(url_for("payout.show", public_id=public_id), 303)
+
+
+def _results(row: PayoutBatch, results_id: str) -> PayoutResults:
+    return by_public_id(PayoutResults, results_id, select(PayoutResults).where(PayoutResults.batch_id == row.id))
+
+
+def _step(step: str, actor: Actor) -> Step:
+    chosen = STEPS.get(step)
+    if chosen is None:
+        raise NotFound("step.missing", N_("没有这一步。"))
+    if not holds(actor, chosen.permission):
+        raise NotAllowed("permission.missing", N_("您现在的岗位不能办这件事。可以换一个岗位，或请同事来办。"))
+    return chosen
+
+
+def _ask(row: PayoutBatch, name: str, step: Step, errors: dict[str, str]) -> str:
+    row.must_be(*step.states)
+    return render_template(
+        "distribution/step.html",
+        row=row,
+        question=_(step.question),
+        sentence=step.sentence(row),
+        button=step.button(row),
+        danger=step.danger,
+        reason=_(step.reason) if step.reason else "",
+        typed=request.form.get("reason", ""),
+        post=url_for(".take", public_id=row.public_id, step=name),
+        back=url_for("payout.show", public_id=row.public_id),
+        errors=errors,
+        crumbs=_crumbs(row, _(step.question)),
+        **desk(the_actor()),
+    )
+
+
+def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
+    actor.must_have("COOPERATIVE", "accountant")
+    returned = [item for item in payout_batch.items_of(row.id) if item.state == "returned"]
+    houses = {house.id: house for house in db.session.scalars(select(Household).where(Household.id.in_([item.household_id for item in returned])))}
+    return render_template(
+        "payout/reissue.html",
+        row=row,
+        returned=[(item, houses[item.household_id], masked_name(houses[item.household_id].name), houses[item.household_id].bank_account[-4:]) for item in returned],
+        total_fen=sum(item.fen for item in returned if houses[item.household_id].bank_account_sealed),
+        crumbs=_crumbs(row, _("补发")),
+        **desk(actor),
+    )
+
+
+def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> str:
+    row.must_be("SENT", "DONE")
+    return render_template(
+        "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
+        heading=",".join(payout_file.RESULT_HEADER), crumbs=_crumbs(row, _("回盘")), **desk(the_actor()),
+    )  # fmt: skip
+
+
+def _crumbs(row: PayoutBatch, last: str) -> list[tuple[str, str | None]]:
+    return [(_("代发"), url_for("payout.index")), (f"{row.number} · {state_words()[row.state]}", url_for("payout.show", public_id=row.public_id)), (last, None)]

@@ -1,0 +1,157 @@
+"""Households' statements on paper: one household's slip, a distribution's slips, the village board's list, and printing at a service station.
+
+Whose slip was printed by whom is written down. What hangs on the board is masked; a slip that is handed over bears the name.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import segno
+from flask import Blueprint, Response, make_response, render_template, request, url_for
+from sqlalchemy import func, select
+
+from marketplace.disclosure import household_statement
+from marketplace.foundation import audit
+from marketplace.foundation.config import settings
+from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_, said
+from marketplace.foundation.language import gettext as _
+from marketplace.households.account_correction import must_know
+from marketplace.households.household import Household
+from marketplace.notices.public_notice import PublicNotice
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.region import Region
+from marketplace.settlement.distribution import DistributionShare
+from marketplace.web.distribution import basis_words, own
+from marketplace.web.limits import limiter, was_refused
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("slip", __name__)
+
+permission("slip.print", COOPERATIVE="accountant director")
+permission("slip.station", STATION="station_clerk")
+
+PAGE = 20  # slips of a sheet to print at once
+
+
+@bp.get("/households/<public_id>/slip")
+@needs("slip.print")
+def of_household(public_id: str) -> Any:
+    actor = the_actor()
+    row = by_public_id(Household, public_id)
+    must_know(row, actor, "accountant", "director")
+    return _slips([row], actor, back=url_for("household_account.show", public_id=public_id))
+
+
+@bp.get("/distributions/<public_id>/slips")
+@needs("slip.print")
+def of_distribution(public_id: str) -> Any:
+    """Twenty slips at a time, in the order of codes, of whoever gets something from it."""
+    actor = the_actor()
+    row = own(public_id, actor)
+    row.must_be("POSTED")
+    query = (
+        select(Household)
+        .where(Household.id.in_(select(DistributionShare.household_id).where(DistributionShare.distribution_id == row.id, DistributionShare.fen > 0)))
+        .order_by(Household.code)
+        .limit(PAGE + 1)
+    )
+    after = request.args.get("after", "")
+    if after:
+        query = query.where(Household.code > by_public_id(Household, after).code)
+    found = list(db.session.scalars(query))
+    next_url = url_for(".of_distribution", public_id=public_id, after=found[PAGE - 1].public_id) if len(found) > PAGE else None
+    return _slips(found[:PAGE], actor, back=url_for("distribution.show", public_id=public_id), next_url=next_url)
+
+
+@bp.get("/distributions/<public_id>/board")
+@needs("slip.print")
+def board(public_id: str) -> Any:
+    """What hangs on the village boards: each household's amount with its name masked, a sheet a village."""
+    row = own(public_id, the_actor())
+    row.must_be("PUBLISHED", "POSTED")
+    query = (
+        select(Region, Household, func.sum(DistributionShare.fen))
+        .select_from(DistributionShare)
+        .join(Household, Household.id == DistributionShare.household_id)
+        .join(Region, Region.id == Household.village_id)
+        .where(DistributionShare.distribution_id == row.id, DistributionShare.fen > 0)
+        .group_by(Region.id, Household.id)
+        .order_by(Region.code, Household.code)
+    )
+    villages: dict[int, tuple[Region, list[tuple[str, int]]]] = {}
+    for village, house, fen in db.session.execute(query):
+        villages.setdefault(village.id, (village, []))[1].append((masked_name(house.name), int(fen)))
+    return _private(
+        render_template(
+            "slip/board.html", row=row, owner=db.session.get_one(Organisation, row.organisation_id), villages=list(villages.values()),
+            notice=db.session.get(PublicNotice, row.notice_id), back=url_for("distribution.show", public_id=public_id),
+        )
+    )  # fmt: skip
+
+
+@bp.get("/station/statements")
+@needs("slip.station")
+def station() -> Any:
+    return _station({})
+
+
+@bp.post("/station/statements")
+@limiter.limit("30 per hour", deduct_when=was_refused)
+@needs("slip.station")
+def find() -> Any:
+    """The household at the counter: its code, and the last four of its head's identity card, so that codes cannot be tried through."""
+    code, last = request.form.get("code", "").strip().upper(), request.form.get("last", "").strip().upper()
+    try:
+        row = db.session.scalars(select(Household).where(Household.code == code)).one_or_none()
+        if row is None or len(last) != 4 or row.id_number[-4:].upper() != last:
+            raise InvalidInput("household.unknown", N_("户编号和身份证后四位对不上，请再核对。"), field="code")
+    except InvalidInput as error:
+        return _station({"code": said(error)}), 422
+    return _slips([row], the_actor(), back=url_for(".station"))
+
+
+def _station(errors: dict[str, str]) -> str:
+    return render_template("slip/station.html", errors=errors, values=request.form, nav_items=[(_("明白卡"), "slip.station")])
+
+
+def _slips(households: Sequence[Household], actor: Actor, *, back: str, next_url: str | None = None) -> Response:
+    ids = [row.id for row in households]
+
+    def written() -> None:
+        for row in db.session.scalars(select(Household).where(Household.id.in_(ids))):
+            audit.record("household.slip_printed", row, person_id=actor.person_id, organisation_id=actor.organisation_id)
+
+    transaction(written)
+    # The slip is for the household: it names its head. The page behind its code does not.
+    slips = [(row.name, household_statement.for_token(row.statement_token)) for row in households]
+    phones = dict(db.session.execute(select(Organisation.name_zh, Organisation.phone).where(Organisation.kind == "COOPERATIVE")).all())
+    return _private(
+        render_template(
+            "slip/slips.html",
+            slips=[(name, statement, _code(statement.token)) for name, statement in slips],
+            phones=phones,
+            bases=basis_words(),
+            size="a5" if request.args.get("size") == "a5" else "a4",
+            back=back,
+            next_url=next_url,
+            states={"sent": _("银行办理中"), "unknown": _("银行办理中"), "paid": _("银行已付"), "returned": _("被银行退回，将重新发放"), "reissued": _("被银行退回，已重新发放")},
+        )
+    )
+
+
+def _code(token: str) -> str:
+    """The QR code of a household's own page, as a picture in the page."""
+    address = settings().base_url.rstrip("/") + url_for("receipt.household", token=token)
+    picture: str = segno.make(address, error="m").svg_data_uri(scale=4, border=2)
+    return picture
+
+
+def _private(page: str) -> Response:
+    answer = make_response(page)
+    answer.headers["Cache-Control"] = "private, no-store"
+    answer.headers["X-Robots-Tag"] = "noindex, nofollow"
+    return answer

@@ -1,0 +1,148 @@
+"""What leaves for villages, the fund and the cooperative itself: never more than is theirs, by two people, posted once the bank paid."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from marketplace.ledger import balance, event
+from marketplace.ledger.posting import Source
+from marketplace.organisations.actor import acting
+from marketplace.organisations.approval import OwnWork
+from marketplace.organisations.person import grant
+from marketplace.reporting import books
+from marketplace.settlement import remittance
+from marketplace.settlement.remittance import Remittance
+from tests import builders
+from tests.builders import Market
+from tests.settlement.test_distribution import sold
+
+
+def earning(*, to_bank: int = 30_000) -> Market:
+    """An order of ¥300 settled at 70/20/6/4: 210.00 own, 60.00 pool, 18.00 village, 12.00 fund; moved from Alipay to the bank."""
+    market = builders.market()
+    sold(market, 30_000)
+    with transaction():
+        event.withdrawn(book=market.cooperative, source=Source("withdrawal", 1), fen=to_bank)
+    return market
+
+
+def propose(market: Market, kind: str, fen: int, key: str = "k") -> Remittance:
+    village = market.village if kind == "COLLECTIVE" else None
+    return transaction(lambda: remittance.propose(kind, fen, village_id=village, actor=market.accountant, key=key))
+
+
+def approve(row: Remittance, market: Market) -> Remittance:
+    return transaction(lambda: remittance.approve(row.id, actor=market.director, version=row.version))
+
+
+def paid(row: Remittance, market: Market, version: int = 2) -> Remittance:
+    today = clock.business_date()
+    return transaction(lambda: remittance.record_paid(row.id, paid_on=today, bank_serial="N1", actor=market.accountant, version=version))
+
+
+def books_hold() -> bool:
+    rules = {"entries_balance", "books_balance", "collectives_add_up", "fund_adds_up", "nobody_approved_their_own"}
+    return all(each.ok for each in books.check() if each.rule in rules)
+
+
+@pytest.mark.both
+@pytest.mark.parametrize(("kind", "fen"), [("COLLECTIVE", 1_800), ("FUND", 1_200), ("REVENUE", 21_000)])
+def test_it_goes_to_whom_it_belongs(app: Flask, kind: str, fen: int) -> None:
+    market = earning()
+    holder = builders.operator()
+    available = remittance.available(market.cooperative)
+    assert available.of(kind, market.village) == fen
+    row = propose(market, kind, fen)
+    approve(row, market)
+    assert (balance.held("bank", market.cooperative), remittance.available(market.cooperative).of(kind, market.village)) == (30_000, 0)
+    paid(row, market)
+    assert balance.held("bank", market.cooperative) == 30_000 - fen
+    assert remittance.available(market.cooperative).of(kind, market.village) == 0
+    assert balance.held("bank", holder) == (fen if kind == "FUND" else 0)
+    assert books_hold()
+    with pytest.raises(Conflict):
+        paid(row, market, version=3)
+    assert balance.held("bank", market.cooperative) == 30_000 - fen
+
+
+def test_no_more_than_is_theirs_even_asked_in_parts(app: Flask) -> None:
+    market = earning()
+    builders.operator()
+    propose(market, "FUND", 700, "a")
+    with pytest.raises(Conflict) as short:
+        propose(market, "FUND", 501, "b")
+    assert (short.value.code, short.value.data["left_fen"]) == ("remittance.short", 500)
+    propose(market, "FUND", 500, "c")
+    for fen in (0, -1):
+        with pytest.raises(InvalidInput):
+            propose(market, "REVENUE", fen, f"n{fen}")
+    with pytest.raises(InvalidInput):
+        transaction(lambda: remittance.propose("COLLECTIVE", 100, actor=market.accountant, key="v"))
+    with pytest.raises(InvalidInput):
+        transaction(lambda: remittance.propose("GIFT", 100, actor=market.accountant, key="g"))
+
+
+def test_what_is_others_is_never_the_cooperatives_to_take(app: Flask) -> None:
+    market = earning(to_bank=25_000)
+    available = remittance.available(market.cooperative)
+    assert (available.bank_fen, available.alipay_fen, available.others_fen, available.own_fen) == (25_000, 5_000, 9_000, 21_000)
+    sold(market, 10_000)  # all of it on Alipay: the bank limits what can go
+    assert remittance.available(market.cooperative).own_fen == 25_000
+
+
+def test_the_same_page_sent_twice_is_one_remittance(app: Flask) -> None:
+    market = earning()
+    assert propose(market, "FUND", 100).id == propose(market, "FUND", 100).id
+    with pytest.raises(Conflict):
+        propose(market, "FUND", 200)
+
+
+def test_two_people_and_only_ones_own(app: Flask) -> None:
+    market, other = earning(), builders.market(name="宝峰油茶合作社")
+    row = propose(market, "FUND", 100)
+    with transaction():
+        grant(market.accountant.person_id, market.cooperative, "director")
+    both = acting(market.accountant.person_id, market.cooperative)
+    assert both is not None
+    with pytest.raises(OwnWork):
+        transaction(lambda: remittance.approve(row.id, actor=both, version=1))
+    for actor, kind in ((market.clerk, NotAllowed), (other.director, NotFound)):
+        with pytest.raises(kind):
+            transaction(lambda actor=actor: remittance.approve(row.id, actor=actor, version=1))
+    with pytest.raises(NotAllowed):
+        transaction(lambda: remittance.propose("FUND", 100, actor=market.director, key="d"))
+    with pytest.raises(Conflict):
+        paid(row, market, version=1)
+    with pytest.raises(InvalidInput):
+        transaction(lambda: remittance.approve(row.id, actor=market.director, version=1, approved=False))
+    transaction(lambda: remittance.approve(row.id, actor=market.director, version=1, approved=False, reason="先不划"))
+    assert remittance.available(market.cooperative).fund_fen == 1_200
+
+
+def test_a_refund_that_took_the_share_stops_the_approval(app: Flask) -> None:
+    market = earning()
+    row = propose(market, "FUND", 1_200)
+    with transaction():
+        event.refund_after_settlement(
+            book=market.cooperative, source=Source("refund", 9), revenue_fen=0, freight_fen=0, collectives={}, fund_fen=50, pools={},
+        )  # fmt: skip
+    with pytest.raises(Conflict) as short:
+        approve(row, market)
+    assert short.value.code == "remittance.short"
+    transaction(lambda: remittance.withdraw(row.id, actor=market.accountant, version=1, reason="有退款"))
+    assert remittance.available(market.cooperative).fund_fen == 1_150
+
+
+@pytest.mark.parametrize(("days", "serial"), [(1, "N1"), (-1, "N1"), (0, " "), (0, "x" * 41)])
+def test_the_banks_slip_must_make_sense(app: Flask, days: int, serial: str) -> None:
+    market = earning()
+    row = propose(market, "FUND", 100)
+    approve(row, market)
+    day = clock.business_date() + timedelta(days=days)
+    with pytest.raises(InvalidInput):
+        transaction(lambda: remittance.record_paid(row.id, paid_on=day, bank_serial=serial, actor=market.accountant, version=2))
+    assert db.session.get_one(Remittance, row.id).state == "APPROVED"
