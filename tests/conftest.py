@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -18,6 +19,10 @@ from marketplace.foundation.database import db, transaction
 from marketplace.ledger import month
 from tests.missing import missing
 from tests.postgres import PostgresMissing, PostgresServer, postgres_server
+
+# How long an example takes depends on the machine, which other tests share: only what it finds counts.
+hypothesis.settings.register_profile("market", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("market")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

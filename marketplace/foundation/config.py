@@ -55,6 +55,7 @@ class Settings:
     return_days: int = _setting(7, "RETURN_DAYS", "return window of the public, in days after receipt")
     notice_workdays: int = _setting(7, "NOTICE_WORKDAYS", "working days a distribution stands published")
     minimum_quota_bp: int = _setting(3000, "MINIMUM_QUOTA_BP", "least reserved percentage of a unit's base, basis points")
+    late_interest_rate: int = _setting(500, "LATE_INTEREST_RATE", "late interest of units a day, in millionths: 500 is 0.05 %")
     recovery_cap_bp: int = _setting(2000, "RECOVERY_CAP_BP", "most of a period's pool that recovers earlier refunds, basis points")
     fund_holder: str = _setting("", "FUND_HOLDER", "code of the organisation that legally holds the relief fund; empty: the operator")
 

@@ -8,6 +8,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.jobs.schedule import job
 from marketplace.ledger import balance, month
 from marketplace.orders import expiry, received
+from marketplace.procurement import pay_deadline
 from marketplace.settlement import settlement, settlement_run
 
 log = logging.getLogger("market.jobs")
@@ -22,6 +23,11 @@ def expire() -> str:
 def receive() -> str:
     count = transaction(lambda: received.confirm_due(200))
     return f"{count} received" if count else ""
+
+
+@job("lapse", 600, "end units' orders that were to be paid first and were not, and give their stock back")
+def lapse() -> str:
+    return _each("lapsed", pay_deadline.lapsed(200), pay_deadline.lapse)
 
 
 @job("settle", 300, "divide the money of orders whose return window is over")

@@ -105,7 +105,7 @@ def invoiceable_fen(order: Order) -> int:
     if order.payment in ("PAID", "REFUNDED"):
         return order.paid_fen - order.refunded_fen
     if order.kind == "DIRECTED" and order.fulfilment == "RECEIVED":
-        return max(0, order.accepted_fen + (order.freight_fen if order.accepted_fen else 0) - order.refunded_fen)
+        return max(0, order.accepted_fen - order.cut_fen + order.freight_fen - order.refunded_fen)
     return 0
 
 

@@ -11,8 +11,8 @@ from marketplace.organisations.organisation import Organisation
 def invoiceable() -> ColumnElement[int]:
     """``invoice.invoiceable_fen`` as a column."""
     paid = Order.payment.in_(("PAID", "REFUNDED"))
-    accepted = and_(Order.kind == "DIRECTED", Order.fulfilment == "RECEIVED", Order.accepted_fen > 0)
-    owed = Order.accepted_fen + Order.freight_fen - Order.refunded_fen
+    accepted = and_(Order.kind == "DIRECTED", Order.fulfilment == "RECEIVED")
+    owed = Order.accepted_fen - Order.cut_fen + Order.freight_fen - Order.refunded_fen
     return case(
         (Order.cancelled_at.is_not(None), 0),
         (paid, Order.paid_fen - Order.refunded_fen),

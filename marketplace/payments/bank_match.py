@@ -34,7 +34,10 @@ WEIGHTS = {"REFERENCE": 100, "AMOUNT": 40, "PAYER": 20, "PAYER_SIMILAR": 8, "PAR
 
 @dataclass(frozen=True)
 class Payable:
-    """Something a unit owes: ``open_fen`` still to be paid; ``on_credit`` if it stands in the books as a receivable."""
+    """Something a unit owes: ``open_fen`` still to be paid; ``on_credit`` if it stands in the books as a receivable.
+
+    ``is_interest``: late interest, which is nobody's goods and divides among nobody.
+    """
 
     kind: str
     id: int
@@ -45,6 +48,7 @@ class Payable:
     open_fen: int
     on_credit: bool
     pay_by: date | None = None
+    is_interest: bool = False
 
 
 class Desk(Protocol):
@@ -151,7 +155,7 @@ def _match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, actor:
     db.session.add(row)
     db.session.flush()
     desks[payable_kind].take(payment)
-    post = event.matched_receivable if payable.on_credit else event.matched_prepaid
+    post = event.interest_paid if payable.is_interest else event.matched_receivable if payable.on_credit else event.matched_prepaid
     post(book=row.organisation_id, source=Source("bank_match", row.id), fen=fen)
     audit.record("bank_receipt.matched", row, person_id=actor.person_id, receipt_id=receipt.id, payment_id=payment.id, fen=fen)
     return row.id

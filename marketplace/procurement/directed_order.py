@@ -64,6 +64,8 @@ class DirectedOrder(Public, Model):
     confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     ship_by: Mapped[date | None]
     pay_by: Mapped[date | None]
+    extended_at: Mapped[datetime | None]  # a PREPAY deadline moves once
+    extended_by_id: Mapped[int | None]
 
 
 class Acceptance(Public, Model):
@@ -183,14 +185,14 @@ def give_back(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedO
     row, order = _of_unit(directed_order_id, actor, "approver")
     _must_stand(row, "SUBMITTED")
     _decide(row, order, actor, approved=False, reason=reason)
-    return _end(row, order, "RETURNED", reason, actor)
+    return end(row, order, "RETURNED", reason, actor)
 
 
 def withdraw(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
     """The buyer takes it back before the cooperative has confirmed."""
     row, order = _of_unit(directed_order_id, actor, "buyer")
     _must_stand(row, "SUBMITTED", "APPROVED")
-    return _end(row, order, "CANCELLED", "", actor)
+    return end(row, order, "CANCELLED", "", actor)
 
 
 def confirm(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
@@ -216,7 +218,7 @@ def decline(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrd
     _must_stand(row, "APPROVED")
     if not reason.strip():
         raise InvalidInput("reason.missing", N_("请写明不能接单的理由。"), field="reason")
-    return _end(row, order, "DECLINED", reason, actor)
+    return end(row, order, "DECLINED", reason, actor)
 
 
 def of_order(order_id: int) -> DirectedOrder | None:
@@ -258,17 +260,19 @@ def _decide(row: DirectedOrder, order: Order, actor: Actor, *, approved: bool, r
     )
 
 
-def _end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor) -> DirectedOrder:
+def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | None) -> DirectedOrder:
+    """The order will not be: its stock goes back. Without an actor a deadline ended it, and ``reason`` is its code. Conflict ``order.paid``."""
     if order.paid_fen:
         raise Conflict("order.paid", N_("这张单已经收到货款，不能直接取消，请走退款。"))
-    row.approval, row.decided_reason = to, reason.strip()[:300]
-    order.fulfilment, order.cancelled_at, order.cancel_reason = "CANCELLED", clock.now(), to
+    row.approval, row.decided_reason = to, reason.strip()[:300] if actor else ""
+    order.fulfilment, order.cancelled_at, order.cancel_reason = "CANCELLED", clock.now(), to if actor else reason
     order.version += 1
     packs: dict[int, int] = {}
     for line in lines_of(order.id):
         packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity
     stock.release(packs, source_type="order", source_id=order.id)
-    audit.record(f"directed_order.{to.lower()}", row, person_id=actor.person_id, organisation_id=actor.organisation_id)
+    person_id, organisation_id = (actor.person_id, actor.organisation_id) if actor else (None, None)
+    audit.record(f"directed_order.{to.lower()}", row, person_id=person_id, organisation_id=organisation_id, reason=order.cancel_reason)
     return row
 
 

@@ -37,6 +37,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("今天"), "cooperative_desk.today"),
             (_("订单"), "cooperative_orders.index", None, waiting or None),
             (_("单位采购单"), "unit_seller.orders"),
+            (_("逾期账款"), "cooperative_overdue.index"),
             *([(_("对公到账"), "unit_seller.bank")] if actor.has("accountant") else []),
             (_("钱"), "cooperative_money.show", _on_money() or None),
             (_("发票"), "cooperative_invoices.index"),

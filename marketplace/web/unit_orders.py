@@ -17,7 +17,7 @@ from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.person import Person
-from marketplace.procurement import acceptance, directed_order
+from marketplace.procurement import acceptance, directed_order, late_interest, pay_deadline
 from marketplace.procurement.acceptance import Arrived, due_fen
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.procurement.target import Commitment
@@ -32,6 +32,7 @@ permission("unit.read", UNIT="*")
 permission("unit.buy", UNIT="buyer")
 permission("unit.approve", UNIT="approver")
 permission("unit.accept", UNIT="buyer approver")
+permission("unit.extend", UNIT="buyer accountant")
 
 
 @bp.get("")
@@ -111,6 +112,14 @@ def withdraw(public_id: str) -> Any:
     actor = the_actor()
     row_id = _own(public_id, actor).id
     return _done(public_id, lambda: directed_order.withdraw(row_id, actor=actor), _("已撤回，货放回了货架。"))
+
+
+@bp.post("/<public_id>/extend")
+@needs("unit.extend")
+def extend(public_id: str) -> Any:
+    actor = the_actor()
+    row_id, reason = _own(public_id, actor).id, request.form.get("reason", "")
+    return _done(public_id, lambda: pay_deadline.extend(row_id, reason, actor=actor), _("付款期限延了 15 天。"))
 
 
 @bp.post("/<public_id>/accept")
@@ -212,6 +221,9 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         shipments=list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id))),
         accepted=db.session.scalars(select(Acceptance).where(Acceptance.order_id == order.id)).one_or_none(),
         owed_fen=due_fen(order),
+        claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED"] if order.received_at else [],
+        late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.payment in ("UNPAID", "PARTLY_PAID") else 0,
+        may_extend=row.terms == "PREPAY" and order.fulfilment == "WAITING" and row.extended_at is None and row.pay_by is not None and row.pay_by >= clock.business_date(),
         errors=errors,
         values=request.form,
         **desk(actor),

@@ -17,6 +17,7 @@ from marketplace.payments import bank_match, bank_statement
 from marketplace.payments.bank_statement import BankReceipt, Imported
 from marketplace.procurement import directed_order
 from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.procurement.late_interest import LateInterest
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.unit_desk import states
@@ -26,6 +27,9 @@ bp = Blueprint("unit_seller", __name__, url_prefix="/cooperative")
 permission("cooperative.read", COOPERATIVE="*")
 permission("unit_order.confirm", COOPERATIVE="director clerk")
 permission("bank.match", COOPERATIVE="accountant")
+
+# What a receipt may pay, by the word of the form.
+PAYABLES: dict[str, tuple[str, Any]] = {"order": ("order", Order), "late_interest": ("late_interest", LateInterest)}
 
 
 @bp.get("/unit-orders")
@@ -88,13 +92,14 @@ def import_statement() -> Any:
 def match(public_id: str) -> Any:
     actor = the_actor()
     receipt_id = by_public_id(BankReceipt, public_id, scoped(actor, BankReceipt)).id
-    order_id = by_public_id(Order, request.form.get("order", ""), scoped(actor, Order, "organisation_id")).id
+    kind, model = PAYABLES.get(request.form.get("kind", "order"), ("order", Order))
+    payable_id = by_public_id(model, request.form.get("order", ""), scoped(actor, model, "organisation_id")).id
     try:
         fen = parse_yuan(request.form.get("amount", ""))
     except ValueError:
         raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="amount") from None
     key = request.form.get("idempotency_key", "")
-    transaction(lambda: bank_match.match(receipt_id, "order", order_id, fen, actor=actor, key=key))
+    transaction(lambda: bank_match.match(receipt_id, kind, payable_id, fen, actor=actor, key=key))
     flash(_("已核销。"), "done")
     return redirect(url_for(".bank"))
 

@@ -1,0 +1,137 @@
+"""Late interest: 0.05 % a day of what was open at each day's end, each day claimed once, paid like an order, shared with nobody."""
+
+from datetime import date, timedelta
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from marketplace.ledger import balance
+from marketplace.organisations.actor import Actor
+from marketplace.payments import bank_match
+from marketplace.procurement import late_interest
+from marketplace.procurement.late_interest import LateInterest, interest
+from marketplace.reporting import books, overdue
+from tests import builders
+from tests.procurement.unit_market import (
+    UnitMarket,
+    accept,
+    confirmed,
+    match,
+    order_of,
+    receipt,
+    ship,
+    unit_market,
+)
+
+DAY = date(2026, 5, 1)
+
+
+def accepted(at: UnitMarket, key: str = "k") -> int:
+    """An order of ten tins at ¥80.00, accepted now and to be paid within 30 days."""
+    made = confirmed(at, 10, key=key)
+    ship(at, made, 10)
+    accept(at, made, 10)
+    return made
+
+
+def claim(at: UnitMarket, made: int, key: str = "c", *, actor: Actor | None = None) -> LateInterest:
+    order_id = order_of(made).id
+    with transaction():
+        number = late_interest.claim(order_id, actor=actor or at.market.accountant, key=key)
+    return db.session.get_one(LateInterest, number)
+
+
+def held(at: UnitMarket, kind: str) -> int:
+    return balance.held(kind, at.market.cooperative)
+
+
+def broken() -> list[str]:
+    return [finding.detail for finding in books.check() if not finding.ok]
+
+
+@given(
+    principal=st.integers(0, 10**9), days=st.integers(1, 400), rate=st.integers(0, 2000),
+    paid=st.lists(st.tuples(st.integers(-30, 430), st.integers(1, 10**8)), max_size=5),
+)  # fmt: skip
+def test_interest_is_what_day_by_day_counting_gives(principal: int, days: int, rate: int, paid: list[tuple[int, int]]) -> None:
+    dated = [(DAY + timedelta(days=after), fen) for after, fen in paid]
+    weighed = 0
+    for after in range(days):
+        day = DAY + timedelta(days=after)
+        weighed += max(0, principal - sum(fen for on, fen in dated if on <= day))
+    assert interest(principal, dated, DAY, DAY + timedelta(days=days - 1), rate) == (weighed * rate * 2 + 10**6) // (2 * 10**6)
+
+
+@pytest.mark.both
+def test_claimed_paid_claimed_again_waived_and_the_books_agree(app: Flask) -> None:
+    at = unit_market()
+    made = accepted(at)
+    start = clock.now()
+    with clock.travel(start + timedelta(days=31)):
+        with pytest.raises(Conflict, match=r"interest\.none"):  # the first late day has not ended
+            claim(at, made)
+        assert overdue.of_unit(at.unit) == (1, 80_000)
+    with clock.travel(start + timedelta(days=41)):
+        first = claim(at, made)  # ten days of 800.00
+        assert (first.fen, held(at, "interest"), held(at, "receivable")) == (400, 400, 80_400)
+        assert claim(at, made).id == first.id  # clicked twice
+        with pytest.raises(Conflict, match=r"interest\.none"):
+            claim(at, made, "another")
+        # Half is paid on this day; from now on half accrues.
+        day = f"{clock.business_date()}"
+        match(at, receipt(at, 40_000, day=day), made, 40_000)
+    with clock.travel(start + timedelta(days=46)):
+        (row,) = overdue.of_cooperative(at.market.cooperative)
+        assert (row.open_fen, row.days, row.claimed_fen, row.accrued and row.accrued.fen) == (40_000, 16, 400, 100)
+        second = claim(at, made, "second")
+        with transaction():
+            late_interest.waive(second.id, "已协商", version=1, actor=at.market.director)
+        assert (held(at, "interest"), held(at, "receivable")) == (400, 40_400)
+        with pytest.raises(Conflict, match=r"interest\.none"):  # waived days are not claimed again
+            claim(at, made, "third")
+        # The unit pays interest and the rest in one transfer; the accountant matches it in two parts.
+        receipt_id = receipt(at, 40_400, day=f"{clock.business_date()}", serial="S2")
+        assert {each.payable.kind for each in bank_match.propose(receipt_id, actor=at.market.accountant)} <= {"order", "late_interest"}
+        with transaction():
+            bank_match.match(receipt_id, "late_interest", first.id, 400, actor=at.market.accountant, key="i")
+        match(at, receipt_id, made, 40_000, key="rest")
+        db.session.expire_all()
+        assert db.session.get_one(LateInterest, first.id).state == "PAID"
+        assert (held(at, "receivable"), held(at, "unapplied"), held(at, "bank")) == (0, 0, 80_400)
+        assert broken() == []
+        assert [(row.late, row.longest, row.late_fen, row.open_fen) for row in overdue.of_year(clock.business_date().year) if row.late] in (
+            [(1, 16, 80_000, 0)], [],
+        )  # fmt: skip  the day may fall into another year than the due day
+
+
+def test_the_books_notice_a_receivable_that_nobody_owes(app: Flask) -> None:
+    at = unit_market()
+    accepted(at)
+    assert broken() == []
+    order_id = order_of(1).id
+    with transaction():
+        db.session.execute(db.text('UPDATE "order" SET cut_fen = cut_fen + 1 WHERE id = :id'), {"id": order_id})
+    assert any("receivable" in each for each in broken())
+
+
+def test_who_may_claim_and_who_may_waive(app: Flask) -> None:
+    at = unit_market()
+    made = accepted(at)
+    with clock.travel(clock.now() + timedelta(days=40)):
+        with pytest.raises(NotAllowed):
+            claim(at, made, actor=at.market.clerk)
+        with pytest.raises(NotFound):
+            claim(at, made, actor=builders.person(builders.cooperative("别的合作社"), "accountant"))
+        made_id = claim(at, made).id
+        for error, reason, version, actor in (
+            (NotAllowed, "好", 1, at.market.accountant), (InvalidInput, " ", 1, at.market.director),
+            (Conflict, "协商", 9, at.market.director), (NotFound, "协商", 1, builders.person(builders.cooperative("又一家"), "director")),
+        ):  # fmt: skip
+            with pytest.raises(error), transaction():
+                late_interest.waive(made_id, reason, version=version, actor=actor)
+        assert db.session.get_one(LateInterest, made_id).state == "CLAIMED"

@@ -1,0 +1,72 @@
+"""A unit that pays first has 30 days, once 15 more; after that the goods are for others."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from marketplace.procurement import pay_deadline
+from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.supply.stock import Stock
+from tests import builders
+from tests.procurement.unit_market import UnitMarket, confirmed, match, order_of, receipt, unit_market
+
+
+def extend(at: UnitMarket, made: int, reason: str = "国库集中支付要等下月", *, actor: object = None) -> DirectedOrder:
+    with transaction():
+        return pay_deadline.extend(made, reason, actor=actor or at.buyer)  # type: ignore[arg-type]
+
+
+def lapse(made: int) -> None:
+    with transaction():
+        pay_deadline.lapse(made)
+
+
+@pytest.mark.both
+def test_moved_once_then_the_goods_go_back(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10, terms="PREPAY")
+    today = clock.business_date()
+    assert extend(at, made).pay_by == today + timedelta(days=45)
+    with pytest.raises(Conflict, match=r"deadline\.moved"):
+        extend(at, made)
+    with clock.travel(clock.now() + timedelta(days=45)):
+        assert pay_deadline.lapsed() == []
+        with pytest.raises(Conflict, match=r"deadline\.running"):
+            lapse(made)
+    with clock.travel(clock.now() + timedelta(days=46)):
+        assert pay_deadline.lapsed() == [made]
+        lapse(made)
+        assert pay_deadline.lapsed() == []
+    order = order_of(made)
+    assert (order.fulfilment, order.cancel_reason) == ("CANCELLED", "LAPSED")
+    stock = db.session.get_one(Stock, at.market.pack)
+    assert (stock.on_hand, stock.reserved) == (100, 0)
+
+
+def test_what_was_paid_in_part_waits_for_a_person(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10, terms="PREPAY")
+    match(at, receipt(at, 10_000), made, 10_000)
+    with clock.travel(clock.now() + timedelta(days=60)):
+        assert pay_deadline.lapsed() == []
+        with pytest.raises(Conflict):
+            lapse(made)
+
+
+def test_who_may_move_it_and_when(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10, terms="PREPAY")
+    with pytest.raises(NotAllowed):
+        extend(at, made, actor=at.approver)
+    with pytest.raises(NotFound):
+        extend(at, made, actor=builders.person(builders.unit("别的单位"), "buyer"))
+    with pytest.raises(InvalidInput):
+        extend(at, made, " ")
+    with clock.travel(clock.now() + timedelta(days=31)), pytest.raises(Conflict, match=r"deadline\.over"):
+        extend(at, made)
+    with pytest.raises(Conflict, match=r"deadline\.none"):
+        extend(at, confirmed(at, 10, terms="POSTPAY", key="later"))
