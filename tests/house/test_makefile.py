@@ -31,7 +31,7 @@ def test_an_environment_that_holds_is_let_be(tmp_path: Path) -> None:
     python.chmod(0o755)
     held = ""
     for name in ("requirements.txt", "requirements-dev.txt"):
-        sums = subprocess.run(["cksum"], stdin=(TOP / name).open(), capture_output=True, text=True, check=True).stdout
+        sums = subprocess.run(["cksum"], input=(TOP / name).read_text(), capture_output=True, text=True, check=True).stdout
         held += f"{name} {sums}"
     (folder / ".venv" / ".held").write_text(held)
     # What only tests need may change: the demonstration still has all that it asks for, and nothing is taken out from under the tests.
