@@ -86,6 +86,7 @@ def book(app: Flask) -> int:
         paid=30_000,
         accepted_fen=48_000,
         placed_by_id=BUYER,
+        received_at=clock.now(),
         payment="PARTLY_PAID",
     )
     planted.row(Acceptance, order_id=2, accepted_fen=48_000, short_fen=2_000)
