@@ -135,6 +135,7 @@ def _secrets() -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(48),
         "DATA_KEY": "k1:" + base64.b64encode(secrets.token_bytes(32)).decode(),
         "INDEX_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "LOG_KEY": base64.b64encode(secrets.token_bytes(32)).decode(),
         "ALIPAY_PUBLIC_KEY": public.decode(),
         "ALIPAY_PRIVATE_KEY": pem(shop),
         "BENCH_GATEWAY_KEY": pem(alipay),  # what the real Alipay keeps to itself: it signs the notices

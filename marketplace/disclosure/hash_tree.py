@@ -34,24 +34,34 @@ def row_of(node: Node) -> tuple[int, int]:
     return ((number + 1) << level) - 1, level - 1
 
 
-def append(size: int, edge: Mapping[Node, bytes], leaves: Sequence[bytes]) -> list[bytes]:
-    """For each of ``leaves``, put behind the ``size`` that are there: the hashes of the subtrees it completes, joined.
+# What an append completes at one level: the number of the first node, and the nodes.
+Level = tuple[int, list[bytes]]
+
+
+def grown(size: int, edge: Mapping[Node, bytes], leaves: Sequence[bytes]) -> list[Level]:
+    """What ``leaves``, put behind the ``size`` that are there, complete: level by level, their own first.
 
     ``edge``: the nodes of ``nodes_of(0, size)``. Level by level rather than leaf by leaf: the loops stay in C.
     """
-    rows = [b""] * len(leaves)
-    level, number, nodes = 0, size, list(leaves)
-    while True:
-        if number & 1:  # the left neighbour was there before
-            nodes.insert(0, edge[level, number - 1])
-            number -= 1
-        if len(nodes) < 2:
-            return rows
+    number, nodes, levels = size, list(leaves), list[Level]()
+    while nodes:
+        levels.append((number, nodes))
         pairs = iter(nodes)
-        nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
-        number, level = number >> 1, level + 1
-        first = ((number + 1) << level) - 1 - size
-        rows[first :: 1 << level] = nodes if level == 1 else map(add, rows[first :: 1 << level], nodes)
+        fresh = []
+        if number & 1:  # the left neighbour was there before
+            fresh.append(sha256(b"\x01" + edge[len(levels) - 1, number - 1] + next(pairs)).digest())
+        fresh += [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+        number, nodes = number >> 1, fresh
+    return levels
+
+
+def append(size: int, edge: Mapping[Node, bytes], leaves: Sequence[bytes]) -> list[bytes]:
+    """As ``grown``, for rows: of each leaf, the hashes of the subtrees it completes, the smallest first, joined."""
+    rows = [b""] * len(leaves)
+    for level, (number, nodes) in enumerate(grown(size, edge, leaves)[1:], start=1):
+        first, step = ((number + 1) << level) - 1 - size, 1 << level
+        rows[first::step] = nodes if level == 1 else map(add, rows[first::step], nodes)
+    return rows
 
 
 def root(size: int, fetch: Fetch) -> bytes:

@@ -108,16 +108,16 @@ def _lines(rows: Sequence[Row[Any]]) -> dict[int, list[Row[Any]]]:
 
 
 def _entry(row: Row[Any], lines: Iterable[Row[Any]], sealing: Sealing, keys: Mapping[int, Keys]) -> Content:
-    header = {name: plain(getattr(row, name)) for name in ENTRY} | {"leaf": "entry", "v": 1, "salt": sealing.salt("header")}
+    header = {name: plain(value) for name, value in zip(ENTRY, row, strict=True)} | {"leaf": "entry", "v": 1, "salt": sealing.salt("header")}
     content = Content("entry", row.id, header, [])
-    kept, place = sealing.commitments, 0
-    nonce = household_nonce(sealing)
+    kept, place, nonce = sealing.commitments, 0, b""
     for line in lines:
         content.sum_fen += line.fen
         if line.kind == HOUSEHOLD:
             its = keys.get(_household(line.owner_ref), Keys([]))
             stored = None if kept is None else kept[place : place + 32]
             place += 32
+            nonce = nonce or household_nonce(sealing)
             made = _commit(content, line, its, nonce, stored)
             said: dict[str, Any] = {"period": line.period, "line_no": line.line_no, "commitment": made.hex()}
             content.commitments += made

@@ -27,6 +27,7 @@ class LogKey(Identified, Model):
     introduced it; empty for the first."""
 
     __tablename__ = "log_key"
+    __table_args__ = ({"info": {"granted": "SELECT, INSERT"}},)
 
     public_key: Mapped[str] = mapped_column(String(64), unique=True)
     seed_sealed: Mapped[str] = mapped_column(String(200), default="")  # empty: it is in LOG_KEY

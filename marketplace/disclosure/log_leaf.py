@@ -28,6 +28,7 @@ class LogLeaf(Model):
         UniqueConstraint("kind", "ref"),
         CheckConstraint("kind IN (" + ", ".join(f"'{kind}'" for kind in KINDS) + ")", name="kind"),
         CheckConstraint("length(hash) = 32", name="hash"),
+        {"info": {"granted": "SELECT, INSERT"}},
     )
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

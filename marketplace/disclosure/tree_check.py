@@ -93,9 +93,12 @@ def must_be_consistent(old_size: int, old_root: bytes, size: int, root: bytes, p
         raise NotProven("consistency")
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(value: Any) -> bytes:
     """The one way to write a value down: JSON, keys sorted, no spaces, UTF-8."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def entry_leaf(header: dict[str, Any], line_hashes: Sequence[bytes]) -> bytes:

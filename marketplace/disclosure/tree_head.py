@@ -27,7 +27,7 @@ class TreeHead(Model):
     """One head. ``note`` is what is signed and published, byte by byte; the columns beside it only find it."""
 
     __tablename__ = "tree_head"
-    __table_args__ = (CheckConstraint("size > 0", name="size"),)
+    __table_args__ = (CheckConstraint("size > 0", name="size"), {"info": {"granted": "SELECT, INSERT"}})
 
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     size: Mapped[int]

@@ -41,10 +41,10 @@ def test_a_receipt_waits_for_its_seal_and_then_is_proven(app: Flask) -> None:
     assert stranger.get(f"{address}/proof.json").status_code == 409
     seal()
     page = stranger.get(address).text
-    assert "等待封存" in page and "账已封存" not in page
+    assert "等待封存" in page and "账已证明" not in page
     short = head().short
     page = stranger.get(address).text
-    assert "账已封存" in page and "等待封存" not in page and short in page
+    assert "账已证明" in page and "等待封存" not in page and short in page
     assert f"{address}/proof.json" in page and "/log/verify_receipt.py" in page
 
     answer = stranger.get(f"{address}/proof.json")
@@ -67,7 +67,7 @@ def test_a_slip_carries_the_newest_heads_fingerprint_and_key(app: Flask) -> None
     page = stranger.get(f"{address}/slip").text
     assert row.short in page
     assert log_key.written(tree_head.origin_of(row), log_key.all_keys()[0].public_key) in page
-    assert "账已封存" in page and "¥100.00" in page and "data:image/svg" in page
+    assert "账已证明" in page and "¥100.00" in page and "data:image/svg" in page
 
 
 def test_heads_and_leaves_are_enough_to_watch_the_log(app: Flask) -> None:
