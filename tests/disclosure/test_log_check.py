@@ -21,6 +21,7 @@ from marketplace.disclosure.log_leaf import LogLeaf
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
+from marketplace.ledger import month
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.notices.public_notice import PublicNotice
@@ -33,6 +34,9 @@ from tests.disclosure.sealed import break_in, burglary, head, seal, traded
 def findings(*given: str) -> set[tuple[str, str, str]]:
     db.session.remove()
     return {(each.what, each.which, each.wrong) for each in log_check.check(given).findings}
+
+
+ELSEWHEN = "2030-01"
 
 
 def other(value: Any, column: Any) -> Any:
@@ -49,6 +53,8 @@ def other(value: Any, column: Any) -> Any:
         return value + timedelta(days=1)
     if isinstance(value, dict):
         return value | {"total_fen": value.get("total_fen", 0) + 1}
+    if column.name == "period":
+        return ELSEWHEN
     if value == "household_pool":
         return "village_collective"  # a check of PostgreSQL holds even a burglar to the kinds there are
     return value[:-1] + chr(ord(value[-1]) ^ 1)
@@ -103,6 +109,7 @@ def test_each_column_of_entry_line_account_and_notice(app: Flask) -> None:
     notice = db.session.scalars(select(PublicNotice.id)).one()
     pool = db.session.scalars(select(Account.id).where(Account.kind == "household_pool")).one()
     BETRAYED.update(journal_entry=("entry", f"{settled}"), public_notice=("notice", f"{notice}"), account=("entry", f"{settled}"))
+    transaction(lambda: month.must_exist([ELSEWHEN]))  # PostgreSQL lets lines be moved only where a month is
     with burglary():
         entries, lines, notices, accounts = (each.__table__ for each in (JournalEntry, JournalLine, PublicNotice, Account))
         for column in entries.columns:
