@@ -14,6 +14,8 @@ def county_roads(actor: Actor) -> list[tuple[Any, ...]]:
         (_("通报"), "operator_bulletin.show"),
         (_("订单"), "operator_orders.index"),
         (_("逾期付款"), "operator_overdue.index"),
+        (_("付款"), "payments.of_operator"),
+        (_("资金健康"), "money_health.show"),
         (_("单位和人员"), "operator_organisations.index"),
         (_("审批记录"), "operator_audit.approvals"),
         *([(_("操作记录"), "operator_audit.index")] if actor.has("administrator", "auditor") else []),

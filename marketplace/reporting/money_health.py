@@ -1,0 +1,122 @@
+"""Money health: what is not as it should be with payments, each kind with its number, its fen and the age of its oldest. It only reads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import aliased
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db
+from marketplace.foundation.outbox import OutboxMessage
+from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.call import STOPPED, PaymentCall
+from marketplace.payments.payment import OPEN, AlipayNotice, Payment
+from marketplace.payments.refund import Refund
+
+LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
+TIRED = 5  # tries after which a message to the outside is looked at by a person
+RECENT = timedelta(days=30)  # how long a refused notice is shown
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One kind of trouble: which rows, since when, what is at stake in fen, and the number by which a row is known."""
+
+    name: str
+    model: Any
+    open: Callable[[], ColumnElement[bool]]
+    since: Any
+    fen: Any
+    number: Any
+
+
+def _reissued() -> ColumnElement[bool]:
+    again = aliased(Refund)
+    return select(again.id).where(again.reissues_id == Refund.id).exists()
+
+
+TROUBLES: tuple[Trouble, ...] = (
+    Trouble(
+        "alarm", PaymentCall, lambda: (PaymentCall.answered_at >= clock.now() - STOPPED) & PaymentCall.answer["misconfigured"].as_boolean(),
+        PaymentCall.made_at, None, PaymentCall.request_no,
+    ),
+    Trouble(
+        "unknown_payments", Payment, lambda: Payment.state.in_(OPEN) & (Payment.expires_at < clock.now() - LATE) & (Payment.asked > 0),
+        Payment.expires_at, Payment.amount_fen, Payment.out_trade_no,
+    ),
+    Trouble("unknown_refunds", Refund, lambda: Refund.state.in_(("submitting", "unknown")), Refund.approved_at, Refund.fen, Refund.out_request_no),
+    Trouble("refused_refunds", Refund, lambda: (Refund.state == "failed") & ~_reissued(), Refund.approved_at, Refund.fen, Refund.out_request_no),
+    Trouble(
+        "refunds_to_transfer", Refund, lambda: (Refund.state == "approved") & (Refund.way == "bank"), Refund.approved_at, Refund.fen,
+        Refund.out_request_no,
+    ),
+    Trouble(
+        "refunds_waiting", Refund, lambda: (Refund.state == "approved") & (Refund.way == "alipay"), Refund.approved_at, Refund.fen,
+        Refund.out_request_no,
+    ),
+    Trouble(
+        "receipts", BankReceipt, lambda: BankReceipt.state.in_(("imported", "partial", "over", "unmatched")), BankReceipt.received_on,
+        BankReceipt.fen - BankReceipt.matched_fen, BankReceipt.public_id,
+    ),
+    Trouble(
+        "differences", BillDifference, lambda: BillDifference.explained_at.is_(None), BillDifference.found_at,
+        func.abs(BillDifference.ours_fen - BillDifference.theirs_fen), BillDifference.out_trade_no,
+    ),
+    Trouble(
+        "notices", AlipayNotice, lambda: AlipayNotice.outcome.like("refused:%") & (AlipayNotice.received_at >= clock.now() - RECENT),
+        AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
+    ),
+    Trouble(
+        "outside", OutboxMessage, lambda: OutboxMessage.done_at.is_(None) & (OutboxMessage.attempts >= TIRED), OutboxMessage.due_at, None,
+        OutboxMessage.kind,
+    ),
+)  # fmt: skip
+NAMES = tuple(each.name for each in TROUBLES)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a kind of trouble stands: how many, how much (None where there is no amount), since when."""
+
+    name: str
+    count: int
+    fen: int | None
+    oldest: datetime | None
+
+
+def standing(organisation_id: int | None = None) -> list[Standing]:
+    """Every kind of trouble, of one cooperative or of all, in one statement. What belongs to nobody is only in the whole."""
+    chosen = [each for each in TROUBLES if organisation_id is None or hasattr(each.model, "organisation_id")]
+    asked = []
+    for each in chosen:
+        sums = (func.count(), func.min(each.since), func.coalesce(func.sum(each.fen), 0) if each.fen is not None else func.count())
+        asked += [_within(select(figure).select_from(each.model).where(each.open()), each, organisation_id).scalar_subquery() for figure in sums]
+    row = db.session.execute(select(*asked)).one()
+    found = []
+    for at, each in enumerate(chosen):
+        count, oldest, fen = row[3 * at : 3 * at + 3]
+        found.append(Standing(each.name, int(count), int(fen) if each.fen is not None else None, _moment(oldest)))
+    return found
+
+
+def rows(name: str, *, after_id: int = 0, limit: int = 51) -> Sequence[tuple[Any, str, int | None, datetime | None]]:
+    """(row, number, fen, since) of one kind of trouble, in the order of their ids; KeyError for an unknown name."""
+    chosen = {each.name: each for each in TROUBLES}[name]
+    columns = [chosen.model, chosen.number, chosen.since] + ([chosen.fen] if chosen.fen is not None else [])
+    query = select(*columns).where(chosen.open(), chosen.model.id > after_id).order_by(chosen.model.id).limit(limit)
+    return [
+        (row[0], str(row[1]), int(row[3] or 0) if chosen.fen is not None else None, _moment(row[2])) for row in db.session.execute(query)
+    ]
+
+
+def _within(query: Any, trouble: Trouble, organisation_id: int | None) -> Any:
+    return query if organisation_id is None else query.where(trouble.model.organisation_id == organisation_id)
+
+
+def _moment(at: datetime | date | None) -> datetime | None:
+    """A day of a bank waits from its midnight (Beijing) on."""
+    return at if at is None or isinstance(at, datetime) else clock.beijing_midnight(at)

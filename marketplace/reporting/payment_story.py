@@ -1,0 +1,112 @@
+"""A payment's whole story: what was asked, what was heard, what was posted, in the order in which it happened. It only reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from marketplace.foundation.database import db
+from marketplace.ledger.account import Account
+from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.payments.bill_import import ImportedRow
+from marketplace.payments.call import OF_PAYMENT, PaymentCall
+from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.refund import Refund
+
+
+@dataclass(frozen=True)
+class Step:
+    """``kind`` is a code of what happened, ``data`` what a page says of it (fen, numbers, codes); ``lines`` an entry's
+    (kind of account, owner, fen with debit positive)."""
+
+    at: datetime
+    kind: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    lines: Sequence[tuple[str, str, int]] = ()
+
+
+def story(payment: Payment) -> list[Step]:
+    """Every step of one payment and of its refunds, oldest first. Six statements, whatever its length."""
+    refunds = list(db.session.scalars(select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id)))
+    steps = [Step(payment.created_at, "opened", {"fen": payment.amount_fen})]
+    if payment.canceled_at:
+        steps.append(Step(payment.canceled_at, "canceled"))
+    for refund in refunds:
+        steps.append(Step(refund.approved_at, "refund_approved", _of_refund(refund)))
+        if refund.state == "failed":
+            steps.append(Step(_failed_at(refund), "refund_failed", _of_refund(refund)))
+        if refund.succeeded_at:
+            steps.append(Step(refund.succeeded_at, "refund_succeeded", _of_refund(refund)))
+    return sorted([*steps, *_calls(payment, refunds), *_notices(payment), *_billed(payment), *_entries(payment, refunds)], key=lambda step: step.at)
+
+
+def _of_refund(refund: Refund) -> dict[str, Any]:
+    return {
+        "fen": refund.fen, "number": refund.out_request_no, "way": refund.way, "code": refund.sub_code, "elsewhere": refund.elsewhere,
+        "public_id": refund.public_id,
+    }  # fmt: skip
+
+
+def _failed_at(refund: Refund) -> datetime:
+    query = select(PaymentCall.answered_at).where(
+        PaymentCall.kind == "refund", PaymentCall.subject_id == refund.id, PaymentCall.outcome == "refused"
+    )
+    return db.session.scalar(query.order_by(PaymentCall.id.desc()).limit(1)) or refund.approved_at
+
+
+def _calls(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
+    about = [(PaymentCall.kind.in_(OF_PAYMENT)) & (PaymentCall.subject_id == payment.id)]
+    if refunds:
+        about.append((PaymentCall.kind.not_in(OF_PAYMENT)) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
+    calls = db.session.scalars(select(PaymentCall).where(or_(*about)).order_by(PaymentCall.id))
+    return [
+        Step(
+            each.made_at,
+            f"call_{each.kind}",
+            {"number": each.request_no, "outcome": each.outcome, "code": (each.answer or {}).get("sub_code", ""), "answered_at": each.answered_at},
+        )
+        for each in calls
+    ]
+
+
+def _notices(payment: Payment) -> list[Step]:
+    query = select(AlipayNotice).where(AlipayNotice.out_trade_no == payment.out_trade_no).order_by(AlipayNotice.id)
+    return [
+        Step(each.received_at, "notice", {"status": each.trade_status, "fen": each.total_fen, "outcome": each.outcome})
+        for each in db.session.scalars(query)
+    ]
+
+
+def _billed(payment: Payment) -> list[Step]:
+    query = select(ImportedRow).where(
+        ImportedRow.organisation_id == payment.organisation_id, ImportedRow.out_trade_no == payment.out_trade_no
+    )
+    return [
+        Step(each.finished_at, f"billed_{each.kind}", {"fen": each.fen, "fee_fen": each.fee_fen, "number": each.out_request_no})
+        for each in db.session.scalars(query.order_by(ImportedRow.id))
+    ]
+
+
+def _entries(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
+    its = [(JournalEntry.source_type == "payment") & (JournalEntry.source_id == payment.id)]
+    if refunds:
+        its.append((JournalEntry.source_type == "refund") & (JournalEntry.source_id.in_([each.id for each in refunds])))
+    rows_ = select(ImportedRow.id).where(
+        ImportedRow.organisation_id == payment.organisation_id, ImportedRow.out_trade_no == payment.out_trade_no
+    )
+    its.append((JournalEntry.source_type == "alipay_bill_row") & (JournalEntry.source_id.in_(rows_)))
+    query = (
+        select(JournalEntry.id, JournalEntry.kind, JournalEntry.posted_at, Account.kind, Account.owner_ref, JournalLine.fen)
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(or_(*its))
+        .order_by(JournalEntry.id, JournalLine.line_no)
+    )
+    entries: dict[int, Step] = {}
+    for entry_id, kind, at, account, owner, fen in db.session.execute(query):
+        known = entries.get(entry_id)
+        lines = [*(known.lines if known else ()), (account, owner, fen)]
+        entries[entry_id] = Step(at, "entry", {"kind": kind}, lines)
+    return list(entries.values())

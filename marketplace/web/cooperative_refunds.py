@@ -1,0 +1,201 @@
+"""The cooperative's refunds: what waits for a person, what is on its way, what arrived; and differences from Alipay's bill."""
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import aliased
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput, MarketError
+from marketplace.foundation.language import N_, said
+from marketplace.foundation.language import gettext as _
+from marketplace.orders import refund_reissue
+from marketplace.orders.order import Order
+from marketplace.organisations.actor import Actor, scoped
+from marketplace.organisations.person import Person
+from marketplace.payments import bank_refund, bill_import
+from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+from marketplace.web import payment_words
+from marketplace.web.cooperative_desk import desk
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("cooperative_refunds", __name__, url_prefix="/cooperative")
+
+permission("payment.read", COOPERATIVE="accountant director")
+permission("refund.again", COOPERATIVE="accountant director")
+permission("refund.payee", COOPERATIVE="director")
+permission("refund.transfer", COOPERATIVE="accountant")
+
+PAGE = 50
+_again = aliased(Refund)
+_reissued = select(_again.id).where(_again.reissues_id == Refund.id).exists()
+VIEWS: dict[str, Any] = {
+    "todo": ((Refund.state == "failed") & ~_reissued) | ((Refund.state == "approved") & (Refund.way == "bank")),
+    "going": Refund.state.in_(("submitting", "unknown")) | ((Refund.state == "approved") & (Refund.way == "alipay")),
+    "done": Refund.state == "succeeded",
+    "failed": (Refund.state == "failed") & _reissued,
+}
+
+
+@bp.get("/refunds")
+@needs("payment.read")
+def index() -> Any:
+    actor = the_actor()
+    view = request.args.get("view", "todo")
+    if view not in VIEWS:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
+    query = scoped(actor, Refund).add_columns(Payment.out_trade_no).join(Payment, Payment.id == Refund.payment_id).where(VIEWS[view])
+    before = request.args.get("before", "")
+    if before:
+        query = query.where(Refund.id < by_public_id(Refund, before, scoped(actor, Refund)).id)
+    rows = db.session.execute(query.order_by(Refund.id.desc()).limit(PAGE + 1)).all()
+    words = {"todo": _("要人办的"), "going": _("在路上"), "done": _("已退"), "failed": _("没退成、已重办")}
+    return render_template(
+        "payment/refunds.html",
+        rows=rows[:PAGE],
+        view=view,
+        chips=[(words[each], url_for(".index", view=each), each == view, None) for each in VIEWS],
+        next_url=url_for(".index", view=view, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        states=payment_words.REFUND_STATES,
+        ways=payment_words.WAYS,
+        **desk(actor),
+    )
+
+
+@bp.get("/refunds/<public_id>")
+@needs("payment.read")
+def show(public_id: str) -> Any:
+    return _page(_own(public_id, the_actor()), {})
+
+
+@bp.post("/refunds/<public_id>/again")
+@needs("refund.again")
+def again(public_id: str) -> Any:
+    """The same way once more, or proposed over the bank."""
+    actor = the_actor()
+    row = _own(public_id, actor)
+    number, form = row.id, request.form
+    try:
+        if form.get("way") == "bank":
+            payee = [form.get(name, "") for name in ("payee_name", "payee_account", "payee_bank")]
+            transaction(lambda: refund_reissue.propose(number, *payee, actor=actor))
+            flash(_("已提请理事长审。同意以后由会计转账。"), "done")
+            return redirect(url_for(".show", public_id=public_id), 303)
+        made = transaction(lambda: refund_reissue.resend(number, actor=actor).public_id)
+    except InvalidInput as error:
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已用新的号码重新交给支付宝，通常几分钟有结果。"), "done")
+    return redirect(url_for(".show", public_id=made), 303)
+
+
+@bp.post("/refunds/<public_id>/payee")
+@needs("refund.payee")
+def decide(public_id: str) -> Any:
+    """The director's word on a payee."""
+    actor = the_actor()
+    row = _own(public_id, actor)
+    proposed = by_public_id(BankRefund, request.form.get("proposal", ""), select(BankRefund).where(BankRefund.replaces_id == row.id))
+    number, approved, reason = proposed.id, request.form.get("decision") == "approve", request.form.get("reason", "")
+    try:
+        refund_id = transaction(lambda: refund_reissue.decide(number, approved=approved, reason=reason, actor=actor).refund_id)
+    except InvalidInput as error:
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已同意，请会计转账后记下流水号。") if approved else _("已退回。"), "done")
+    after = db.session.get_one(Refund, refund_id).public_id if refund_id else public_id
+    return redirect(url_for(".show", public_id=after), 303)
+
+
+@bp.post("/refunds/<public_id>/transfer")
+@needs("refund.transfer")
+def transfer(public_id: str) -> Any:
+    """The accountant made the transfer."""
+    actor = the_actor()
+    number, reference = _own(public_id, actor).id, request.form.get("reference", "")
+    try:
+        try:
+            paid_on = date.fromisoformat(request.form.get("paid_on", ""))
+        except ValueError:
+            raise InvalidInput("transfer.day", N_("转账日期要在同意退款之后，不晚于今天。"), field="paid_on") from None
+        transaction(lambda: bank_refund.record(number, reference, paid_on, actor=actor))
+    except MarketError as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {str(error.data.get("field", "reference")): said(error)}), 422
+    flash(_("已记下转账，这笔退款办完了。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.get("/differences")
+@needs("payment.read")
+def differences() -> Any:
+    actor = the_actor()
+    done = request.args.get("view") == "explained"
+    query = scoped(actor, BillDifference).where(BillDifference.explained_at.is_not(None) if done else BillDifference.explained_at.is_(None))
+    before = request.args.get("before", "")
+    if before:
+        query = query.where(BillDifference.id < by_public_id(BillDifference, before, scoped(actor, BillDifference)).id)
+    rows = list(db.session.scalars(query.order_by(BillDifference.id.desc()).limit(PAGE + 1)))
+    return render_template(
+        "payment/differences.html",
+        rows=rows[:PAGE],
+        done=done,
+        chips=[(_("要说明的"), url_for(".differences"), not done, None), (_("已说明"), url_for(".differences", view="explained"), done, None)],
+        next_url=url_for(".differences", view="explained" if done else None, before=rows[PAGE - 1].public_id) if len(rows) > PAGE else None,
+        words=payment_words.DIFFERENCES,
+        **desk(actor),
+    )
+
+
+@bp.post("/differences/<public_id>")
+@needs("refund.again")
+def explain(public_id: str) -> Any:
+    actor = the_actor()
+    number = by_public_id(BillDifference, public_id, scoped(actor, BillDifference)).id
+    words = request.form.get("explanation", "")
+    try:
+        transaction(lambda: bill_import.explain(number, words, actor=actor))
+        flash(_("已记下说明。"), "done")
+    except InvalidInput as error:
+        flash(said(error), "bad")
+    return redirect(url_for(".differences"), 303)
+
+
+def _own(public_id: str, actor: Actor) -> Refund:
+    found: Refund = by_public_id(Refund, public_id, scoped(actor, Refund))
+    return found
+
+
+def _page(refund: Refund, errors: dict[str, str]) -> Any:
+    actor = the_actor()
+    payment = db.session.get_one(Payment, refund.payment_id)
+    order = db.session.get(Order, refund.order_id) if refund.order_id else None
+    proposals = db.session.execute(
+        select(BankRefund, Person.name_zh)
+        .join(Person, Person.id == BankRefund.proposed_by_id)
+        .where((BankRefund.replaces_id == refund.id) | (BankRefund.refund_id == refund.id))
+        .order_by(BankRefund.id)
+    ).all()
+    before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
+    after = db.session.scalars(select(Refund).where(Refund.reissues_id == refund.id)).one_or_none()
+    return render_template(
+        "payment/refund.html",
+        refund=refund,
+        payment=payment,
+        order=order,
+        proposals=proposals,
+        before=before,
+        after=after,
+        open_=next((row for row, _name in proposals if row.state == "PROPOSED"), None),
+        states=payment_words.REFUND_STATES,
+        ways=payment_words.WAYS,
+        values=request.form,
+        today=clock.business_date(),
+        errors=errors,
+        crumbs=[(_("退款"), url_for(".index")), (refund.out_request_no, None)],
+        **desk(actor),
+    )

@@ -1,0 +1,80 @@
+"""Money health, for the county office: what is unknown, unmatched, waiting or different, with the oldest age of each; and the books."""
+
+from typing import Any
+
+from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation.database import db
+from marketplace.foundation.errors import InvalidInput, NotFound
+from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
+from marketplace.organisations.organisation import Organisation
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+from marketplace.reporting import books, money_health
+from marketplace.web import payment_words
+from marketplace.web.operator_desk import desk
+from marketplace.web.permission import needs, permission, the_actor
+
+bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
+
+permission("operator.read", OPERATOR="administrator reviewer treasurer auditor")
+
+PAGE = 50
+
+
+@bp.get("")
+@needs("operator.read")
+def show() -> Any:
+    found = sorted(money_health.standing(), key=lambda each: (not each.count, money_health.NAMES.index(each.name)))
+    return render_template(
+        "payment/health.html",
+        found=found,
+        first=next((each for each in found if each.count), None),
+        words=payment_words.TROUBLES,
+        findings=books.check() if "books" in request.args else None,
+        **desk(the_actor()),
+    )
+
+
+@bp.get("/<name>")
+@needs("operator.read")
+def rows(name: str) -> Any:
+    if name not in money_health.NAMES:
+        raise NotFound("queue.missing", N_("没有这样的队列。"))
+    after = request.args.get("after", "0")
+    if not (after.isascii() and after.isdigit() and len(after) < 16):
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="after")
+    found = money_health.rows(name, after_id=int(after), limit=PAGE + 1)
+    label, about, nothing = payment_words.TROUBLES[name]
+    return render_template(
+        "payment/health_rows.html",
+        rows=[(number, fen, since, owner, address) for (_row, number, fen, since), owner, address in _named(found[:PAGE])],
+        label=_(label),
+        about=_(about),
+        nothing=_(nothing),
+        next_url=url_for(".rows", name=name, after=found[PAGE - 1][0].id) if len(found) > PAGE else None,
+        crumbs=[(_("资金健康"), url_for(".show")), (_(label), None)],
+        **desk(the_actor()),
+    )
+
+
+def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
+    """Each row with whose it is, and the address of the payment's story, in two statements."""
+    owners = {getattr(each[0], "organisation_id", None) for each in found} - {None}
+    named: dict[Any, Organisation] = {each.id: each for each in db.session.scalars(select(Organisation).where(Organisation.id.in_(owners)))}
+    of_refunds = {each[0].payment_id for each in found if isinstance(each[0], Refund)}
+    numbers = {each[0].out_trade_no for each in found if hasattr(each[0], "out_trade_no")}
+    query = select(Payment.id, Payment.out_trade_no, Payment.public_id).where(Payment.id.in_(of_refunds) | Payment.out_trade_no.in_(numbers))
+    addresses: dict[Any, str] = {}
+    for row in db.session.execute(query):
+        addresses[row[0]] = addresses[row[1]] = url_for("payments.show_to_operator", public_id=row[2])
+    return [
+        (
+            each,
+            named.get(getattr(each[0], "organisation_id", None)),
+            addresses.get(each[0].payment_id if isinstance(each[0], Refund) else getattr(each[0], "out_trade_no", None)),
+        )
+        for each in found
+    ]

@@ -1,0 +1,65 @@
+"""The words of payments: what a code of a state, a step of the story, a trouble or a kind of account is called on a page."""
+
+from marketplace.foundation.language import N_
+
+STATES: dict[str, tuple[str, str]] = {  # (words, kind of tag)
+    "created": (N_("等付款"), "wait"),
+    "requires_action": (N_("等付款"), "wait"),
+    "processing": (N_("在查结果"), "wait"),
+    "succeeded": (N_("已到账"), ""),
+    "canceled": (N_("没有付"), "still"),
+    "late_paid": (N_("付晚或付重，已退"), "still"),
+}
+REFUND_STATES: dict[str, tuple[str, str]] = {
+    "requested": (N_("等同意"), "wait"),
+    "approved": (N_("等退出去"), "wait"),
+    "submitting": (N_("正在退"), "wait"),
+    "unknown": (N_("在查结果"), "wait"),
+    "succeeded": (N_("已退"), ""),
+    "failed": (N_("渠道没有退成"), "bad"),
+}
+WAYS = {"alipay": N_("支付宝原路退回"), "bank": N_("银行转账退回")}
+STEPS: dict[str, str] = {
+    "opened": N_("开了一次付款"),
+    "canceled": N_("这次付款作废"),
+    "refund_approved": N_("同意退款"),
+    "refund_failed": N_("渠道拒绝退款"),
+    "refund_succeeded": N_("退款到账"),
+    "call_query": N_("问支付宝付了没有"),
+    "call_close": N_("请支付宝关掉这笔交易"),
+    "call_qr_code": N_("请支付宝出收款码"),
+    "call_merge": N_("请支付宝合并付款"),
+    "call_refund": N_("请支付宝退款"),
+    "call_refund_query": N_("问支付宝退了没有"),
+    "notice": N_("支付宝发来通知"),
+    "billed_trade": N_("账单上的收款"),
+    "billed_refund": N_("账单上的退款"),
+    "entry": N_("记账"),
+}
+OUTCOMES = {"succeeded": N_("办成了"), "refused": N_("没有办"), "unknown": N_("没有明确的结果，会再问"), None: N_("还没有回答")}
+HEARD = {
+    "applied": N_("记作到账"),
+    "unapplied": N_("付晚或付重，退回"),
+    "repeated": N_("已经知道"),
+    "closed": N_("没有付，作废"),
+    "pending": N_("还在等付款"),
+    "refunded_elsewhere": N_("在支付宝那边退过，已补记"),
+}
+ACCOUNTS = {
+    "alipay": N_("支付宝余额"), "bank": N_("银行存款"), "unapplied": N_("待核销"), "buyer_funds": N_("买家货款"), "refunds_payable": N_("应退款"),
+    "revenue": N_("合作社收入"), "freight": N_("运费"), "household_pool": N_("农户收益池"), "pool_recoverable": N_("待从收益池收回"),
+    "village_collective": N_("村集体"), "relief_fund": N_("防贫基金"), "fees": N_("手续费"),
+}  # fmt: skip
+TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it says when there is none)
+    "alarm": (N_("支付宝不接受我们的请求"), N_("密钥、证书或权限不对。钱没有动，改好以后自动接着办。"), N_("配置正常。")),
+    "unknown_payments": (N_("结果不明的付款"), N_("过了付款时间，支付宝还没有说清付了没有。系统会一直问。"), N_("每一笔付款都有结果。")),
+    "unknown_refunds": (N_("结果不明的退款"), N_("退款请求发出去了，没有收到明确的回答。用同一个号再问再发，不会退两次。"), N_("每一笔退款都有结果。")),
+    "refused_refunds": (N_("渠道没有退成的退款"), N_("要合作社重发，或改走银行。"), N_("没有被拒绝的退款。")),
+    "refunds_to_transfer": (N_("要转账的退款"), N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
+    "refunds_waiting": (N_("等退出去的退款"), N_("已经同意，正在排队交给支付宝，通常几分钟。"), N_("没有排队的退款。")),
+    "receipts": (N_("没对上的到账"), N_("银行到账了，还不知道付的是哪一单。"), N_("银行到账都对上了。")),
+    "differences": (N_("和支付宝账单的差异"), N_("账上和账单不一样，要合作社说明。"), N_("账和账单一致。")),
+    "notices": (N_("对不上的通知"), N_("签名是真的，内容和我们的付款对不上，没有入账。"), N_("没有对不上的通知。")),
+    "outside": (N_("试了多次的任务"), N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
+}
+DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样")}
