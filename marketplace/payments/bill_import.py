@@ -118,7 +118,10 @@ def take(organisation_id: int, bill: Bill) -> ImportedBill:
     # Payments first: a refund of the same day needs the payment that it gives back.
     for each in sorted(bill.rows, key=lambda row: (row.kind == "refund", row.finished_at)):
         _take_row(imported, each)
-    _find_only_ours(imported)
+    # A day is looked at when its own bill and the next one are there: clocks and midnights differ by a little.
+    for day in (bill.day - timedelta(days=1), bill.day):
+        if _is_imported(organisation_id, day) and _is_imported(organisation_id, day + timedelta(days=1)):
+            _find_only_ours(imported, day)
     audit.record("bill.imported", imported, day=str(bill.day), rows=len(bill.rows))
     return imported
 
@@ -214,9 +217,14 @@ def _billed_back(out_trade_no: str) -> int:
     return int(db.session.scalar(back) or 0)
 
 
-def _find_only_ours(imported: ImportedBill) -> None:
-    """What the books moved on the day before, and no bill up to this one tells of. A day of grace: clocks and midnights differ."""
-    begin = clock.beijing_midnight(imported.day - timedelta(days=1))
+def _is_imported(organisation_id: int, day: date) -> bool:
+    query = select(ImportedBill.id).where(ImportedBill.organisation_id == organisation_id, ImportedBill.day == day)
+    return db.session.scalar(query) is not None
+
+
+def _find_only_ours(imported: ImportedBill, day: date) -> None:
+    """What the books moved on a day, and neither its bill nor any other tells of."""
+    begin = clock.beijing_midnight(day)
     moved = (
         select(JournalEntry.source_type, JournalEntry.source_id)
         .where(

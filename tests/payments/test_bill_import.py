@@ -179,3 +179,14 @@ def test_one_sellers_bad_bill_holds_up_nobody(app: Flask, emulator: Emulator, ma
     with clock.travel(NEXT):
         assert jobs.fetch_bills() == 1
     assert trade.held(market, "buyer_funds") == 17600
+
+
+def test_a_day_whose_own_bill_is_missing_is_not_called_ours_alone(emulator: Emulator, market: Market) -> None:
+    """Only when a day's bill and the next day's are there, in whatever order they came, is something missing from them."""
+    trade.paid([opened(market)[0]])
+    later = [_bill(market, day=DAY + timedelta(days=days)) for days in (1, 2)]
+    for bill in reversed(later):
+        transaction(lambda came=bill: bill_import.take(market.cooperative, came))
+        assert differences() == []
+    transaction(lambda: bill_import.take(market.cooperative, _bill(market)))
+    assert differences() == [("ONLY_OURS", 17600, 0)]
