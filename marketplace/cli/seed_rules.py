@@ -6,9 +6,8 @@ from pathlib import Path
 
 from marketplace.cli.seed_columns import Row, SeedFiles, read
 from marketplace.organisations.person import ROLES
+from marketplace.supply.mass_balance import YIELD_GRAMS_PER_MU
 
-# Finished goods that a mu of land yields at most, in grams.
-YIELD_GRAMS_PER_MU = {"white_tea": 15_000, "chrysanthemum": 80_000, "camellia_oil": 30_000}
 GI_MONTHS = ((3, 15), (4, 15))  # picked from 15 March to 15 April
 GI_ALTITUDE_M = 400
 

@@ -65,7 +65,7 @@ def patronage(group_id: int, order_line_ids: Collection[int], period: str) -> tu
     query = (
         select(Delivery.household_id, func.sum(Delivery.grams))
         .join(Batch, Batch.id == Delivery.batch_id)
-        .where(Batch.linkage_group_id == group_id, Delivery.delivered_on > start, Delivery.delivered_on <= last)
+        .where(Batch.linkage_group_id == group_id, Delivery.voided_at.is_(None), Delivery.delivered_on > start, Delivery.delivered_on <= last)
         .group_by(Delivery.household_id)
     )
     grams = {household: int(weight) for household, weight in db.session.execute(query)}
@@ -140,7 +140,7 @@ def _delivered_to_batches_of(order_line_ids: Collection[int]) -> dict[int, int]:
         )
     query = (
         select(Delivery.household_id, func.sum(Delivery.grams))
-        .where(Delivery.batch_id.in_(batches))
+        .where(Delivery.batch_id.in_(batches), Delivery.voided_at.is_(None))
         .group_by(Delivery.household_id)
     )
     return {household: int(weight) for household, weight in db.session.execute(query)}

@@ -9,11 +9,9 @@ from marketplace.catalogue.listing_check import GI_ALTITUDE_M, GI_CATEGORY, Find
 from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation.database import db
 from marketplace.foundation.language import N_
+from marketplace.organisations.region import Region
 from marketplace.supply.batch import Batch
 from marketplace.supply.stock import Stock
-
-# Tea under the geographical indication is picked between these days of a year (month, day).
-GI_PICKED = ((3, 15), (4, 15))
 
 
 @listing_check.rule
@@ -34,10 +32,8 @@ def gi_batch(product: Product, packs: Sequence[Pack]) -> Iterator[Finding]:
     batches = db.session.scalars(
         select(Batch).where(Batch.linkage_group_id == product.linkage_group_id, Batch.village_id == product.origin_id)
     )
-    first, last = GI_PICKED
-    for batch in batches:
-        high = batch.altitude_m is not None and batch.altitude_m >= GI_ALTITUDE_M
-        if high and first <= (batch.harvested_on.month, batch.harvested_on.day) <= last:
-            return
+    village = db.session.get_one(Region, product.origin_id)
+    if any(not batch.gi_faults(village) for batch in batches):
+        return
     message = N_("没有一个批次合地理标志的要求：海拔 %(metres)s 米以上，三月中旬到四月中旬采摘。")
     yield Finding("gi.batch", message, "gi_mark", data={"metres": GI_ALTITUDE_M})

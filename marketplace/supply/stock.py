@@ -46,6 +46,7 @@ class StockMove(Identified, Model):
     source_id: Mapped[int]
     at: Mapped[datetime]
     person_id: Mapped[int | None]
+    note: Mapped[str] = mapped_column(String(200), default="", server_default="")  # why, in the clerk's words
 
 
 def reserve(quantities: Mapping[int, int], *, source_type: str, source_id: int) -> None:
@@ -78,13 +79,20 @@ def ship(quantities: Mapping[int, int], *, source_type: str, source_id: int) -> 
         _move(rows[pack_id], -packs, -packs, "SHIPPED", source_type, source_id, None)
 
 
-def adjust(pack_id: int, *, by: int, reason: str, person_id: int | None, source_type: str = "pack", source_id: int = 0) -> Stock:
+def adjust(
+    pack_id: int, *, by: int, reason: str, person_id: int | None, source_type: str = "pack", source_id: int = 0, note: str = ""
+) -> Stock:
     """Count packs in or out by hand (``reason``: COUNTED, PACKED, SPOILED, RETURNED). Conflict ``stock.reserved`` below what is promised."""
     row = _locked({pack_id: by})[pack_id]
     if row.on_hand + by < row.reserved:
         raise Conflict("stock.reserved", N_("已有 %(reserved)s 件答应了买家，库存不能比这更少。"), reserved=row.reserved)
-    _move(row, by, 0, reason, source_type, source_id or pack_id, person_id)
+    _move(row, by, 0, reason, source_type, source_id or pack_id, person_id, note)
     return row
+
+
+def ensure(pack_id: int, organisation_id: int) -> Stock:
+    """The pack's stock row, made empty if there is none yet."""
+    return _locked({pack_id: 0}).get(pack_id) or open_stock(pack_id, organisation_id, 0)
 
 
 def open_stock(pack_id: int, organisation_id: int, on_hand: int) -> Stock:
@@ -103,7 +111,7 @@ def _locked(quantities: Mapping[int, int]) -> dict[int, Stock]:
     return {row.pack_id: row for row in db.session.scalars(query)}
 
 
-def _move(row: Stock, on_hand: int, reserved: int, reason: str, source_type: str, source_id: int, person_id: int | None) -> None:
+def _move(row: Stock, on_hand: int, reserved: int, reason: str, source_type: str, source_id: int, person_id: int | None, note: str = "") -> None:
     row.on_hand += on_hand
     row.reserved += reserved
     db.session.add(
@@ -117,6 +125,7 @@ def _move(row: Stock, on_hand: int, reserved: int, reason: str, source_type: str
             source_id=source_id,
             at=clock.now(),
             person_id=person_id,
+            note=note,
         )
     )
     db.session.flush()

@@ -43,6 +43,8 @@ def desk(actor: Actor) -> dict[str, Any]:
             *([(_("付款"), "payments.of_cooperative"), (_("退款"), "cooperative_refunds.index")] if actor.has("accountant", "director") else []),
             (_("发票"), "cooperative_invoices.index"),
             (_("商品"), "cooperative_goods.index"),
+            (_("批次"), "cooperative_batches.index"),
+            (_("库存"), "cooperative_stock.index"),
             (_("分账方案"), "cooperative_schemes.index"),
         ]
     }

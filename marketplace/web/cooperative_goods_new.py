@@ -4,24 +4,20 @@ from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import or_, select
 
 from marketplace.catalogue import listing_change, listing_review, new_product, picture
-from marketplace.catalogue.category import CATEGORIES
 from marketplace.catalogue.listing_content import BadListing
 from marketplace.catalogue.new_product import NewProduct
 from marketplace.catalogue.product import Product
-from marketplace.foundation import clock
 from marketplace.foundation.database import db, new_public_id, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.language import said, text
-from marketplace.households.linkage_group import LinkageGroup
+from marketplace.foundation.language import said
 from marketplace.organisations.actor import Actor
-from marketplace.organisations.region import Region
 from marketplace.web import form_input, listing_form
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.cooperative_goods import own_product, page
+from marketplace.web.origin_choice import groups_and_villages
 from marketplace.web.permission import needs, permission, the_actor
 
 bp = Blueprint("cooperative_goods_new", __name__, url_prefix="/cooperative/goods")
@@ -86,23 +82,11 @@ def _put(product_id: int, drawn: picture.Drawn, version: int, actor: Actor) -> N
 
 def _page(errors: dict[str, str]) -> str:
     actor = the_actor()
-    today = clock.business_date()
-    groups = db.session.execute(
-        select(LinkageGroup, Region)
-        .join(Region, Region.id == LinkageGroup.region_id)
-        .where(LinkageGroup.organisation_id == actor.organisation_id, or_(LinkageGroup.ends_on.is_(None), LinkageGroup.ends_on >= today))
-        .order_by(LinkageGroup.id)
-    ).all()
-    townships = {region.parent_id if region.kind == "VILLAGE" else region.id for _group, region in groups}
-    names = {row.id: text(row, "name") for row in db.session.scalars(select(Region).where(Region.id.in_(townships)))}
-    villages: dict[int, list[tuple[str, str]]] = {}
-    query = select(Region).where(Region.kind == "VILLAGE", Region.parent_id.in_(townships)).order_by(Region.code)
-    for village in db.session.scalars(query):
-        villages.setdefault(village.parent_id or 0, []).append((village.code, text(village, "name")))
+    groups, villages = groups_and_villages(actor.organisation_id)
     return render_template(
         "cooperative/good_new.html",
-        groups=[(group.public_id, f"{text(group, 'name')} · {_(CATEGORIES[group.category][0])}") for group, _region in groups],
-        villages=[(names[township], own) for township, own in villages.items()],
+        groups=groups,
+        villages=villages,
         values={"idempotency_key": new_public_id(), **request.form},
         errors=errors,
         crumbs=[(_("商品"), url_for("cooperative_goods.index")), (_("新商品"), None)],

@@ -22,13 +22,16 @@ def chosen(name: str, among: Any, default: str) -> str:
     return value
 
 
-def after(query: Any, model: Any, sorts: Sorts, sort: str, last_id: int | None) -> Any:
-    """``query`` in the order of ``sort``, beginning after the row ``last_id``. One statement more where that row is named."""
+def after(query: Any, model: Any, sorts: Sorts, sort: str, last_id: int | None, at: Any = None) -> Any:
+    """``query`` in the order of ``sort``, beginning after the row ``last_id``. One statement more where that row is named.
+
+    ``at`` selects the key of a row where that takes more tables than the model's own.
+    """
     key, falling = sorts[sort]
     query = query.order_by(key.desc() if falling else key, model.id.desc() if falling else model.id)
     if last_id is None:
         return query
-    at = db.session.scalar(select(key).select_from(model).where(model.id == last_id))
+    at = db.session.scalar((select(key).select_from(model) if at is None else at).where(model.id == last_id))
     if falling:
         return query.where(or_(key < at, and_(key == at, model.id < last_id)))
     return query.where(or_(key > at, and_(key == at, model.id > last_id)))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import ColumnElement, func, select
 
 from marketplace.catalogue.listing_change import ListingChange
+from marketplace.catalogue.listing_check import LICENCE_WARN_DAYS
 from marketplace.catalogue.product import Product
 from marketplace.catalogue.scheme_proposal import SchemeProposal
 from marketplace.foundation import clock
@@ -24,6 +25,8 @@ from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import Refund
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.reporting import licences
+from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -58,6 +61,10 @@ QUEUES: dict[str, Queue] = {
         N_("等审批的分账方案"), N_("没有等审批的分账方案。"), SchemeProposal, SchemeProposal.state == "SUBMITTED", SchemeProposal.made_at,
         lambda row: (row.reason[:120], None),
     ),
+    "anomalies": Queue(
+        N_("货对不上的"), N_("采收、装货、发货和交货都对得上。"), MassAnomaly, MassAnomaly.state == "OPEN", MassAnomaly.found_at,
+        lambda row: (f"{row.kind} {row.grams_over} g", None),
+    ),
     "objections": Queue(
         N_("等答复的异议"), N_("没有等答复的异议。"), Objection, Objection.outcome == "OPEN", Objection.raised_at, lambda row: (row.text[:120], None)
     ),
@@ -84,7 +91,9 @@ QUEUES: dict[str, Queue] = {
 }  # fmt: skip
 
 # Queues with a list of their own, better than the plain one of this desk.
-LISTS = {"listings": "/operator/listings", "changes": "/operator/listings?view=changes", "schemes": "/operator/schemes"}
+LISTS = {
+    "listings": "/operator/listings", "changes": "/operator/listings?view=changes", "schemes": "/operator/schemes", "anomalies": "/operator/mass-balance",
+}  # fmt: skip
 
 
 def desk(actor: Actor) -> dict[str, Any]:
@@ -118,9 +127,17 @@ def today() -> Any:
         (LISTS.get(name) or url_for(".queue", name=name), _(queue.label), row[2 * at], _moment(row[2 * at + 1]), _(queue.nothing))
         for at, (name, queue) in enumerate(QUEUES.items())
     ]
+    found.append(_licences())
     # What has waited longest comes first; what is empty, last.
     found.sort(key=lambda each: (not each[2], each[3] or clock.now()))
     return render_template("operator/today.html", queues=found, **desk(the_actor()))
+
+
+def _licences() -> tuple[str, str, int, datetime | None, str]:
+    """Licences about to end, as a queue: they wait from the day on which the first warning was due."""
+    ending = licences.ending(max(LICENCE_WARN_DAYS))
+    since = ending[0][1].licence_expires_on - timedelta(days=max(LICENCE_WARN_DAYS)) if ending else None
+    return "/operator/licences", _("快到期的许可"), len(ending), _moment(since), _("九十天内没有到期的许可。")
 
 
 @bp.get("/queues/<name>")
