@@ -15,10 +15,11 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.households.linkage_group import LinkageGroup
+from marketplace.orders.checkout import households_in
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.region import Region
-from marketplace.search import shelf
+from marketplace.search.detail import FEWEST_SHOWN
 from marketplace.supply import conformity_certificate
 from marketplace.supply.batch import Batch
 from marketplace.supply.conformity_certificate import ConformityCertificate
@@ -70,7 +71,7 @@ def trace(token: str) -> Any:
     village = db.session.get_one(Region, batch.village_id)
     seller = db.session.get_one(Organisation, batch.organisation_id)
     licence = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == seller.id)).one_or_none()
-    members = shelf.households_in_force(batch.linkage_group_id)
+    members = households_in([batch.linkage_group_id]).get(batch.linkage_group_id, 0)
     goods = select(Product).where(Product.linkage_group_id == batch.linkage_group_id, Product.origin_id == batch.village_id, Product.state == "ON_SALE")
     return render_template(
         "shop/batch.html",
@@ -80,7 +81,7 @@ def trace(token: str) -> Any:
         seller=seller,
         licence=licence,
         group=db.session.get_one(LinkageGroup, batch.linkage_group_id),
-        households=members if members >= shelf.FEWEST_SHOWN else None,
+        households=members if members >= FEWEST_SHOWN else None,
         category=_(CATEGORIES[batch.category][0]),
         marked=not batch.gi_faults(village),
         certificates=conformity_certificate.of(batch.id),
