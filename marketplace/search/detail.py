@@ -66,6 +66,7 @@ class Group(NamedTuple):
 class Harvest(NamedTuple):
     """A batch, as it is told."""
 
+    public_id: str
     code: str
     harvested_on: date
     grams_harvested: int
