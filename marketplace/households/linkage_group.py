@@ -43,3 +43,10 @@ class LinkageShare(Identified, Model):
     starts_on: Mapped[date]
     ends_on: Mapped[date | None]
     basis_zh: Mapped[str] = mapped_column(String(200), default="")
+    recorded_by_id: Mapped[int | None]
+    ended_by_id: Mapped[int | None]
+    end_reason: Mapped[str] = mapped_column(String(200), default="", server_default="")
+
+    def in_force(self, day: date) -> bool:
+        """Whether it holds on this day (Beijing)."""
+        return self.starts_on <= day <= (self.ends_on or day)

@@ -45,6 +45,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("商品"), "cooperative_goods.index"),
             (_("批次"), "cooperative_batches.index"),
             (_("库存"), "cooperative_stock.index"),
+            (_("成员和联结"), "cooperative_members.index"),
             (_("分账方案"), "cooperative_schemes.index"),
         ]
     }

@@ -62,7 +62,8 @@ def bring(public_id: str) -> Any:
     try:
         if sent is None or not sent.filename:
             return page(product, {"picture": _("请选择一张图片。")}), 422
-        drawn = picture.draw(sent.stream.read(picture.LARGEST + 1))
+        with sent.stream:
+            drawn = picture.draw(sent.stream.read(picture.LARGEST + 1))
         transaction(lambda: _put(product_id, drawn, version, actor))
     except InvalidInput as error:
         return page(own_product(public_id, actor), {"picture": said(error)}), 422

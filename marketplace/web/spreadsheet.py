@@ -69,7 +69,8 @@ def brought(sent: FileStorage | None, headings: Mapping[str, Sequence[str]]) -> 
     """
     if sent is None or not sent.filename:
         raise InvalidInput("file.missing", N_("请选择一个 Excel 文件（.xlsx）。"), field="file")
-    content = sent.stream.read(LARGEST + 1)
+    with sent.stream:  # a large one lies in a file of its own
+        content = sent.stream.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise InvalidInput("file.large", N_("文件超过 %(limit)s MB，请分成几份再传。"), field="file", limit=LARGEST // 1024 // 1024)
     table = _first_sheet(content)
