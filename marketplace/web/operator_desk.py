@@ -23,9 +23,9 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import Refund
+from marketplace.reporting import licences
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.reporting import licences
 from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
