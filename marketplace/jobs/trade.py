@@ -9,7 +9,7 @@ from marketplace.jobs.schedule import job
 from marketplace.ledger import balance, month
 from marketplace.orders import expiry, received
 from marketplace.procurement import pay_deadline
-from marketplace.settlement import settlement, settlement_run
+from marketplace.settlement import period_close, settlement, settlement_run
 
 log = logging.getLogger("market.jobs")
 
@@ -44,6 +44,12 @@ def settle() -> str:
 def balances() -> str:
     transaction(balance.roll_up)
     return ""
+
+
+@job("close", 24 * 3600, "remind that a month is over and not closed; closing is a person's act")
+def remind_to_close() -> str:
+    waiting = period_close.due()
+    return f"not closed: {', '.join(waiting)} (flask books close --period {waiting[0]})" if waiting else ""
 
 
 @job("months", 6 * 3600, "make the ledger's months ahead, a year of them (PostgreSQL)")

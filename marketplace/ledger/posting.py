@@ -15,12 +15,16 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import broke_unique, db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
-from marketplace.ledger import month
+from marketplace.ledger import month, period
 from marketplace.ledger.entry import JournalEntry, JournalLine
 
 
 class AlreadyPosted(Conflict):
     """This source has its entry of this kind; a repeat posts nothing."""
+
+
+class PeriodClosed(Conflict):
+    """The month is closed; what came late is posted to the open one, with its own ``event_at``."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,34 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
         return []
     posted_at = clock.now()
     headers = [_header(draft, posted_at) for draft in drafts]
+    _must_be_open(headers, posted_at)
     lines = [[line for line in draft.lines if line.fen] for draft in drafts]
     on_postgresql = db.session.get_bind().dialect.name == "postgresql"
     if on_postgresql:
         month.must_exist({header["period"] for header in headers})
-    if len(drafts) == 1:
-        return _write_postgresql(headers, lines) if on_postgresql else _write_sqlite(headers, lines)
-    # Within a savepoint, so that a repeat among them leaves no header without lines behind.
-    with db.session.begin_nested():
-        return _write_postgresql(headers, lines) if on_postgresql else _write_sqlite(headers, lines)
+    write = _write_postgresql if on_postgresql else _write_sqlite
+    try:
+        if len(drafts) == 1:
+            return write(headers, lines)
+        # Within a savepoint, so that a repeat among them leaves no header without lines behind.
+        with db.session.begin_nested():
+            return write(headers, lines)
+    except IntegrityError as error:
+        # Closed between our look and our line: at midnight, or by someone in a hurry.
+        if "month is closed" in str(error.orig):
+            raise _closed(headers[0]["period"]) from error
+        raise
+
+
+def _must_be_open(headers: list[dict[str, Any]], now: datetime) -> None:
+    """The database refuses a closed month anyway; who names an older month than the present one is told beforehand."""
+    oldest = min(header["period"] for header in headers)
+    if oldest < clock.period_of(clock.business_date(now)) and oldest <= period.last_closed():
+        raise _closed(oldest)
+
+
+def _closed(which: str) -> PeriodClosed:
+    return PeriodClosed("period.closed", N_("%(period)s 已经结账，不能再记账；请记入当月。"), period=which)
 
 
 def reverse(entry_id: int, *, source: Source, kind: str = "reversed", at: datetime | None = None) -> int:

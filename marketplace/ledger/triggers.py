@@ -1,7 +1,8 @@
 """What the database itself refuses, as statements for each dialect: whoever writes, in whatever language, meets the same rules.
 
 Refused: an entry that does not sum to zero, has no lines, gaps in them, or lines written later; an account of another book
-or currency; a second entry for one source; and every UPDATE, DELETE, TRUNCATE and REPLACE of entries and lines.
+or currency; a second entry for one source; a posting to a closed month; and every UPDATE, DELETE, TRUNCATE and REPLACE of
+entries, lines, closed months and their balances.
 ``create_all`` makes all this with the tables; a migration executes ``statements(dialect)`` after making them.
 """
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Table, event
 from marketplace.ledger import triggers_postgresql, triggers_sqlite
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.ledger.period import ClosedPeriod, PeriodBalance
 
 _BY_DIALECT = {"sqlite": triggers_sqlite.TRIGGERS, "postgresql": triggers_postgresql.TRIGGERS}
 
@@ -34,5 +36,5 @@ def _after_create(table: Table, connection: Connection, **rest: Any) -> None:
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
-for _model in (Account, JournalLine, JournalEntry):
+for _model in (Account, JournalLine, JournalEntry, ClosedPeriod, PeriodBalance):
     event.listen(_model.__table__, "after_create", _after_create)

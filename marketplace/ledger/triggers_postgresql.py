@@ -70,6 +70,9 @@ _OPEN_MONTH = f"""CREATE OR REPLACE FUNCTION ledger_open_month(month text) RETUR
              IF to_regclass('{MONTHS}.' || name) IS NOT NULL THEN
                RETURN false;
              END IF;
+             IF month <= (SELECT max(c.period) FROM closed_period c) THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: this month is closed';
+             END IF;
              -- Made first and attached then: attaching lets whoever posts to other months go on.
              EXECUTE format('CREATE TABLE {MONTHS}.%I (LIKE public.journal_line INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
              EXECUTE format('ALTER TABLE public.journal_line ATTACH PARTITION {MONTHS}.%I FOR VALUES FROM (%L) TO (%L)',
@@ -77,6 +80,50 @@ _OPEN_MONTH = f"""CREATE OR REPLACE FUNCTION ledger_open_month(month text) RETUR
              EXECUTE format('{_WHOLE_ON.format(table=f"{MONTHS}.%I")}', name);
              EXECUTE format('{_refuse(f"{MONTHS}.%I", "journal_line_stays", _STAYS)}', name);
              RETURN true;
+           END $body$"""  # noqa: S608 - put together from constants
+
+# The months up to one, by the names of their tables, that are not closed yet.
+_OPEN_UP_TO = """SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+               WHERE i.inhparent = 'public.journal_line'::regclass AND c.relname <= 'line_' || replace(month, '-', '_')
+                 AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'journal_line_closed')
+               ORDER BY c.relname"""
+# Who posts to a month holds its table until the end; this lock waits for all of them, and no new one gets by.
+_LOCK_MONTH = f"""CREATE OR REPLACE FUNCTION ledger_lock_month(month text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER {_PATH} AS $body$
+           DECLARE
+             name text;
+           BEGIN
+             LOCK TABLE public.journal_line IN SHARE UPDATE EXCLUSIVE MODE;
+             FOR name IN {_OPEN_UP_TO} LOOP
+               EXECUTE format('LOCK TABLE {MONTHS}.%I IN SHARE ROW EXCLUSIVE MODE', name);
+             END LOOP;
+           END $body$"""
+# A row trigger fires however a row comes to its month, and whatever moment its writer believes in: no poster pays for it before.
+_CLOSE_MONTH = f"""CREATE OR REPLACE FUNCTION ledger_close_month(month text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER {_PATH} AS $body$
+           DECLARE
+             name text;
+           BEGIN
+             IF month IS DISTINCT FROM (SELECT max(c.period) FROM closed_period c) THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: ' || month || ' is not recorded as closed';
+             END IF;
+             PERFORM ledger_lock_month(month);
+             FOR name IN {_OPEN_UP_TO} LOOP
+               EXECUTE format('CREATE INDEX %I ON {MONTHS}.%I (account_id, entry_id)', name || '_account', name);
+               EXECUTE format('CREATE TRIGGER journal_line_closed BEFORE INSERT ON {MONTHS}.%I '
+                              'FOR EACH ROW EXECUTE FUNCTION ledger_refuse_closed()', name);
+               EXECUTE format('ANALYZE {MONTHS}.%I', name);
+             END LOOP;
+           END $body$"""  # noqa: S608 - put together from constants
+_REFUSE_CLOSED = f"""CREATE OR REPLACE FUNCTION ledger_refuse_closed() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           BEGIN
+             RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: this month is closed';
+           END $body$"""
+# Months are closed one after the other.
+_FOLLOWS = f"""CREATE OR REPLACE FUNCTION ledger_follows() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
+           BEGIN
+             IF NEW.period <= (SELECT max(c.period) FROM closed_period c) THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: this month is closed';
+             END IF;
+             RETURN NEW;
            END $body$"""  # noqa: S608 - put together from constants
 
 _HAS_LINES = f"""CREATE OR REPLACE FUNCTION ledger_has_lines() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
@@ -123,5 +170,20 @@ TRIGGERS: dict[str, list[str]] = {
         """CREATE CONSTRAINT TRIGGER journal_entry_whole AFTER INSERT ON journal_entry DEFERRABLE INITIALLY DEFERRED
            FOR EACH ROW EXECUTE FUNCTION ledger_has_lines()""",
         _refuse("journal_entry", "journal_entry_stays", _STAYS),
+    ],
+    "closed_period": [
+        _REFUSE,
+        _REFUSE_CLOSED,
+        _LOCK_MONTH,
+        _CLOSE_MONTH,
+        "REVOKE EXECUTE ON FUNCTION ledger_lock_month(text) FROM PUBLIC",
+        "REVOKE EXECUTE ON FUNCTION ledger_close_month(text) FROM PUBLIC",
+        _FOLLOWS,
+        "CREATE TRIGGER closed_period_follows BEFORE INSERT ON closed_period FOR EACH ROW EXECUTE FUNCTION ledger_follows()",
+        _refuse("closed_period", "closed_period_stays", _STAYS),
+    ],
+    "period_balance": [
+        _REFUSE,
+        _refuse("period_balance", "period_balance_stays", _STAYS),
     ],
 }

@@ -47,9 +47,30 @@ TRIGGERS: dict[str, list[str]] = {
                (SELECT 1 FROM journal_entry e WHERE e.kind = NEW.kind AND e.source_type = NEW.source_type
                 AND e.source_id = NEW.source_id AND e.source_seq = NEW.source_seq);
            END""",
+        """CREATE TRIGGER journal_entry_open BEFORE INSERT ON journal_entry
+           WHEN NEW.period <= (SELECT max(c.period) FROM closed_period c)
+           BEGIN SELECT RAISE(ABORT, 'ledger: this month is closed'); END""",
         """CREATE TRIGGER journal_entry_stays BEFORE UPDATE ON journal_entry
            BEGIN SELECT RAISE(ABORT, 'ledger: entries are never changed'); END""",
         """CREATE TRIGGER journal_entry_kept BEFORE DELETE ON journal_entry
            BEGIN SELECT RAISE(ABORT, 'ledger: entries are never deleted'); END""",
+    ],
+    "closed_period": [
+        """CREATE TRIGGER closed_period_follows BEFORE INSERT ON closed_period
+           WHEN NEW.period <= (SELECT max(c.period) FROM closed_period c)
+           BEGIN SELECT RAISE(ABORT, 'ledger: this month is closed'); END""",
+        """CREATE TRIGGER closed_period_stays BEFORE UPDATE ON closed_period
+           BEGIN SELECT RAISE(ABORT, 'ledger: a closed month stays closed'); END""",
+        """CREATE TRIGGER closed_period_kept BEFORE DELETE ON closed_period
+           BEGIN SELECT RAISE(ABORT, 'ledger: a closed month stays closed'); END""",
+    ],
+    "period_balance": [
+        """CREATE TRIGGER period_balance_new BEFORE INSERT ON period_balance
+           WHEN EXISTS (SELECT 1 FROM period_balance b WHERE b.period = NEW.period AND b.account_id = NEW.account_id)
+           BEGIN SELECT RAISE(ABORT, 'UNIQUE constraint failed: ledger: this balance exists'); END""",
+        """CREATE TRIGGER period_balance_stays BEFORE UPDATE ON period_balance
+           BEGIN SELECT RAISE(ABORT, 'ledger: balances of a closed month are never changed'); END""",
+        """CREATE TRIGGER period_balance_kept BEFORE DELETE ON period_balance
+           BEGIN SELECT RAISE(ABORT, 'ledger: balances of a closed month are never deleted'); END""",
     ],
 }

@@ -10,6 +10,7 @@ from itertools import islice
 
 from marketplace.foundation.database import db, in_transaction
 from marketplace.reporting import books_credit, books_ledger, books_shares, books_trade
+from marketplace.settlement import period_close
 
 SHOWN = 5  # breaches named in a finding; their number is always given
 
@@ -30,6 +31,12 @@ def check() -> list[Finding]:
     """Every rule with its outcome, in the order of the books: ledger first, then what it must agree with."""
     with _one_view():
         return [_finding(rule) for rule in RULES]
+
+
+@period_close.verified_by
+def broken() -> list[str]:
+    """Names of the rules that do not hold, with the first breaches of each."""
+    return [f"{each.rule} ({each.detail})" for each in check() if not each.ok]
 
 
 @contextmanager

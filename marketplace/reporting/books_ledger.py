@@ -9,6 +9,7 @@ from marketplace.ledger import account, triggers
 from marketplace.ledger.account import Account
 from marketplace.ledger.balance import Balance
 from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.ledger.period import ClosedPeriod, PeriodBalance
 
 _ITS_LINES = (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id)
 # An owner is owed something or nothing; what others owe us cannot be less than nothing either.
@@ -144,6 +145,55 @@ def nobody_owes_what_cannot_be_owed() -> list[str]:
     return [f"account {code}: {fen} fen" for code, fen in held if fen < 0]
 
 
+def closed_months_stay_as_closed() -> list[str]:
+    """A closed month holds as many entries, lines and debits as at closing, and its balances follow from its lines."""
+    entries = select(
+        JournalEntry.period,
+        func.count().label("entries"),
+        func.sum(JournalEntry.n_lines).label("lines"),
+        func.sum(JournalEntry.gross).label("gross"),
+    ).group_by(JournalEntry.period)
+    now = entries.subquery()
+    changed = (
+        select(ClosedPeriod.period)
+        .outerjoin(now, now.c.period == ClosedPeriod.period)
+        .where(
+            or_(
+                func.coalesce(now.c.entries, 0) != ClosedPeriod.entries,
+                func.coalesce(now.c.lines, 0) != ClosedPeriod.lines,
+                func.coalesce(now.c.gross, 0) != ClosedPeriod.gross,
+            )
+        )
+    )
+    # To the end of the last closed month, account by account: what the months add up to, what the last of them says, what lines say.
+    until = select(func.max(ClosedPeriod.period)).scalar_subquery()
+    lines = (
+        select(JournalLine.account_id, func.sum(JournalLine.fen).label("fen"))
+        .where(JournalLine.period <= until)
+        .group_by(JournalLine.account_id)
+        .subquery()
+    )
+    newest = (
+        select(PeriodBalance.account_id, func.max(PeriodBalance.period).label("period"))
+        .group_by(PeriodBalance.account_id)
+        .subquery()
+    )
+    wrong = (
+        select(lines.c.account_id, lines.c.fen, PeriodBalance.fen)
+        .outerjoin(newest, newest.c.account_id == lines.c.account_id)
+        .outerjoin(
+            PeriodBalance,
+            (PeriodBalance.account_id == newest.c.account_id) & (PeriodBalance.period == newest.c.period),
+        )
+        .where(func.coalesce(PeriodBalance.fen, 0) != lines.c.fen)
+        .order_by(lines.c.account_id)
+    )
+    return [f"{month} is not what it was when it was closed" for month in db.session.scalars(changed)] + [
+        f"account {number}: closed with {said} fen, its lines say {fen}"
+        for number, fen, said in db.session.execute(wrong)
+    ]
+
+
 RULES: tuple[Callable[[], list[str]], ...] = (
     guards_stand,
     entries_balance,
@@ -152,4 +202,5 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     books_balance,
     balances_are_their_lines,
     nobody_owes_what_cannot_be_owed,
+    closed_months_stay_as_closed,
 )

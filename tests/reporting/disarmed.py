@@ -17,7 +17,7 @@ def run(*statements: str) -> None:
         else:
             for period in re.findall(r"'(\d{4}-\d\d)'", " ".join(statements)):
                 connection.execute(text("SELECT ledger_open_month(:period)"), {"period": period})
-            for table in ("account", "journal_entry", "journal_line"):
+            for table in ("account", "journal_entry", "journal_line", "closed_period", "period_balance"):
                 connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         for statement in statements:
             connection.execute(text(statement))

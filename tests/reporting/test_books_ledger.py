@@ -50,6 +50,7 @@ LEDGER_RULES = (
     "books_balance",
     "balances_are_their_lines",
     "nobody_owes_what_cannot_be_owed",
+    "closed_months_stay_as_closed",
 )
 
 
