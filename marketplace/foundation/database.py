@@ -8,9 +8,10 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flask_sqlalchemy import SQLAlchemy
@@ -189,6 +190,29 @@ def _one_transaction() -> Iterator[None]:
         raise
     finally:
         session.info["in_transaction"] = False
+
+
+def insert_many(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, at_once: int = 10_000) -> int:
+    """Insert rows of plain values in the open transaction, in the order given; how many. For ten thousand rows and more.
+
+    COPY on PostgreSQL, one prepared statement on SQLite; never more than ``at_once`` rows in memory. Names come from code only.
+    """
+    connection = db.session.connection()
+    listed = ", ".join(columns)
+    count = 0
+    if connection.dialect.name == "postgresql":
+        cursor: Any = connection.connection.cursor()
+        with cursor, cursor.copy(f"COPY {table} ({listed}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+        return count
+    statement = f"INSERT INTO {table} ({listed}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names from code
+    remaining = iter(rows)
+    while some := [tuple(row) for row in islice(remaining, at_once)]:
+        connection.exec_driver_sql(statement, some)
+        count += len(some)
+    return count
 
 
 def in_transaction() -> bool:

@@ -3,6 +3,11 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FEN_MAX = 10**15  # ten thousand milliard yuan: anything above is a typing error, and it stays far inside a bigint
 
@@ -56,6 +61,35 @@ def split(total: int, weights: Sequence[int], keys: Sequence[str], salt: str) ->
         )
         for i in order[:left]:
             parts[i] += 1
+    return parts
+
+
+def split_columns(
+    total: int, weights: "NDArray[np.int64]", keys: Sequence[str], salt: str
+) -> "NDArray[np.int64]":
+    """What ``split`` gives, to the fen, for a million weights at once; ``total`` is not negative, nor is any weight.
+
+    In 64 bits as long as total × the largest weight fits, else in Python's own whole numbers.
+    """
+    import numpy as np
+
+    if len(weights) == 0 or total * int(weights.max()) >= 2**63 or total * len(weights) >= 2**63:
+        return np.array(split(total, weights.tolist(), keys, salt), dtype=np.int64)
+    whole = int(weights.sum())
+    if whole == 0:
+        if total:
+            raise ValueError("nothing to divide by")
+        return np.zeros(len(weights), dtype=np.int64)
+    parts, remainders = np.divmod(weights * total, whole)
+    left = total - int(parts.sum())
+    if left:
+        # Whoever is above the last remainder that still gets a fen gets one; only those who tie at it are told apart by hash.
+        last = np.partition(remainders, len(remainders) - left)[len(remainders) - left]
+        above = remainders > last
+        parts[above] += 1
+        tied = np.flatnonzero(remainders == last).tolist()
+        tied.sort(key=lambda i: _tie(salt, keys[i]))
+        parts[tied[: left - int(above.sum())]] += 1
     return parts
 
 

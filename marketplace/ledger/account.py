@@ -99,7 +99,7 @@ def named_many(kind: str, book: int, owner_refs: Iterable[str]) -> dict[str, int
 
 def ids(book: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """Ids by (kind, owner_ref) in one book, in one query; what does not exist is opened, whoever else is opening it too."""
-    by_code = {_code(kind, book, owner_ref): (kind, owner_ref) for kind, owner_ref in wanted}
+    by_code = {code_of(kind, book, owner_ref): (kind, owner_ref) for kind, owner_ref in wanted}
     found = _find(list(by_code))
     missing = [code for code in by_code if code not in found]
     if missing:
@@ -111,7 +111,7 @@ def ids(book: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], i
 
 def existing(kind: str, book: int, owner_ref: str = "") -> int | None:
     """The id of this account, or None: reading must not open accounts."""
-    return _find([_code(kind, book, owner_ref)]).get(_code(kind, book, owner_ref))
+    return _find([code_of(kind, book, owner_ref)]).get(code_of(kind, book, owner_ref))
 
 
 def lock(account_ids: Sequence[int]) -> None:
@@ -123,7 +123,8 @@ def lock(account_ids: Sequence[int]) -> None:
     db.session.execute(query.with_for_update(key_share=True)).all()
 
 
-def _code(kind: str, book: int, owner_ref: str) -> str:
+def code_of(kind: str, book: int, owner_ref: str) -> str:
+    """The account's unique code: ``3:household:household:34``. ValueError for a kind or owner that is not on the list."""
     owner = OWNERS.get(kind, "")
     if (
         kind not in KINDS

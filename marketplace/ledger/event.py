@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Select
+
 from marketplace.ledger import account, posting
 from marketplace.ledger.account import owner_of
 from marketplace.ledger.posting import Line, Source
+from marketplace.ledger.posting_each import post_each
 
 # (kind of account, its owner's id or None, fen)
 Part = tuple[str, int | None, int]
@@ -215,6 +218,22 @@ def distributed(
         at,
         period=period,
     )
+
+
+def distributed_by(
+    *,
+    book: int,
+    source: Source,
+    group_id: int,
+    shares: Select[int, int],
+    period: str | None = None,
+    at: datetime | None = None,
+) -> int:
+    """The same entry for any number of households: ``shares`` is a query of (household id, fen), each positive and named once."""
+    pool = account.named("household_pool", book, owner_of("household_pool", group_id))
+    return post_each(
+        kind="distributed", source=source, book=book, debit=pool, owner_kind="household", shares=shares, period=period, event_at=at
+    )  # fmt: skip
 
 
 def payout_sent(*, book: int, source: Source, households: Households, at: datetime | None = None) -> int:

@@ -82,7 +82,7 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
     if not drafts:
         return []
     posted_at = clock.now()
-    headers = [_header(draft, posted_at) for draft in drafts]
+    headers = [header_of(draft, posted_at) for draft in drafts]
     _must_be_open(headers, posted_at)
     lines = [[line for line in draft.lines if line.fen] for draft in drafts]
     on_postgresql = db.session.get_bind().dialect.name == "postgresql"
@@ -122,7 +122,21 @@ def reverse(entry_id: int, *, source: Source, kind: str = "reversed", at: dateti
     return post(kind=kind, source=source, book=entry.book, lines=lines, event_at=at, reverses_id=entry_id)
 
 
-def _header(draft: Draft, posted_at: datetime) -> dict[str, Any]:
+def header(draft: Draft) -> dict[str, Any]:
+    """What ``post`` would write of the entry itself, once its month is there and open. PeriodClosed."""
+    made = header_of(draft, clock.now())
+    _must_be_open([made], made["posted_at"])
+    month.must_exist([made["period"]])
+    return made
+
+
+def write_header(row: dict[str, Any]) -> int:
+    """Write an entry whose lines follow in one statement, in this transaction; its id. AlreadyPosted as ``post``."""
+    on_postgresql = db.session.get_bind().dialect.name == "postgresql"
+    return (_headers_postgresql if on_postgresql else _headers_sqlite)([row])[0]
+
+
+def header_of(draft: Draft, posted_at: datetime) -> dict[str, Any]:
     kept = [line.fen for line in draft.lines if line.fen]
     if len(kept) < 2 or sum(kept) != 0:
         raise ValueError(f"{draft.kind} of {draft.source}: {len(kept)} lines that sum to {sum(kept)} fen")
@@ -152,7 +166,7 @@ def _already(header: dict[str, Any]) -> AlreadyPosted:
     )
 
 
-def _write_sqlite(headers: list[dict[str, Any]], lines: list[list[Line]]) -> list[int]:
+def _headers_sqlite(headers: list[dict[str, Any]]) -> list[int]:
     # One writer at a time: the next numbers can be counted, and the statements be prepared once for all rows.
     last = db.session.scalar(select(func.max(JournalEntry.id))) or 0
     ids = list(range(last + 1, last + 1 + len(headers)))
@@ -165,15 +179,26 @@ def _write_sqlite(headers: list[dict[str, Any]], lines: list[list[Line]]) -> lis
         if not broke_unique(error):
             raise
         raise _already(headers[0]) from None
-    rows = [
+    return ids
+
+
+def _write_sqlite(headers: list[dict[str, Any]], lines: list[list[Line]]) -> list[int]:
+    ids = _headers_sqlite(headers)
+    db.session.connection().exec_driver_sql(
+        "INSERT INTO journal_line (period, entry_id, line_no, account_id, fen) VALUES (?, ?, ?, ?, ?)",
+        _rows(headers, ids, lines),
+    )
+    return ids
+
+
+def _rows(
+    headers: list[dict[str, Any]], ids: list[int], lines: list[list[Line]]
+) -> list[tuple[str, int, int, int, int]]:
+    return [
         (header["period"], number, line_no, line.account_id, line.fen)
         for number, header, group in zip(ids, headers, lines, strict=True)
         for line_no, line in enumerate(group, start=1)
     ]
-    db.session.connection().exec_driver_sql(
-        "INSERT INTO journal_line (period, entry_id, line_no, account_id, fen) VALUES (?, ?, ?, ?, ?)", rows
-    )
-    return ids
 
 
 _TYPES = {
@@ -204,7 +229,7 @@ _LINES = text(
 )
 
 
-def _write_postgresql(headers: list[dict[str, Any]], lines: list[list[Line]]) -> list[int]:
+def _headers_postgresql(headers: list[dict[str, Any]]) -> list[int]:
     # A second poster of one source waits here for the first, and then gets no row back.
     columns = {name: [header[name] for header in headers] for name in _TYPES}
     made = {tuple(row[1:]): int(row[0]) for row in db.session.execute(_HEADERS, columns)}
@@ -216,11 +241,12 @@ def _write_postgresql(headers: list[dict[str, Any]], lines: list[list[Line]]) ->
         if number is None:
             raise _already(header)
         ids.append(number)
-    rows = [
-        (header["period"], number, line_no, line.account_id, line.fen)
-        for number, header, group in zip(ids, headers, lines, strict=True)
-        for line_no, line in enumerate(group, start=1)
-    ]
+    return ids
+
+
+def _write_postgresql(headers: list[dict[str, Any]], lines: list[list[Line]]) -> list[int]:
+    ids = _headers_postgresql(headers)
+    rows = _rows(headers, ids, lines)
     names = ("period", "entry_id", "line_no", "account_id", "fen")
     db.session.execute(
         _LINES, dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))

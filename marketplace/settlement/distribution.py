@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.database import Model, Public, Versioned, db, insert_many, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.linkage_group import LinkageGroup
@@ -291,27 +291,21 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
             patronage_fen=divided.patronage_fen,
             equity_fen=divided.equity_fen,
             basis=divided.basis,
-            households=sum(1 for part in divided.parts if part.patronage_fen + part.equity_fen > 0),
+            households=divided.parts.households_with_money,
         )
     )
-    total_grams = sum(part.grams for part in divided.parts)
-    total_share_days = sum(part.share_days for part in divided.parts)
-    for part in divided.parts:
-        db.session.add(
-            DistributionShare(
-                organisation_id=row.organisation_id,
-                distribution_id=row.id,
-                linkage_group_id=group.id,
-                household_id=part.household_id,
-                grams=part.grams,
-                total_grams=total_grams,
-                patronage_fen=part.patronage_fen,
-                share_days=part.share_days,
-                total_share_days=total_share_days,
-                equity_fen=part.equity_fen,
-                fen=part.patronage_fen + part.equity_fen,
-            )
-        )
+    grams, share_days = divided.parts.total_grams, divided.parts.total_share_days
+    insert_many(
+        "distribution_share",
+        (
+            "organisation_id", "distribution_id", "linkage_group_id", "household_id", "grams", "total_grams", "patronage_fen",
+            "share_days", "total_share_days", "equity_fen", "fen",
+        ),
+        (
+            (row.organisation_id, row.id, group.id, household_id, own_grams, grams, patronage_fen, days, share_days, equity_fen, patronage_fen + equity_fen)
+            for household_id, own_grams, patronage_fen, days, equity_fen in divided.parts.rows()
+        ),
+    )  # fmt: skip
     db.session.flush()
     return divided.patronage_fen + divided.equity_fen
 
@@ -326,10 +320,14 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         event.recovered(
             book=row.organisation_id, source=source, group_id=group.linkage_group_id, fen=group.recovered_fen
         )
-    households = [(each.household_id, each.fen) for each in shares_of(row.id, group.linkage_group_id) if each.fen]
-    if households:
-        group.entry_id = event.distributed(
-            book=row.organisation_id, source=source, group_id=group.linkage_group_id, households=households
+    shares = select(DistributionShare.household_id, DistributionShare.fen).where(
+        DistributionShare.distribution_id == row.id,
+        DistributionShare.linkage_group_id == group.linkage_group_id,
+        DistributionShare.fen > 0,
+    )
+    if group.patronage_fen + group.equity_fen:
+        group.entry_id = event.distributed_by(
+            book=row.organisation_id, source=source, group_id=group.linkage_group_id, shares=shares
         )
 
 

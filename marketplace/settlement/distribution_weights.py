@@ -5,20 +5,29 @@ twelve months; if there are none either, everything goes by equity, and ``basis`
 """
 
 from calendar import monthrange
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING, overload
 
 from sqlalchemy import func, select
 
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.foundation.money import split
+from marketplace.foundation.money import split_columns
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.orders.shipment import ShipmentLine
 from marketplace.supply.batch import Batch, Delivery
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Column = NDArray[np.int64]
+
+PAGE = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,49 @@ class Part:
     equity_fen: int
 
 
+class Parts(Sequence[Part]):
+    """The parts of a group, held in columns: a million of them take 40 MB. In the order of ``household_ids``."""
+
+    def __init__(
+        self,
+        household_ids: "Column",
+        grams: "Column",
+        patronage_fen: "Column",
+        share_days: "Column",
+        equity_fen: "Column",
+    ) -> None:
+        self.columns = (household_ids, grams, patronage_fen, share_days, equity_fen)
+
+    def __len__(self) -> int:
+        return len(self.columns[0])
+
+    @overload
+    def __getitem__(self, place: int) -> Part: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Part]: ...
+    def __getitem__(self, place: int | slice) -> Part | list[Part]:
+        if isinstance(place, slice):
+            return [self[each] for each in range(*place.indices(len(self)))]
+        return Part(*(int(column[place]) for column in self.columns))
+
+    def rows(self) -> Iterator[tuple[int, int, int, int, int]]:
+        """All of them as plain numbers, a page at a time."""
+        for start in range(0, len(self), PAGE):
+            yield from zip(*(column[start : start + PAGE].tolist() for column in self.columns), strict=True)
+
+    @property
+    def total_grams(self) -> int:
+        return int(self.columns[1].sum())
+
+    @property
+    def total_share_days(self) -> int:
+        return int(self.columns[3].sum())
+
+    @property
+    def households_with_money(self) -> int:
+        return int(((self.columns[2] + self.columns[4]) > 0).sum())
+
+
 @dataclass(frozen=True)
 class Divided:
     """A group's pool, divided. ``patronage_fen + equity_fen`` is the whole; so is the sum over the parts."""
@@ -39,7 +91,7 @@ class Divided:
     basis: str  # BATCHES, TWELVE_MONTHS, EQUITY_ONLY
     patronage_fen: int
     equity_fen: int
-    parts: list[Part]
+    parts: Parts
 
 
 def days_of(period: str) -> tuple[date, date]:
@@ -75,7 +127,9 @@ def patronage(group_id: int, order_line_ids: Collection[int], period: str) -> tu
 def equity(group_id: int, period: str) -> dict[int, int]:
     """Share-days by household: shares × days in force in the period, both ends counted. Households without are left out."""
     first, last = days_of(period)
-    query = select(LinkageShare).where(
+    query = select(
+        LinkageShare.household_id, LinkageShare.shares, LinkageShare.starts_on, LinkageShare.ends_on
+    ).where(
         LinkageShare.group_id == group_id,
         LinkageShare.kind == "EQUITY",
         LinkageShare.shares > 0,
@@ -83,9 +137,9 @@ def equity(group_id: int, period: str) -> dict[int, int]:
         LinkageShare.ends_on.is_(None) | (LinkageShare.ends_on >= first),
     )
     weights: dict[int, int] = {}
-    for row in db.session.scalars(query):
-        days = (min(row.ends_on or last, last) - max(row.starts_on, first)).days + 1
-        weights[row.household_id] = weights.get(row.household_id, 0) + row.shares * days
+    for household_id, shares, starts_on, ends_on in db.session.execute(query.execution_options(yield_per=PAGE)):
+        days = (min(ends_on or last, last) - max(starts_on, first)).days + 1
+        weights[household_id] = weights.get(household_id, 0) + shares * days
     return weights
 
 
@@ -98,24 +152,30 @@ def divide(
     Where one of the two has no weights, all goes by the other. ``keys`` are the households' codes, which break ties.
     Raises Conflict ``distribution.nobody`` if there are no weights at all and something to divide.
     """
-    if not any(share_days.values()) and not any(grams.values()):
+    import numpy as np
+
+    households = sorted(set(grams) | set(share_days), key=lambda each: keys[each])
+    codes = [keys[each] for each in households]
+    by_grams = np.array([grams.get(each, 0) for each in households], dtype=np.int64)
+    by_days = np.array([share_days.get(each, 0) for each in households], dtype=np.int64)
+    if not by_days.any() and not by_grams.any():
         if fen:
             raise Conflict("distribution.nobody", N_("这个联农组没有持股户，也没有交货记录，收益分不下去。请先核对成员。"))
-        return Divided(basis, 0, 0, [])
-    if not any(grams.values()):
+        none = np.zeros(0, dtype=np.int64)
+        return Divided(basis, 0, 0, Parts(none, none, none, none, none))
+    if not by_grams.any():
         patronage_fen = 0
-    elif not any(share_days.values()):
+    elif not by_days.any():
         patronage_fen = fen
     else:
         patronage_fen = -(-fen * patronage_bp // 10_000)
-    households = sorted(set(grams) | set(share_days), key=lambda each: keys[each])
-    codes = [keys[each] for each in households]
-    by_grams = split(patronage_fen, [grams.get(each, 0) for each in households], codes, f"{salt}:patronage")
-    by_shares = split(fen - patronage_fen, [share_days.get(each, 0) for each in households], codes, f"{salt}:equity")
-    parts = [
-        Part(each, grams.get(each, 0), by_grams[i], share_days.get(each, 0), by_shares[i])
-        for i, each in enumerate(households)
-    ]
+    parts = Parts(
+        np.array(households, dtype=np.int64),
+        by_grams,
+        split_columns(patronage_fen, by_grams, codes, f"{salt}:patronage"),
+        by_days,
+        split_columns(fen - patronage_fen, by_days, codes, f"{salt}:equity"),
+    )
     return Divided(basis, patronage_fen, fen - patronage_fen, parts)
 
 
@@ -149,6 +209,12 @@ def _delivered_to_batches_of(order_line_ids: Collection[int]) -> dict[int, int]:
 def _codes(household_ids: Collection[int]) -> dict[int, str]:
     codes: dict[int, str] = {}
     ids = sorted(household_ids)
+    if len(ids) > PAGE:
+        # Most of the county: reading on from the first to the last is quicker than asking for each.
+        everyone = select(Household.id, Household.code).where(Household.id.between(ids[0], ids[-1]))
+        wanted = set(ids)
+        rows = db.session.execute(everyone.execution_options(yield_per=PAGE))
+        return {number: code for number, code in rows if number in wanted}
     for start in range(0, len(ids), 500):
         query = select(Household.id, Household.code).where(Household.id.in_(ids[start : start + 500]))
         codes.update((number, code) for number, code in db.session.execute(query))

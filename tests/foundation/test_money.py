@@ -1,10 +1,11 @@
 """Splitting is exact for any amount and any weights, and fair over many splits."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.foundation.money import format_yuan, parse_yuan, share_bp, split
+from marketplace.foundation.money import format_yuan, parse_yuan, share_bp, split, split_columns
 
 weights = st.lists(st.integers(0, 10**9), min_size=1, max_size=40).filter(any)
 
@@ -61,3 +62,23 @@ def test_written_and_read_again(fen: int) -> None:
 
 def test_shares_for_display_round_half_up() -> None:
     assert (share_bp(13600, 6000), share_bp(1, 5000), share_bp(1, 4999)) == (8160, 1, 0)
+
+
+@given(st.integers(0, 10**13), st.lists(st.integers(0, 10**6), min_size=1, max_size=60).filter(any), st.text(max_size=8))
+def test_a_million_at_once_get_what_each_alone_would(total: int, shares: list[int], salt: str) -> None:
+    keys = [str(i) for i in range(len(shares))]
+    assert split_columns(total, np.array(shares, dtype=np.int64), keys, salt).tolist() == split(total, shares, keys, salt)
+
+
+@given(st.integers(2**40, 10**15), st.lists(st.integers(2**30, 2**50), min_size=1, max_size=9))
+def test_what_does_not_fit_in_64_bits_is_divided_exactly_too(total: int, shares: list[int]) -> None:
+    keys = [str(i) for i in range(len(shares))]
+    assert split_columns(total, np.array(shares, dtype=np.int64), keys, "s").tolist() == split(total, shares, keys, "s")
+
+
+def test_equal_shares_differ_by_the_odd_fen_only() -> None:
+    keys = [f"JA-{i}" for i in range(5_000)]
+    parts = split_columns(12_345, np.ones(5_000, dtype=np.int64), keys, "2026-10")
+    assert parts.tolist() == split(12_345, [1] * 5_000, keys, "2026-10")
+    with pytest.raises(ValueError, match="nothing"):
+        split_columns(1, np.zeros(3, dtype=np.int64), keys[:3], "")
