@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 from sqlalchemy import inspect, text
 
+from marketplace import search
 from marketplace.foundation.database import db
 
 bp = Blueprint("health", __name__)
@@ -22,12 +23,10 @@ def readyz() -> Any:
         db.session.execute(text("SELECT 1"))
         if not inspect(db.engine).has_table("organisation"):
             reasons["database"] = "no tables: run `flask db upgrade`"
+        elif reason := search.trouble():
+            reasons["search"] = reason
     except Exception as error:  # noqa: BLE001 -- whatever it is, it is the reason
         reasons["database"] = type(error).__name__
-    for name, check in current_app.extensions.get("readiness", {}).items():
-        reason = check()
-        if reason:
-            reasons[name] = reason
     return ({"status": "ready"}, 200) if not reasons else ({"status": "not ready", "reasons": reasons}, 503)
 
 

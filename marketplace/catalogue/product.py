@@ -17,6 +17,12 @@ class Product(Public, Versioned, Model):
     __table_args__ = (
         CheckConstraint("state IN ('DRAFT','SUBMITTED','RETURNED','ON_SALE','SUSPENDED','WITHDRAWN')", name="state"),
         Index("ix_product_listed", "state", "category", "id"),
+        # One for each way in which the shop's list is sorted and filtered: a page is read off, however many there are.
+        Index("ix_product_by_township", "state", "township_id", "id"),
+        Index("ix_product_by_price", "state", "from_price_fen", "id"),
+        Index("ix_product_by_category_price", "state", "category", "from_price_fen", "id"),
+        Index("ix_product_by_sold", "state", "sold_count", "id"),
+        Index("ix_product_by_category_sold", "state", "category", "sold_count", "id"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)

@@ -46,6 +46,7 @@ class Settings:
     alipay_private_key: str = _setting("", "ALIPAY_PRIVATE_KEY", "the application's private key (PEM or base64)")
     alipay_certificates: str = _setting("", "ALIPAY_CERTIFICATES", "folder of root.crt, alipay.crt and <app_id>.crt for certificate mode; empty: public-key mode")
     redis_url: str = _setting("", "REDIS_URL", "shared rate limits and caches; empty: in memory")
+    page_cache_mb: int = _setting(12, "PAGE_CACHE_MB", "megabytes a process in which the shop's public pages are kept; 0: none")
     demo_sign_ins: bool = _setting(True, "DEMO_SIGN_INS", "show demonstration sign-ins on the sign-in page")
     debug: bool = _setting(False, "MARKET_DEBUG", "Flask's debugger; never in production")
     secure_cookies: bool = _setting(False, "SECURE_COOKIES", "cookies over https only")

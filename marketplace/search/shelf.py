@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, func, select, tuple_
 from sqlalchemy.orm import aliased
@@ -23,6 +23,14 @@ from marketplace.supply.batch import Batch
 
 PAGE = 24
 SORTS = ("new", "price", "expensive", "popular")
+
+
+class Named(NamedTuple):
+    """A township to filter by."""
+
+    code: str
+    name_zh: str
+    name_en: str | None
 
 
 @dataclass
@@ -40,7 +48,7 @@ class Listing:
 
     cards: list[Card]
     after: str | None
-    townships: list[Any]
+    townships: Sequence[Any]  # to filter by: all of them, or those of a search's answer
     facets: Facets | None = None
 
 
@@ -49,17 +57,19 @@ def listing(
 ) -> Listing:
     """A page of what is on sale: three statements, four for a search. ``category`` and ``township`` are codes, unknown ones find
     nothing; ``after`` is a product's public id; with ``ids`` (a search's answer, best first) only those, in that order unless sorted."""
-    facets = None
+    facets: Facets | None = None
+    townships: Sequence[Any] | None = None
     if ids is None:
         asked = {"category": category, "township": township, "after": after, "most": limit + 1}
         found = db.session.execute(_page(bool(category), bool(township), sort, bool(after)), asked)
         cards = card.gathered(found)
     else:
-        wanted, facets = _narrowed(ids, category, township, sort, after, limit + 1)
+        wanted, facets, townships = _narrowed(ids, category, township, sort, after, limit + 1)
         cards = _in_order(wanted)
     more = len(cards) > limit
     cards = cards[:limit]
-    townships = list(db.session.execute(_TOWNSHIPS))
+    if townships is None:
+        townships = list(db.session.execute(_TOWNSHIPS))
     return Listing(cards, cards[-1].product.public_id if more and cards else None, townships, facets)
 
 
@@ -67,32 +77,36 @@ _region = Region.__table__
 _TOWNSHIPS = select(_region.c.code, _region.c.name_zh, _region.c.name_en).where(_region.c.kind == "TOWNSHIP").order_by(_region.c.code)
 _BY_ID = card.rows().where(product.c.id.in_(bindparam("ids", expanding=True))).order_by(product.c.id, pack.c.position, pack.c.id)
 _FOUND = (
-    select(product.c.id, product.c.public_id, product.c.category, township.c.code, func.coalesce(product.c.from_price_fen, 0), product.c.sold_count)
+    select(
+        product.c.id, product.c.public_id, product.c.category, func.coalesce(product.c.from_price_fen, 0), product.c.sold_count,
+        township.c.code, township.c.name_zh, township.c.name_en,
+    )
     .join(township, township.c.id == product.c.township_id)
     .where(product.c.id.in_(bindparam("ids", expanding=True)), product.c.state == "ON_SALE")
 )
 
 
-def _narrowed(ids: Sequence[int], category: str, township: str, sort: str, after: str, most: int) -> tuple[list[int], Facets]:
-    """Which of ``ids`` the page shows, and the facets of all of them: a light row each, sorted and counted here."""
+def _narrowed(ids: Sequence[int], category: str, township: str, sort: str, after: str, most: int) -> tuple[list[int], Facets, list[Any]]:
+    """Which of ``ids`` the page shows, the facets of all of them, and their townships: a light row each, sorted and counted here."""
     rows = db.session.execute(_FOUND, {"ids": list(ids)}).all() if ids else []
+    townships = [Named(*each) for each in sorted({tuple(row[5:8]) for row in rows})]
     facets = Facets(
-        Counter(row[2] for row in rows if not township or row[3] == township),
-        Counter(row[3] for row in rows if not category or row[2] == category),
+        Counter(row[2] for row in rows if not township or row[5] == township),
+        Counter(row[5] for row in rows if not category or row[2] == category),
         len(rows),
     )
-    rows = [row for row in rows if (not category or row[2] == category) and (not township or row[3] == township)]
+    rows = [row for row in rows if (not category or row[2] == category) and (not township or row[5] == township)]
     rank = {number: place for place, number in enumerate(ids)}
     keys: dict[str, Any] = {
-        "price": lambda row: (row[4], row[0]),
-        "expensive": lambda row: (-row[4], -row[0]),
-        "popular": lambda row: (-row[5], -row[0]),
+        "price": lambda row: (row[3], row[0]),
+        "expensive": lambda row: (-row[3], -row[0]),
+        "popular": lambda row: (-row[4], -row[0]),
     }
     rows.sort(key=keys.get(sort, lambda row: rank[row[0]]))
     if after:
         places = [place for place, row in enumerate(rows) if row[1] == after]
         rows = rows[places[0] + 1 :] if places else []
-    return [row[0] for row in rows[:most]], facets
+    return [row[0] for row in rows[:most]], facets, townships
 
 
 def _in_order(wanted: list[int]) -> list[Card]:
@@ -106,6 +120,8 @@ def _page(category: bool, township: bool, sort: str, after: bool) -> Any:
     """The statement of a page with these filters. It finds the page in an index first, and only then what the page shows."""
     key, falling = _key(product, sort)
     query = select(product.c.id, key.label("sorted_by")).where(product.c.state == "ON_SALE")
+    if key is product.c.from_price_fen:
+        query = query.where(key.is_not(None))  # what has no pack has no price to be sorted by
     if category:
         query = query.where(product.c.category == bindparam("category"))
     if township:
@@ -124,7 +140,7 @@ def _page(category: bool, township: bool, sort: str, after: bool) -> Any:
 def _key(of: Any, sort: str) -> tuple[Any, bool]:
     """What the list is sorted by, never null, and whether it falls. ``Product`` has an index for each."""
     if sort in ("price", "expensive"):
-        return func.coalesce(of.c.from_price_fen, 0), sort == "expensive"
+        return of.c.from_price_fen, sort == "expensive"
     return (of.c.sold_count if sort == "popular" else of.c.id), True
 
 

@@ -74,6 +74,11 @@ def sounds(word: str) -> tuple[str, ...]:
     return "".join(lazy_pinyin(word)), "".join(lazy_pinyin(word, style=Style.FIRST_LETTER))
 
 
+def heard(asked: str) -> str:
+    """How a word that was asked for sounds: itself if it is written in Latin letters, else its pinyin; empty if it has none."""
+    return asked if asked.isascii() else next(iter(sounds(asked)), "")
+
+
 class WordAnalyzer(Analyzer):  # type: ignore[misc]
     """Whoosh's way to ``words``. The index pickles a reference to this class: it must not move or be renamed without a rebuild."""
 

@@ -12,11 +12,12 @@ csrf = CSRFProtect()
 
 def register(app: Flask) -> None:
     """Attach every page of this package (a module with a ``bp``), the filters, the error pages and the headers."""
-    from marketplace.web import errors, limits, shown
+    from marketplace.web import errors, limits, page_cache, shown
 
     csrf.init_app(app)
     limits.register(app)
     shown.register(app)
+    page_cache.register(app)
     errors.register(app)
     for found in pkgutil.iter_modules(__path__):
         page: Any = importlib.import_module(f"{__name__}.{found.name}")

@@ -129,8 +129,13 @@ def _list_page(endpoint: str, asked: dict[str, str], query: str | None = None, i
         asks = urlencode({name: value for name, value in wanted.items() if value})
         return f"{action}?{asks}" if asks else action
 
-    categories = [(_("全部"), address(category=""), not asked["category"])]
-    categories += [(_(name), address(category=code), asked["category"] == code) for code, (name, _licence) in CATEGORIES.items()]
+    by_category, by_township = (found.facets.categories, found.facets.townships) if found.facets else (None, None)
+    categories = [(_("全部"), address(category=""), not asked["category"], by_category.total() if by_category else None)]
+    categories += [
+        (_(name), address(category=code), asked["category"] == code, by_category[code] if by_category else None)
+        for code, (name, _licence) in CATEGORIES.items()
+    ]
+    townships = [(each.code, f"{text(each, 'name')} ({by_township[each.code]})" if by_township else text(each, "name")) for each in found.townships]
     sorts = [
         ("", _("最相关") if ids is not None else _("最新上架")), ("price", _("价格从低到高")), ("expensive", _("价格从高到低")), ("popular", _("卖得多的在前")),
     ]  # fmt: skip
@@ -138,7 +143,7 @@ def _list_page(endpoint: str, asked: dict[str, str], query: str | None = None, i
         "shop/list.html",
         goods=_cards(found.cards),
         categories=categories,
-        townships=[(each.code, text(each, "name")) for each in found.townships],
+        townships=townships,
         sorts=sorts,
         asked=asked,
         query=query,

@@ -1,0 +1,125 @@
+"""The shelf's version: one number that goes up in the very transaction that changes what the shelf shows, and at no other time.
+
+Whoever keeps a page remembers the number it was made under: as long as it stands, the page is what the database would say. What
+is sold is never read from a kept page; checkout asks the database.
+"""
+
+from typing import Any
+
+from sqlalchemy import event, inspect, select, update
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
+from sqlalchemy.schema import DDL
+
+from marketplace.foundation.database import Model, db
+
+FEW = 20  # from so many free packs down, the page says how many are left
+# What each table shows on the shelf's pages: all of it but these columns. A sale changes stock, and shows only when few are left.
+SHOWN: dict[str, frozenset[str]] = {
+    "product": frozenset({"version", "sold_count", "submitted_by_id", "submitted_at"}),
+    "pack": frozenset({"version"}),
+    "stock": frozenset(),
+    "split_scheme": frozenset(),
+    "category": frozenset(),
+    "region": frozenset(),
+    "organisation": frozenset({"version"}),
+    "cooperative": frozenset({"version"}),
+    "linkage_group": frozenset({"version"}),
+    "linkage_share": frozenset(),
+    "batch": frozenset({"version", "grams_sold", "grams_packed"}),
+    "settlement": frozenset(),
+    "payout_batch": frozenset({"version"}),
+    "payout_item": frozenset(),
+    "search_document": frozenset(),
+}
+_CHANGED = "shelf_changed"
+
+
+class ShelfVersion(Model):
+    """One row."""
+
+    __tablename__ = "shelf_version"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+
+
+_table: Any = ShelfVersion.__table__
+event.listen(_table, "after_create", DDL("INSERT INTO shelf_version (id, number) VALUES (1, 1)"))  # type: ignore[no-untyped-call]
+
+
+def number() -> int:
+    """The version as this transaction sees it."""
+    return db.session.scalar(select(_table.c.number)) or 0
+
+
+def raise_it() -> None:
+    """Let every kept page be made anew once the open transaction is committed: for a change that no row of ``SHOWN`` tells."""
+    db.session().info[_CHANGED] = True
+
+
+@event.listens_for(Session, "after_flush")
+def _notice(session: Session, context: Any) -> None:
+    if session.info.get(_CHANGED):
+        return
+    for row in (*session.new, *session.deleted):
+        if _is_shown(row):
+            session.info[_CHANGED] = True
+            return
+    for row in session.dirty:
+        if _is_shown(row) and _shows(row):
+            session.info[_CHANGED] = True
+            return
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _notice_bulk(state: ORMExecuteState) -> None:
+    if state.is_select:
+        return
+    table = getattr(state.statement, "table", None)
+    if getattr(table, "name", None) in SHOWN:
+        state.session.info[_CHANGED] = True
+
+
+@event.listens_for(Session, "before_commit")
+def _count_up(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    session.flush()
+    if session.info.pop(_CHANGED, False):
+        # The last row that the transaction takes: nobody who holds it waits for anything.
+        session.connection().execute(update(_table).values(number=_table.c.number + 1))
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop(_CHANGED, None)
+
+
+def _is_shown(row: Any) -> bool:
+    name = row.__tablename__
+    if name == "organisation":
+        return bool(row.kind == "COOPERATIVE")  # a buyer who registers is on no page
+    return name in SHOWN
+
+
+def _shows(row: Any) -> bool:
+    changed = {name: history for name, history in _changes(row) if name not in SHOWN[row.__tablename__]}
+    if row.__tablename__ == "stock" and changed:
+        now = row.on_hand - row.reserved
+        before = _before(changed, "on_hand", row.on_hand) - _before(changed, "reserved", row.reserved)
+        return bool(now != before and min(now, before) <= FEW)
+    return bool(changed)
+
+
+def _changes(row: Any) -> list[tuple[str, Any]]:
+    found = []
+    for attribute in inspect(row).mapper.column_attrs:
+        history = inspect(row).attrs[attribute.key].history
+        if history.has_changes():
+            found.append((attribute.key, history))
+    return found
+
+
+def _before(changed: dict[str, Any], name: str, now: int) -> int:
+    deleted = changed[name].deleted if name in changed else ()
+    return int(deleted[0]) if deleted else now
