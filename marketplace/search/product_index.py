@@ -55,7 +55,7 @@ def query(words: str, limit: int = MOST) -> list[int]:
 
 def ready() -> bool:
     """Whether there is an index to ask."""
-    return _index().trouble() == ""
+    return not str(_index().trouble())
 
 
 def trouble() -> str:
