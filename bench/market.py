@@ -149,5 +149,6 @@ def _made_from() -> str:
         *sorted((TOP / "marketplace/foundation/migrations/versions").glob("*.py")),
         *sorted((TOP / "marketplace/search").glob("*.py")),
         TOP / "bench/goods.py",
+        TOP / "bench/market.py",
     ]
     return sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
