@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from sqlalchemy import func, select
 
+from marketplace.catalogue.listing_change import ListingChange
 from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
@@ -16,6 +17,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement
+from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.supply.stock import Stock
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -70,22 +72,11 @@ def _figures(cooperative_id: int) -> dict[str, Any]:
     to_ship, oldest = db.session.execute(
         select(func.count(), func.min(Order.paid_at)).where(own, Order.fulfilment.in_(("READY", "PARTLY_SHIPPED")))
     ).one()
-    to_answer = db.session.scalar(
-        select(func.count()).where(ReturnRequest.organisation_id == cooperative_id, ReturnRequest.state == "OPEN")
-    )
     settled, pool = db.session.execute(
         select(func.coalesce(func.sum(Settlement.cooperative_fen + Settlement.freight_fen), 0), func.coalesce(func.sum(Settlement.pool_fen), 0)).where(
             Settlement.organisation_id == cooperative_id, Settlement.period == period
         )
     ).one()
-    waiting = db.session.scalar(
-        select(func.coalesce(func.sum(Order.paid_fen - Order.refunded_fen), 0)).where(
-            own, Order.settled_at.is_(None), Order.paid_fen > Order.refunded_fen
-        )
-    )
-    paid = db.session.scalar(
-        select(func.coalesce(func.sum(PayoutItem.fen), 0)).where(PayoutItem.organisation_id == cooperative_id, PayoutItem.state == "paid")
-    )
     low = db.session.execute(
         select(Product, Pack, Stock.on_hand - Stock.reserved)
         .join(Pack, Pack.product_id == Product.id)
@@ -94,14 +85,14 @@ def _figures(cooperative_id: int) -> dict[str, Any]:
         .order_by(Stock.on_hand - Stock.reserved)
         .limit(10)
     ).all()
-    expires: date | None = db.session.scalar(
-        select(Cooperative.licence_expires_on).where(Cooperative.organisation_id == cooperative_id)
-    )
+    to_answer, returned, anomalies, waiting, paid, expires = _singles(cooperative_id)
     days = (expires - clock.business_date()).days if expires else None
     return {
         "to_ship": to_ship,
         "oldest": oldest,
         "to_answer": to_answer,
+        "returned": returned,
+        "anomalies": anomalies,
         "settled_fen": settled,
         "pool_fen": pool,
         "waiting_fen": waiting,
@@ -109,3 +100,20 @@ def _figures(cooperative_id: int) -> dict[str, Any]:
         "low": low,
         "licence_days": days if days is not None and days <= WARN_DAYS else None,
     }
+
+
+def _singles(cooperative_id: int) -> tuple[int, int, int, int, int, date | None]:
+    """Returns to answer, listings (or changes) returned, weights that do not add up, fen paid and not settled, fen that reached
+    households, and the licence's last day. One statement."""
+    answer = select(func.count()).where(ReturnRequest.organisation_id == cooperative_id, ReturnRequest.state == "OPEN")
+    listings = select(func.count()).where(Product.organisation_id == cooperative_id, Product.state == "RETURNED")
+    changes = select(func.count()).where(ListingChange.organisation_id == cooperative_id, ListingChange.state == "RETURNED")
+    anomalies = select(func.count()).where(MassAnomaly.organisation_id == cooperative_id, MassAnomaly.state == "OPEN")
+    waiting = select(func.coalesce(func.sum(Order.paid_fen - Order.refunded_fen), 0)).where(
+        Order.organisation_id == cooperative_id, Order.settled_at.is_(None), Order.paid_fen > Order.refunded_fen
+    )
+    paid = select(func.coalesce(func.sum(PayoutItem.fen), 0)).where(PayoutItem.organisation_id == cooperative_id, PayoutItem.state == "paid")
+    expires = select(Cooperative.licence_expires_on).where(Cooperative.organisation_id == cooperative_id)
+    asked = (answer, listings, changes, anomalies, waiting, paid, expires)
+    row = db.session.execute(select(*(each.scalar_subquery() for each in asked))).one()
+    return row[0], row[1] + row[2], row[3], int(row[4]), int(row[5]), row[6]

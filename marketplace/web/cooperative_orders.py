@@ -16,6 +16,7 @@ from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.settlement.settlement import in_words, why_not_due
 from marketplace.supply.batch import Batch
+from marketplace.web import form_input, key_page, spreadsheet
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -41,30 +42,76 @@ def own_order(public_id: str, actor: Actor) -> Order:
     return order
 
 
-@bp.get("")
-@needs("cooperative.read")
-def index() -> Any:
-    actor = the_actor()
-    view = request.args.get("view", "ship")
-    states = VIEWS.get(view)
-    if states is None:
-        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
+SORTS: key_page.Sorts = {"new": (Order.id, True), "old": (Order.id, False), "amount": (Order.total_fen, True)}
+
+
+def _wanted(actor: Actor) -> tuple[Any, dict[str, Any]]:
+    """The orders that the address asks for (view, kind, words, days of placing), and what it asks."""
+    view, kind = key_page.chosen("view", (*VIEWS, "returns", "all"), "ship"), key_page.chosen("kind", ("", "PUBLIC", "DIRECTED"), "")
+    words = request.args.get("q", "").strip()[:40]
+    days = {name: form_input.day_of(request.args[name], name) for name in ("from", "to") if request.args.get(name)}
     query = (
         select(Order, Purchase.place, func.sum(OrderLine.quantity), func.min(OrderLine.name_zh))
         .join(Purchase, Purchase.id == Order.purchase_id)
         .join(OrderLine, OrderLine.order_id == Order.id)
-        .where(Order.organisation_id == actor.organisation_id, Order.fulfilment.in_(states))
+        .where(Order.organisation_id == actor.organisation_id)
         .group_by(Order.id, Purchase.place)
-        .order_by(Order.id.desc())
-        .limit(PAGE + 1)
     )
+    if view in VIEWS:
+        query = query.where(Order.fulfilment.in_(VIEWS[view]))
+    elif view == "returns":
+        query = query.where(Order.id.in_(select(ReturnRequest.order_id).where(ReturnRequest.state == "OPEN")))
+    if kind:
+        query = query.where(Order.kind == kind)
+    if words:
+        query = query.where(Order.id.in_(select(OrderLine.order_id).where(OrderLine.name_zh.contains(words, autoescape=True))))
+    if "from" in days:
+        query = query.where(Order.placed_on >= days["from"])
+    if "to" in days:
+        query = query.where(Order.placed_on <= days["to"])
+    asked = {"view": view, "kind": kind, "q": words, **{name: f"{day}" for name, day in days.items()}}
+    return query, {name: value for name, value in asked.items() if value}
+
+
+@bp.get("")
+@needs("cooperative.read")
+def index() -> Any:
+    actor = the_actor()
+    query, asked = _wanted(actor)
+    sort = key_page.chosen("sort", SORTS, "new")
     before = request.args.get("before", "")
-    if before:
-        last = own_order(before, actor)
-        query = query.where(Order.id < last.id)
-    rows = db.session.execute(query).all()
-    next_url = url_for(".index", view=view, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None
-    return render_template("cooperative/orders.html", rows=rows[:PAGE], view=view, next_url=next_url, **desk(actor))
+    last = own_order(before, actor).id if before else None
+    rows = db.session.execute(key_page.after(query, Order, SORTS, sort, last).limit(PAGE + 1)).all()
+    asked |= {"sort": sort} if sort != "new" else {}
+    return render_template(
+        "cooperative/orders.html",
+        rows=rows[:PAGE],
+        view=asked["view"],
+        asked=asked,
+        next_url=url_for(".index", **asked, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        export_url=url_for(".export", **asked),
+        **desk(actor),
+    )
+
+
+@bp.get("/export.xlsx")
+@needs("cooperative.read")
+def export() -> Any:
+    """The orders of the list as it is filtered. Buyers' names and telephones are not in it."""
+    query, _asked = _wanted(the_actor())
+    columns = [
+        (_("订单号"), "text"), (_("下单日"), "day"), (_("货"), "text"), (_("件数"), "whole"), (_("买家"), "text"), (_("送到"), "text"), (_("货款（元）"), "fen"),
+        (_("运费（元）"), "fen"), (_("已付（元）"), "fen"), (_("已退（元）"), "fen"), (_("发货"), "moment"), (_("收货"), "moment"), (_("结算"), "moment"),
+    ]  # fmt: skip
+    kinds = {"PUBLIC": _("个人"), "DIRECTED": _("单位")}
+    rows = (
+        (
+            order.public_id, order.placed_on, name, int(packs), kinds[order.kind], place, order.goods_fen, order.freight_fen, order.paid_fen,
+            order.refunded_fen, order.shipped_at, order.received_at, order.settled_at,
+        )
+        for order, place, packs, name in db.session.execute(query.order_by(Order.id.desc()))
+    )  # fmt: skip
+    return spreadsheet.download(_("订单"), columns, rows)
 
 
 @bp.get("/<public_id>")
