@@ -131,6 +131,14 @@ def parts_of(row: SchemeProposal | SplitScheme) -> Parts:
     return Parts(row.cooperative_bp, row.household_pool_bp, row.village_collective_bp, row.relief_fund_bp)
 
 
+def reasons(organisation_id: int) -> dict[int, str]:
+    """Why each version that was proposed here came to be, by the version's id; for everybody to read."""
+    query = select(SchemeProposal.scheme_id, SchemeProposal.reason).where(
+        SchemeProposal.organisation_id == organisation_id, SchemeProposal.scheme_id.is_not(None)
+    )
+    return {row[0]: row[1] for row in db.session.execute(query) if row[0] is not None}
+
+
 def waiting(organisation_id: int, category: str) -> SchemeProposal | None:
     """The proposal that waits for this kind of goods, if one does."""
     query = select(SchemeProposal).where(

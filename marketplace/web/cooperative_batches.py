@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.catalogue.product import Pack, Product
@@ -20,6 +20,7 @@ from marketplace.supply.batch import Batch, Delivery
 from marketplace.supply.harvest import Harvest
 from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.supply.packing import Packing
+from marketplace.supply.stock import Stock
 from marketplace.web import form_input, key_page, spreadsheet
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.origin_choice import groups_and_villages
@@ -217,7 +218,8 @@ def page(batch: Batch, errors: dict[str, str]) -> str:
     packs = db.session.execute(
         select(Pack, Product)
         .join(Product, Product.id == Pack.product_id)
-        .where(Product.linkage_group_id == batch.linkage_group_id, Product.organisation_id == batch.organisation_id, Pack.withdrawn_at.is_(None))
+        .outerjoin(Stock, Stock.pack_id == Pack.id)
+        .where(Product.linkage_group_id == batch.linkage_group_id, or_(Pack.withdrawn_at.is_(None), Stock.on_hand > 0))
         .order_by(Product.name_zh, Pack.position)
     ).all()
     packed = db.session.execute(select(Packing, Pack).join(Pack, Pack.id == Packing.pack_id).where(Packing.batch_id == batch.id).order_by(Packing.id.desc()).limit(50))

@@ -47,6 +47,7 @@ def index() -> Any:
         proposals=proposals,
         names={code: _(name) for code, (name, _licence) in CATEGORIES.items()},
         words={word.subject_id: word for word in db.session.scalars(words)},
+        reasons={each.scheme_id: each.reason for each in proposals if each.scheme_id},
         today=clock.business_date(),
         **desk(actor),
     )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
@@ -26,6 +26,7 @@ permission("supply.record", COOPERATIVE="clerk director")
 PAGE = 50
 VIEWS = ("all", "low")
 _free = func.coalesce(Stock.on_hand - Stock.reserved, 0)
+_listed = Pack.withdrawn_at.is_(None) & (Product.state != "WITHDRAWN")  # what is withdrawn is shown while some of it lies there
 SORTS: key_page.Sorts = {"left": (_free, False), "name": (Product.name_zh, False)}
 
 
@@ -35,9 +36,9 @@ def _wanted(actor: Actor, view: str) -> Any:
         .select_from(Pack)
         .join(Product, Product.id == Pack.product_id)
         .outerjoin(Stock, Stock.pack_id == Pack.id)
-        .where(Pack.organisation_id == actor.organisation_id, Pack.withdrawn_at.is_(None), Product.state != "WITHDRAWN")
+        .where(Pack.organisation_id == actor.organisation_id, or_(_listed, Stock.on_hand > 0))
     )
-    return query.where(_free < LOW, Product.state == "ON_SALE") if view == "low" else query
+    return query.where(_free < LOW, Product.state == "ON_SALE", Pack.withdrawn_at.is_(None)) if view == "low" else query
 
 
 @bp.get("")

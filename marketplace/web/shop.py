@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, render_template, request, url_for
 
 from marketplace import search
-from marketplace.catalogue import split_scheme
+from marketplace.catalogue import scheme_proposal, split_scheme
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.foundation import clock
 from marketplace.foundation.language import gettext as _
@@ -105,6 +105,7 @@ def cooperative(public_id: str) -> Any:
         scope=scope,
         goods=_cards(cards),
         schemes=[(_(CATEGORIES[code][0]), versions) for code, versions in split_scheme.history(organisation.id).items()],
+        reasons=scheme_proposal.reasons(organisation.id),
         today=clock.business_date(),
     )
 

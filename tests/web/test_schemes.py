@@ -47,7 +47,7 @@ def test_a_proposal_goes_its_way_and_the_public_sees_both_versions(app: Flask) -
     assert office.get("/operator/schemes?view=approved").status_code == 200
     own = db.session.get_one(Organisation, market.cooperative).public_id
     page = app.test_client().get(f"/cooperatives/{own}").text
-    for sentence in ("第 1 版", "第 2 版", "现在执行", "还没到执行日"):
+    for sentence in ("第 1 版", "第 2 版", "现在执行", "还没到执行日", "多分一成给农户。"):
         assert sentence in page
 
 
