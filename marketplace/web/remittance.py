@@ -95,7 +95,7 @@ def propose() -> Any:
             raise InvalidInput("remittance.fen", N_("请填写划款金额，例如 1,234.50。"), field="amount") from None
         village_id = None
         if village:
-            village_id = by_public_id(Region, village, select(Region).where(Region.kind == "VILLAGE")).id
+            village_id = db.session.scalar(select(Region.id).where(Region.code == village, Region.kind == "VILLAGE"))
         key = form.get("idempotency_key", "")
         made: Remittance = transaction(
             lambda: remittance.propose(kind, fen, village_id=village_id, note=form.get("note", ""), actor=actor, key=key)

@@ -143,10 +143,14 @@ def _slips(households: Sequence[Household], actor: Actor, *, back: str, next_url
     )
 
 
+def address_of(token: str) -> str:
+    """Where a household's own page is, for its code."""
+    return settings().base_url.rstrip("/") + url_for("receipt.household", token=token)
+
+
 def _code(token: str) -> str:
-    """The QR code of a household's own page, as a picture in the page."""
-    address = settings().base_url.rstrip("/") + url_for("receipt.household", token=token)
-    picture: str = segno.make(address, error="m").svg_data_uri(scale=4, border=2)
+    """The code as a picture in the page."""
+    picture: str = segno.make(address_of(token), error="m").svg_data_uri(scale=4, border=2)
     return picture
 
 

@@ -143,6 +143,7 @@ def test_nobody_approves_what_they_drafted(app: Flask) -> None:
     assert the_one().state == "DRAFTED"
 
 
+@pytest.mark.both
 def test_each_household_has_its_reasons_and_is_found(app: Flask) -> None:
     market = builders.market()
     sold(market, 30_000)
