@@ -90,6 +90,7 @@ def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
     if actor.organisation_id != organisation_id:
         raise not_found(Distribution)
     days_of(period)
+    undivided(organisation_id, period)  # held from here on: whoever drafts at the same time waits, and finds nothing left
     last = select(func.max(Distribution.number)).where(
         Distribution.organisation_id == organisation_id, Distribution.period == period
     )
