@@ -12,7 +12,6 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.households import privacy
 from marketplace.households.household import Household
-from marketplace.households.linkage_group import LinkageGroup
 from marketplace.supply import delivery
 from marketplace.supply.batch import Batch, Delivery
 from marketplace.supply.delivery import NewDelivery
@@ -41,7 +40,7 @@ def index(batch_id: str) -> Any:
 def export(batch_id: str) -> Any:
     actor = the_actor()
     batch = own_batch(batch_id, actor)
-    name, group_id = batch.code, batch.linkage_group_id
+    name = batch.code
     query = select(Delivery, Household).join(Household, Household.id == Delivery.household_id).where(Delivery.batch_id == batch.id)
     found = db.session.execute(query.order_by(Delivery.id)).all()
     columns = [
@@ -49,7 +48,8 @@ def export(batch_id: str) -> Any:
     ]  # fmt: skip
     rows = [(home.code, masked_name(home.name), row.grams, row.delivered_on, row.floor_price_fen_per_kg, row.voided_at) for row, home in found]
     ids = {row.household_id for row, _home in found}
-    transaction(lambda: privacy.looked_at(db.session.get_one(LinkageGroup, group_id), ids, actor=actor))
+    db.session.expunge_all()
+    transaction(lambda: privacy.looked_at(batch, ids, actor=actor))
     return spreadsheet.download(f"{_('交货')} {name}", columns, rows)
 
 
@@ -86,29 +86,27 @@ def void(batch_id: str) -> Any:
 
 def _page(batch: Batch, errors: dict[str, str]) -> str:
     actor = the_actor()
-    public_id, group_id = batch.public_id, batch.linkage_group_id
     brought = select(Household).where(Household.id.in_(select(Delivery.household_id).where(Delivery.batch_id == batch.id)))
     after = request.args.get("after", "")
     last = by_public_id(Household, after, brought).id if after else None
     homes = list(db.session.scalars(key_page.after(brought, Household, SORTS, "code", last).limit(PAGE + 1)))
     names = {home.id: (home.public_id, home.code, masked_name(home.name)) for home in homes[:PAGE]}
-    query = select(Delivery).join(Household, Household.id == Delivery.household_id)
+    counted = select(func.coalesce(func.sum(Delivery.grams), 0)).where(Delivery.batch_id == batch.id, Delivery.voided_at.is_(None))
+    query = select(Delivery, counted.scalar_subquery()).join(Household, Household.id == Delivery.household_id)
     query = query.where(Delivery.batch_id == batch.id, Delivery.household_id.in_(names)).order_by(Household.code, Delivery.delivered_on, Delivery.id)
-    rows = [(row, *names[row.household_id]) for row in db.session.scalars(query)]
-    total = db.session.scalar(select(func.coalesce(func.sum(Delivery.grams), 0)).where(Delivery.batch_id == batch.id, Delivery.voided_at.is_(None)))
-    next_url = url_for(".index", batch_id=public_id, after=homes[PAGE - 1].public_id) if len(homes) > PAGE else None
-    db.session.expunge_all()  # shown as they were read: the record of the look is a transaction of its own
-    transaction(lambda: privacy.looked_at(db.session.get_one(LinkageGroup, group_id), set(names), actor=actor))
-    batch = own_batch(public_id, actor)
+    found = db.session.execute(query).all()
+    next_url = url_for(".index", batch_id=batch.public_id, after=homes[PAGE - 1].public_id) if len(homes) > PAGE else None
+    db.session.expunge_all()  # shown as it was read: the record of the look is a transaction of its own
+    transaction(lambda: privacy.looked_at(batch, set(names), actor=actor))
     return render_template(
         "cooperative/deliveries.html",
         batch=batch,
-        deliveries=rows,
-        total=total,
+        deliveries=[(row, *names[row.household_id]) for row, _total in found],
+        total=found[0][1] if found else 0,
         next_url=next_url,
-        export_url=url_for(".export", batch_id=public_id),
+        export_url=url_for(".export", batch_id=batch.public_id),
         values={"delivered_on": f"{batch.harvested_on}", "idempotency_key": new_public_id(), **request.form},
         errors=errors,
-        crumbs=[(_("批次"), url_for("cooperative_batches.index")), (batch.code, url_for("cooperative_batches.show", public_id=public_id)), (_("交货"), None)],
+        crumbs=[(_("批次"), url_for("cooperative_batches.index")), (batch.code, url_for("cooperative_batches.show", public_id=batch.public_id)), (_("交货"), None)],
         **desk(actor),
     )

@@ -91,10 +91,9 @@ def record(group_id: str, public_id: str) -> Any:
 def page(group_id: str, public_id: str, errors: dict[str, str], whole: dict[str, str] | None = None) -> str:
     """The page of one member, masked unless ``whole`` was asked for."""
     actor = the_actor()
-    group = own_group(group_id, actor)
-    (member,) = members(group, [member_of(group, public_id)], actor)
     group, today = own_group(group_id, actor), clock.business_date()
     home = member_of(group, public_id)
+    (member,) = members(group, select(Household).where(Household.id == home.id), actor)
     delivered = (
         select(Delivery, Batch)
         .join(Batch, Batch.id == Delivery.batch_id)

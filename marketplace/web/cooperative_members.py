@@ -3,11 +3,11 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.foundation import clock
-from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
+from marketplace.foundation.database import by_public_id, new_public_id, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said, text
@@ -68,28 +68,24 @@ def _wanted(group: LinkageGroup, view: str, kind: str, code: str) -> Select[Any]
 @needs("member.read")
 def show(public_id: str) -> Any:
     actor = the_actor()
-    group = own_group(public_id, actor)
+    totals = linkage_figures.one(public_id, actor.organisation_id)
+    group = totals.group
     view, kind = key_page.chosen("view", VIEWS, "now"), key_page.chosen("kind", ("", *KINDS), "")
     code = request.args.get("q", "").strip()[:30]
     asked: dict[str, Any] = {name: value for name, value in {"view": view, "kind": kind, "q": code}.items() if value}
     after = request.args.get("after", "")
-    last = by_public_id(Household, after, _wanted(group, view, kind, code)).id if after else None
-    homes = list(db.session.scalars(key_page.after(_wanted(group, view, kind, code), Household, SORTS, "code", last).limit(PAGE + 1)))
-    next_url = url_for(".show", public_id=public_id, **asked, after=homes[PAGE - 1].public_id) if len(homes) > PAGE else None
-    total = db.session.scalar(select(func.count()).select_from(_wanted(group, view, kind, code).subquery()))
-    shown = members(group, homes[:PAGE], actor)
-    group = own_group(public_id, actor)  # read anew: the look was recorded in a transaction of its own
+    wanted = _wanted(group, view, kind, code)
+    last = by_public_id(Household, after, wanted).id if after else None
+    shown = members(group, key_page.after(wanted, Household, SORTS, "code", last).limit(PAGE + 1), actor)
     return render_template(
         "cooperative/group.html",
         group=group,
-        category=_(CATEGORIES[group.category][0]),
-        totals=next(each for each in linkage_figures.groups(actor.organisation_id) if each.group.id == group.id),
-        members=shown,
-        total=total,
+        totals=totals,
+        members=shown[:PAGE],
         view=view,
         asked=asked,
         kinds=kinds(),
-        next_url=next_url,
+        next_url=url_for(".show", public_id=public_id, **asked, after=shown[PAGE - 1].public_id) if len(shown) > PAGE else None,
         export_url=url_for(".export", public_id=public_id, **asked),
         crumbs=[(_("成员和联结"), url_for(".index")), (text(group, "name"), None)],
         **desk(actor),
@@ -104,7 +100,7 @@ def export(public_id: str) -> Any:
     group = own_group(public_id, actor)
     name = text(group, "name")
     query = _wanted(group, key_page.chosen("view", VIEWS, "now"), key_page.chosen("kind", ("", *KINDS), ""), request.args.get("q", "").strip()[:30])
-    shown = members(group, list(db.session.scalars(query.order_by(Household.code).limit(MOST))), actor)
+    shown = members(group, query.order_by(Household.code).limit(MOST), actor)
     columns = [
         (_("户编号"), "text"), (_("户主"), "text"), (_("方式"), "text"), (_("股数"), "whole"), (_("起始日"), "day"), (_("最后一天"), "day"),
         (_("依据"), "text"), (_("近一年交货（克）"), "whole"), (_("上次分配（元）"), "fen"),

@@ -6,12 +6,13 @@ from io import BytesIO
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 
 from marketplace.foundation import clock
 from marketplace.foundation.audit import AuditEvent
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.households.benefit import HouseholdBenefit
 from marketplace.households.household import Household
@@ -20,6 +21,7 @@ from marketplace.supply.batch import Batch, Delivery
 from marketplace.supply.member_import import MemberImport
 from marketplace.web import spreadsheet
 from tests import builders
+from tests.statements import counted
 from tests.web.work_desk import browser, rows_of, workbook
 
 TODAY = clock.business_date()
@@ -200,3 +202,27 @@ def test_what_is_too_large_or_too_long_is_not_even_opened(app: Flask) -> None:
         with pytest.raises(InvalidInput) as refused:
             spreadsheet.brought(FileStorage(content, filename="x.xlsx"), heads)
         assert refused.value.code == code
+
+
+def test_members_and_deliveries_are_lists_of_few_statements_whatever_their_number(app: Flask) -> None:
+    market = builders.market()
+    group, _home, batch = names(market)
+    clerk = browser(app, market.clerk)
+    lists = (f"/cooperative/members/{group}", f"/cooperative/deliveries/{batch}")
+    for address in lists:
+        clerk.get(address)
+    few = [len(_said(clerk, address)) for address in lists]
+    for home in builders.members(market.group, tuple(range(1, 21))):
+        builders.share(market.group, home, 0, kind="SUPPLY")
+        row = Delivery(organisation_id=market.cooperative, batch_id=market.batch, household_id=home, grams=10, delivered_on=TODAY)
+        with transaction():
+            db.session.add(row)
+    many = [len(_said(clerk, address)) for address in lists]
+    assert many == few
+    assert max(many) <= 6
+
+
+def _said(client: FlaskClient, address: str) -> list[str]:
+    with counted() as said:
+        assert client.get(address).status_code == 200
+    return said
