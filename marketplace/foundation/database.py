@@ -86,7 +86,7 @@ def of_this_engine(thing: Any, name: str | None, kind: str, reflected: bool, com
     return wanted in (None, db.engine.dialect.name)
 
 
-db = SQLAlchemy(model_class=Base, engine_options={"pool_pre_ping": True})
+db = SQLAlchemy(model_class=Base, engine_options={"pool_pre_ping": True, "hide_parameters": True})
 
 if TYPE_CHECKING:
 

@@ -5,7 +5,7 @@ import logging
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.jobs.schedule import job
-from marketplace.payments import bill_import, call, sweep
+from marketplace.payments import bill_import, call, retention, sweep
 from marketplace.payments.channel import client_for
 
 log = logging.getLogger("market.jobs")
@@ -49,3 +49,9 @@ def fetch_bills(limit: int = 50) -> int:
         except MarketError as error:
             log.warning("the bill of %s for organisation %s: %s", day, organisation_id, error.code)
     return fetched
+
+
+@job("forget", 3600, "delete what the inbox and outbox kept long enough")
+def forget() -> str:
+    gone = transaction(retention.forget)
+    return f"{gone} rows" if gone else ""

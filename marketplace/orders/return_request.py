@@ -1,5 +1,6 @@
 """A buyer's request for money back, before or after shipment, and the cooperative's answer. While open it holds settlement."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.orders import cancellation, order_refund
-from marketplace.orders.order import Order, locked_order, must_concern
+from marketplace.orders.order import Order, lines_of, locked_order, must_concern
 from marketplace.organisations.actor import Actor
 
 
@@ -40,10 +41,10 @@ class ReturnRequest(Public, Model):
     lines: Mapped[list[Any] | None]  # [order line id, packs, fen] each, if it is about some of the goods
 
 
-def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor) -> ReturnRequest:
+def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mapping[int, int] | None = None) -> ReturnRequest:
     """The buyer asks for ``fen`` back. Before receipt at any time, afterwards within the return window; one request at a time.
 
-    Raises Conflict ``return.open``, ``return.late``, ``return.unpaid``, InvalidInput ``return.fen``, ``return.reason``.
+    ``packs`` (order line id → how many) says which goods it is for; then ``fen`` is what they cost, whatever is given. Raises Conflict ``return.open``, ``return.late``, ``return.unpaid``, InvalidInput ``return.fen``, ``return.packs``, ``return.reason``.
     """
     order = locked_order(order_id)
     must_concern(order, actor)
@@ -55,6 +56,9 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor) -> Retu
         raise Conflict("return.late", N_("退货期已经过了。"))
     if open_of(order.id) is not None:
         raise Conflict("return.open", N_("已经有一个退货申请在办，请等合作社答复。"))
+    lines = _lines(order, packs) if packs else None
+    if lines:
+        fen = sum(part for _line, _count, part in lines)
     left = order.paid_fen - order.refunded_fen
     if not 0 < fen <= left:
         raise InvalidInput("return.fen", N_("退款金额要大于零，最多 %(left_yuan)s 元。"), field="yuan", left_fen=left, left_yuan=format_yuan(left))
@@ -69,11 +73,25 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor) -> Retu
         state="OPEN",
         raised_at=clock.now(),
         raised_by_id=actor.person_id,
+        lines=[list(each) for each in lines] if lines else None,
     )
     db.session.add(request)
     db.session.flush()
     audit.record("return.raised", request, person_id=actor.person_id, order_id=order.id, fen=fen)
     return request
+
+
+def _lines(order: Order, packs: Mapping[int, int]) -> list[tuple[int, int, int]]:
+    """(order line id, packs, fen) of what comes back; the last packs of a line bring whatever is left of it."""
+    known = {line.id: line for line in lines_of(order.id)}
+    chosen = []
+    for line_id, count in sorted(packs.items()):
+        line = known.get(line_id)
+        if line is None or not 0 < count <= line.quantity:
+            raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
+        left = line.goods_fen - line.refunded_fen
+        chosen.append((line.id, count, left if count == line.quantity else min(left, line.goods_fen * count // line.quantity)))
+    return chosen
 
 
 def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest:
@@ -83,7 +101,8 @@ def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest
         _close(request, "APPROVED", answer, actor)
         cancellation.call_off(order, "returned", person_id=actor.person_id)
         return request
-    refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id)
+    goods = {line_id: fen for line_id, _packs, fen in request.lines} if request.lines else None
+    refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id, lines=goods)
     request.refund_id = refund_ids[0]
     return _close(request, "APPROVED", answer, actor)
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
-from flask import Flask, render_template, request
+from flask import Flask, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
@@ -21,6 +21,8 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 
 STATUS: dict[type[MarketError], int] = {InvalidInput: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, OutsideFailure: 503}
+# After how many seconds the same request, with the same key, may come again: it lost a race, and nothing was done.
+AGAIN = {"database.busy": 3}
 DESIGNED = {400, 403, 404, 409, 410, 413, 429, 500, 503}
 
 
@@ -35,7 +37,10 @@ def register(app: Flask) -> None:
     @app.errorhandler(MarketError)
     def market_error(error: MarketError) -> Any:
         db.session.rollback()
-        return _page(status_of(error), said(error), error.code)
+        answer = make_response(_page(status_of(error), said(error), error.code))
+        if (seconds := AGAIN.get(error.code) or (60 if isinstance(error, OutsideFailure) else None)) is not None:
+            answer.headers["Retry-After"] = str(seconds)
+        return answer
 
     @app.errorhandler(CSRFError)
     def stale_form(error: CSRFError) -> Any:

@@ -13,11 +13,12 @@ from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import parse_yuan
 from marketplace.orders import cancellation, received, return_request
-from marketplace.orders.order import Order, OrderLine, Purchase
+from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments.refund import Refund
 from marketplace.web.permission import needs, the_actor
 
 bp = Blueprint("orders", __name__, url_prefix="/orders")
@@ -54,7 +55,7 @@ def index() -> Any:
 def show(public_id: str) -> Any:
     purchase = own_purchase(public_id, the_actor())
     orders = _orders(purchase.id)
-    payable = [order for order, _seller in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
+    payable = [order for order, _seller, _refunds in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
     in_time = purchase.expires_at is not None and purchase.expires_at > clock.now()
     return render_template(
         "shop/order.html",
@@ -91,14 +92,28 @@ def confirm(public_id: str, order_id: str) -> Any:
 def ask_back(public_id: str, order_id: str) -> Any:
     actor = the_actor()
     number = _order(public_id, order_id, actor).id
+    packs = _packs(number)
     try:
-        fen = parse_yuan(request.form.get("yuan", ""))
+        fen = 0 if packs else parse_yuan(request.form.get("yuan", ""))
     except ValueError:
         raise InvalidInput("return.fen", N_("请写退款金额，例如 88.00。"), field="yuan") from None
     reason = request.form.get("reason", "")
-    transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor))
+    transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor, packs=packs))
     flash(_("退货申请已经交给合作社。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
+
+
+def _packs(order_id: int) -> dict[int, int]:
+    """Order line id → packs, as typed: the page counts the lines from 1, so that it shows no number of ours."""
+    packs = {}
+    for at, line in enumerate(lines_of(order_id), 1):
+        typed = request.form.get(f"packs-{at}", "").strip()
+        if typed in {"", "0"}:
+            continue
+        if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
+            raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
+        packs[line.id] = int(typed)
+    return packs
 
 
 def _order(public_id: str, order_id: str, actor: Actor) -> Order:
@@ -107,17 +122,39 @@ def _order(public_id: str, order_id: str, actor: Actor) -> Order:
     return found
 
 
-def _orders(purchase_id: int) -> list[tuple[Order, Organisation]]:
-    """The orders of a purchase, one a cooperative, each with its seller."""
-    query = select(Order, Organisation).join(Organisation, Organisation.id == Order.organisation_id)
-    return [(row[0], row[1]) for row in db.session.execute(query.where(Order.purchase_id == purchase_id).order_by(Order.id))]
+def _orders(purchase_id: int) -> list[tuple[Order, Organisation, list[Refund]]]:
+    """The orders of a purchase, one a cooperative, each with its seller and its refunds."""
+    query = (
+        select(Order, Organisation, Refund)
+        .join(Organisation, Organisation.id == Order.organisation_id)
+        .outerjoin(Refund, Refund.order_id == Order.id)
+        .where(Order.purchase_id == purchase_id)
+        .order_by(Order.id, Refund.id)
+    )
+    found: dict[int, tuple[Order, Organisation, list[Refund]]] = {}
+    for order, seller, refund in db.session.execute(query):
+        found.setdefault(order.id, (order, seller, []))[2].extend([refund] if refund else [])
+    return list(found.values())
 
 
-def _parts(orders: list[tuple[Order, Organisation]]) -> list[dict[str, Any]]:
+def _parts(orders: list[tuple[Order, Organisation, list[Refund]]]) -> list[dict[str, Any]]:
     """The orders as the page shows them, and what their buyer can do now: three statements, however many there are."""
-    ids = [order.id for order, _seller in orders]
+    ids = [order.id for order, _seller, _refunds in orders]
     lines, sent, asked = _by_order(OrderLine, ids), _by_order(Shipment, ids), _by_order(ReturnRequest, ids)
-    return [_part(order, seller, lines[order.id], sent[order.id], asked[order.id]) for order, seller in orders]
+    words = _refund_words()
+    return [
+        _part(order, seller, lines[order.id], sent[order.id], asked[order.id]) | {"refunds": refunds, "refund_words": words}
+        for order, seller, refunds in orders
+    ]
+
+
+def _refund_words() -> dict[str, str]:
+    """What a refund's state means to who waits for the money."""
+    on_the_way = _("正在退回，支付宝通常几分钟到账")
+    return {
+        "approved": on_the_way, "submitting": on_the_way, "unknown": on_the_way, "succeeded": _("已经退回"),
+        "failed": _("支付宝没有退成，合作社会再办"), "bank": _("合作社会转账退给您，通常三个工作日内"),
+    }  # fmt: skip
 
 
 def _by_order(model: Any, order_ids: list[int]) -> dict[int, list[Any]]:

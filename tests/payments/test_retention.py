@@ -1,0 +1,65 @@
+"""What is kept of calls, notices, keys and tasks, and for how long; what is unfinished or money stays."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select
+
+from marketplace.foundation import clock, outbox
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, OutsideFailure
+from marketplace.foundation.idempotency import IdempotencyKey
+from marketplace.foundation.outbox import OutboxMessage
+from marketplace.jobs import payments as jobs
+from marketplace.orders import cancellation
+from marketplace.payments.call import PaymentCall
+from marketplace.payments.channel import Answer
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import Refund
+from tests import builders
+from tests.orders import trade
+from tests.payments.gateway import WrittenChannel
+
+
+def counts() -> dict[str, int]:
+    db.session.rollback()
+    models = (OutboxMessage, IdempotencyKey, PaymentCall, Payment, Refund)
+    return {model.__tablename__: db.session.scalar(select(func.count()).select_from(model)) or 0 for model in models}
+
+
+@pytest.mark.both
+def test_the_finished_goes_in_its_time_and_the_unfinished_stays(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    for _ in range(2):
+        order_id = trade.bought(buyer, (market.pack, 1))
+        with transaction():
+            cancellation.cancel(order_id, actor=buyer)
+    WrittenChannel(app, refund=[Answer("succeeded"), Answer("unknown")])
+    outbox.drain(kinds={"refund"})
+    first = counts()
+    with clock.travel(clock.now() + timedelta(days=89)):
+        jobs.forget()
+    assert counts() == first
+    with clock.travel(clock.now() + timedelta(days=91)):
+        jobs.forget()
+    after = counts()
+    assert after["outbox_message"] == first["outbox_message"] - 1
+    with clock.travel(clock.now() + timedelta(days=5 * 366)):
+        assert jobs.forget() != ""
+        assert jobs.forget() == ""
+    last = counts()
+    assert (last["idempotency_key"], last["payment_call"]) == (0, 0)
+    assert (last["payment"], last["refund"]) == (first["payment"], first["refund"])
+    assert db.session.scalars(select(OutboxMessage.done_at)).all() == [None] * last["outbox_message"] != []
+
+
+@pytest.mark.parametrize(("trouble", "status", "seconds"), [(Conflict("database.busy", "x"), 409, "3"), (OutsideFailure("channel.unknown", "x"), 503, "60"), (Conflict("order.state", "x"), 409, None)])
+def test_who_lost_a_race_is_told_when_to_come_again(app: Flask, trouble: Exception, status: int, seconds: str | None) -> None:
+    def lose() -> str:
+        raise trouble
+
+    app.add_url_rule("/lose", view_func=lose)
+    answer = app.test_client().get("/lose")
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (status, seconds)
