@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from flask import request
+
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.actor import Actor
 
@@ -17,6 +19,7 @@ def county_roads(actor: Actor) -> list[tuple[Any, ...]]:
         (_("付款"), "payments.of_operator"),
         (_("资金健康"), "money_health.show"),
         (_("单位和人员"), "operator_organisations.index"),
+        *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("administrator", "treasurer", "auditor") else []),
         (_("审批记录"), "operator_audit.approvals"),
         *([(_("操作记录"), "operator_audit.index")] if actor.has("administrator", "auditor") else []),
     ]

@@ -1,0 +1,115 @@
+"""The ledger beside what its databases do at best, and beside other ledgers: each figure a ratio inside one run."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from bench.books import Books, books
+from bench.part import Run, figure, middle, part, table
+
+WORKERS = 8
+HOUSEHOLDS = 1_000_000
+HISTORY = 10_000_000  # lines
+
+
+@part("ledger", "Books: orders, groups, distribution, balances", order=40)
+def measure(run: Run) -> Iterator[str]:
+    yield (
+        "An order posts 11 lines. *Bare*: the same lines, one statement into a table with the same key and nothing else, a commit each. "
+        "*COPY*: the same lines by COPY (SQLite: one prepared statement) into a table with key and account index. All durable (fsync)."
+    )
+    rows: list[tuple[object, ...]] = []
+    for engine in run.engines:
+        with books(run, engine, WORKERS) as made:
+            for step in (_orders, _groups, _distribution, _balance):
+                run.say(f"{step.__name__.strip('_')}, {engine}")
+                rows += step(run, made)
+    yield table(("what", "ours", "beside", "ratio", "to reach"), rows)
+
+
+def _orders(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
+    many = WORKERS if made.engine == "postgresql" else 1
+    contestants = {
+        "ours": partial(made.per_second, "orders", many, seconds=run.seconds),
+        "bare": partial(made.per_second, "bare_orders", many, seconds=run.seconds),
+    }
+    if made.engine == "postgresql":
+        made.do("peer_make", 1)
+        contestants["one book"] = partial(made.per_second, "orders", many, seconds=run.seconds, one_book=True)
+        contestants["unguarded"] = partial(_unguarded, made, run.seconds)
+        contestants["rows"] = partial(made.per_second, "peer_orders", many, seconds=run.seconds)
+    measured = {name: middle(values) for name, values in run.in_turn(contestants).items()}
+    reach = "0.50" if many > 1 else "0.70"
+    yield _row(f"order a commit, {many} writers ÷ bare, {made.engine}", measured["ours"], measured["bare"], reach)
+    if many > 1:
+        yield _row("… all on one busy cooperative ÷ on eight", measured["one book"], measured["ours"], "0.95")
+        yield _row("… with the database's refusals ÷ without", measured["ours"], measured["unguarded"], "0.95")
+        yield _row("… on one cooperative ÷ balances in locked rows (as pgledger)", measured["one book"], measured["rows"], "8")
+
+
+def _unguarded(made: Books, seconds: float) -> float:
+    made.do("guards", 1, on=False)
+    try:
+        return made.per_second("orders", WORKERS, seconds=seconds)
+    finally:
+        made.do("guards", 1, on=True)
+
+
+def _groups(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
+    many, groups = (2, 30) if made.engine == "postgresql" else (1, 30)
+    took: list[float] = []
+
+    def at_close() -> float:
+        """Lines a second when roll-up and the closing index of exactly these lines are counted in."""
+        answers, seconds = made.do("groups", many, groups=groups)
+        rolled = made.do("roll_up", 1)[1]
+        took.append(rolled)
+        return float(sum(answers)) / (seconds + rolled)
+
+    measured = {
+        name: middle(values)
+        for name, values in run.in_turn(
+            {
+                "ours": partial(made.per_second, "groups", many, groups=groups),
+                "closed": at_close,
+                "copy": partial(made.per_second, "copy", many, groups=groups),
+            }
+        ).items()
+    }
+    yield _row(f"lines in groups of 500 orders, {many} connections ÷ COPY, {made.engine}", measured["ours"], measured["copy"], "0.80")
+    if made.engine == "postgresql":
+        lines = 1 + made.do("count", 1)[0][0]
+        index = middle([made.do("index", 1)[0][0] / 1e6 for _ in range(run.runs)])
+        closed = 1 / (1 / measured["closed"] + index / lines)
+        yield _row("… with roll-up, and the index built at close ÷ COPY", closed, measured["copy"], "0.60")
+
+
+def _distribution(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
+    made.do("shares", 1, households=HOUSEHOLDS)
+    first = made.do("distribute", 1)[0][0]
+    measured = run.in_turn({
+        "ours": lambda: made.do("distribute", 1)[0][0],
+        "bare": lambda: made.do("bare_distribute", 1)[0][0],
+    })  # fmt: skip
+    ours, bare = middle(measured["ours"]), middle(measured["bare"])
+    yield (
+        f"seconds to {HOUSEHOLDS:,} households ÷ bare INSERT … SELECT, {made.engine} (first time, accounts opened: {first:.1f} s)",
+        f"{ours:.2f} s", f"{bare:.2f} s", f"**{ours / bare:.2f}**", "≤ 1.25",
+    )  # fmt: skip
+
+
+def _balance(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
+    account_id = made.do("history", 1, lines=HISTORY)[0][0]
+    measured = run.in_turn({
+        "ours": lambda: made.do("balance", 1, account_id=account_id, times=200)[0][0],
+        "sum": lambda: made.do("sum", 1, account_id=account_id)[0][0],
+    })  # fmt: skip
+    if {fen for _, fen in measured["ours"]} != {fen for _, fen in measured["sum"]}:
+        raise RuntimeError(f"the balance is not the sum: {measured}")
+    ours, summed = (middle(seconds for seconds, _ in measured[name]) for name in ("ours", "sum"))
+    yield (
+        f"a balance over {HISTORY:,} lines ÷ SUM, {made.engine}", f"{ours * 1000:.2f} ms", f"{summed * 1000:.0f} ms", f"**{summed / ours:.0f}** ×", "90 ×",
+    )  # fmt: skip
+
+
+def _row(what: str, ours: float, beside: float, reach: str) -> tuple[object, ...]:
+    return what, f"{figure(ours)}/s", f"{figure(beside)}/s", f"**{ours / beside:.2f}**", reach

@@ -1,0 +1,224 @@
+"""The books on screen: trial balance at any day, accounts, entries and their story, months and their closing.
+
+A cooperative reads its own book; the county's auditor, treasurer and administrator read all. Nothing here changes anything
+but closing a month, which is the treasurer's.
+"""
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, not_found, transaction
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
+from marketplace.ledger import account, balance
+from marketplace.ledger.account import Account
+from marketplace.ledger.entry import JournalEntry
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+from marketplace.reporting import books_reading
+from marketplace.settlement import period_close
+from marketplace.web.book_words import class_words, entry_words, kind_words
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shared_desk import desk
+from marketplace.web.spreadsheet import download
+
+bp = Blueprint("books", __name__, url_prefix="/books")
+
+permission("books.read", OPERATOR="administrator treasurer auditor", COOPERATIVE="director accountant")
+permission("books.close", OPERATOR="administrator treasurer")
+
+PAGE = 50
+MOST = 20_000  # rows of one export
+MOST_LINES = 200  # of an entry on its page; a distribution has as many as households
+
+
+@bp.get("")
+@needs("books.read")
+def index() -> Any:
+    """The trial balance."""
+    book, on = _book(), _day("on") or clock.business_date()
+    rows = books_reading.trial_balance(on, book)
+    if "export" in request.args:
+        columns = [(_("类别"), "text"), (_("科目"), "text"), (_("户数"), "whole"), (_("借方发生"), "fen"), (_("贷方发生"), "fen"), (_("借方余额"), "fen"), (_("贷方余额"), "fen")]
+        lines = [
+            (class_words()[account.class_of(row.kind)], kind_words()[row.kind], row.accounts, row.debit_fen, row.credit_fen, max(row.fen, 0), max(-row.fen, 0))
+            for row in rows
+        ]
+        return download(f"{_('科目余额表')} {on}", columns, lines)
+    return render_template(
+        "books/trial_balance.html", rows=rows, on=on, total=sum(max(row.fen, 0) for row in rows), **_shown(book)
+    )
+
+
+@bp.get("/accounts")
+@needs("books.read")
+def accounts() -> Any:
+    """Accounts and what they hold now."""
+    book, kind = _book(), _kind()
+    query = select(Account).order_by(Account.id)
+    if book is not None:
+        query = query.where(Account.book == book)
+    if kind:
+        query = query.where(Account.kind == kind)
+    if "export" in request.args:
+        found = list(db.session.scalars(query.limit(MOST)))
+        held = balance.of_many([row.id for row in found])
+        columns = [(_("账户"), "text"), (_("科目"), "text"), (_("余额"), "fen")]
+        return download(_("账户"), columns, [(row.code, kind_words()[row.kind], account.natural(row.kind, held[row.id])) for row in found])
+    if (last := _after()) is not None:
+        query = query.where(Account.id > last)
+    found = list(db.session.scalars(query.limit(PAGE + 1)))
+    held = balance.of_many([row.id for row in found[:PAGE]])
+    return render_template(
+        "books/accounts.html",
+        rows=[(row, account.natural(row.kind, held[row.id])) for row in found[:PAGE]],
+        kind=kind,
+        next_url=url_for(".accounts", book=request.args.get("book"), kind=kind or None, after=found[PAGE - 1].id) if len(found) > PAGE else None,
+        **_shown(book),
+    )
+
+
+@bp.get("/entries")
+@needs("books.read")
+def entries() -> Any:
+    """Entries, the newest first, filtered."""
+    book, kind = _book(), _kind("account_kind")
+    asked = {name: request.args.get(name, "").strip()[:60] for name in ("kind", "account", "period", "since", "until")}
+    number = int(asked["account"]) if asked["account"].isascii() and asked["account"].isdigit() and len(asked["account"]) < 19 else None
+    if asked["account"] and number is None:
+        raise InvalidInput("account.bad", N_("没有这样的账户。"), field="account")
+    query = books_reading.entries(
+        book=book, kind=asked["kind"], account_id=number, account_kind=kind, period=asked["period"],
+        since=_day("since"), until=_day("until"),
+    )
+    if "export" in request.args:
+        columns = [(_("凭证号"), "whole"), (_("月份"), "text"), (_("记账时间"), "moment"), (_("发生时间"), "moment"), (_("事项"), "text"), (_("来源"), "text"), (_("行数"), "whole"), (_("金额"), "fen")]
+        lines = [
+            (row.id, row.period, row.posted_at, row.event_at, entry_words(row.kind), f"{row.source_type} {row.source_id}", row.n_lines, row.gross)
+            for row in db.session.scalars(query.limit(MOST))
+        ]
+        return download(_("凭证"), columns, lines)
+    if (last := _after()) is not None:
+        query = query.where(JournalEntry.id < last)
+    rows = list(db.session.scalars(query.limit(PAGE + 1)))
+    here: dict[str, Any] = {**{name: value or None for name, value in asked.items()}, "account_kind": kind or None, "book": request.args.get("book")}
+    return render_template(
+        "books/entries.html",
+        rows=rows[:PAGE],
+        asked=asked,
+        account_kind=kind,
+        account=db.session.get(Account, number) if number is not None else None,
+        next_url=url_for(".entries", **here, after=rows[PAGE - 1].id) if len(rows) > PAGE else None,
+        export_url=url_for(".entries", **here, export=1),
+        **_shown(book),
+    )
+
+
+@bp.get("/entries/<int:number>")
+@needs("books.read")
+def entry(number: int) -> Any:
+    """One entry: its lines, what caused it, and what belongs to it."""
+    actor = the_actor()
+    row = db.session.get(JournalEntry, number) if number < 2**62 else None
+    if row is None or not (actor.is_operator or row.book == actor.organisation_id):
+        raise not_found(JournalEntry)
+    return render_template(
+        "books/entry.html",
+        row=row,
+        lines=books_reading.lines_of(row, MOST_LINES),
+        relatives=books_reading.relatives(row),
+        cause=books_reading.cause(row),
+        own=db.session.get_one(Organisation, row.book),
+        **_words(),
+        **desk(actor),
+    )
+
+
+@bp.get("/months")
+@needs("books.read")
+def months() -> Any:
+    """Months, open and closed."""
+    book = _book()
+    rows = books_reading.months(book)
+    if "export" in request.args:
+        columns = [(_("月份"), "text"), (_("凭证数"), "whole"), (_("借方发生"), "fen"), (_("结账时间"), "moment"), (_("账本指纹"), "text")]
+        lines = [(month, count, fen, closed.closed_at if closed else None, closed.sha256 if closed else "") for month, count, fen, closed in rows]
+        return download(_("月份"), columns, lines)
+    return render_template("books/months.html", rows=rows, this_month=clock.period_of(clock.business_date()), **_shown(book))
+
+
+@bp.get("/months/<period>/close")
+@needs("books.close")
+def ask_to_close(period: str) -> Any:
+    """The checklist of a month, and the question."""
+    return render_template("books/close.html", state=period_close.checklist(period), **desk(the_actor()))
+
+
+@bp.post("/months/<period>/close")
+@needs("books.close")
+def close(period: str) -> Any:
+    actor, state = the_actor(), period_close.checklist(period)
+    sha256 = transaction(lambda: period_close.close(state, actor=actor).sha256)
+    flash(_("%(period)s 已结账，账本指纹 %(sha256)s。", period=period, sha256=sha256), "done")
+    return redirect(url_for(".months"))
+
+
+def _book() -> int | None:
+    """The book that is read: a cooperative's own; for the county office the one it asks for, or all."""
+    actor: Actor = the_actor()
+    if not actor.is_operator:
+        return actor.organisation_id
+    asked = request.args.get("book", "").strip()[:16]
+    if not asked:
+        return None
+    found = db.session.scalar(select(Organisation.id).where(Organisation.public_id == asked))
+    if found is None:
+        raise not_found(Organisation)
+    return int(found)
+
+
+def _shown(book: int | None) -> dict[str, Any]:
+    """What every list of the books shows: the books to choose from, the words, the roads."""
+    actor = the_actor()
+    kept = select(Organisation).where(Organisation.kind.in_(("COOPERATIVE", "OPERATOR")), Organisation.id.in_(select(Account.book)))
+    return {
+        "books": list(db.session.scalars(kept.order_by(Organisation.id))) if actor.is_operator else [],
+        "book": book,
+        "asked_book": request.args.get("book") or None if actor.is_operator else None,
+        **_words(),
+        **desk(actor),
+    }
+
+
+def _words() -> dict[str, Any]:
+    return {"kind_words": kind_words(), "class_words": class_words(), "class_of": account.class_of, "entry_words": entry_words}
+
+
+def _kind(name: str = "kind") -> str:
+    asked = request.args.get(name, "")
+    if asked and asked not in account.KINDS:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field=name)
+    return asked
+
+
+def _after() -> int | None:
+    asked = request.args.get("after", "")
+    return int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else None
+
+
+def _day(name: str) -> date | None:
+    typed = request.args.get(name, "").strip()
+    if not typed:
+        return None
+    try:
+        found = date.fromisoformat(typed)
+        if not 2000 <= found.year <= 2200:
+            raise ValueError(typed)
+    except ValueError:
+        raise InvalidInput("day.bad", N_("日期请写成 2026-11-23 这样。"), field=name) from None
+    return found

@@ -1,0 +1,120 @@
+"""The books on screen: the auditor sees all of the money and changes nothing; a cooperative sees its own book; the treasurer closes."""
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.ledger import account, event, month, period
+from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.posting import Source
+from marketplace.organisations.organisation import Organisation
+from marketplace.reporting import books_reading
+from tests import builders
+from tests.builders import Market
+from tests.builders_people import operator, person
+from tests.web.work_desk import browser, rows_of
+
+
+@pytest.fixture
+def market(app: Flask) -> Market:
+    """A cooperative's book with two receipts of which one was reversed, and one of the county office's."""
+    market = builders.market()
+    with transaction():
+        event.unrelated_row(book=market.cooperative, source=Source("bank_receipt", 1), fen=12_300)
+        event.unrelated_row(book=market.cooperative, source=Source("bank_receipt", 1, seq=1), fen=-2_300)
+        event.unrelated_row(book=operator(), source=Source("bank_receipt", 2), fen=777)
+    return market
+
+
+def numbers() -> list[int]:
+    return list(db.session.scalars(select(JournalEntry.id).order_by(JournalEntry.id)))
+
+
+def test_the_auditor_reads_all_and_changes_nothing(app: Flask, market: Market) -> None:
+    auditor = browser(app, person(operator(), "auditor"))
+    page = auditor.get("/books").text
+    assert "130.77" in page and "107.77" in page  # both books together: what came in, and what the bank holds
+    own = db.session.get_one(Organisation, market.cooperative).public_id
+    assert "100.00" in auditor.get(f"/books?book={own}").text
+    assert auditor.get("/books/accounts").text.count('href="/books/entries?account=') == 4
+    assert auditor.get(f"/books/entries/{numbers()[2]}").status_code == 200
+    assert auditor.get("/books/months").status_code == 200
+    this = month.ahead(1)[0]
+    assert auditor.get(f"/books/months/{this}/close").status_code == 403
+    assert auditor.post(f"/books/months/{this}/close").status_code == 403
+
+
+def test_a_cooperative_reads_its_own_book_only(app: Flask, market: Market) -> None:
+    own = browser(app, market.accountant)
+    assert "7.77" not in own.get("/books").text
+    others = db.session.get_one(Organisation, operator()).public_id
+    assert "7.77" not in own.get(f"/books?book={others}").text
+    assert own.get(f"/books/entries/{numbers()[0]}").status_code == 200
+    assert own.get(f"/books/entries/{numbers()[2]}").status_code == 404
+    assert own.get("/books/entries/99999999999999999999").status_code == 404
+    assert browser(app, market.clerk).get("/books").status_code == 403
+
+
+def test_entries_are_filtered_and_paged(app: Flask, market: Market) -> None:
+    with transaction():
+        for number in range(60):
+            event.bank_received(book=market.cooperative, source=Source("bank_receipt", 100 + number), fen=100 + number)
+    auditor = browser(app, person(operator(), "auditor"))
+    first = auditor.get("/books/entries").text
+    assert first.count('href="/books/entries/') == 50
+    after = numbers()[-50]
+    assert auditor.get(f"/books/entries?after={after}").text.count('href="/books/entries/') == 13
+    unapplied = account.existing("unapplied", market.cooperative)
+    assert auditor.get(f"/books/entries?account={unapplied}&after={numbers()[4]}").text.count('href="/books/entries/') == 1
+    assert "没有这样的凭证" in auditor.get("/books/entries?until=2001-01-01").text
+    for bad in ("account=x", "since=2026-13-01", "account_kind=purse"):
+        assert auditor.get(f"/books/entries?{bad}").status_code == 400
+    exported = rows_of(auditor.get("/books/entries?account_kind=unapplied&export=1").data)
+    assert (len(exported), exported[1][-1]) == (61, 1.59)
+
+
+def test_an_entry_tells_what_belongs_to_it(app: Flask, market: Market) -> None:
+    page = browser(app, market.director).get(f"/books/entries/{numbers()[0]}").text
+    assert "同一件事的凭证" in page and f"/books/entries/{numbers()[1]}" in page
+    assert "123.00" in page
+
+
+def test_the_trial_balance_of_any_day_is_the_sum_of_its_lines(market: Market) -> None:
+    today = clock.business_date()
+    with clock.travel(clock.now() + timedelta(days=40)), transaction():
+        event.unrelated_row(book=market.cooperative, source=Source("bank_receipt", 9), fen=50)
+
+    def held(days: int) -> dict[str, int]:
+        return {row.kind: row.fen for row in books_reading.trial_balance(today + timedelta(days=days), market.cooperative)}
+
+    open_books = [held(days) for days in (-1, 0, 39, 40, 400)]
+    assert open_books == [{}, {"bank": 10_000, "outside": -10_000}, {"bank": 10_000, "outside": -10_000}, {"bank": 10_050, "outside": -10_050}, {"bank": 10_050, "outside": -10_050}]
+    with clock.travel(clock.now() + timedelta(days=80)):
+        closer = person(operator(), "treasurer")
+        now = period.written(clock.period_of(today))
+        transaction(
+            lambda: period.write_closed(
+                period.ClosedPeriod(
+                    period=clock.period_of(today), closed_at=clock.now(), closed_by_id=closer.person_id,
+                    entries=now.entries, lines=now.lines, gross=now.gross, sha256=now.sha256,
+                )
+            )
+        )  # fmt: skip
+    assert [held(days) for days in (-1, 0, 39, 40, 400)] == open_books
+
+
+def test_the_treasurer_closes_a_month_that_is_over(app: Flask, market: Market) -> None:
+    treasurer, this = browser(app, person(operator(), "treasurer")), month.ahead(1)[0]
+    assert "还没有过完" in treasurer.get(f"/books/months/{this}/close").text
+    with clock.travel(clock.now() + timedelta(days=40)):
+        page = treasurer.get(f"/books/months/{this}/close").text
+        assert "账目检查全部通过" in page and "btn-primary" in page
+        assert treasurer.post(f"/books/months/{this}/close").status_code == 302
+        assert "已结账" in treasurer.get("/books/months").text
+        assert treasurer.post(f"/books/months/{this}/close").status_code == 409
+    assert period.last_closed() == this
+    assert rows_of(treasurer.get("/books/months?export=1").data)[1][0] == this
