@@ -92,6 +92,8 @@ def trade_day(
         if day.day == 2:
             month_end.distribute([each for each in people.cooperatives if each not in late], people, done)
         month_end.credit(people, done)
+        if day.day == 15:
+            month_end.close(done)
     for number in range(max(1, round(chance.gauss(orders, 2)))):
         with clock.travel(morning + timedelta(hours=1, minutes=chance.randrange(500))):
             public_trade.buy(chance, people, opened, str(day), number, done)

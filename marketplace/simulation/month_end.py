@@ -10,7 +10,8 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.notices.public_notice import PublicNotice
-from marketplace.settlement import distribution, payout_batch
+from marketplace.organisations.actor import by_name
+from marketplace.settlement import distribution, payout_batch, period_close
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.payout_file import RESULT_HEADER, yuan
@@ -70,6 +71,18 @@ def answer(chance: random.Random, people: People, done: Counter[str]) -> None:
             again = transaction(lambda b=batch_id, s=staff: payout_batch.reissue(b, actor=s["accountant"]))  # type: ignore[misc]
             _send(again.id, again.version, people, cooperative_id)
             done["reissued"] += 1
+
+
+def close(done: Counter[str]) -> None:
+    """The treasurer closes every month that is over, the oldest first; broken books are not closed, and the day goes on."""
+    for period in period_close.due():
+        try:
+            state = period_close.checklist(period)
+            transaction(lambda state=state: period_close.close(state, actor=by_name("treasurer")))  # type: ignore[misc]
+        except Conflict as error:
+            done[f"not closed: {error.code}"] += 1
+            return
+        done["months closed"] += 1
 
 
 def _send(batch_id: int, version: int, people: People, cooperative_id: int) -> None:

@@ -35,12 +35,21 @@ def trade_and_check(folder: Path, database: str, seed: int) -> None:
     flask(folder, database, "simulate", "--days", "365", "--until", "2026-11-22", "--seed", str(seed), "--orders", "12")
     checked = json.loads(flask(folder, database, "books", "check", "--json"))
     assert [rule["rule"] for rule in checked["rules"] if not rule["ok"]] == []
+    closed_and_proven(folder, database)
     journal = folder / "books.journal"
     flask(folder, database, "books", "export", "--format", "hledger", "--out", str(journal))
     try:
         subprocess.run(["hledger", "-f", str(journal), "check"], check=True)
     except FileNotFoundError:
         missing("hledger: apt-get install hledger")
+
+
+def closed_and_proven(folder: Path, database: str) -> None:
+    """The year was closed month by month while trade went on; what was closed is what it was then."""
+    assert flask(folder, database, "jobs", "once", "close") == "not closed: 2026-10 (flask books close --period 2026-10)\n"
+    flask(folder, database, "books", "close", "--period", "2026-10", "--actor", "treasurer")
+    for month in ("2025-12", "2026-06", "2026-10"):
+        flask(folder, database, "books", "journal", "--period", month, "--out", str(folder / "month.csv"))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
