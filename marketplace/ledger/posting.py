@@ -222,10 +222,19 @@ _HEADERS = text(
     f"SELECT * FROM unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _TYPES.items())}) "
     "ON CONFLICT (kind, source_type, source_id, source_seq) DO NOTHING RETURNING id, kind, source_type, source_id, source_seq"
 )
-_LINES = text(
-    "INSERT INTO journal_line (period, entry_id, line_no, account_id, fen) SELECT * FROM "
-    "unnest(CAST(:period AS text[]), CAST(:entry_id AS bigint[]), CAST(:line_no AS bigint[]), "
-    "CAST(:account_id AS bigint[]), CAST(:fen AS bigint[]))"
+# Entries and lines in one statement: one way to the server and back. An entry whose source has one already is left out, with its lines.
+_KEY = ("kind", "source_type", "source_id", "source_seq")
+_SAME = " AND ".join(f"h.{name} = a.{name}" for name in _KEY)
+_WHOLE = (
+    f"WITH asked AS (SELECT * FROM unnest({', '.join(f'%s::{kind}[]' for kind in _TYPES.values())}) "  # noqa: S608
+    f"WITH ORDINALITY AS a({', '.join(_TYPES)}, place)), "
+    f"h AS (INSERT INTO journal_entry ({', '.join(_TYPES)}) SELECT {', '.join(_TYPES)} FROM asked ORDER BY place "
+    f"ON CONFLICT ({', '.join(_KEY)}) DO NOTHING RETURNING id, period, {', '.join(_KEY)}), "
+    "l AS (INSERT INTO journal_line (period, entry_id, line_no, account_id, fen) "
+    "SELECT h.period, h.id, x.line_no, x.account_id, x.fen "
+    "FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS x(place, line_no, account_id, fen) "
+    f"JOIN asked a ON a.place = x.place JOIN h ON {_SAME}) "
+    f"SELECT a.place, h.id FROM asked a JOIN h ON {_SAME}"
 )
 
 
@@ -245,10 +254,17 @@ def _headers_postgresql(headers: list[dict[str, Any]]) -> list[int]:
 
 
 def _write_postgresql(headers: list[dict[str, Any]], lines: list[list[Line]]) -> list[int]:
-    ids = _headers_postgresql(headers)
-    rows = _rows(headers, ids, lines)
-    names = ("period", "entry_id", "line_no", "account_id", "fen")
-    db.session.execute(
-        _LINES, dict(zip(names, (list(column) for column in zip(*rows, strict=True)), strict=True))
-    )
-    return ids
+    # A second poster of one source waits here for the first, and then gets no row back.
+    columns = [[header[name] for header in headers] for name in _TYPES]
+    rows = [
+        (place, line_no, line.account_id, line.fen)
+        for place, group in enumerate(lines, start=1)
+        for line_no, line in enumerate(group, start=1)
+    ]
+    columns += [list(column) for column in zip(*rows, strict=True)]
+    answer = db.session.connection().exec_driver_sql(_WHOLE, tuple(columns))
+    made: dict[int, int] = {row[0]: row[1] for row in answer}
+    for place, header in enumerate(headers, start=1):
+        if place not in made:
+            raise _already(header)
+    return [int(made[place]) for place in range(1, len(headers) + 1)]
