@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,13 @@ from beancount.core.data import Transaction
 from flask import Flask
 from sqlalchemy import select
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event
+from marketplace.ledger import balance, event, period
 from marketplace.ledger.account import KINDS, Account
 from marketplace.ledger.posting import Source
 from marketplace.reporting.books_export import name_of
+from tests.builders_people import operator, person
 from tests.ledger import account_book
 
 
@@ -113,6 +116,26 @@ def test_beancount_accepts_the_books_and_agrees_on_every_balance(
                 assert posting.units.currency == "CNY"
                 theirs[posting.account] += int(posting.units.number * 100)
     assert theirs == ours()
+
+
+def test_both_agree_on_every_balance_after_a_month_was_closed_and_trade_went_on(
+    app: Flask, every_event: None, tmp_path: Path
+) -> None:
+    book = db.session.scalars(select(Account.book).where(Account.kind == "alipay")).one()
+    closer = person(operator(), "treasurer").person_id
+    with clock.travel(clock.now() + timedelta(days=40)):
+        which = period.oldest_open() or ""
+        now = period.written(which)
+        closed = period.ClosedPeriod(
+            period=which, closed_at=clock.now(), closed_by_id=closer,
+            entries=now.entries, lines=now.lines, gross=now.gross, sha256=now.sha256,
+        )  # fmt: skip
+        transaction(lambda: period.write_closed(closed))
+        with transaction():  # what came late says when it happened, and stands in the open month
+            event.fee(book=book, source=Source("bill", 1), fen=7, at=clock.now() - timedelta(days=39))
+            event.alipay_paid(book=book, source=Source("payment", 2), fen=1_000)
+    test_hledger_accepts_the_books_and_agrees_on_every_balance(app, every_event, tmp_path)
+    test_beancount_accepts_the_books_and_agrees_on_every_balance(app, every_event, tmp_path)
 
 
 @pytest.mark.parametrize("form", ["hledger", "beancount"])
