@@ -155,13 +155,22 @@ def divide(
     import numpy as np
 
     households = sorted(set(grams) | set(share_days), key=lambda each: keys[each])
-    codes = [keys[each] for each in households]
-    by_grams = np.array([grams.get(each, 0) for each in households], dtype=np.int64)
-    by_days = np.array([share_days.get(each, 0) for each in households], dtype=np.int64)
+    return _divide_columns(
+        fen, patronage_bp, basis,
+        np.array(households, dtype=np.int64),
+        np.array([grams.get(each, 0) for each in households], dtype=np.int64),
+        np.array([share_days.get(each, 0) for each in households], dtype=np.int64),
+        [keys[each] for each in households], salt,
+    )  # fmt: skip
+
+
+def _divide_columns(
+    fen: int, patronage_bp: int, basis: str, households: "Column", by_grams: "Column", by_days: "Column", codes: Sequence[str], salt: str
+) -> Divided:
     if not by_days.any() and not by_grams.any():
         if fen:
             raise Conflict("distribution.nobody", N_("这个联农组没有持股户，也没有交货记录，收益分不下去。请先核对成员。"))
-        none = np.zeros(0, dtype=np.int64)
+        none = households[:0]
         return Divided(basis, 0, 0, Parts(none, none, none, none, none))
     if not by_grams.any():
         patronage_fen = 0
@@ -170,7 +179,7 @@ def divide(
     else:
         patronage_fen = -(-fen * patronage_bp // 10_000)
     parts = Parts(
-        np.array(households, dtype=np.int64),
+        households,
         by_grams,
         split_columns(patronage_fen, by_grams, codes, f"{salt}:patronage"),
         by_days,
@@ -181,12 +190,27 @@ def divide(
 
 def divide_group(group: LinkageGroup, fen: int, *, period: str, order_line_ids: Collection[int], salt: str) -> Divided:
     """A group's pool of a period, divided by its records."""
+    import numpy as np
+
     basis, grams = patronage(group.id, order_line_ids, period)
-    share_days = equity(group.id, period)
-    keys = _codes(set(grams) | set(share_days))
-    return divide(
-        fen, patronage_bp=group.patronage_bp, basis=basis, grams=grams, share_days=share_days, keys=keys, salt=salt
+    delivered = _column_pair(grams)
+    del grams  # a million households: one such table at a time
+    held = _column_pair(equity(group.id, period))
+    households = np.union1d(delivered[0], held[0])
+    columns = []
+    for ids, weights in (delivered, held):
+        column = np.zeros(len(households), dtype=np.int64)
+        column[np.searchsorted(households, ids)] = weights
+        columns.append(column)
+    return _divide_columns(
+        fen, group.patronage_bp, basis, households, columns[0], columns[1], _codes(households.tolist()), salt
     )
+
+
+def _column_pair(weights: Mapping[int, int]) -> "tuple[Column, Column]":
+    import numpy as np
+
+    return np.fromiter(weights.keys(), np.int64, len(weights)), np.fromiter(weights.values(), np.int64, len(weights))
 
 
 def _delivered_to_batches_of(order_line_ids: Collection[int]) -> dict[int, int]:
@@ -206,16 +230,20 @@ def _delivered_to_batches_of(order_line_ids: Collection[int]) -> dict[int, int]:
     return {household: int(weight) for household, weight in db.session.execute(query)}
 
 
-def _codes(household_ids: Collection[int]) -> dict[int, str]:
-    codes: dict[int, str] = {}
-    ids = sorted(household_ids)
+def _codes(ids: Sequence[int]) -> list[str]:
+    """The households' codes, for ids in rising order."""
     if len(ids) > PAGE:
         # Most of the county: reading on from the first to the last is quicker than asking for each.
-        everyone = select(Household.id, Household.code).where(Household.id.between(ids[0], ids[-1]))
-        wanted = set(ids)
-        rows = db.session.execute(everyone.execution_options(yield_per=PAGE))
-        return {number: code for number, code in rows if number in wanted}
+        query = select(Household.id, Household.code).where(Household.id.between(ids[0], ids[-1])).order_by(Household.id)
+        wanted = iter(ids)
+        codes, next_one = [], next(wanted, None)
+        for number, code in db.session.execute(query.execution_options(yield_per=PAGE)):
+            if number == next_one:
+                codes.append(code)
+                next_one = next(wanted, None)
+        return codes
+    found: dict[int, str] = {}
     for start in range(0, len(ids), 500):
         query = select(Household.id, Household.code).where(Household.id.in_(ids[start : start + 500]))
-        codes.update((number, code) for number, code in db.session.execute(query))
-    return codes
+        found.update((number, code) for number, code in db.session.execute(query))
+    return [found[number] for number in ids]
