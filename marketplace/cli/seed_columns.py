@@ -181,6 +181,7 @@ COLUMNS: dict[str, dict[str, Check]] = {
     "deliveries.csv": {
         "household_code": something, "batch_code": something, "grams": whole(1), "delivered_on": day, "floor_price_fen_per_kg": whole(),
     },
+    "officer_assignments.csv": {"login": something, "village_code": something},
     "targets.csv": {
         "unit_code": something, "year": whole(2020, 2100), "canteen": among("OWN", "SHARED", "OUTSOURCED", "NONE"), "base_fen": whole(0, 10**13),
         "percent_bp": BP, "state": among("FILED", "LOCKED"),
@@ -196,6 +197,7 @@ UNIQUE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("packs.csv", ("sku",)), ("price_tiers.csv", ("sku", "min_quantity")), ("households.csv", ("code",)), ("households.csv", ("id_number",)),
     ("households.csv", ("bank_account",)), ("linkage_shares.csv", ("group_code", "household_code", "kind", "starts_on")),
     ("batches.csv", ("code",)), ("deliveries.csv", ("batch_code", "household_code", "delivered_on")), ("targets.csv", ("unit_code", "year")),
+    ("officer_assignments.csv", ("login", "village_code")),
 )  # fmt: skip
 
 # Column → where its value must stand.
@@ -223,6 +225,8 @@ REFERS: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...] = (
     ("deliveries.csv", "household_code", (("households.csv", "code"),)),
     ("deliveries.csv", "batch_code", (("batches.csv", "code"),)),
     ("targets.csv", "unit_code", (("organisations.csv", "code"),)),
+    ("officer_assignments.csv", "login", (("people.csv", "login"),)),
+    ("officer_assignments.csv", "village_code", (("regions.csv", "code"),)),
 )
 
 

@@ -17,6 +17,7 @@ from marketplace.foundation.crypto import keyring
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
+from marketplace.households.visit import OfficerAssignment
 from marketplace.organisations.organisation import Cooperative, Organisation, ServiceStation
 from marketplace.organisations.person import Person, Role, hash_password
 from marketplace.organisations.region import Region
@@ -49,7 +50,7 @@ class SeedLoad:
         """Load all files in the order in which they refer to each other. Returns rows added per table."""
         steps = (
             self._categories, self._regions, self._organisations, self._stations, self._cooperatives, self._people, self._groups,
-            self._schemes, self._products, self._packs, self._tiers, self._households, self._shares, self._batches, self._deliveries, self._targets,
+            self._schemes, self._products, self._packs, self._tiers, self._households, self._shares, self._batches, self._deliveries, self._targets, self._officers,
         )  # fmt: skip
         for step in steps:
             step()
@@ -344,6 +345,16 @@ class SeedLoad:
             if ((unit := self.id["organisation"][row["unit_code"]]), int(row["year"])) not in known
         ]  # fmt: skip
         self._add(Target, new, len(rows))
+
+    def _officers(self) -> None:
+        known = self._known(OfficerAssignment, OfficerAssignment.person_id, OfficerAssignment.village_id)
+        rows = self._rows("officer_assignments.csv")
+        new = [
+            OfficerAssignment(organisation_id=self.operator_id, person_id=person, village_id=village, starts_on=clock.business_date())
+            for row in rows
+            if ((person := self.person[row["login"]]), (village := self.id["region"][row["village_code"]])) not in known
+        ]
+        self._add(OfficerAssignment, new, len(rows))
 
 
 def _number(value: str) -> int | None:

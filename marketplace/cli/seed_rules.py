@@ -15,7 +15,7 @@ GI_ALTITUDE_M = 400
 def check(folder: Path) -> SeedFiles:
     """All files, read and checked; ``faults`` holds everything that is wrong."""
     files = read(folder)
-    for rule in (_regions, _organisations, _people, _groups, _schemes, _products, _packs, _tiers, _households, _shares, _batches, _deliveries, _targets):
+    for rule in (_regions, _organisations, _people, _groups, _schemes, _products, _packs, _tiers, _households, _shares, _batches, _deliveries, _targets, _officers):
         rule(files)
     return files
 
@@ -234,3 +234,13 @@ def _targets(files: SeedFiles) -> None:
             files.fault("targets.csv", line, "unit_code", "is not a unit")
         if (int(row["base_fen"]) > 0) != (row["canteen"] in ("OWN", "OUTSOURCED")):
             files.fault("targets.csv", line, "base_fen", "above 0 for OWN and OUTSOURCED, 0 for SHARED and NONE")
+
+
+def _officers(files: SeedFiles) -> None:
+    officers = {row["login"] for _, row in files.sound("people.csv") if row["role"] == "village_officer"}
+    regions = files.by("regions.csv", "code")
+    for line, row in files.sound("officer_assignments.csv"):
+        if row["login"] not in officers:
+            files.fault("officer_assignments.csv", line, "login", "is no village officer")
+        if regions.get(row["village_code"], {"kind": "VILLAGE"})["kind"] != "VILLAGE":
+            files.fault("officer_assignments.csv", line, "village_code", "is no village")

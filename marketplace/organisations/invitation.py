@@ -11,11 +11,12 @@ from sqlalchemy import ForeignKey, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Identified, Model, db, get, locked_where
+from marketplace.foundation.audit import AuditEvent
+from marketplace.foundation.database import Identified, Model, db, get, locked_where, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.organisations.person import Person, hash_password
+from marketplace.organisations.person import NO_PASSWORD, Person, hash_password
 
 DAYS = 7
 
@@ -37,7 +38,28 @@ class Invitation(Identified, Model):
 def make(person_id: int, *, actor: Actor) -> str:
     """A new link's token for a person, shown once and kept only as a hash. Earlier ones stop working."""
     actor.must_have("OPERATOR", "administrator")
+    return _make(get(Person, person_id), actor)
+
+
+def make_for_served(person_id: int, *, actor: Actor) -> str:
+    """The same by a station's clerk, for a buyer whom the station wrote down and who has no password yet: they stand at the counter.
+
+    NotFound for anybody else's buyer, Conflict ``invitation.known`` once there is a password.
+    """
+    actor.must_have("STATION", "station_clerk")
     person = get(Person, person_id)
+    served = select(AuditEvent.id).where(
+        AuditEvent.action == "person.served", AuditEvent.subject_type == Person.__tablename__, AuditEvent.subject_id == person.id,
+        AuditEvent.organisation_id == actor.organisation_id,
+    )  # fmt: skip
+    if db.session.scalar(served.limit(1)) is None:
+        raise not_found(Person)
+    if person.password_hash != NO_PASSWORD:
+        raise Conflict("invitation.known", N_("这个人已经有密码了，直接登录就行。忘了密码请找县级运营方。"))
+    return _make(person, actor)
+
+
+def _make(person: Person, actor: Actor) -> str:
     now, token = clock.now(), secrets.token_urlsafe(24)
     for earlier in db.session.scalars(select(Invitation).where(Invitation.person_id == person.id, Invitation.used_at.is_(None))):
         earlier.expires_at = min(earlier.expires_at, now)

@@ -14,9 +14,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import ROLES, Person, Role, by_login
-
-NO_PASSWORD = "!"  # noqa: S105  fits no hash, so that nobody gets in before the link was used
+from marketplace.organisations.person import NO_PASSWORD, ROLES, Person, Role, by_login
 
 
 def invite(organisation_id: int, *, login: str, name: str, roles: Collection[str], actor: Actor) -> Person:

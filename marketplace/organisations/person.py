@@ -29,6 +29,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "PERSON": ("customer",),
 }
 
+NO_PASSWORD = "!"  # noqa: S105  fits no hash, so that nobody gets in before a password was chosen
 _strong = PasswordHasher()
 _quick = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)  # tests and demonstrations only
 _turnstile = threading.BoundedSemaphore(3)
@@ -90,16 +91,18 @@ def by_login(login: str) -> Person | None:
     login = login.strip().lower()
     found = db.session.scalars(select(Person).where(Person.login == login)).one_or_none()
     if found is None:
-        index = keyring().blind_index(login, "person.phone")
-        found = db.session.scalars(select(Person).where(Person.phone_index == index)).one_or_none()
+        found = by_phone(login)
     return found
 
 
-def register(*, phone: str, name: str, password: str) -> Person:
-    """A new private buyer: a person, and an organisation of kind PERSON in which they are ``customer``.
+def by_phone(number: str) -> Person | None:
+    """The person with this phone number, by its blind index."""
+    index = keyring().blind_index(number, "person.phone")
+    return db.session.scalars(select(Person).where(Person.phone_index == index)).one_or_none()
 
-    ``phone`` is a valid Chinese mobile number. Raises InvalidInput for a bad field, Conflict ``phone.taken``.
-    """
+
+def national_number(phone: str) -> str:
+    """A Chinese phone number without country code and spaces. InvalidInput ``phone.bad`` for anything else."""
     import phonenumbers
 
     try:
@@ -108,9 +111,17 @@ def register(*, phone: str, name: str, password: str) -> Person:
         number = None
     if number is None or not phonenumbers.is_valid_number(number):
         raise InvalidInput("phone.bad", N_("这个手机号不对，请核对 11 位数字。"), field="phone")
+    return str(number.national_number)
+
+
+def register(*, phone: str, name: str, password: str) -> Person:
+    """A new private buyer: a person, and an organisation of kind PERSON in which they are ``customer``.
+
+    ``phone`` is a valid Chinese mobile number. Raises InvalidInput for a bad field, Conflict ``phone.taken``.
+    """
+    national = national_number(phone)
     if not 1 <= len(name.strip()) <= 60:
         raise InvalidInput("name.bad", N_("请写上姓名。"), field="name")
-    national = str(number.national_number)
     if by_login(national) is not None:
         raise Conflict("phone.taken", N_("这个手机号已经注册过，请直接登录。"), field="phone")
     person = Person(

@@ -32,6 +32,8 @@ FIELDS = ("recipient", "phone", "region", "province", "city", "street", "note")
 @bp.get("/checkout")
 @needs("buy")
 def show() -> Any:
+    if the_actor().kind == "STATION":
+        return redirect(url_for("station_desk.order"), 303)  # a station buys for somebody
     return _page({}, {}, secrets.token_urlsafe(16))
 
 

@@ -26,6 +26,8 @@ from marketplace.payments.refund import Refund
 from marketplace.reporting import licences
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.procurement.target import Target
+from marketplace.procurement.target_adjustment import TargetAdjustment
 from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
@@ -64,6 +66,14 @@ QUEUES: dict[str, Queue] = {
     "anomalies": Queue(
         N_("货对不上的"), N_("采收、装货、发货和交货都对得上。"), MassAnomaly, MassAnomaly.state == "OPEN", MassAnomaly.found_at,
         lambda row: (f"{row.kind} {row.grams_over} g", None),
+    ),
+    "filings": Queue(
+        N_("等审核或锁定的任务申报"), N_("没有等审核或锁定的任务申报。"), Target, Target.state.in_(("FILED", "REVIEWED")) & Target.filed_at.is_not(None),
+        Target.filed_at, lambda row: (str(row.year), row.reserved_fen),
+    ),
+    "adjustments": Queue(
+        N_("等审核的任务调整"), N_("没有等审核的任务调整。"), TargetAdjustment, TargetAdjustment.state == "OPEN", TargetAdjustment.asked_at,
+        lambda row: (row.reason[:120], row.delta_fen),
     ),
     "objections": Queue(
         N_("等答复的异议"), N_("没有等答复的异议。"), Objection, Objection.outcome == "OPEN", Objection.raised_at, lambda row: (row.text[:120], None)

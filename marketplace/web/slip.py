@@ -28,6 +28,7 @@ from marketplace.settlement.distribution import DistributionShare
 from marketplace.web.distribution import basis_words, own
 from marketplace.web.limits import limiter, was_refused
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.station_desk import desk
 
 bp = Blueprint("slip", __name__)
 
@@ -43,7 +44,7 @@ def of_household(public_id: str) -> Any:
     actor = the_actor()
     row = by_public_id(Household, public_id)
     must_know(row, actor, "accountant", "director")
-    return _slips([row], actor, back=url_for("household_account.show", public_id=public_id))
+    return printed([row], actor, back=url_for("household_account.show", public_id=public_id))
 
 
 @bp.get("/distributions/<public_id>/slips")
@@ -64,7 +65,7 @@ def of_distribution(public_id: str) -> Any:
         query = query.where(Household.code > by_public_id(Household, after).code)
     found = list(db.session.scalars(query))
     next_url = url_for(".of_distribution", public_id=public_id, after=found[PAGE - 1].public_id) if len(found) > PAGE else None
-    return _slips(found[:PAGE], actor, back=url_for("distribution.show", public_id=public_id), next_url=next_url)
+    return printed(found[:PAGE], actor, back=url_for("distribution.show", public_id=public_id), next_url=next_url)
 
 
 @bp.get("/distributions/<public_id>/board")
@@ -111,14 +112,15 @@ def find() -> Any:
             raise InvalidInput("household.unknown", N_("户编号和身份证后四位对不上，请再核对。"), field="code")
     except InvalidInput as error:
         return _station({"code": said(error)}), 422
-    return _slips([row], the_actor(), back=url_for(".station"))
+    return printed([row], the_actor(), back=url_for(".station"))
 
 
 def _station(errors: dict[str, str]) -> str:
-    return render_template("slip/station.html", errors=errors, values=request.form, nav_items=[(_("明白卡"), "slip.station")])
+    return render_template("slip/station.html", errors=errors, values=request.form, **desk())
 
 
-def _slips(households: Sequence[Household], actor: Actor, *, back: str, next_url: str | None = None) -> Response:
+def printed(households: Sequence[Household], actor: Actor, *, back: str, next_url: str | None = None) -> Response:
+    """The slips of these households as a page to print; whoever prints them stands in the audit. Whether they may is the caller's to know."""
     ids = [row.id for row in households]
 
     def written() -> None:

@@ -7,8 +7,9 @@ from marketplace.web.permission import holds
 DESKS: dict[str, tuple[tuple[str, str], ...]] = {
     "UNIT": (("/unit", "unit.read"),),
     "COOPERATIVE": (("/cooperative", "cooperative.read"),),
-    "OPERATOR": (("/operator", "operator.read"),),
-    "STATION": (("/station/statements", "slip.station"),),
+    "OPERATOR": (("/operator", "operator.read"), ("/officer", "officer.read")),
+    "STATION": (("/station", "station.work"),),
+    "VILLAGE": (("/village", "village.read"),),
 }
 
 

@@ -1,0 +1,64 @@
+"""A village's books: what its collective was given by sales of what grew there, what of it was paid, and what its households received."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from marketplace.foundation.database import db
+from marketplace.ledger import account, balance
+from marketplace.organisations.organisation import Organisation
+from marketplace.reporting import fairness
+from marketplace.settlement.distribution import Distribution, DistributionShare
+from marketplace.settlement.payout_batch import PayoutItem
+from marketplace.settlement.settlement import SettlementLine
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What one cooperative's sales of one month gave the collective, in fen, of so many orders."""
+
+    period: str
+    cooperative: Organisation
+    orders: int
+    fen: int
+
+
+def collective(village_id: int, year: int) -> list[Receipt]:
+    """The collective's part of what was settled, by month and cooperative, the latest first. Refunds since are in ``owed_fen``."""
+    query = (
+        select(SettlementLine.period, Organisation, func.count(SettlementLine.settlement_id.distinct()), func.sum(SettlementLine.village_fen))
+        .join(Organisation, Organisation.id == SettlementLine.organisation_id)
+        .where(SettlementLine.village_id == village_id, SettlementLine.period.like(f"{year}-%"), SettlementLine.village_fen > 0)
+        .group_by(SettlementLine.period, Organisation.id)
+        .order_by(SettlementLine.period.desc(), func.sum(SettlementLine.village_fen).desc())
+    )
+    return [Receipt(period, cooperative, orders, int(fen)) for period, cooperative, orders, fen in db.session.execute(query)]
+
+
+def owed_fen(village_id: int) -> int:
+    """What all cooperatives together still owe the collective, by their books."""
+    return balance.by_owner("village_collective").get(account.owner_of("village_collective", village_id), 0)
+
+
+def received(household_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Household id → (credited, paid) in fen, of all time. Two queries."""
+    credited = (
+        select(DistributionShare.household_id, func.sum(DistributionShare.fen))
+        .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+        .where(Distribution.posted_at.is_not(None), DistributionShare.household_id.in_(household_ids))
+        .group_by(DistributionShare.household_id)
+    )
+    paid = (
+        select(PayoutItem.household_id, func.sum(PayoutItem.fen))
+        .where(PayoutItem.state == "paid", PayoutItem.household_id.in_(household_ids))
+        .group_by(PayoutItem.household_id)
+    )
+    credits = {row[0]: int(row[1]) for row in db.session.execute(credited)}
+    payments = {row[0]: int(row[1]) for row in db.session.execute(paid)}
+    return {each: (credits.get(each, 0), payments.get(each, 0)) for each in household_ids}
+
+
+def households(village_id: int, year: int) -> fairness.Fairness:
+    """How many households of the village the year reached."""
+    return fairness.fairness(fairness.homes(year, village_ids=[village_id]))
