@@ -24,10 +24,9 @@ def village_of(actor: Actor) -> int:
 def of_village(actor: Actor, *, after: str = "", limit: int = 50) -> list[Household]:
     """Households of the accountant's village that have not left, by number. One line in the audit a page: call inside a transaction."""
     actor.must_have("VILLAGE", "village_accountant")
-    village_id = village_of(actor)
-    query = select(Household).where(Household.village_id == village_id, Household.exited_on.is_(None), Household.code > after[:30])
-    rows = list(db.session.scalars(query.order_by(Household.code).limit(limit)))
     office = db.session.get_one(Organisation, actor.organisation_id)
+    query = select(Household).where(Household.village_id == office.region_id, Household.exited_on.is_(None), Household.code > after[:30])
+    rows = list(db.session.scalars(query.order_by(Household.code).limit(limit)))
     audit.record("households.listed", office, person_id=actor.person_id, organisation_id=office.id, households=len(rows), purpose="village")
     return rows
 

@@ -108,7 +108,7 @@ def charges(actor: Actor, *, after_id: int = 0, due: bool = False, limit: int = 
         select(Household, Region, last.c.on)
         .join(Region, Region.id == Household.village_id)
         .outerjoin(last, last.c.household_id == Household.id)
-        .where(Household.village_id.in_(villages_of(actor.person_id)), Household.exited_on.is_(None), Household.id > after_id)
+        .where(Household.village_id.in_(_villages(actor)), Household.exited_on.is_(None), Household.id > after_id)
         .order_by(Household.id)
         .limit(limit)
     )
@@ -119,10 +119,11 @@ def charges(actor: Actor, *, after_id: int = 0, due: bool = False, limit: int = 
 
 def due_count(actor: Actor) -> tuple[int, int]:
     """(households not visited for a month, all households) in the officer's villages."""
-    own = Household.village_id.in_(villages_of(actor.person_id)) & Household.exited_on.is_(None)
     seen = select(Visit.household_id).where(Visit.visited_on >= clock.business_date() - timedelta(days=MONTHLY))
-    all_of_them = db.session.scalar(select(func.count(Household.id)).where(own)) or 0
-    return db.session.scalar(select(func.count(Household.id)).where(own, Household.id.not_in(seen))) or 0, all_of_them
+    waiting = func.count(Household.id).filter(Household.id.not_in(seen))
+    query = select(waiting, func.count(Household.id)).where(Household.village_id.in_(_villages(actor)), Household.exited_on.is_(None))
+    missing, all_of_them = db.session.execute(query).one()
+    return missing, all_of_them
 
 
 def charged(public_id: str, actor: Actor) -> Household:
@@ -177,6 +178,10 @@ def _record(household_id: int, visited_on: date, finding: str, note: str, actor:
     db.session.flush()
     audit.record("visit.recorded", row, person_id=actor.person_id, household_id=household_id, finding=finding)
     return row.id
+
+
+def _villages(actor: Actor) -> Select[int]:
+    return _in_force(actor.person_id).with_only_columns(OfficerAssignment.village_id)
 
 
 def _in_force(person_id: int) -> Select[OfficerAssignment]:

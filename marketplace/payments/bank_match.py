@@ -120,14 +120,15 @@ def match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, *, acto
     return db.session.get_one(BankMatch, answer["match_id"])
 
 
-def paid_back(refund_id: int, *, actor: Actor) -> None:
-    """The accountant made the transfer of a refund that goes back over the bank: refunds_payable to bank. Once."""
+def paid_back(refund_id: int, *, serial: str = "", actor: Actor) -> None:
+    """The accountant made the transfer of a refund that goes back over the bank: refunds_payable to bank. Once; ``serial``: the bank's number."""
     actor.must_have("COOPERATIVE", "accountant")
     refund = db.session.get(Refund, refund_id)
     payment = db.session.get(Payment, refund.payment_id) if refund else None
     if payment is None or payment.organisation_id != actor.organisation_id or payment.channel != CHANNEL:
         raise NotFound("refund.missing", N_("没有找到，或不归您的单位查看。"))
-    refunds.succeed(refund_id)
+    if refunds.succeed(refund_id):
+        audit.record("refund.paid_back", refund, person_id=actor.person_id, serial=serial.strip()[:80])
 
 
 def _match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, actor: Actor) -> int:

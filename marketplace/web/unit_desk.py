@@ -1,5 +1,6 @@
 """The unit's desk: its roads, its year in four figures, what waits for somebody, and the units it supervises."""
 
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, render_template
@@ -13,6 +14,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.procurement import scorecard
 from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.procurement.scorecard import Figures
 from marketplace.procurement.target import Target
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -30,8 +32,10 @@ def desk(actor: Actor) -> dict[str, Any]:
     items: list[tuple[Any, ...]] = [
         (_("今天"), "unit_desk.today"),
         (_("采购单"), "unit_orders.index", None, to_approve or None),
-        (_("去采购"), "unit_orders.choose"),
+        (_("去采购"), "unit_buy.choose"),
+        (_("认购承诺"), "unit_commitments.index"),
         (_("任务申报"), "unit_target.show"),
+        (_("报表"), "unit_reports.show"),
         (_("发票"), "invoices.index"),
     ]
     if waiting["children"]:
@@ -70,13 +74,21 @@ def states() -> dict[str, str]:
 def today() -> Any:
     actor = the_actor()
     year = clock.business_date().year
-    return render_template(
-        "unit/today.html", year=year, figures=scorecard.figures(actor.organisation_id, year), orders=recent(actor, RECENT),
-        **desk(actor),
-    )  # fmt: skip
+    figures = scorecard.figures(actor.organisation_id, year)
+    return render_template("unit/today.html", year=year, figures=figures, pace=pace(figures), orders=recent(actor, RECENT), **desk(actor))
 
 
-def recent(actor: Actor, limit: int, approval: str = "") -> list[Any]:
+def pace(figures: Figures) -> dict[str, int] | None:
+    """Days left of the year, what should be counted by today if it came evenly, and the gap to it, in fen; None without a quota."""
+    today = clock.business_date()
+    if figures.reserved_fen is None or figures.year != today.year:
+        return None
+    whole = (date(today.year, 12, 31) - date(today.year - 1, 12, 31)).days
+    due_fen = figures.reserved_fen * today.timetuple().tm_yday // whole
+    return {"days_left": whole - today.timetuple().tm_yday, "due_fen": due_fen, "gap_fen": due_fen - figures.counted_fen}
+
+
+def recent(actor: Actor, limit: int) -> list[Any]:
     """(directed order, order, cooperative) of the actor's unit, newest first."""
     query = (
         select(DirectedOrder, Order, Organisation)
@@ -86,6 +98,4 @@ def recent(actor: Actor, limit: int, approval: str = "") -> list[Any]:
         .order_by(DirectedOrder.id.desc())
         .limit(limit)
     )
-    if approval:
-        query = query.where(DirectedOrder.approval == approval)
     return list(db.session.execute(query))

@@ -1,30 +1,33 @@
-"""A unit's orders: choose goods at tier prices, approve, accept what came; each step shows what follows."""
+"""A unit's orders: in lists that open behind each figure, and each by itself: whose turn it is, approving, accepting line by line."""
 
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, select
 
-from marketplace.catalogue.product import Pack, PriceTier, Product
 from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
-from marketplace.foundation.errors import InvalidInput, MarketError
+from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.orders.destination import Destination
+from marketplace.foundation.money import parse_yuan
 from marketplace.orders.order import Order, Purchase, lines_of
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
+from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.person import Person
-from marketplace.procurement import acceptance, directed_order, late_interest, pay_deadline
+from marketplace.procurement import acceptance, approval_rule, directed_order, late_interest, pay_deadline, price_cut, scorecard
 from marketplace.procurement.acceptance import Arrived, due_fen
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.procurement.target import Commitment
-from marketplace.supply.stock import Stock
+from marketplace.web.operator_bulletin import exported_orders, known_orders
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.shown import money
-from marketplace.web.unit_desk import desk, recent
+from marketplace.web.shown import day, money
+from marketplace.web.spreadsheet import MOST_ROWS, download
+from marketplace.web.unit_buy import typed_number
+from marketplace.web.unit_desk import desk, states
+from marketplace.web.unit_review import asked_year
 
 bp = Blueprint("unit_orders", __name__, url_prefix="/unit/orders")
 
@@ -34,60 +37,85 @@ permission("unit.approve", UNIT="approver")
 permission("unit.accept", UNIT="buyer approver")
 permission("unit.extend", UNIT="buyer accountant")
 
+PAGE = 25
+FIGURES = {"ordered": "ordered_fen", "accepted": "accepted_fen", "paid": "paid_fen", "counted": "counted_fen"}
+# What the chips say: in which state of approval, or what waits for whom.
+VIEWS: dict[str, tuple[ColumnElement[bool], ...]] = {
+    "": (),
+    **{state: (DirectedOrder.approval == state,) for state in directed_order.APPROVAL},
+    "to_accept": (Order.fulfilment.in_(("PARTLY_SHIPPED", "SHIPPED")),),
+    "to_pay": (DirectedOrder.pay_by.is_not(None), Order.payment.in_(("UNPAID", "PARTLY_PAID")), Order.fulfilment != "CANCELLED"),
+}
+
 
 @bp.get("")
 @needs("unit.read")
 def index() -> Any:
+    """The unit's orders: in one state, of one commitment, or behind one figure of a year."""
     actor = the_actor()
-    view = request.args.get("view", "")
-    approval = view if view in directed_order.APPROVAL else ""
-    return render_template("unit/orders.html", orders=recent(actor, 100, approval), view=approval, **desk(actor))
-
-
-@bp.get("/new")
-@needs("unit.read")
-def choose() -> Any:
-    """Which cooperative to buy from: an order is of one, since it is paid to one."""
-    query = (
-        select(Organisation, func.count(Product.id))
-        .join(Product, Product.organisation_id == Organisation.id)
-        .where(Product.state == "ON_SALE", Organisation.suspended_at.is_(None))
-        .group_by(Organisation.id)
-        .order_by(Organisation.name_zh)
+    view, figure, pledge = request.args.get("view", ""), request.args.get("figure", ""), request.args.get("commitment", "")
+    if (view and view not in VIEWS) or (figure and figure not in FIGURES):
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
+    if figure:
+        return _behind(figure, actor)
+    query = _listed(actor).where(*VIEWS[view])
+    if pledge:
+        query = query.where(DirectedOrder.commitment_id == by_public_id(Commitment, pledge, scoped(actor, Commitment)).id)
+    if "export" in request.args:
+        return _exported(db.session.execute(query.limit(MOST_ROWS)), actor)
+    after = request.args.get("after", "")
+    if after:
+        query = query.where(DirectedOrder.id < _own(after, actor).id)
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    here: dict[str, Any] = {"view": view or None, "commitment": pledge or None}
+    return render_template(
+        "unit/orders.html",
+        orders=rows[:PAGE],
+        view=view,
+        pledge=pledge,
+        next_url=url_for(".index", **here, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        export_url=url_for(".index", **here, export=1),
+        **desk(actor),
     )
-    return render_template("unit/choose.html", cooperatives=list(db.session.execute(query)), **desk(the_actor()))
 
 
-@bp.get("/new/<cooperative_id>")
-@needs("unit.read")
-def new(cooperative_id: str) -> Any:
-    return _form(_cooperative(cooperative_id), {})
+def _listed(actor: Actor) -> Any:
+    """(directed order, order, cooperative) of the actor's unit, newest first."""
+    return (
+        select(DirectedOrder, Order, Organisation)
+        .join(Order, Order.id == DirectedOrder.order_id)
+        .join(Organisation, Organisation.id == DirectedOrder.cooperative_id)
+        .where(DirectedOrder.organisation_id == actor.organisation_id)
+        .order_by(DirectedOrder.id.desc())
+    )
 
 
-@bp.post("/new/<cooperative_id>")
-@needs("unit.buy")
-def submit(cooperative_id: str) -> Any:
-    actor = the_actor()
-    seller = _cooperative(cooperative_id)
-    seller_id, form = seller.id, request.form
-    try:
-        packs = _packs(seller_id)
-        pledge = _pledge(actor)
-        destination = Destination(
-            recipient=form.get("recipient", ""), phone=form.get("phone", ""), street=form.get("street", ""),
-            province=form.get("province", ""), city=form.get("city", ""), note=form.get("note", ""),
-        )  # fmt: skip
-        made = transaction(
-            lambda: directed_order.submit(
-                packs, cooperative_id=seller_id, destination=destination, terms=form.get("terms", ""), actor=actor,
-                key=form.get("idempotency_key", ""), commitment_id=pledge, is_trade_union=bool(form.get("is_trade_union")),
-            )
+def _behind(figure: str, actor: Actor) -> Any:
+    """The orders behind one of the four figures of a year; summed they are the figure."""
+    year = asked_year()
+    rows = [each for each in scorecard.by_order(actor.organisation_id, year) if getattr(each.sums, FIGURES[figure])]
+    if "export" in request.args:
+        return exported_orders(rows, actor.organisation_name, year)
+    return render_template(
+        "unit/figure.html", rows=rows, known=known_orders(rows), figure=figure, year=year, export_url=url_for(".index", figure=figure, year=year, export=1),
+        **desk(actor),
+    )  # fmt: skip
+
+
+def _exported(rows: Any, actor: Actor) -> Any:
+    columns = [
+        (_("采购单"), "text"), (_("下单"), "day"), (_("合作社"), "text"), (_("货款"), "fen"), (_("运费"), "fen"), (_("已验收"), "fen"), (_("已付"), "fen"),
+        (_("已退"), "fen"), (_("审批"), "text"), (_("发货"), "text"), (_("付款"), "text"), (_("付款方式"), "text"), (_("付款期限"), "day"), (_("工会采购"), "text"),
+    ]  # fmt: skip
+    words = states()
+    lines = [
+        (
+            row.reference, order.placed_on, seller.name_zh, order.goods_fen, order.freight_fen, order.accepted_fen, order.paid_fen, order.refunded_fen,
+            words[row.approval], words.get(order.fulfilment, ""), words[order.payment], words[row.terms], row.pay_by, _("是") if row.is_trade_union else _("否"),
         )
-    except MarketError as error:
-        db.session.rollback()
-        return _form(_cooperative(cooperative_id), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已提交，等本单位审批人审批。货已经留好。"), "done")
-    return redirect(url_for(".show", public_id=db.session.get_one(DirectedOrder, made).public_id))
+        for row, order, seller in rows
+    ]  # fmt: skip
+    return download(_("%(name)s采购单", name=actor.organisation_name), columns, lines)
 
 
 @bp.get("/<public_id>")
@@ -103,7 +131,7 @@ def approve(public_id: str) -> Any:
     row_id, reason = _own(public_id, actor).id, request.form.get("reason", "")
     if request.form.get("decision") == "return":
         return _done(public_id, lambda: directed_order.give_back(row_id, reason, actor=actor), _("已退回，货放回了货架。"))
-    return _done(public_id, lambda: directed_order.approve(row_id, actor=actor), _("已同意，等合作社接单。"))
+    return _done(public_id, lambda: directed_order.approve(row_id, actor=actor), _("已同意。"))
 
 
 @bp.post("/<public_id>/withdraw")
@@ -132,11 +160,25 @@ def accept(public_id: str) -> Any:
     def work() -> Acceptance:
         arrived = []
         for line_id, ordered in lines:
-            accepted = _number(form.get(f"accepted-{line_id}", ""), "lines")
+            accepted = typed_number(form.get(f"accepted-{line_id}", ""), "lines")
             arrived.append(Arrived(line_id, accepted, ordered - accepted, form.get(f"reason-{line_id}", "")))
         return acceptance.accept(order_id, arrived, actor=actor, note=form.get("note", ""))
 
     return _done(public_id, work, _("验收已记下。"))
+
+
+@bp.post("/<public_id>/cut")
+@needs("unit.accept")
+def cut(public_id: str) -> Any:
+    """Ask the cooperative to take something off what was accepted and is not paid."""
+    actor, form = the_actor(), request.form
+    order_id = _own(public_id, actor).order_id
+    try:
+        fen = parse_yuan(form.get("cut", ""))
+    except ValueError:
+        return _page(_own(public_id, actor), {"cut": _("请填写要减的金额。")}), 422
+    work = lambda: price_cut.ask(order_id, fen, form.get("cut_reason", ""), actor=actor, key=form.get("idempotency_key", ""))  # noqa: E731
+    return _done(public_id, work, _("减价申请已经交给合作社。同意之前，应付不变。"))
 
 
 def _done(public_id: str, work: Any, sentence: str) -> Any:
@@ -152,56 +194,6 @@ def _done(public_id: str, work: Any, sentence: str) -> Any:
 def _own(public_id: str, actor: Actor) -> DirectedOrder:
     row: DirectedOrder = by_public_id(DirectedOrder, public_id, scoped(actor, DirectedOrder, "organisation_id"))
     return row
-
-
-def _cooperative(public_id: str) -> Organisation:
-    return by_public_id(Organisation, public_id, select(Organisation).where(Organisation.kind == "COOPERATIVE"))
-
-
-def _number(typed: str, field: str) -> int:
-    typed = typed.strip() or "0"
-    if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
-        raise InvalidInput("quantity.bad", N_("数量不对，请填写件数。"), field=field)
-    return int(typed)
-
-
-def _packs(cooperative_id: int) -> dict[int, int]:
-    ids = db.session.scalars(select(Pack.id).where(Pack.organisation_id == cooperative_id))
-    typed = {pack_id: _number(request.form.get(f"quantity-{pack_id}", ""), "packs") for pack_id in ids}
-    return {pack_id: quantity for pack_id, quantity in typed.items() if quantity}
-
-
-def _pledge(actor: Actor) -> int | None:
-    chosen = request.form.get("commitment", "")
-    return by_public_id(Commitment, chosen, scoped(actor, Commitment)).id if chosen else None
-
-
-def _form(seller: Organisation, errors: dict[str, str]) -> str:
-    actor = the_actor()
-    query = (
-        select(Product, Pack, Stock.on_hand - Stock.reserved)
-        .join(Pack, Pack.product_id == Product.id)
-        .join(Stock, Stock.pack_id == Pack.id)
-        .where(Product.organisation_id == seller.id, Product.state == "ON_SALE", Pack.withdrawn_at.is_(None))
-        .order_by(Product.category, Product.id, Pack.position, Pack.id)
-    )
-    tiers: dict[int, list[PriceTier]] = {}
-    for tier in db.session.scalars(
-        select(PriceTier).where(PriceTier.organisation_id == seller.id).order_by(PriceTier.pack_id, PriceTier.min_quantity)
-    ):
-        tiers.setdefault(tier.pack_id, []).append(tier)
-    pledges = scoped(actor, Commitment).where(Commitment.state == "OPEN", Commitment.year == clock.business_date().year)
-    return render_template(
-        "unit/new.html",
-        seller=seller,
-        goods=list(db.session.execute(query)),
-        tiers=tiers,
-        pledges=[(each.public_id, f"{money(each.fen)} {each.note}".strip()) for each in db.session.scalars(pledges)],
-        errors=errors,
-        values=request.form,
-        key=request.form.get("idempotency_key") or new_public_id(),
-        **desk(actor),
-    )
 
 
 def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
@@ -224,7 +216,35 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED"] if order.received_at else [],
         late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.payment in ("UNPAID", "PARTLY_PAID") else 0,
         may_extend=row.terms == "PREPAY" and order.fulfilment == "WAITING" and row.extended_at is None and row.pay_by is not None and row.pay_by >= clock.business_date(),
+        turn=_turn(row, order),
+        agreed=list(db.session.execute(select(Person.name_zh, Approval.at).join(Approval, Approval.checker_id == Person.id).where(Approval.id.in_([each.id for each in directed_order.approvals(row.id)])))),
+        already=any(each.checker_id == actor.person_id for each in directed_order.approvals(row.id)),
+        needed=approval_rule.needed(row.organisation_id, order.total_fen),
+        cuts=price_cut.of_order_id(order.id),
+        may_cut=row.terms == "POSTPAY" and order.received_at is not None and order.settled_at is None and price_cut.unpaid_fen(order) > 0,
+        pledge=db.session.get(Commitment, row.commitment_id) if row.commitment_id else None,
+        key=request.form.get("idempotency_key") or new_public_id(),
         errors=errors,
         values=request.form,
         **desk(actor),
     )
+
+
+def _turn(row: DirectedOrder, order: Order) -> tuple[str, str]:
+    """Whose turn it is, in a sentence, and whether that is ours: ``ours``, ``theirs`` or ``over``."""
+    if row.approval in ("RETURNED", "DECLINED", "CANCELLED"):
+        return _("这张单结束了。"), "over"
+    if row.approval == "SUBMITTED":
+        return _("等本单位的审批人同意。"), "ours"
+    if row.approval == "APPROVED":
+        return _("等合作社接单，一般一两天。"), "theirs"
+    owed = price_cut.unpaid_fen(order)
+    if order.fulfilment in ("PARTLY_SHIPPED", "SHIPPED"):
+        return _("货在路上或已送到，等本单位验收。"), "ours"
+    if order.fulfilment == "READY":
+        return _("等合作社发货，最晚 %(day)s。", day=day(row.ship_by)), "theirs"
+    if owed:
+        return _("等本单位付款 %(fen)s，最晚 %(day)s。", fen=money(owed), day=day(row.pay_by)), "ours"
+    if order.settled_at is None:
+        return _("货和钱都齐了，退货期过后分账。"), "theirs"
+    return _("办完了，货款已经分账。"), "over"

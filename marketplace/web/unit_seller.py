@@ -14,12 +14,14 @@ from marketplace.orders.order import Order, lines_by_order
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_match, bank_statement
+from marketplace.payments.bank_match import Proposal
 from marketplace.payments.bank_statement import BankReceipt, Imported
 from marketplace.procurement import directed_order
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shown import money
 from marketplace.web.unit_desk import states
 
 bp = Blueprint("unit_seller", __name__, url_prefix="/cooperative")
@@ -104,11 +106,25 @@ def match(public_id: str) -> Any:
     return redirect(url_for(".bank"))
 
 
+def _to_check(receipt: BankReceipt, proposal: Proposal) -> list[str]:
+    """What a person should look at before matching: money that is more or less than owed, and a payer of another name."""
+    rest, notes = receipt.fen - receipt.matched_fen, []
+    if rest > proposal.payable.open_fen:
+        notes.append(_("比应付多 %(fen)s，多的先留着，可以核销到别的单。", fen=money(rest - proposal.payable.open_fen)))
+    if rest < proposal.payable.open_fen:
+        notes.append(_("只付了一部分，还差 %(fen)s。", fen=money(proposal.payable.open_fen - rest)))
+    if receipt.matched_fen:
+        notes.append(_("这笔钱分几张单核销，前面已经核销 %(fen)s。", fen=money(receipt.matched_fen)))
+    if receipt.payer_name and not {"PAYER", "PAYER_SIMILAR"} & set(proposal.reasons):
+        notes.append(_("付款户名和采购单位不一样，常见的是财政代付，请核对。"))
+    return notes
+
+
 def _bank(imported: Imported | None, errors: dict[str, str]) -> str:
     actor = the_actor()
     waiting = bank_match.unmatched(actor)[:50]
     proposed = bank_match.proposals(waiting, actor=actor, limit=3)
-    rows = [(receipt, proposed[receipt.id], new_public_id()) for receipt in waiting]
+    rows = [(receipt, [(each, _to_check(receipt, each)) for each in proposed[receipt.id]], new_public_id()) for receipt in waiting]
     reasons = {
         "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
     }  # fmt: skip
