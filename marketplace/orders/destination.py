@@ -2,11 +2,10 @@
 
 from dataclasses import asdict, dataclass
 
-import phonenumbers
-
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.organisations import address
 from marketplace.organisations.region import Region
 
 
@@ -39,23 +38,8 @@ class Destination:
 
     def check(self) -> None:
         """Raise InvalidInput naming the first field that cannot be delivered to."""
-        if not 1 <= len(self.recipient.strip()) <= 60:
-            raise InvalidInput("recipient.bad", N_("请写上收货人姓名。"), field="recipient")
-        if not _reachable(self.phone):
-            raise InvalidInput("phone.bad", N_("这个电话号码不对，快递员会联系不上您。"), field="phone")
-        if self.region_id is not None:
-            if db.session.get(Region, self.region_id) is None:
-                raise InvalidInput("region.bad", N_("请选择乡镇和村。"), field="region_id")
-        elif not self.province.strip() or not self.city.strip() or len(self.province) > 40 or len(self.city) > 60:
-            raise InvalidInput("city.bad", N_("请写上省份和城市，或选择本县的乡镇和村。"), field="city")
-        if not 2 <= len(self.street.strip()) <= 200:
-            raise InvalidInput("street.bad", N_("请写上街道、门牌或村组。"), field="street")
+        address.check(
+            recipient=self.recipient, phone=self.phone, street=self.street, region_id=self.region_id, province=self.province, city=self.city
+        )
         if len(self.note) > 300:
             raise InvalidInput("note.long", N_("备注请在 300 字以内。"), field="note")
-
-
-def _reachable(phone: str) -> bool:
-    try:
-        return bool(phonenumbers.is_valid_number(phonenumbers.parse(phone, "CN")))
-    except phonenumbers.NumberParseException:
-        return False

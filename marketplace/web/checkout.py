@@ -16,6 +16,8 @@ from marketplace.foundation.language import said, text
 from marketplace.orders import cart, checkout, order_payment
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, orders_of
+from marketplace.organisations import address
+from marketplace.organisations.address import Address
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.payments import call, seller_channel
@@ -26,7 +28,7 @@ from marketplace.web.permission import needs, the_actor
 
 bp = Blueprint("checkout", __name__)
 
-FIELDS = ("recipient", "phone", "region", "province", "city", "street", "note")
+FIELDS = ("address", "recipient", "phone", "region", "province", "city", "street", "note")
 
 
 @bp.get("/checkout")
@@ -48,7 +50,7 @@ def place() -> Any:
     cart_id = own.id if own else 0
     region_id = db.session.scalar(select(Region.id).where(Region.code == form.get("region", ""))) if form.get("region") else None
     values = {name: form.get(name, "").strip() for name in FIELDS}
-    destination = Destination(
+    destination = _chosen(values) or Destination(
         recipient=values["recipient"],
         phone=values["phone"],
         street=values["street"],
@@ -57,8 +59,19 @@ def place() -> Any:
         city=values["city"],
         note=values["note"],
     )
+    keep = bool(form.get("keep")) and values["address"] in ("", "new")
+
+    def work() -> int:
+        made = checkout.place(cart_id, destination, actor=actor, key=key, shown_fen=shown_fen)
+        if keep:
+            address.save(
+                recipient=destination.recipient, phone=destination.phone, street=destination.street, region_id=destination.region_id,
+                province=destination.province, city=destination.city, actor=actor,
+            )  # fmt: skip
+        return made
+
     try:
-        purchase_id = transaction(lambda: checkout.place(cart_id, destination, actor=actor, key=key, shown_fen=shown_fen))
+        purchase_id = transaction(work)
     except MarketError as error:
         # What was short or dearer is shown again as it is now, with a key of its own: it is another request.
         return _page({str(error.data.get("field", "")): said(error)}, values, secrets.token_urlsafe(16)), 422
@@ -165,7 +178,10 @@ def _page(errors: dict[str, str], values: dict[str, str], key: str) -> Any:
         "shop/checkout.html",
         sellers=by_seller(items),
         total_fen=total_of(items),
-        regions=_regions(),
+        regions=regions(),
+        addresses=[
+            (row.public_id, f"{row.recipient} {row.phone}", f"{place} {row.street}") for row, place in places(address.of(the_actor().organisation_id))
+        ],
         errors=errors,
         values=values,
         key=key,
@@ -173,7 +189,33 @@ def _page(errors: dict[str, str], values: dict[str, str], key: str) -> Any:
     )
 
 
-def _regions() -> list[tuple[str, list[tuple[str, str]]]]:
+def places(rows: list[Address]) -> list[tuple[Address, str]]:
+    """Saved addresses with the place of each in words; one statement for all of them."""
+    known = {row.id: row for row in db.session.scalars(select(Region))} if any(row.region_id for row in rows) else {}
+
+    def place(row: Address) -> str:
+        names: list[str] = []
+        region = known.get(row.region_id or 0)
+        while region is not None:
+            names.insert(0, text(region, "name"))
+            region = known.get(region.parent_id or 0)
+        return "".join(names) or f"{row.province}{row.city}"
+
+    return [(row, place(row)) for row in rows]
+
+
+def _chosen(values: dict[str, str]) -> Destination | None:
+    """The saved address that the buyer chose; none if they typed one. NotFound for another's."""
+    if values["address"] in ("", "new"):
+        return None
+    own = select(Address).where(Address.organisation_id == the_actor().organisation_id, Address.retired_at.is_(None))
+    row = by_public_id(Address, values["address"], own)
+    return Destination(
+        recipient=row.recipient, phone=row.phone, street=row.street, region_id=row.region_id, province=row.province, city=row.city, note=values["note"]
+    )
+
+
+def regions() -> list[tuple[str, list[tuple[str, str]]]]:
     """Townships with their villages, for a select."""
     regions = list(db.session.scalars(select(Region).where(Region.kind.in_(("TOWNSHIP", "VILLAGE"))).order_by(Region.code)))
     villages: dict[int, list[tuple[str, str]]] = {}

@@ -25,6 +25,10 @@ from marketplace.web.permission import needs, the_actor
 bp = Blueprint("orders", __name__, url_prefix="/orders")
 
 PAGE = 20
+# What the chips say → the states of an order in it.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "": (), "pay": ("WAITING",), "ship": ("READY", "PARTLY_SHIPPED"), "way": ("SHIPPED",), "done": ("RECEIVED",), "cancelled": ("CANCELLED",),
+}  # fmt: skip
 
 
 def own_purchase(public_id: str, actor: Actor) -> Purchase:
@@ -46,18 +50,23 @@ def placed_at_station(station_id: int) -> Any:
 @needs("buy")
 def index() -> Any:
     actor = the_actor()
+    view = request.args.get("view", "")
+    if view not in VIEWS:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
     query = scoped(actor, Purchase).order_by(Purchase.id.desc()).limit(PAGE + 1)
+    if VIEWS[view]:
+        query = query.where(select(Order.id).where(Order.purchase_id == Purchase.id, Order.fulfilment.in_(VIEWS[view])).exists())
     before = request.args.get("before", "")
     if before:
         query = query.where(Purchase.id < own_purchase(before, actor).id)
     purchases: list[Purchase] = list(db.session.scalars(query))
-    next_url = url_for(".index", before=purchases[PAGE - 1].public_id) if len(purchases) > PAGE else None
+    next_url = url_for(".index", view=view or None, before=purchases[PAGE - 1].public_id) if len(purchases) > PAGE else None
     shown = purchases[:PAGE]
     by_purchase: dict[int, list[Order]] = {}
     for order in db.session.scalars(select(Order).where(Order.purchase_id.in_([each.id for each in shown])).order_by(Order.id)):
         by_purchase.setdefault(order.purchase_id, []).append(order)
     rows = [(each, by_purchase.get(each.id, [])) for each in shown]
-    return render_template("shop/orders.html", rows=rows, next_url=next_url)
+    return render_template("shop/orders.html", rows=rows, view=view, next_url=next_url)
 
 
 @bp.get("/<public_id>")

@@ -1,0 +1,55 @@
+"""What a person changes about their own sign-in: name, phone number, password. Nobody changes another's here."""
+
+from marketplace.foundation import audit
+from marketplace.foundation.crypto import keyring
+from marketplace.foundation.database import db, locked
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.person import Person, by_phone, hash_password, national_number, password_fits
+
+
+def rename(name: str, *, actor: Actor) -> Person:
+    """Another name for oneself; a private buyer's organisation is called so too. InvalidInput ``name.bad``."""
+    if not 1 <= len(name.strip()) <= 60:
+        raise InvalidInput("name.bad", N_("请写上姓名。"), field="name")
+    person = locked(Person, actor.person_id)
+    person.name_zh = name.strip()
+    if actor.kind == "PERSON":
+        locked(Organisation, actor.organisation_id).name_zh = name.strip()
+    db.session.flush()
+    audit.record("person.renamed", person, person_id=person.id, organisation_id=actor.organisation_id)
+    return person
+
+
+def change_phone(phone: str, password: str, *, actor: Actor) -> Person:
+    """Another phone number to sign in with. InvalidInput ``phone.bad``, ``password.wrong``, Conflict ``phone.taken``."""
+    number = national_number(phone)
+    person = locked(Person, actor.person_id)
+    _must_know(person, password)
+    other = by_phone(number)
+    if other is not None and other.id != person.id:
+        raise Conflict("phone.taken", N_("这个手机号已经有人用了。"), field="phone")
+    person.phone = number
+    person.phone_index = keyring().blind_index(number, "person.phone")
+    db.session.flush()
+    audit.record("person.phone_changed", person, person_id=person.id, organisation_id=actor.organisation_id)
+    return person
+
+
+def change_password(current: str, wanted: str, *, actor: Actor) -> Person:
+    """Another password, by whoever knows the present one. InvalidInput ``password.wrong``, ``password.length``, ``password.same``."""
+    person = locked(Person, actor.person_id)
+    _must_know(person, current)
+    if current == wanted:
+        raise InvalidInput("password.same", N_("新密码和现在的一样。"), field="password")
+    person.password_hash = hash_password(wanted)
+    db.session.flush()
+    audit.record("person.password_changed", person, person_id=person.id, organisation_id=actor.organisation_id)
+    return person
+
+
+def _must_know(person: Person, password: str) -> None:
+    if not password_fits(person, password):
+        raise InvalidInput("password.wrong", N_("现在的密码不对。"), field="current")
