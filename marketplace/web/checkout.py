@@ -12,6 +12,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import MarketError
+from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said, text
 from marketplace.orders import cart, checkout, order_payment
 from marketplace.orders.destination import Destination
@@ -59,6 +60,9 @@ def place() -> Any:
         city=values["city"],
         note=values["note"],
     )
+    if values["address"] not in ("", "new") and any(values[name] for name in ("recipient", "phone", "street")):
+        # Sending it to the other place would be a nasty surprise.
+        return _page({"address": _("您填了新地址，选的却是存好的地址。请再选一次。")}, values, secrets.token_urlsafe(16)), 422
     keep = bool(form.get("keep")) and values["address"] in ("", "new")
 
     def work() -> int:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Any
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 from sqlalchemy import func, select
 
 from marketplace.foundation import clock
@@ -29,9 +29,11 @@ def desk(actor: Actor) -> dict[str, Any]:
     """What every page of a unit needs: its roads with what waits on each, in one statement, and the words for states."""
     waiting = counts(actor)
     to_approve = waiting["to_approve"] if actor.has("approver") else 0
+    # Buying lies below the orders' address, and is a road of its own.
+    in_orders = request.path.startswith("/unit/orders") and not request.path.startswith("/unit/orders/new")
     items: list[tuple[Any, ...]] = [
         (_("今天"), "unit_desk.today"),
-        (_("采购单"), "unit_orders.index", None, to_approve or None),
+        (_("采购单"), "unit_orders.index", in_orders, to_approve or None),
         (_("去采购"), "unit_buy.choose"),
         (_("认购承诺"), "unit_commitments.index"),
         (_("任务申报"), "unit_target.show"),

@@ -62,6 +62,8 @@ def test_a_kept_address_is_chosen_at_checkout(app: Flask) -> None:
     assert key
     form = {"idempotency_key": key[1], "shown_fen": "", "note": "放门卫"}
     assert client.post("/checkout", data={**form, "address": theirs}).status_code == 404
+    both = client.post("/checkout", data={**form, **HOME, "address": mine})
+    assert (both.status_code, "请再选一次" in both.text) == (422, True)
     assert client.post("/checkout", data={**form, "address": mine}).status_code == 303
     bought = db.session.query(Purchase).one()
     assert (bought.recipient, bought.place, bought.note) == ("王小明", "靖安县中源乡三坪村", "放门卫")
