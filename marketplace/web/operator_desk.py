@@ -23,11 +23,11 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import Refund
+from marketplace.procurement.target import Target
+from marketplace.procurement.target_adjustment import TargetAdjustment
 from marketplace.reporting import licences
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.procurement.target import Target
-from marketplace.procurement.target_adjustment import TargetAdjustment
 from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
