@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
+from sqlalchemy import case, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.database import by_public_id, db, not_found, transaction
@@ -21,6 +21,7 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 from marketplace.procurement import price_cut
 from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -158,7 +159,8 @@ def _matches(errors: dict[str, str]) -> Any:
         select(BankMatch, BankReceipt, Payment, Order, DirectedOrder, unit)
         .join(BankReceipt, BankReceipt.id == BankMatch.receipt_id)
         .join(Payment, Payment.id == BankMatch.payable_id)
-        .join(Order, Order.id == Payment.payable_id)
+        .outerjoin(LateInterest, (Payment.payable_kind == "late_interest") & (LateInterest.id == Payment.payable_id))
+        .join(Order, Order.id == case((Payment.payable_kind == "late_interest", LateInterest.order_id), else_=Payment.payable_id))
         .join(DirectedOrder, DirectedOrder.order_id == Order.id)
         .join(unit, unit.id == Order.buyer_id)
         .where(BankMatch.organisation_id == actor.organisation_id, BankMatch.payable_kind == "payment")

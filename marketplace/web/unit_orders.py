@@ -17,7 +17,15 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.person import Person
-from marketplace.procurement import acceptance, approval_rule, directed_order, late_interest, pay_deadline, price_cut, scorecard
+from marketplace.procurement import (
+    acceptance,
+    approval_rule,
+    directed_order,
+    late_interest,
+    pay_deadline,
+    price_cut,
+    scorecard,
+)
 from marketplace.procurement.acceptance import Arrived, due_fen
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.procurement.target import Commitment
