@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.catalogue.product import Pack, PriceTier, Product
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Identified, Model, Public, db, locked
+from marketplace.foundation.database import Identified, Model, Public, db, get, locked
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
@@ -24,6 +24,7 @@ from marketplace.orders.order import Order, lines_of, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import Approval
+from marketplace.organisations.organisation import Organisation
 from marketplace.procurement import approval_rule
 from marketplace.procurement.target import Commitment
 from marketplace.supply import stock
@@ -121,6 +122,7 @@ def submit(
 
     def work() -> dict[str, int]:
         _check(packs, terms, programme)
+        _must_sell(cooperative_id)
         destination.check()
         wanted = [_wanted(pack_id, quantity, cooperative_id) for pack_id, quantity in sorted(packs.items())]
         if commitment_id is not None:
@@ -285,6 +287,12 @@ def _check(packs: Mapping[int, int], terms: str, programme: str) -> None:
         raise InvalidInput("terms.bad", N_("请选择先款后货或先货后款。"), field="terms")
     if programme not in PROGRAMMES:
         raise InvalidInput("programme.bad", N_("请选择采购项目。"), field="programme")
+
+
+def _must_sell(cooperative_id: int) -> None:
+    seller = get(Organisation, cooperative_id)
+    if seller.suspended_at is not None:
+        raise Conflict("cooperative.suspended", N_("“%(name)s”现在停用了，不能向它采购。"), name=seller.name_zh)
 
 
 def _wanted(pack_id: int, quantity: int, cooperative_id: int) -> checkout.Wanted:

@@ -2,15 +2,18 @@
 
 import re
 
+import pytest
 from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict
 from marketplace.organisations import approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, grant
-from marketplace.procurement import target
+from marketplace.procurement import directed_order, target
 from tests import builders
+from tests.procurement.unit_market import DESTINATION
 from tests.web.test_unit_pages import browser
 from tests.web.work_desk import rows_of
 
@@ -93,6 +96,11 @@ def test_a_suspended_organisation_is_out_and_keeps_its_rows(app: Flask) -> None:
     assert admin.post(path, data={**form, "version": "99"}).status_code == 409
     assert admin.post(path, data=form).status_code == 302
     assert browser(app, market.clerk).get("/cooperative").status_code == 302
+    unit = builders.unit()
+    with pytest.raises(Conflict), transaction():
+        directed_order.submit(
+            {market.pack: 1}, cooperative_id=market.cooperative, destination=DESTINATION, terms="POSTPAY", actor=builders.person(unit, "buyer"), key="k"
+        )  # fmt: skip
     assert "已停用" in admin.get(path.removesuffix("/suspend")).text
     assert "停用" in admin.get("/operator/organisations?kind=COOPERATIVE").text
 
