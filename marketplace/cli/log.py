@@ -29,6 +29,7 @@ WRONG = {
     "gap": "is missing, or not where it should be",
     "subtrees": "holds wrong hashes of its subtrees",
     "horizon": "is not the last one that the log says it has",
+    "missing": "covers more leaves than there are",
     "root": "does not have the root of the leaves",
     "columns": "is not what its signed text says",
     "signature": "is not signed with the key it names",

@@ -184,6 +184,17 @@ def test_a_leaf_made_to_fit_is_betrayed_by_the_head(app: Flask) -> None:
         assert findings() == {("head", "1", "root")}
 
 
+def test_leaves_taken_off_the_end_are_missed(app: Flask) -> None:
+    traded()
+    seal()
+    head()
+    with burglary():
+        break_in("DELETE FROM log_leaf WHERE seq >= 5")
+        found = findings()
+        assert ("head", "1", "missing") in found
+        assert {each[2] for each in found} == {"missing", "unlogged", "horizon"}
+
+
 def test_rewriting_the_heads_too_is_betrayed_by_those_that_others_keep(app: Flask) -> None:
     traded()
     seal()

@@ -78,10 +78,9 @@ def test_each_auditor_gets_each_head_once(app: Flask, logged: None) -> None:
 def test_a_folder_outside_gets_every_head_and_keeps_the_older_witness(app: Flask, logged: None, tmp_path: Path) -> None:
     folder = tmp_path / "copies"
     first = head().note
-    with configured(app, log_export_dir=str(folder)):
-        with clock.travel(clock.now() + timedelta(days=1)):
-            second = head().note
-            assert outbox.drain(kinds={"log.export"}) == (1, 0)
+    with configured(app, log_export_dir=str(folder)), clock.travel(clock.now() + timedelta(days=1)):
+        second = head().note
+        assert outbox.drain(kinds={"log.export"}) == (1, 0)
     assert [(folder / f"{number:06d}.txt").read_text() for number in (1, 2)] == [first, second]
     assert json.loads((folder / "000002.json").read_text())["note"] == second
     (folder / "000001.txt").write_text("what was published then")
