@@ -10,7 +10,7 @@ import segno
 from flask import Blueprint, Response, make_response, render_template, request, url_for
 from sqlalchemy import func, select
 
-from marketplace.disclosure import household_statement
+from marketplace.disclosure import household_statement, tree_head
 from marketplace.foundation import audit
 from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import masked_name
@@ -24,7 +24,7 @@ from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.settlement.distribution import DistributionShare
+from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.web.distribution import basis_words, own
 from marketplace.web.limits import limiter, was_refused
 from marketplace.web.permission import needs, permission, the_actor
@@ -74,6 +74,16 @@ def board(public_id: str) -> Any:
     """What hangs on the village boards: each household's amount with its name masked, a sheet a village."""
     row = own(public_id, the_actor())
     row.must_be("PUBLISHED", "POSTED")
+    return _private(
+        render_template(
+            "slip/board.html", row=row, owner=db.session.get_one(Organisation, row.organisation_id), villages=villages_of(row),
+            notice=db.session.get(PublicNotice, row.notice_id), back=url_for("distribution.show", public_id=public_id),
+        )
+    )  # fmt: skip
+
+
+def villages_of(row: Distribution) -> list[tuple[Region, list[tuple[str, int]]]]:
+    """Each village with the masked names and fen of its households that get something of a distribution."""
     query = (
         select(Region, Household, func.sum(DistributionShare.fen))
         .select_from(DistributionShare)
@@ -86,12 +96,7 @@ def board(public_id: str) -> Any:
     villages: dict[int, tuple[Region, list[tuple[str, int]]]] = {}
     for village, house, fen in db.session.execute(query):
         villages.setdefault(village.id, (village, []))[1].append((masked_name(house.name), int(fen)))
-    return _private(
-        render_template(
-            "slip/board.html", row=row, owner=db.session.get_one(Organisation, row.organisation_id), villages=list(villages.values()),
-            notice=db.session.get(PublicNotice, row.notice_id), back=url_for("distribution.show", public_id=public_id),
-        )
-    )  # fmt: skip
+    return list(villages.values())
 
 
 @bp.get("/station/statements")
@@ -136,6 +141,7 @@ def printed(households: Sequence[Household], actor: Actor, *, back: str, next_ur
             "slip/slips.html",
             slips=[(name, statement, _code(statement.token)) for name, statement in slips],
             phones=phones,
+            head=tree_head.newest(),
             bases=basis_words(),
             size="a5" if request.args.get("size") == "a5" else "a4",
             back=back,
