@@ -45,18 +45,16 @@ def _bare(data: list[bytes]) -> None:
 def _kept(data: list[bytes]) -> None:
     from marketplace.disclosure import hash_tree
 
-    levels = [bytearray() for _ in range(LEAVES.bit_length() + 1)]
-
-    def node(each: hash_tree.Node) -> bytes:
-        level, number = each
-        return bytes(levels[level][number * 32 : number * 32 + 32])
-
+    levels: list[list[bytes]] = [[] for _ in range(LEAVES.bit_length() + 1)]  # each level's nodes, joined a batch
+    newest: dict[int, bytes] = {}
     for start in range(0, len(data), BATCH):
         fresh = [sha256(b"\x00" + each).digest() for each in data[start : start + BATCH]]
-        edge = {each: node(each) for each in hash_tree.nodes_of(0, start)}
-        for kept, (_, nodes) in zip(levels, hash_tree.grown(start, edge, fresh), strict=False):
-            kept += b"".join(nodes)
-    assert hash_tree.root(len(data), lambda wanted: {each: node(each) for each in wanted})
+        edge = {(level, number): newest[level] for level, number in hash_tree.nodes_of(0, start)}
+        for level, (_, nodes) in enumerate(hash_tree.grown(start, edge, fresh)):
+            levels[level].append(b"".join(nodes))
+            newest[level] = nodes[-1]
+    assert hash_tree.root(len(data), lambda wanted: {each: newest[each[0]] for each in wanted})
+    assert sum(len(chunk) for level in levels for chunk in level) == 32 * (2 * len(data) - len(data).bit_count())
 
 
 def _cpu(work: Callable[[], object]) -> float:

@@ -47,11 +47,11 @@ def grown(size: int, edge: Mapping[Node, bytes], leaves: Sequence[bytes]) -> lis
     while nodes:
         levels.append((number, nodes))
         pairs = iter(nodes)
-        fresh = []
+        first = []
         if number & 1:  # the left neighbour was there before
-            fresh.append(sha256(b"\x01" + edge[len(levels) - 1, number - 1] + next(pairs)).digest())
-        fresh += [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
-        number, nodes = number >> 1, fresh
+            first.append(sha256(b"\x01" + edge[len(levels) - 1, number - 1] + next(pairs)).digest())
+        nodes = [sha256(b"\x01" + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+        number, nodes = number >> 1, first + nodes if first else nodes
     return levels
 
 
