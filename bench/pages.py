@@ -12,7 +12,7 @@ from bench.server import Server, granian
 
 PRODUCTS = 1_000
 PAGES = {
-    "list": (["/goods", "/goods?category=honey", "/goods?sort=price", "/goods?category=white_tea&sort=popular"], 'class="goods"'),
+    "list": (["/goods", "/goods?category=honey", "/goods?sort=price", "/goods?category=white_tea&sort=expensive"], 'class="goods"'),
     "product": ([f"/goods/bench-{number}" for number in range(0, 400, 16)], 'class="rows"'),
     "search": ([f"/search?q={quote(word)}" for word in RARE], 'class="goods"'),
 }
