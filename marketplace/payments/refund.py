@@ -117,7 +117,9 @@ def made_elsewhere(payment: Payment, fen: int, number: str, *, order_id: int | N
     """
     refund = request(payment.id, fen, "made at the channel", order_id=order_id)
     refund.elsewhere = True
-    refund.out_request_no = (number or f"X{refund.out_request_no}")[:64]
+    # The news may name another refund than the one it makes us find: one of ours, or one that is counted already.
+    known = bool(number) and db.session.scalar(select(Refund.id).where(Refund.out_request_no == number[:64])) is not None
+    refund.out_request_no = f"X{refund.out_request_no}" if known or not number else number[:64]
     db.session.flush()
     return approve(refund.id, approved_by_id=None)
 

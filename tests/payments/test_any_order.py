@@ -39,9 +39,11 @@ class Facts:
     back: int
 
 
-FACTS = st.builds(
-    Facts, tabs=st.tuples(st.booleans(), st.booleans()), expired=st.booleans(), back=st.sampled_from((0, 600, AMOUNT))
-).map(lambda facts: replace(facts, back=facts.back if facts.tabs == (True, False) and not facts.expired else 0))
+# Half of the examples are refunded at the channel: it is there that the order of news matters most.
+FACTS = st.one_of(
+    st.builds(Facts, tabs=st.just((True, False)), expired=st.just(False), back=st.sampled_from((600, AMOUNT))),
+    st.builds(Facts, tabs=st.tuples(st.booleans(), st.booleans()), expired=st.booleans(), back=st.just(0)),
+)
 
 
 def news_of(market: Market, facts: Facts, attempts: list[int]) -> list[Outcome | Bill]:

@@ -10,7 +10,8 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.foundation.outbox import OutboxMessage
-from marketplace.orders import cancellation, refund_reissue
+from marketplace.orders import cancellation, order_refund, refund_reissue
+from marketplace.orders.order import locked_order
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.payments import bank_refund
@@ -186,3 +187,19 @@ def test_our_own_refund_is_not_taken_for_a_strangers(app: Flask, market: Market)
     assert transaction(lambda: payments.apply(said)) == "repeated"
     assert trade.held(market, "alipay") == 0
     assert len(list(db.session.scalars(select(Refund)))) == 1
+
+
+def test_news_of_our_own_refund_may_reveal_one_made_elsewhere(app: Flask, market: Market) -> None:
+    """The notice names our refund, but its sum is larger: an earlier refund at the channel was never told of."""
+    buyer: Actor = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    payment_id = db.session.scalars(select(payments.Payment.id)).one()
+    WrittenChannel(app, refund=[Answer("succeeded")])
+    transaction(lambda: order_refund.pay_back(locked_order(order_id), 1000, "少了", person_id=None))
+    outbox.drain(kinds={"refund"})
+    ours = db.session.scalars(select(Refund.out_request_no)).one()
+    said = trade.succeeded(payment_id, at=clock.now(), refunded_fen=1600, refund_no=ours)
+    assert [transaction(lambda: payments.apply(said)) for _ in range(2)] == ["refunded_elsewhere", "repeated"]
+    assert trade.order(order_id).refunded_fen == 1600
+    assert trade.held(market, "alipay") == 16000
+    assert unsound() == []
