@@ -1,12 +1,14 @@
 """The buyer's orders: where each one is, what to do next, and what to do if something is wrong."""
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
@@ -21,6 +23,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Role
 from marketplace.payments.refund import Refund
 from marketplace.web.permission import needs, the_actor
+from marketplace.web.shown import day
 
 bp = Blueprint("orders", __name__, url_prefix="/orders")
 
@@ -192,9 +195,8 @@ def _part(order: Order, seller: Organisation, lines: list[OrderLine], sent: list
         "order": order,
         "seller": seller,
         "lines": lines,
-        "shipments": sent,
         "returns": asked,
-        "steps": _steps(order),
+        "steps": _steps(order, sent),
         "may_cancel": public and order.fulfilment in ("WAITING", "READY"),
         "may_confirm": public and order.fulfilment == "SHIPPED",
         "may_return": left > 0 and in_window and order.fulfilment in ("SHIPPED", "RECEIVED") and all(each.state != "OPEN" for each in asked),
@@ -202,19 +204,31 @@ def _part(order: Order, seller: Organisation, lines: list[OrderLine], sent: list
     }
 
 
-def _steps(order: Order) -> list[dict[str, Any]]:
+def _steps(order: Order, sent: list[Shipment]) -> list[dict[str, Any]]:
+    """The order's way, with what its buyer must know at each step: the parcel's number, and until when what can be done."""
     if order.fulfilment == "CANCELLED":
         note = _("超过付款时间，货已放回货架。") if order.cancel_reason == "expired" else ""
         return [{"text": _("已下单"), "at": order.placed_at}, {"text": _("已取消"), "at": order.cancelled_at, "state": "bad", "note": note}]
+    parcels = "；".join(f"{each.carrier} {each.tracking_number}".strip() for each in sent)
     way = [
-        (_("已下单"), order.placed_at),
-        (_("已付款"), order.paid_at),
-        (_("已发货"), order.shipped_at),
-        (_("已收货"), order.received_at),
-        (_("已分账"), order.settled_at),
+        (_("已下单"), order.placed_at, ""),
+        (_("已付款"), order.paid_at, ""),
+        (_("发了一部分") if order.fulfilment == "PARTLY_SHIPPED" else _("已发货"), order.shipped_at, parcels),
+        (_("已收货"), order.received_at, _until(order)),
+        (_("已分账"), order.settled_at, ""),
     ]
     steps: list[dict[str, Any]] = []
-    for words, at in way:
+    for words, at, note in way:
         state = "done" if at else ("now" if not any(step["state"] == "now" for step in steps) else "next")
-        steps.append({"text": words, "at": at, "state": state})
+        steps.append({"text": words, "at": at, "state": state, "note": note})
     return steps
+
+
+def _until(order: Order) -> str:
+    """Until when the buyer can send something back, or says that it came."""
+    if order.fulfilment == "SHIPPED" and order.shipped_at is not None and order.kind == "PUBLIC":
+        last = order.shipped_at + timedelta(days=settings().confirm_days)
+        return _("到 %(day)s 没有确认，就算收到了", day=day(last))
+    if order.return_until is not None and order.settled_at is None and order.return_until >= clock.now():
+        return _("%(day)s 之前可以退货", day=day(order.return_until))
+    return ""
