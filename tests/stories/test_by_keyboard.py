@@ -49,7 +49,7 @@ def type_into(page: Page, **fields: str) -> None:
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_a_tin_is_bought_without_a_mouse(live_shop: LiveShop, new_context: Any, width: int) -> None:
     page = new_context(**context_of(viewport={"width": width, "height": 900})).new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(30_000)
     page.goto(f"{live_shop.address}/goods/yunjiao-mingqian-white-tea")
     page.keyboard.press("Tab")
     assert page.evaluate(FOCUS) == ["跳到正文", True], "the first stop leads past the header"

@@ -5,21 +5,13 @@ The buyer goes by phone, and each kind of page is looked over for a phone and a 
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from marketplace.foundation import clock
-from marketplace.foundation.database import db, transaction
-from marketplace.households.household import Household
-from marketplace.notices import objection
-from marketplace.notices.public_notice import Objection
-from marketplace.settlement import distribution, payout_batch, payout_file
-from marketplace.settlement.distribution import DistributionShare
-from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.web.shown import money
+from tests.stories import month_end
 from tests.stories.live_shop import LiveShop
 from tests.stories.visitor import DESK, PHONE, Visitor, context_of
 
@@ -103,7 +95,7 @@ def test_a_family_buys_and_every_yuan_is_followed(live_shop: LiveShop, new_conte
     buyer.open(order)
     for _ in range(2):
         buyer.press("货都收到了")
-    buyer.reads("已收货", "有问题，要退货退款")
+    buyer.reads("中国邮政 JA000000001", "2026-04-24 之前可以退货", "有问题，要退货退款")
     assert live_shop.job("settle") == "", "the return window is open"
     live_shop.move(days=8)
     assert live_shop.job("settle") == "2 settled"
@@ -117,8 +109,19 @@ def test_a_family_buys_and_every_yuan_is_followed(live_shop: LiveShop, new_conte
     buyer.look()
     buyer.reads("货款 ¥47.00", "运费 ¥8.00", "¥30.55", "¥14.10", "¥1.18", "¥1.17")
 
-    the_month_ends(live_shop, visitor(), tea_receipt)
-    the_household_reads(live_shop, visitor())
+    accountant, director, stranger = visitor("tea-accountant", width=DESK), visitor("tea-director", width=DESK), visitor()
+    distribution = month_end.divide_april(live_shop, accountant, director, stranger)
+    batch = month_end.credit(live_shop, accountant, distribution)
+    buyer.open(tea_receipt)
+    buyer.reads("已分到各户名下 ¥163.20", "已发到银行卡 ¥0.00")
+    back = month_end.pay_out(accountant, director, batch, 16_320, returned=1)
+    buyer.open(tea_receipt)
+    buyer.reads(f"已发到银行卡 {money(16_320 - back)}")
+    again = month_end.reissue(accountant, batch, back)
+    month_end.pay_out(accountant, director, again, back)
+    buyer.open(tea_receipt)
+    buyer.reads("已发到银行卡 ¥163.20", "全部发到银行卡 2026-05-")
+    month_end.the_household_reads(live_shop, stranger)
 
 
 def ship(clerk: Visitor, goods: str) -> None:
@@ -129,81 +132,3 @@ def ship(clerk: Visitor, goods: str) -> None:
     clerk.fill(carrier="中国邮政", tracking_number="JA000000001")
     clerk.press("记下发货")
     clerk.reads("路上", "中国邮政 JA000000001", "还没有确认收货")
-
-
-def the_month_ends(live_shop: LiveShop, stranger: Visitor, receipt: str) -> None:
-    """The tea cooperative divides April: its notice stands seven working days, is objected to and answered; then it is paid."""
-    live_shop.move(to=datetime(2026, 5, 6, 1, 0, tzinfo=UTC))
-    with live_shop.acting("tea-accountant") as accountant:
-        row_id = transaction(lambda: distribution.draft(accountant.organisation_id, "2026-04", actor=accountant)).id
-    with live_shop.acting("tea-director") as director:
-        transaction(lambda: distribution.approve(row_id, actor=director, version=1))
-        ends_on = transaction(lambda: distribution.publish(row_id, actor=director)).ends_on
-
-    stranger.open("/transparency")
-    stranger.reads("已分账的货款 2 张订单 ¥319.00", "其中分给农户 ¥193.75", "已发到银行卡 ¥0.00")
-    stranger.follow("云脚白茶专业合作社 2026-04 收益分配公示")
-    stranger.reads("璪都白茶联结组", "63", "¥163.20")
-    stranger.fill(text="我家的鲜叶少算了一筐", name="陈大山", contact="13800138000")
-    stranger.press("提出异议")
-    stranger.reads("我家的鲜叶少算了一筐", "等答复")
-    stranger.does_not_read("陈大山", "13800138000")
-    with live_shop.acting("tea-director") as director:
-        objection_id = db.session.scalars(select(Objection.id)).one()
-        transaction(lambda: objection.answer(objection_id, text="过秤单上有这一筐，已经算在内。", upheld=False, actor=director))
-    notice = stranger.page.url
-    stranger.open(notice)
-    stranger.reads("已答复", "过秤单上有这一筐，已经算在内。")
-
-    live_shop.move(to=clock.beijing_midnight(ends_on + timedelta(days=1)) + timedelta(hours=1))
-    stranger.open(notice)
-    stranger.reads("公示已结束")
-    with live_shop.acting("tea-accountant") as accountant:
-        transaction(lambda: distribution.post(row_id, actor=accountant))
-        batch = transaction(lambda: payout_batch.make(row_id, actor=accountant))
-        assert batch.total_fen == 16_320
-        batch_id = batch.id
-    stranger.open(receipt)
-    stranger.reads("已分到各户名下 ¥163.20", "已发到银行卡 ¥0.00")
-    back = pay_through_the_bank(live_shop, batch_id, returned=1)
-    stranger.open(receipt)
-    stranger.reads(f"已发到银行卡 {money(16_320 - back)}")
-    with live_shop.acting("tea-accountant") as accountant:
-        again = transaction(lambda: payout_batch.reissue(batch_id, actor=accountant))
-        assert (again.items, again.total_fen) == (1, back)
-        again_id = again.id
-    assert pay_through_the_bank(live_shop, again_id, returned=0) == 0
-    stranger.open(receipt)
-    stranger.reads("已发到银行卡 ¥163.20", "全部发到银行卡")
-
-
-def pay_through_the_bank(live_shop: LiveShop, batch_id: int, *, returned: int) -> int:
-    """The director approves, the bank's file goes out and its answer comes in, the first ``returned`` sent back; their fen."""
-    with live_shop.acting("tea-director") as director:
-        transaction(lambda: payout_batch.approve(batch_id, actor=director, version=1))
-    with live_shop.acting("tea-accountant") as accountant:
-        _, content = transaction(lambda: payout_batch.bank_file(batch_id, actor=accountant))
-        transaction(lambda: payout_batch.mark_sent(batch_id, actor=accountant))
-        items = payout_batch.items_of(batch_id)
-        assert len(content.decode("gb18030").splitlines()) == len(items) + 1
-        answer = [",".join(payout_file.RESULT_HEADER)]
-        for item in items:
-            result = "returned,账号不符" if item.sequence <= returned else "paid,"
-            answer.append(f"{db.session.get_one(PayoutBatch, batch_id).number},{item.sequence},{payout_file.yuan(item.fen)},{result}")
-        fen = sum(item.fen for item in items if item.sequence <= returned)
-        transaction(lambda: payout_batch.import_results(batch_id, "\n".join(answer).encode(), actor=accountant))
-    return fen
-
-
-def the_household_reads(live_shop: LiveShop, household: Visitor) -> None:
-    """The household with the largest part opens its slip, finds the same yuan, and says that they came."""
-    with live_shop.app.app_context():
-        share = db.session.scalars(select(DistributionShare).order_by(DistributionShare.fen.desc())).first()
-        assert share is not None
-        token = db.session.get_one(Household, share.household_id).statement_token
-        fen, parts = share.fen, (share.patronage_fen, share.equity_fen)
-    household.open(f"/h/{token}")
-    household.reads(f"分到您家 {money(fen)}", f"已发到银行卡 {money(fen)}", "还要发 ¥0.00")
-    household.reads(f"交货 {money(parts[0])}", f"股份 {money(parts[1])}")
-    household.press("收到了")
-    household.reads("您的回答：收到了")

@@ -23,7 +23,7 @@ class Visitor:
 
     def __init__(self, context: BrowserContext, address: str, *, audits: bool = False) -> None:
         self.page: Page = context.new_page()
-        self.page.set_default_timeout(10_000)
+        self.page.set_default_timeout(30_000)
         self.address = address
         self.audits = audits
         self._seen: set[str] = set()
