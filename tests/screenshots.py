@@ -1,23 +1,30 @@
 """``python -m tests.screenshots``: a picture of every page that can be reached, for phone and desk, in var/screenshots.
 
 It opens the demonstration (or looks at ``--address``), signs in as one person after another, and follows links: one picture a
-route and size, so a new page needs no entry anywhere. It ends by naming the routes that no link led to.
+route and size, so a new page needs no entry anywhere. It ends by naming the routes that no link led to. ``--audit`` also looks
+each page over: wider than its window, or faults that axe finds.
 """
 
 import argparse
 import shutil
-from collections import deque
+from collections import Counter, deque
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Page, sync_playwright
+from sqlalchemy import select
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from marketplace import create_app
 from marketplace.cli.seed_load import DEMO_PASSWORD
 from marketplace.foundation.config import read_settings
+from marketplace.foundation.database import db
+from marketplace.households.household import Household
+from marketplace.settlement.payout_batch import PayoutItem
+from tests.chromium import chromium
 from tests.demonstration import TOP, demonstration
 
 SIZES = {"phone": (390, 844), "desk": (1440, 900)}
@@ -30,19 +37,46 @@ BESIDE = (
     ("", "/search?q=白茶", "shop.find"),
     ("", "/search?q=zzzz", "shop.find-nothing"),
     ("", "/no-such-page", "error-404"),
+    ("", "/h/{household}", "receipt.household"),  # its address stands on paper only, as a QR code
     ("customer", "/cooperative", "error-403"),
     ("customer", "/cart", "cart.show-filled"),
     ("customer", "/checkout", "checkout.show"),
 )
+# Pages that a button answers with: who presses it, on which page, after filling what, and the picture's name.
+ANSWERS: tuple[tuple[str, str, dict[str, str], str, str], ...] = (
+    ("", "/register", {"phone": "138", "name": "王小明", "password": "short"}, "注册", "account.do_register-wrong"),
+    ("", "/sign-in", {"login": "nobody", "password": "wrong"}, "登录", "account.do_sign_in-wrong"),
+    ("customer", "/checkout", {"recipient": "王小明", "phone": "138", "street": "人民路 1 号"}, "下单", "checkout.place-wrong"),
+    ("tea-accountant", "/cooperative/bank", {"file": "交易日期,收入金额,对方户名,摘要,流水号\n2026-01-05,500.00,张三,货款,L1\n2026-01-05,xx,李四,,L2\n"}, "导入", "unit_seller.import_statement"),
+)  # fmt: skip
 NOT_PAGES = {"static", "health.healthz", "health.readyz", "account.choose_language"}
+# Routes that a walk through a fresh demonstration does not come to, and why.
+NOT_MET = {
+    "checkout.returned": "leads on from the cashier to the order",
+    "invitation.show": "its address is in an invitation that somebody was handed",
+    "checkout.code": "a station shows it after a press, while an order waits for its payment",
+    "payout_step.preview": "follows the upload of a bank's answer",
+    "pictures.show": "a picture that a cooperative uploaded",
+    **dict.fromkeys(("invoices.show", "invoices.file", "cooperative_invoices.show", "cooperative_invoices.sheet", "cooperative_invoices.file"), "somebody must have asked for an invoice"),
+    **dict.fromkeys(("invoices.red_file", "cooperative_invoices.red_file"), "an invoice must have been reversed"),
+    **dict.fromkeys(("cooperative_overdue.show", "cooperative_overdue.letter"), "a unit must be late with its payment"),
+    "operator_schemes.show": "a cooperative must have asked for another split",
+    "operator_targets.adjustment": "a locked year must have been adjusted",
+    **dict.fromkeys(("remittance.ask", "remittance.show"), "something must have been remitted to a village or the fund"),
+}  # fmt: skip
+LOOKS = 4  # into how many pages of one route each person looks: their states differ, and so do their links
+TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 
 
 class Album:
     """The pictures taken so far, one a route and size."""
 
-    def __init__(self, folder: Path, address: str, routes: MapAdapter) -> None:
+    def __init__(self, folder: Path, address: str, routes: MapAdapter, *, audit: bool) -> None:
         self.folder, self.address, self.routes = folder, address.rstrip("/"), routes
         self.taken: set[str] = set()
+        self.files: set[str] = set()  # routes that hand out a file, or lead on to another page
+        self.faults: list[str] = []
+        self._axe = Axe() if audit else None
 
     def route(self, path: str) -> str | None:
         """The endpoint of a path; none for what is not a page of ours."""
@@ -56,15 +90,25 @@ class Album:
         """Follow links from the front page and from where signing in led; photograph what is new."""
         seen = {"/"}
         waiting = deque(["/"])
-        looked_into: set[str] = set()
+        looked_into = Counter[str]()
         while waiting:
             path = waiting.popleft()
             endpoint = self.route(urlsplit(path).path)
-            if endpoint is None or endpoint in looked_into:
+            if endpoint is None or looked_into[endpoint] >= LOOKS:
                 continue
-            looked_into.add(endpoint)
-            answer = page.goto(self.address + path, wait_until="load")
-            if endpoint not in self.taken and answer and answer.status < 400:
+            looked_into[endpoint] += 1
+            try:
+                answer = page.goto(self.address + path, wait_until="load")
+            except Error as error:
+                if "Download is starting" not in str(error):
+                    raise
+                self.files.add(endpoint)
+                continue
+            if answer is None or answer.status >= 400:
+                continue
+            if "text/html" not in answer.headers.get("content-type", "") or self.route(urlsplit(page.url).path) != endpoint:
+                self.files.add(endpoint)
+            elif endpoint not in self.taken:
                 self.photograph(page, endpoint)
             links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
             for link in links:
@@ -80,12 +124,19 @@ class Album:
         for size, (width, height) in SIZES.items():
             page.set_viewport_size({"width": width, "height": height})
             page.screenshot(path=self.folder / f"{name}-{size}.png", full_page=True)
+            if self._axe is None:
+                continue
+            wider = page.evaluate(TOO_WIDE)
+            if wider > 0:
+                self.faults.append(f"{name} at {width} px is {wider} px too wide")
+            for found in self._axe.run(page).response["violations"]:
+                self.faults.append(f"{name} at {width} px: {found['help']}: {found['nodes'][0]['html'][:140]}")
 
 
 def sign_in(context: BrowserContext, address: str, login: str) -> Page:
     """A page of somebody who has signed in; of a stranger for an empty login."""
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)
     if login:
         page.goto(address + "sign-in")
         page.fill("[name=login]", login)
@@ -116,16 +167,38 @@ def front_page(page: Page, address: str) -> None:
     shot.unlink()
 
 
-def take(address: str, folder: Path, *, home: bool) -> None:
-    app = create_app(read_settings({}, data_dir=TOP / "var"))
-    album = Album(folder, address, app.url_map.bind("localhost"))
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise SystemExit("Chromium is missing: apt-get install chromium fonts-noto-cjk")
+def a_household(data: Path) -> str:
+    """The token of a household that was paid, from the demonstration's own data; nonsense if there is none."""
+    app = create_app(read_settings({}, data_dir=data))
+    with app.app_context():
+        paid = select(Household.statement_token).join(PayoutItem, PayoutItem.household_id == Household.id)
+        found = db.session.scalar(paid.order_by(PayoutItem.id).limit(1)) or "nobody"
+        db.session.remove()
+        db.engine.dispose()
+    return found
+
+
+def press(page: Page, address: str, path: str, fields: dict[str, str], button: str) -> None:
+    """Fill a form and press its button; a file's field takes what it shall hold."""
+    page.goto(address + path)
+    for name, value in fields.items():
+        field = page.locator(f"main [name={name}]").first
+        if field.get_attribute("type") == "file":
+            field.set_input_files({"name": "statement.csv", "mimeType": "text/csv", "buffer": value.encode()})
+        else:
+            field.fill(value)
+    page.locator("main form").evaluate_all("all => all.forEach(each => each.noValidate = true)")  # what the server says is wanted
+    with page.expect_navigation():
+        page.locator("main").get_by_role("button", name=button).first.click()
+
+
+def take(address: str, folder: Path, data: Path, *, home: bool, audit: bool) -> None:
+    app = create_app(read_settings({}, data_dir=data))
+    album = Album(folder, address, app.url_map.bind("localhost"), audit=audit)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = driver.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         for login in PEOPLE:
             context = browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai")
             page = sign_in(context, address, login)
@@ -137,28 +210,36 @@ def take(address: str, folder: Path, *, home: bool) -> None:
                 fill_cart(page, address)
             for who, path, name in BESIDE:
                 if who == login:
-                    page.goto(address.rstrip("/") + path)
+                    page.goto(address.rstrip("/") + path.format(household=a_household(data)))
+                    album.photograph(page, name)
+            for who, path, fields, button, name in ANSWERS:
+                if who == login:
+                    press(page, address.rstrip("/"), path, fields, button)
                     album.photograph(page, name)
             print(f"  {login or 'a stranger':<20} {len(album.taken) - before:>3} pages", flush=True)
             context.close()
         browser.close()
     every = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())} - NOT_PAGES
     print(f"{len(album.taken)} pages in {folder}")
-    for endpoint in sorted(every - album.taken):
-        print(f"  no link led to {endpoint}")
+    for endpoint in sorted(every - album.taken - album.files):
+        print(f"  not met: {endpoint}, {NOT_MET[endpoint]}" if endpoint in NOT_MET else f"  no link led to {endpoint}")
+    for fault in album.faults:
+        print(f"  {fault}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--address", default="", help="a market that runs already, as http://127.0.0.1:8000/")
+    parser.add_argument("--data", type=Path, default=TOP / "var", help="its DATA_DIR")
     parser.add_argument("--home", action="store_true", help="also take the README's picture anew")
+    parser.add_argument("--audit", action="store_true", help="also look each page over with axe")
     given = parser.parse_args()
     folder = TOP / "var" / "screenshots"
     if given.address:
-        take(given.address.rstrip("/") + "/", folder, home=given.home)
+        take(given.address.rstrip("/") + "/", folder, given.data, home=given.home, audit=given.audit)
         return
-    with demonstration(TOP / "var", 8200) as (_, address, _said):
-        take(address, folder, home=given.home)
+    with demonstration(given.data, 8200) as (_, address, _said):
+        take(address, folder, given.data, home=given.home, audit=given.audit)
 
 
 if __name__ == "__main__":
