@@ -11,7 +11,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_
+from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import parse_yuan
 from marketplace.orders import cancellation, received, return_request
@@ -75,7 +75,11 @@ def index() -> Any:
 @bp.get("/<public_id>")
 @needs("buy")
 def show(public_id: str) -> Any:
-    purchase = own_purchase(public_id, the_actor())
+    return _page(own_purchase(public_id, the_actor()), "", {})
+
+
+def _page(purchase: Purchase, wrong: str, errors: dict[str, str]) -> str:
+    """The purchase; ``errors`` are those of the form that asks for money back on the order with the outside name ``wrong``."""
     orders = _orders(purchase.id)
     payable = [order for order, _seller, _refunds in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
     in_time = purchase.expires_at is not None and purchase.expires_at > clock.now()
@@ -85,6 +89,9 @@ def show(public_id: str) -> Any:
         parts=_parts(orders),
         to_pay_fen=sum(order.total_fen for order in payable) if in_time else 0,
         key=secrets.token_urlsafe(16),
+        wrong=wrong,
+        errors=errors,
+        values=request.form,
     )
 
 
@@ -113,14 +120,14 @@ def confirm(public_id: str, order_id: str) -> Any:
 @needs("buy")
 def ask_back(public_id: str, order_id: str) -> Any:
     actor = the_actor()
-    number = _order(public_id, order_id, actor).id
-    packs = _packs(number)
+    number, reason = _order(public_id, order_id, actor).id, request.form.get("reason", "")
     try:
-        fen = 0 if packs else parse_yuan(request.form.get("yuan", ""))
-    except ValueError:
-        raise InvalidInput("return.fen", N_("请写退款金额，例如 88.00。"), field="yuan") from None
-    reason = request.form.get("reason", "")
-    transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor, packs=packs))
+        packs = _packs(number)
+        fen = 0 if packs else _yuan(request.form.get("yuan", ""))
+        transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor, packs=packs))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(own_purchase(public_id, actor), order_id, {str(error.data.get("field", "")): said(error)}), 422
     flash(_("退货申请已经交给合作社。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
 
@@ -136,6 +143,13 @@ def _packs(order_id: int) -> dict[int, int]:
             raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
         packs[line.id] = int(typed)
     return packs
+
+
+def _yuan(typed: str) -> int:
+    try:
+        return parse_yuan(typed)
+    except ValueError:
+        raise InvalidInput("return.fen", N_("请写退款金额，例如 88.00。"), field="yuan") from None
 
 
 def _order(public_id: str, order_id: str, actor: Actor) -> Order:

@@ -163,6 +163,11 @@ def test_a_buyer_cancels_confirms_and_asks_for_money_back(app: Flask) -> None:
     assert trade.order(second).fulfilment == "RECEIVED"
     page = client.get(f"/orders/{purchase}")
     assert "有问题，要退货退款" in page.text
+    for wrong, said in (({"yuan": "abc", "reason": "罐子压坏了"}, "请写退款金额"), ({"yuan": "9999", "reason": "罐子压坏了"}, "最多"), ({"yuan": "88", "reason": " "}, "请写明退货的原因")):
+        again = client.post(f"/orders/{purchase}/return/{order}", data=wrong)
+        assert again.status_code == 422
+        assert said in again.text
+        assert f'value="{wrong["yuan"]}"' in again.text, "what was typed is kept"
     asked = client.post(f"/orders/{purchase}/return/{order}", data={"yuan": "88.00", "reason": "罐子压坏了"})
     assert asked.status_code == 303
     assert "等合作社答复" in client.get(f"/orders/{purchase}").text
