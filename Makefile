@@ -38,7 +38,7 @@ bench: ## measure, and write docs/performance.md (PARTS="pages orders" for some)
 	@.ci/setup_debian bench
 	@exec $(PY) -m bench $(PARTS)
 
-screenshots: ## take a picture of every page, phone and desk, in var/screenshots (SHOTS=--home for the README's)
+screenshots: ## take a picture of every page, phone and desk, in var/screenshots (SHOTS=--home for the README's, --audit to look each over)
 	@.ci/environment dev
 	@.ci/setup_debian
 	@exec $(PY) -m tests.screenshots $(SHOTS)
