@@ -70,7 +70,7 @@ def test_the_buyer_chooses_packs_on_the_page_and_the_cooperative_sees_them(app: 
     address = f"/orders/{purchase}/return/{order.public_id}"
     public_id = order.public_id
     client = browser(app, buyer)
-    assert client.post(address, data={"packs-1": "x", "reason": "罐子瘪了"}).status_code == 400
+    assert client.post(address, data={"packs-1": "x", "reason": "罐子瘪了"}).status_code == 422
     assert client.post(address, data={"packs-1": "1", "yuan": "999", "reason": "罐子瘪了"}).status_code == 303
     seen = browser(app, market.director).get(f"/cooperative/orders/{public_id}").text
     assert "50 克罐 × 1 · ¥88.00" in seen
