@@ -21,6 +21,7 @@ SHOWN: dict[str, frozenset[str]] = {
     "pack": frozenset({"version"}),
     "stock": frozenset(),
     "split_scheme": frozenset(),
+    "scheme_proposal": frozenset(),  # one that is announced stands on its cooperative's page
     "category": frozenset(),
     "region": frozenset(),
     "organisation": frozenset({"version"}),
