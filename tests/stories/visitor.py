@@ -11,6 +11,7 @@ from marketplace.cli.seed_load import DEMO_PASSWORD
 
 PHONE, DESK = 390, 1440
 _axe = Axe()
+_looked_over: set[str] = set()  # kinds of pages, by whomever: one look is enough
 # Two pages with one title that offer the same buttons are one kind of page.
 KIND = "() => [document.title, ...new Set([...document.querySelectorAll('main button, main summary')].map(each => each.textContent.trim()))].join('|')"
 TOO_WIDE = """() => document.documentElement.scrollWidth > window.innerWidth
@@ -26,7 +27,6 @@ class Visitor:
         self.page.set_default_timeout(30_000)
         self.address = address
         self.audits = audits
-        self._seen: set[str] = set()
 
     def open(self, path: str) -> None:
         """Go to an address of the shop; it must be there."""
@@ -75,9 +75,9 @@ class Visitor:
         """Find fault with the page, at both widths, if this visitor does."""
         expect(self.page.locator("h1").first).to_be_visible()
         kind = self.page.evaluate(KIND)
-        if not self.audits or kind in self._seen:
+        if not self.audits or kind in _looked_over:
             return
-        self._seen.add(kind)
+        _looked_over.add(kind)
         size = self.page.viewport_size
         for width in (PHONE, DESK):
             self.page.set_viewport_size({"width": width, "height": 900})
