@@ -167,7 +167,16 @@ def _take_row(imported: ImportedBill, each: BillRow) -> None:
         _take_refund(row)
 
 
+def _is_anothers(row: ImportedRow) -> bool:
+    """Whether the row names a payment of another seller: what a seller's account moved says nothing of another's money."""
+    owner = db.session.scalar(select(Payment.organisation_id).where(Payment.out_trade_no == row.out_trade_no))
+    return owner is not None and owner != row.organisation_id
+
+
 def _take_trade(row: ImportedRow) -> None:
+    if _is_anothers(row):
+        _differs(row, "ONLY_THEIRS", 0)
+        return
     try:
         payments.apply(
             Outcome(row.out_trade_no, "succeeded", total_fen=row.fen, trade_no=row.trade_no, at=row.finished_at)
@@ -189,14 +198,14 @@ def _take_refund(row: ImportedRow) -> None:
             _differs(row, "ONLY_THEIRS", 0)  # we took it for refused, and it left
         return
     payment = db.session.scalars(select(Payment).where(Payment.out_trade_no == row.out_trade_no)).one_or_none()
-    if payment is None or payment.trade_no not in (None, row.trade_no):
+    if payment is None or _is_anothers(row) or payment.trade_no not in (None, row.trade_no):
         _differs(row, "ONLY_THEIRS", 0)
         return
     # What went back had come: it may be the first that we hear of this payment.
     payments.apply(
         Outcome(
             row.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=row.trade_no,
-            refunded_fen=_billed_back(row.out_trade_no), refund_no=row.out_request_no,
+            refunded_fen=_billed_back(row.out_trade_no, row.organisation_id), refund_no=row.out_request_no,
         )
     )  # fmt: skip
 
@@ -204,7 +213,7 @@ def _take_refund(row: ImportedRow) -> None:
 def recount(payment_id: int) -> str:
     """A refund failed: what bills said went back may now be more than we sent, and counts as made at the channel."""
     payment = db.session.get_one(Payment, payment_id)
-    told = _billed_back(payment.out_trade_no)
+    told = _billed_back(payment.out_trade_no, payment.organisation_id)
     if not told or payment.trade_no is None:
         return ""
     return payments.apply(
@@ -212,8 +221,10 @@ def recount(payment_id: int) -> str:
     )
 
 
-def _billed_back(out_trade_no: str) -> int:
-    back = select(func.sum(-ImportedRow.fen)).where(ImportedRow.out_trade_no == out_trade_no, ImportedRow.kind == "refund")
+def _billed_back(out_trade_no: str, organisation_id: int) -> int:
+    back = select(func.sum(-ImportedRow.fen)).where(
+        ImportedRow.out_trade_no == out_trade_no, ImportedRow.kind == "refund", ImportedRow.organisation_id == organisation_id
+    )
     return int(db.session.scalar(back) or 0)
 
 

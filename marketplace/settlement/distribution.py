@@ -274,6 +274,8 @@ def _divide(row: Distribution) -> None:
 
 def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementLine]) -> int:
     """Write a group's part and its households' shares; returns the fen they get."""
+    # Two months drafted at once would each take the same pool, and recover the same refund: one waits here for the other.
+    _lock_pool(row.organisation_id, group.id)
     pool_fen, recovered_fen = available(row.organisation_id, group.id, sum(line.pool_fen for line in lines), but=row.id)
     divided = divide_group(
         group,
@@ -312,10 +314,12 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
 
 
 def _post_group(row: Distribution, group: DistributionGroup) -> None:
-    owner = account.owner_of("household_pool", group.linkage_group_id)
-    account.lock([account.named("household_pool", row.organisation_id, owner)])
+    owner = _lock_pool(row.organisation_id, group.linkage_group_id)
     if balance.held("household_pool", row.organisation_id, owner) < group.pool_fen:
         raise Conflict("distribution.short", N_("拟定之后有退款，收益池不够了。请撤回后重新拟定。"))
+    if balance.held("pool_recoverable", row.organisation_id, owner) < group.recovered_fen:
+        # A refund that the channel refused for good, say: what it took is there again, and the households must not bear it.
+        raise Conflict("distribution.recovered", N_("拟定之后，要收回的退款变少了，农户应分得更多。请撤回后重新拟定。"))
     source = Source("distribution_group", group.id)
     if group.recovered_fen:
         event.recovered(
@@ -330,6 +334,13 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         group.entry_id = event.distributed_by(
             book=row.organisation_id, source=source, group_id=group.linkage_group_id, shares=shares
         )
+
+
+def _lock_pool(organisation_id: int, group_id: int) -> str:
+    """Hold a group's pool and what is recoverable from it until the transaction ends; their owner's reference."""
+    owner = account.owner_of("household_pool", group_id)
+    account.lock([account.named(kind, organisation_id, owner) for kind in ("household_pool", "pool_recoverable")])
+    return owner
 
 
 def _take_back(row: Distribution, actor: Actor, reason: str) -> Distribution:

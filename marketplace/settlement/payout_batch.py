@@ -135,9 +135,11 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
 def bank_file(batch_id: int, *, actor: Actor) -> tuple[str, bytes]:
     """Name and bytes of the frozen file, for the accountant or the director. Every reading is audited.
 
-    Raises Conflict ``payout.unapproved``, ``payout.altered`` if the bytes no longer have the hash of the approval.
+    Raises Conflict ``payout.unapproved``, ``payout.state`` of a cancelled batch (its households are in another one by now),
+    ``payout.altered`` if the bytes no longer have the hash of the approval.
     """
     row = _of(batch_id, actor, "accountant", "director")
+    row.must_be("DRAFT", "APPROVED", "SENT", "DONE")
     content = _frozen(row)
     audit.record("payout.file_read", row, person_id=actor.person_id, sha256=row.sha256)
     db.session.flush()

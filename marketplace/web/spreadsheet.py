@@ -3,6 +3,7 @@
 Text is always written as text, so that nothing typed by a stranger becomes a formula; what is brought is read without being trusted.
 """
 
+import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -22,6 +23,8 @@ from marketplace.foundation.language import N_
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_ROWS = 50_000  # of a download
 LARGEST, UNPACKED, MOST_BROUGHT = 2 * 1024 * 1024, 40 * 1024 * 1024, 1000
+FARTHEST = (200, 20_000)  # column and row of the last cell that is read
+_PLACE = re.compile(rb"""\sr=["']([A-Z]{0,7})(\d{1,12})["']""")
 # How a column is written: fen as yuan, basis points as percent, grams as they are, days of Beijing.
 FORMATS = {"fen": "#,##0.00", "whole": "#,##0", "bp": "0.00%", "day": "yyyy-mm-dd", "moment": "yyyy-mm-dd hh:mm"}
 
@@ -93,11 +96,26 @@ def _first_sheet(content: bytes) -> list[list[Any]]:
     unreadable = InvalidInput("file.unreadable", N_("这个文件读不出来。请另存为 .xlsx 后再传。"), field="file")
     try:
         with zipfile.ZipFile(BytesIO(content)) as packed:
-            if sum(part.file_size for part in packed.infolist()) > UNPACKED:
+            if sum(part.file_size for part in packed.infolist()) > UNPACKED or "xl/workbook.xml" not in packed.namelist():
                 raise unreadable
+            # The reader makes room for every cell up to the last one: a stray one far away would ask for all the memory there is.
+            # Read here, each part is held to the size that its directory tells, or its sum does not fit.
+            if any(_reaches_far(packed.read(part)) for part in packed.namelist() if part.startswith("xl/worksheets/")):
+                raise InvalidInput("file.far", N_("表里有一格离得太远（第 %(rows)s 行或第 %(columns)s 列以外）。请删掉空行空列后再传。"), field="file", rows=FARTHEST[1], columns=FARTHEST[0])
         return CalamineWorkbook.from_filelike(BytesIO(content)).get_sheet_by_index(0).to_python()
     except (zipfile.BadZipFile, CalamineError, OSError, ValueError, IndexError) as error:
         raise unreadable from error
+
+
+def _reaches_far(sheet: bytes) -> bool:
+    """Whether a cell or a row of a sheet's XML lies beyond FARTHEST."""
+    for letters, row in _PLACE.findall(sheet):
+        column = 0
+        for letter in letters:
+            column = column * 26 + letter - 64
+        if column > FARTHEST[0] or int(row) > FARTHEST[1]:
+            return True
+    return False
 
 
 def _text(cell: Any) -> str:

@@ -1,6 +1,8 @@
 """Pictures that cooperatives bring: drawn anew, without what a camera hides in them; bombs and nonsense are refused."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 
@@ -47,6 +49,35 @@ def test_a_picture_is_drawn_anew_in_two_sizes_and_two_forms(form: str, mode: str
         with Image.open(BytesIO(content)) as small:
             size = int(part.partition(".")[0])
             assert (small.format, small.size, dict(small.getexif())) == (part.partition(".")[2].upper(), (size, size), {})
+
+
+def test_a_telephones_picture_takes_little_memory() -> None:
+    """Forty-nine million pixels: at full size each copy would be 200 MB."""
+    made = Image.new("RGB", (7000, 7000), "#3f6b4f")
+    made.paste("#c98a1b", (0, 0, 3500, 7000))
+    out = BytesIO()
+    made.save(out, "JPEG", quality=60)
+    program = (
+        "import resource, sys; from marketplace.catalogue import picture; content = sys.stdin.buffer.read();"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; parts = picture.draw(content).parts;"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, len(parts))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], input=out.getvalue(), capture_output=True, check=True).stdout.split()
+    kilobytes, parts = int(said[0]), int(said[1])
+    assert (parts, kilobytes < 150_000) == (4, True), kilobytes
+
+
+def test_it_stands_upright_as_the_camera_was_held() -> None:
+    made = Image.new("RGB", (900, 700), "#ffffff")
+    made.paste("#a8322d", (0, 0, 900, 120))  # what was at the top of the sensor
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter: the top of the sensor is on the right
+    out = BytesIO()
+    made.save(out, "PNG", exif=exif)
+    with Image.open(BytesIO(picture.draw(out.getvalue()).parts["320.webp"])) as small:
+        red, white = small.getpixel((310, 160)), small.getpixel((10, 160))
+    assert red[0] - red[1] > 80
+    assert min(white) > 200
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,21 @@ def test_a_bill_is_taken_once_and_never_another_sellers(market: Market) -> None:
     assert len(list(db.session.scalars(select(ImportedBill)))) == 1
 
 
+@pytest.mark.parametrize("kind", ["trade", "refund"])
+def test_what_one_seller_was_paid_says_nothing_of_anothers_orders(market: Market, kind: str) -> None:
+    """The number stands in the cashier's address: a trade of that number may be made in another seller's account."""
+    _, payment_id = opened(market)
+    stranger = builders.cooperative("别的合作社")
+    seller = db.session.scalars(select(Cooperative.alipay_seller_id).where(Cooperative.organisation_id == stranger)).one()
+    number = db.session.get_one(Payment, payment_id).out_trade_no
+    fen = 17600 if kind == "trade" else -17600
+    row = BillRow(kind, "2026031022001", number, "R1" if kind == "refund" else "", fen, 0, NOON)
+    transaction(lambda: bill_import.take(stranger, Bill(DAY, seller, (row,), "0" * 64)))
+    assert trade.payment_state(payment_id) == "requires_action"
+    assert differences() == [("ONLY_THEIRS", 0, fen)]
+    assert unsound() == []
+
+
 def test_a_difference_is_explained_by_its_own_cooperative_once(market: Market) -> None:
     transaction(lambda: bill_import.take(market.cooperative, _bill(market, BillRow("trade", "2026", "NOBODY", "", 100, -1, NOON))))
     number = db.session.scalars(select(BillDifference.id)).one()

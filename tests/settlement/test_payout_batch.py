@@ -69,6 +69,17 @@ def test_the_file_has_everything_the_bank_asks_for(app: Flask) -> None:
     )
 
 
+def test_a_cancelled_batch_gives_its_file_no_more(app: Flask) -> None:
+    """Its households are in another batch by now: both files at the bank would pay them twice."""
+    market, distribution_id = posted()
+    row = approved(market, distribution_id)
+    version = row.version
+    transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=version, approved=False, reason="账户不对"))
+    with pytest.raises(Conflict, match=r"payout\.state"), transaction():
+        payout_batch.bank_file(row.id, actor=market.accountant)
+    assert approved(market, distribution_id).items == row.items
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
 def test_no_cell_is_a_formula(name: str) -> None:
     row = payout_file.Row(1, name, "", "", "", 100, "", "", "")

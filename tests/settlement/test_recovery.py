@@ -19,7 +19,8 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
-from marketplace.settlement import recovery, settlement
+from marketplace.settlement import distribution, recovery, settlement
+from marketplace.settlement.distribution import Distribution
 from tests import builders
 from tests.builders import Market
 from tests.ledger.account_book import read
@@ -159,3 +160,41 @@ def test_what_was_recovered_for_a_refund_that_then_failed_goes_back_to_the_pool(
         assert transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
     assert balance.held(recoverable, book, pool) == 0
     assert balance.held("household_pool", book, pool) == later
+
+
+def test_a_draft_recovers_nothing_that_is_no_longer_owed(app: Flask) -> None:
+    """A draft recovers a refund; within its notice the channel refuses that refund for good: it must be drafted again."""
+    market = builders.market(on_hand=50)
+    buyer, book, pool = builders.customer(), market.cooperative, f"linkage_group:{market.group}"
+    order_id = trade.bought(buyer, (market.pack, 3))
+    trade.shipped(market, order_id)
+    with transaction():
+        received.confirm(order_id, actor=buyer)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        first = distributed(market)
+        refund_id = transaction(lambda: order_refund.pay_back(locked(Order, order_id), 3 * 8800, "破损", person_id=None)[0])
+        share = balance.held("pool_recoverable", book, pool)
+        assert share > 0
+        settled(market, 1_000_000)
+        row = transaction(lambda: distribution.draft(book, first.period, actor=market.accountant))
+        recovered = sum(each.recovered_fen for each in distribution.groups_of(row.id))
+        assert recovered == share
+        transaction(lambda: distribution.approve(row.id, actor=market.director, version=row.version))
+        transaction(lambda: distribution.publish(row.id, actor=market.director))
+        assert transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
+    with clock.travel(clock.now() + timedelta(days=40)):
+        with pytest.raises(Conflict, match=r"distribution\.recovered"), transaction():
+            distribution.post(row.id, actor=market.accountant)
+        assert balance.held("pool_recoverable", book, pool) == 0
+
+
+def distributed(market: Market) -> Distribution:
+    """The present month's pool, drafted, approved, published and credited."""
+    period = clock.period_of(clock.business_date())
+    row = transaction(lambda: distribution.draft(market.cooperative, period, actor=market.accountant))
+    transaction(lambda: distribution.approve(row.id, actor=market.director, version=row.version))
+    transaction(lambda: distribution.publish(row.id, actor=market.director))
+    with clock.travel(clock.now() + timedelta(days=30)):
+        transaction(lambda: distribution.post(row.id, actor=market.accountant))
+    return row

@@ -5,6 +5,7 @@ from datetime import timedelta
 from io import BytesIO
 
 import pytest
+import xlsxwriter
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -202,6 +203,21 @@ def test_what_is_too_large_or_too_long_is_not_even_opened(app: Flask) -> None:
         with pytest.raises(InvalidInput) as refused:
             spreadsheet.brought(FileStorage(content, filename="x.xlsx"), heads)
         assert refused.value.code == code
+
+
+@pytest.mark.parametrize("far", [("A", 20_001), ("GS", 1), ("XFD", 1_048_576)])
+def test_a_stray_cell_far_away_asks_for_no_memory(app: Flask, far: tuple[str, int]) -> None:
+    """The reader makes room for every cell up to the last one: one in the farthest corner would be half a terabyte."""
+    out = BytesIO()
+    book = xlsxwriter.Workbook(out)
+    sheet = book.add_worksheet()
+    sheet.write("A1", "户编号")
+    sheet.write(f"{far[0]}{far[1]}", "x")
+    book.close()
+    out.seek(0)
+    with pytest.raises(InvalidInput) as refused:
+        spreadsheet.brought(FileStorage(out, filename="x.xlsx"), {"code": ("户编号",)})
+    assert refused.value.code == "file.far"
 
 
 def test_members_and_deliveries_are_lists_of_few_statements_whatever_their_number(app: Flask) -> None:
