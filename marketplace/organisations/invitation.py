@@ -16,6 +16,7 @@ from marketplace.foundation.database import Identified, Model, db, get, locked_w
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.membership import must_belong
 from marketplace.organisations.person import NO_PASSWORD, Person, hash_password
 
 DAYS = 7
@@ -35,9 +36,13 @@ class Invitation(Identified, Model):
     used_at: Mapped[datetime | None]
 
 
-def make(person_id: int, *, actor: Actor) -> str:
-    """A new link's token for a person, shown once and kept only as a hash. Earlier ones stop working."""
+def make(person_id: int, organisation_id: int, *, actor: Actor) -> str:
+    """A new link's token for a person of an organisation, shown once and kept only as a hash. Earlier ones stop working.
+
+    Raises NotFound unless they belong to it.
+    """
     actor.must_have("OPERATOR", "administrator")
+    must_belong(person_id, organisation_id)
     return _make(get(Person, person_id), actor)
 
 

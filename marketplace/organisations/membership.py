@@ -9,7 +9,7 @@ from collections.abc import Collection
 from sqlalchemy import func, select
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import db, get, locked
+from marketplace.foundation.database import db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
@@ -46,10 +46,12 @@ def invite(organisation_id: int, *, login: str, name: str, roles: Collection[str
 def set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, read: Collection[str], actor: Actor) -> list[str]:
     """Make these the person's roles in an organisation; none takes the membership away. ``read`` are those that the page showed.
 
-    Raises NotAllowed ``roles.own``, InvalidInput ``role.bad``, Conflict ``version.stale``, ``administrator.last``.
+    Raises NotFound unless they belong to it, NotAllowed ``roles.own``, InvalidInput ``role.bad``, Conflict ``version.stale``,
+    ``administrator.last``.
     """
     actor.must_have("OPERATOR", "administrator")
     person, organisation = locked(Person, person_id), get(Organisation, organisation_id)
+    must_belong(person_id, organisation_id)
     _must_not_be_own(person, actor)
     held = {row.name: row for row in db.session.scalars(select(Role).where(Role.person_id == person_id, Role.organisation_id == organisation_id))}
     if set(held) != set(read):
@@ -65,11 +67,12 @@ def set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, r
     return sorted(wanted)
 
 
-def suspend(person_id: int, *, suspended: bool, reason: str, actor: Actor) -> Person:
-    """Shut a sign-in, or open it again; it takes effect with the person's next click. InvalidInput ``reason.missing``,
-    NotAllowed ``roles.own``, Conflict ``person.state``, ``administrator.last``."""
+def suspend(person_id: int, organisation_id: int, *, suspended: bool, reason: str, actor: Actor) -> Person:
+    """Shut a sign-in, or open it again; it takes effect with the person's next click. NotFound unless
+    they belong to the organisation, InvalidInput ``reason.missing``, NotAllowed ``roles.own``, Conflict ``person.state``, ``administrator.last``."""
     actor.must_have("OPERATOR", "administrator")
     person = locked(Person, person_id)
+    must_belong(person_id, organisation_id)
     _must_not_be_own(person, actor)
     if (person.deactivated_at is not None) == suspended:
         raise Conflict("person.state", N_("这个登录名已经是这个状态了，请刷新页面看看。"))
@@ -107,6 +110,18 @@ def suspend_organisation(organisation_id: int, *, suspended: bool, reason: str, 
         reason=reason.strip()[:200],
     )  # fmt: skip
     return row
+
+
+def belongs(person_id: int, organisation_id: int) -> bool:
+    """Whether a person is an organisation's: has a role in it, or has none anywhere, so that a last one taken by mistake can be given back."""
+    held = set(db.session.scalars(select(Role.organisation_id).where(Role.person_id == person_id)))
+    return not held or organisation_id in held
+
+
+def must_belong(person_id: int, organisation_id: int) -> None:
+    """NotFound otherwise: nobody else's sign-in, and no private buyer's, is administered under an organisation's address."""
+    if not belongs(person_id, organisation_id):
+        raise not_found(Person)
 
 
 def _roles(organisation: Organisation, roles: Collection[str]) -> set[str]:

@@ -74,7 +74,7 @@ def invite(public_id: str) -> Any:
 
     def work() -> tuple[int, str]:
         person = membership.invite(organisation_id, login=form.get("login", ""), name=form.get("name", ""), roles=form.getlist("roles"), actor=actor)
-        return person.id, invitation.make(person.id, actor=actor)
+        return person.id, invitation.make(person.id, organisation_id, actor=actor)
 
     try:
         person_id, token = transaction(work)
@@ -125,13 +125,13 @@ def roles(public_id: str, organisation: str) -> Any:
 @bp.post("/people/<public_id>/<organisation>/suspend")
 @needs("people.administer")
 def suspend_person(public_id: str, organisation: str) -> Any:
-    person_id, form = by_public_id(Person, public_id).id, request.form
-    _own(organisation)
+    form = request.form
+    person_id, organisation_id = by_public_id(Person, public_id).id, _own(organisation).id
     suspended = form.get("to") == "suspended"
     return _done(
         public_id,
         organisation,
-        lambda actor: membership.suspend(person_id, suspended=suspended, reason=form.get("reason", ""), actor=actor),
+        lambda actor: membership.suspend(person_id, organisation_id, suspended=suspended, reason=form.get("reason", ""), actor=actor),
         _("已停用，从下一次点击起进不来。") if suspended else _("已恢复。"),
     )
 
@@ -149,9 +149,9 @@ def villages(public_id: str, organisation: str) -> Any:
 @needs("people.administer")
 def link(public_id: str, organisation: str) -> Any:
     """A new link for somebody who lost the password, or never used the first one."""
-    actor, person_id = the_actor(), by_public_id(Person, public_id).id
-    _own(organisation)
-    token = transaction(lambda: invitation.make(person_id, actor=actor))
+    actor = the_actor()
+    person_id, organisation_id = by_public_id(Person, public_id).id, _own(organisation).id
+    token = transaction(lambda: invitation.make(person_id, organisation_id, actor=actor))
     return _link(person_id, token, url_for(".person", public_id=public_id, organisation=organisation))
 
 
@@ -163,6 +163,8 @@ def _done(public_id: str, organisation: str, work: Any, sentence: str) -> Any:
         db.session.rollback()
         return _person_page(public_id, organisation, {str(error.data.get("field", "")): said(error)}), 422
     flash(sentence, "done")
+    if not membership.belongs(by_public_id(Person, public_id).id, _own(organisation).id):  # works for others only, from now on
+        return redirect(url_for(".show", public_id=organisation))
     return redirect(url_for(".person", public_id=public_id, organisation=organisation))
 
 
@@ -203,6 +205,7 @@ def _page(public_id: str, errors: dict[str, str]) -> str:
 
 def _person_page(public_id: str, organisation: str, errors: dict[str, str]) -> str:
     someone, own = by_public_id(Person, public_id), _own(organisation)
+    membership.must_belong(someone.id, own.id)
     held = list(db.session.scalars(select(Role.name).where(Role.person_id == someone.id, Role.organisation_id == own.id).order_by(Role.name)))
     officer = "village_officer" in held
     regions = list(db.session.scalars(select(Region).where(Region.kind.in_(("TOWNSHIP", "VILLAGE"))).order_by(Region.code))) if officer else []

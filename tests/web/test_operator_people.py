@@ -76,6 +76,32 @@ def test_roles_are_taken_with_the_next_click_and_a_stale_page_changes_nothing(ap
     assert theirs.get("/unit").status_code == 200
 
 
+def test_nobody_elses_sign_in_is_administered_under_an_organisations_address(app: Flask) -> None:
+    unit = db.session.get_one(Organisation, builders.unit()).public_id
+    admin = browser(app, builders.person(builders.operator(), "administrator"))
+    for stranger in (builders.customer(), builders.person(builders.station(), "station_clerk")):
+        at = f"/operator/people/{db.session.get_one(Person, stranger.person_id).public_id}/{unit}"
+        assert admin.post(f"{at}/link").status_code == 404
+        assert admin.post(f"{at}/suspend", data={"to": "suspended", "reason": "x"}).status_code == 404
+        assert admin.post(f"{at}/roles", data={"read": "", "roles": ["buyer"]}).status_code == 404
+        assert admin.get(at).status_code == 404
+        db.session.rollback()
+        assert db.session.get_one(Person, stranger.person_id).deactivated_at is None
+
+
+def test_a_last_role_taken_by_mistake_is_given_back(app: Flask) -> None:
+    unit = builders.unit()
+    someone = builders.person(unit, "buyer")
+    own = f"/operator/organisations/{db.session.get_one(Organisation, unit).public_id}"
+    at = f"/operator/people/{db.session.get_one(Person, someone.person_id).public_id}/{db.session.get_one(Organisation, unit).public_id}"
+    admin = browser(app, builders.person(builders.operator(), "administrator"))
+    assert admin.post(f"{at}/roles", data={"read": "buyer", "roles": []}).location == at
+    assert admin.post(f"{at}/roles", data={"read": "", "roles": ["buyer"]}).status_code == 302
+    with transaction():
+        grant(someone.person_id, builders.operator(), "reviewer")
+    assert admin.post(f"{at}/roles", data={"read": "buyer", "roles": []}).location == own
+
+
 def test_nobody_changes_their_own_and_one_administrator_stays(app: Flask) -> None:
     operator = builders.operator()
     first, second = (builders.person(operator, "administrator") for _ in range(2))
