@@ -93,7 +93,7 @@ def add(cart_id: int, pack_id: int, quantity: int = 1) -> int:
 
 
 def change(cart_id: int, pack_id: int, quantity: int) -> int:
-    """Set how many packs are in; 0 takes them out. InvalidInput ``cart.quantity`` outside 0–9999, Conflict ``pack.off_sale``."""
+    """Set how many packs are in; 0 takes them out. InvalidInput ``cart.quantity`` outside 0–9999, else as ``must_be_on_sale``."""
     _touched(cart_id)
     if quantity == 0:
         remove(cart_id, pack_id)
@@ -162,9 +162,16 @@ def count(cart_id: int) -> int:
 
 
 def must_be_on_sale(product: Product, pack: Pack) -> None:
-    """Raise Conflict ``pack.off_sale`` unless buyers may have it now."""
+    """Raise Conflict ``cooperative.suspended``, ``pack.off_sale`` unless buyers may have it now."""
+    must_sell(get(Organisation, pack.organisation_id))
     if product.state != "ON_SALE" or pack.withdrawn_at is not None:
         raise Conflict("pack.off_sale", N_("“%(name)s”已经下架，暂时买不到。"), name=product.name_zh, pack_id=pack.id)
+
+
+def must_sell(cooperative: Organisation) -> None:
+    """Raise Conflict ``cooperative.suspended`` while nobody may buy from it."""
+    if cooperative.suspended_at is not None:
+        raise Conflict("cooperative.suspended", N_("“%(name)s”现在停用了，它的商品暂时买不到。"), name=cooperative.name_zh)
 
 
 def _touched(cart_id: int) -> None:

@@ -112,7 +112,7 @@ def submit(
     """A unit's buyer orders packs (pack id → packs) of one cooperative; the directed order's id. The same ``key``, the same order.
 
     Each pack is priced by its quantity tier, frozen, and its stock set aside. Raises InvalidInput for a bad field,
-    StockShortage, Conflict ``pack.off_sale``, ``commitment.foreign``, ``scheme.missing``.
+    StockShortage, Conflict ``pack.off_sale``, ``cooperative.suspended``, ``commitment.foreign``, ``scheme.missing``.
     """
     actor.must_have("UNIT", "buyer")
     request = {
@@ -122,7 +122,6 @@ def submit(
 
     def work() -> dict[str, int]:
         _check(packs, terms, programme)
-        _must_sell(cooperative_id)
         destination.check()
         wanted = [_wanted(pack_id, quantity, cooperative_id) for pack_id, quantity in sorted(packs.items())]
         if commitment_id is not None:
@@ -287,12 +286,6 @@ def _check(packs: Mapping[int, int], terms: str, programme: str) -> None:
         raise InvalidInput("terms.bad", N_("请选择先款后货或先货后款。"), field="terms")
     if programme not in PROGRAMMES:
         raise InvalidInput("programme.bad", N_("请选择采购项目。"), field="programme")
-
-
-def _must_sell(cooperative_id: int) -> None:
-    seller = get(Organisation, cooperative_id)
-    if seller.suspended_at is not None:
-        raise Conflict("cooperative.suspended", N_("“%(name)s”现在停用了，不能向它采购。"), name=seller.name_zh)
 
 
 def _wanted(pack_id: int, quantity: int, cooperative_id: int) -> checkout.Wanted:

@@ -79,6 +79,7 @@ class Detail(Card):
     group: Group | None = None
     food_licence: str | None = None
     batches: list[Harvest] = field(default_factory=list)
+    suspended: bool = False  # nobody may buy from its cooperative now
     households: int | None = None  # None: fewer than may be shown
 
 
@@ -91,8 +92,8 @@ def of_slug(slug: str) -> Detail:
     whole = Whole._make(islice(values, len(Whole._fields)))
     origin, of = (Place._make(islice(values, len(Place._fields))) for _ in range(2))
     seller, group = Seller._make(islice(values, len(Seller._fields))), Group._make(islice(values, len(Group._fields)))
-    licence, households = next(values), next(values)
-    found = Detail(whole, origin, of, seller, group=group, food_licence=licence)
+    licence, suspended_at, households = next(values), next(values), next(values)
+    found = Detail(whole, origin, of, seller, group=group, food_licence=licence, suspended=suspended_at is not None)
     found.households = households if households >= FEWEST_SHOWN else None
     packs = (row[-len(Offered._fields) - 1 :] for row in rows)
     found.offers = [Offer(Offered._make(each[:-1]), each[-1] or 0) for each in packs if each[0] is not None]
@@ -116,7 +117,10 @@ _MEMBERS = (
     .scalar_subquery()
 )
 _DETAIL = (
-    select(*(column for table, shape in _PARTS for column in columns(table, shape)), _cooperative.c.food_licence, _MEMBERS, *columns(pack, Offered), card.free)
+    select(
+        *(column for table, shape in _PARTS for column in columns(table, shape)), _cooperative.c.food_licence, organisation.c.suspended_at, _MEMBERS,
+        *columns(pack, Offered), card.free,
+    )  # fmt: skip
     .select_from(product)
     .join(village, village.c.id == product.c.origin_id)
     .join(township, township.c.id == product.c.township_id)

@@ -64,7 +64,7 @@ def product(slug: str) -> Any:
     packs = [
         (each.pack.public_id, f"{text(each.pack, 'name')}  {money(each.pack.price_fen)}", _pack_note(each))
         for each in found.offers
-        if each.free > 0
+        if each.free > 0 and not found.suspended
     ]
     return render_template(
         "shop/product.html",

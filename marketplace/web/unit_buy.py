@@ -11,6 +11,7 @@ from marketplace.foundation.database import by_public_id, db, new_public_id, tra
 from marketplace.foundation.errors import InvalidInput, MarketError
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
+from marketplace.orders import cart
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, Purchase
 from marketplace.organisations.actor import Actor, scoped
@@ -89,7 +90,9 @@ def submit(cooperative_id: str) -> Any:
 
 
 def _cooperative(public_id: str) -> Organisation:
-    return by_public_id(Organisation, public_id, select(Organisation).where(Organisation.kind == "COOPERATIVE"))
+    row = by_public_id(Organisation, public_id, select(Organisation).where(Organisation.kind == "COOPERATIVE"))
+    cart.must_sell(row)
+    return row
 
 
 def _packs(cooperative_id: int) -> dict[int, int]:

@@ -3,10 +3,12 @@
 import pytest
 from flask import Flask
 
-from marketplace.catalogue.product import Product
+from marketplace.catalogue.product import Pack, Product
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.orders import cart
+from marketplace.organisations.organisation import Organisation
 from tests import builders
 
 
@@ -59,3 +61,18 @@ def test_what_is_off_sale_cannot_be_put_in(app: Flask) -> None:
     with pytest.raises(Conflict) as off, transaction():
         cart.add(cart.opened(None).id, market.pack)
     assert off.value.code == "pack.off_sale"
+
+
+def test_nothing_of_a_suspended_cooperative_can_be_put_in_and_its_page_says_so(app: Flask) -> None:
+    market = builders.market()
+    slug = db.session.get_one(Product, market.product).slug
+    pack = db.session.get_one(Pack, market.pack).public_id
+    assert "加入购物车" in app.test_client().get(f"/goods/{slug}").text
+    with transaction():
+        db.session.get_one(Organisation, market.cooperative).suspended_at = clock.now()
+    page = app.test_client().get(f"/goods/{slug}").text
+    assert ("加入购物车" in page, "这家合作社现在停用了" in page, 'href="/cooperatives/' in page) == (False, True, False)
+    assert app.test_client().post("/cart/add", data={"pack": pack, "quantity": "1"}, headers={"Origin": "http://localhost"}).status_code == 409
+    with pytest.raises(Conflict) as off, transaction():
+        cart.add(cart.opened(None).id, market.pack)
+    assert off.value.code == "cooperative.suspended"

@@ -123,10 +123,13 @@ def test_a_suspended_organisation_is_out_and_keeps_its_rows(app: Flask) -> None:
     assert admin.post(path, data=form).status_code == 302
     assert browser(app, market.clerk).get("/cooperative").status_code == 302
     unit = builders.unit()
-    with pytest.raises(Conflict), transaction():
+    buyer = builders.person(unit, "buyer")
+    with pytest.raises(Conflict) as refused, transaction():
         directed_order.submit(
-            {market.pack: 1}, cooperative_id=market.cooperative, destination=DESTINATION, terms="POSTPAY", actor=builders.person(unit, "buyer"), key="k"
+            {market.pack: 1}, cooperative_id=market.cooperative, destination=DESTINATION, terms="POSTPAY", actor=buyer, key="k"
         )  # fmt: skip
+    assert refused.value.code == "cooperative.suspended"
+    assert browser(app, buyer).get(f"/unit/orders/new/{row.public_id}").status_code == 409
     assert "已停用" in admin.get(path.removesuffix("/suspend")).text
     assert "停用" in admin.get("/operator/organisations?kind=COOPERATIVE").text
 
