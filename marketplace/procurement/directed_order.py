@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.catalogue.product import Pack, PriceTier, Product
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Identified, Model, Public, db, get, locked
+from marketplace.foundation.database import Identified, Model, Public, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
@@ -24,7 +24,6 @@ from marketplace.orders.order import Order, lines_of, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import Approval
-from marketplace.organisations.organisation import Organisation
 from marketplace.procurement import approval_rule
 from marketplace.procurement.target import Commitment
 from marketplace.supply import stock
