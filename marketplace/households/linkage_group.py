@@ -1,8 +1,9 @@
 """Linkage (利益联结): the group of households that shares in what a cooperative sells of one kind of goods, with dated shares."""
 
 from datetime import date
+from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, and_, or_
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Identified, Model, Public, Versioned
@@ -50,3 +51,12 @@ class LinkageShare(Identified, Model):
     def in_force(self, day: date) -> bool:
         """Whether it holds on this day (Beijing)."""
         return self.starts_on <= day <= (self.ends_on or day)
+
+
+def shares_in_pool(shares: Any, day: Any) -> ColumnElement[bool]:
+    """That a row of ``shares`` (the class, or its table's columns) is in force on a day and gets something of the group's pool.
+
+    Wages, leases and relief are paid outside it: whoever counts a group's households in public counts without them, or a pool
+    of one household would be shown as that of five.
+    """
+    return and_(shares.kind.in_(("EQUITY", "SUPPLY")), shares.starts_on <= day, or_(shares.ends_on.is_(None), shares.ends_on >= day))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from marketplace.catalogue import split_scheme
 from marketplace.catalogue.product import Pack, Product
@@ -19,7 +19,7 @@ from marketplace.foundation.database import db, locked
 from marketplace.foundation.errors import Conflict, NotAllowed
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
-from marketplace.households.linkage_group import LinkageShare
+from marketplace.households.linkage_group import LinkageShare, shares_in_pool
 from marketplace.orders import cart
 from marketplace.orders.cart import Cart
 from marketplace.orders.destination import Destination
@@ -161,15 +161,10 @@ def _line(order: Order, wanted: Wanted, households: int) -> OrderLine:
 
 
 def households_in(group_ids: Iterable[int]) -> dict[int, int]:
-    """How many distinct households hold a share in force today (Beijing), by linkage group."""
-    today = clock.business_date()
+    """How many distinct households share in the pool today (Beijing), by linkage group."""
     query = (
         select(LinkageShare.group_id, func.count(LinkageShare.household_id.distinct()))
-        .where(
-            LinkageShare.group_id.in_(set(group_ids)),
-            LinkageShare.starts_on <= today,
-            or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= today),
-        )
+        .where(LinkageShare.group_id.in_(set(group_ids)), shares_in_pool(LinkageShare, clock.business_date()))
         .group_by(LinkageShare.group_id)
     )
     return {row[0]: row[1] for row in db.session.execute(query)}

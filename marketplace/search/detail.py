@@ -5,12 +5,12 @@ from datetime import date
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import bindparam, func, select
 
 from marketplace.catalogue.product import Product
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, not_found
-from marketplace.households.linkage_group import LinkageGroup, LinkageShare
+from marketplace.households.linkage_group import LinkageGroup, LinkageShare, shares_in_pool
 from marketplace.organisations.organisation import Cooperative
 from marketplace.search import card
 from marketplace.search.card import (
@@ -106,21 +106,17 @@ def of_slug(slug: str) -> Detail:
 
 _group, _cooperative, _share, _batch = (model.__table__ for model in (LinkageGroup, Cooperative, LinkageShare, Batch))
 _PARTS = ((product, Whole), (village, Place), (township, Place), (organisation, Seller), (_group, Group))
-# How many distinct households hold a share of the group in force today (Beijing).
+# How many distinct households share in the group's pool today (Beijing).
 _MEMBERS = (
     select(func.count(_share.c.household_id.distinct()))
-    .where(
-        _share.c.group_id == product.c.linkage_group_id,
-        _share.c.starts_on <= bindparam("today"),
-        or_(_share.c.ends_on.is_(None), _share.c.ends_on >= bindparam("today")),
-    )
+    .where(_share.c.group_id == product.c.linkage_group_id, shares_in_pool(_share.c, bindparam("today")))
     .scalar_subquery()
 )
 _DETAIL = (
     select(
         *(column for table, shape in _PARTS for column in columns(table, shape)), _cooperative.c.food_licence, organisation.c.suspended_at, _MEMBERS,
         *columns(pack, Offered), card.free,
-    )  # fmt: skip
+    )
     .select_from(product)
     .join(village, village.c.id == product.c.origin_id)
     .join(township, township.c.id == product.c.township_id)

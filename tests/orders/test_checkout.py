@@ -6,12 +6,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from marketplace.catalogue.product import Pack
+from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.orders import cart, checkout
+from marketplace.orders.checkout import households_in
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
+from marketplace.search import detail
+from marketplace.supply.batch import Batch
 from marketplace.supply.stock import StockShortage
 from tests import builders
 from tests.orders import trade
@@ -35,6 +38,20 @@ def test_promises_are_frozen(app: Flask) -> None:
     )
     assert line.households_shown == 3
     assert trade.free(market.pack) == (10, 2)
+
+
+def test_households_that_get_nothing_of_the_pool_are_not_counted(app: Flask) -> None:
+    market = builders.market()
+    for kind in ("WAGE", "LEASE", "RELIEF"):
+        builders.share(market.group, builders.household(), 0, kind=kind)
+    product = db.session.get_one(Product, market.product)
+    assert households_in([market.group]) == {market.group: 3}
+    assert detail.of_slug(product.slug).households is None
+    assert "不到 5 户" in app.test_client().get(f"/b/{db.session.get_one(Batch, market.batch).public_id}").text
+    for _number in range(2):
+        builders.share(market.group, builders.household(), 0, kind="SUPPLY")
+    assert households_in([market.group]) == {market.group: 5}
+    assert detail.of_slug(product.slug).households == 5
 
 
 def test_small_orders_pay_freight(app: Flask) -> None:
