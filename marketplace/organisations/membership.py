@@ -50,7 +50,8 @@ def set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, r
     ``administrator.last``.
     """
     actor.must_have("OPERATOR", "administrator")
-    person, organisation = locked(Person, person_id), get(Organisation, organisation_id)
+    # Whoever takes a role or a sign-in away holds the organisation: two administrators who remove each other at once take turns.
+    organisation, person = locked(Organisation, organisation_id), locked(Person, person_id)
     must_belong(person_id, organisation_id)
     _must_not_be_own(person, actor)
     held = {row.name: row for row in db.session.scalars(select(Role).where(Role.person_id == person_id, Role.organisation_id == organisation_id))}
@@ -71,7 +72,7 @@ def suspend(person_id: int, organisation_id: int, *, suspended: bool, reason: st
     """Shut a sign-in, or open it again; it takes effect with the person's next click. NotFound unless
     they belong to the organisation, InvalidInput ``reason.missing``, NotAllowed ``roles.own``, Conflict ``person.state``, ``administrator.last``."""
     actor.must_have("OPERATOR", "administrator")
-    person = locked(Person, person_id)
+    own, person = locked(Organisation, actor.organisation_id), locked(Person, person_id)
     must_belong(person_id, organisation_id)
     _must_not_be_own(person, actor)
     if (person.deactivated_at is not None) == suspended:
@@ -79,7 +80,7 @@ def suspend(person_id: int, organisation_id: int, *, suspended: bool, reason: st
     if not reason.strip():
         raise InvalidInput("reason.missing", N_("请写明理由。"), field="reason")
     if suspended:
-        _must_not_be_last(person_id, get(Organisation, actor.organisation_id))
+        _must_not_be_last(person_id, own)
     person.deactivated_at = clock.now() if suspended else None
     db.session.flush()
     audit.record(
