@@ -14,9 +14,7 @@ from marketplace.disclosure import household_statement, tree_head
 from marketplace.foundation import audit
 from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import masked_name
-from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_, said
+from marketplace.foundation.database import by_public_id, db, get, transaction
 from marketplace.foundation.language import gettext as _
 from marketplace.households.account_correction import must_know
 from marketplace.households.household import Household
@@ -26,7 +24,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.web.distribution import basis_words, own
-from marketplace.web.limits import limiter, was_refused
+from marketplace.web.limits import limiter, signed_in, was_refused
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.station_desk import desk
 
@@ -107,17 +105,31 @@ def station() -> Any:
 
 @bp.post("/station/statements")
 @limiter.limit("30 per hour", deduct_when=was_refused)
+@limiter.limit("30 per day", key_func=signed_in, deduct_when=was_refused)
+@limiter.limit("5 per day", key_func=lambda: f"household {_typed_code()}", deduct_when=was_refused)
 @needs("slip.station")
 def find() -> Any:
-    """The household at the counter: its code, and the last four of its head's identity card, so that codes cannot be tried through."""
-    code, last = request.form.get("code", "").strip().upper(), request.form.get("last", "").strip().upper()
-    try:
-        row = db.session.scalars(select(Household).where(Household.code == code)).one_or_none()
-        if row is None or len(last) != 4 or row.id_number[-4:].upper() != last:
-            raise InvalidInput("household.unknown", N_("户编号和身份证后四位对不上，请再核对。"), field="code")
-    except InvalidInput as error:
-        return _station({"code": said(error)}), 422
-    return printed([row], the_actor(), back=url_for(".station"))
+    """The household at the counter: its code, and the last four of its head's identity card, so that codes cannot be tried through.
+
+    Four digits have ten thousand values: tries are counted by household too, whoever makes them, and each refusal is written down.
+    """
+    actor, code, last = the_actor(), _typed_code(), request.form.get("last", "").strip().upper()
+    row = db.session.scalars(select(Household).where(Household.code == code)).one_or_none()
+    if row is not None and len(last) == 4 and row.id_number[-4:].upper() == last:
+        return printed([row], actor, back=url_for(".station"))
+    household_id = row.id if row is not None else None
+    transaction(lambda: _write_refusal(household_id, code, actor))
+    return _station({"code": _("户编号和身份证后四位对不上，请再核对。")}), 422
+
+
+def _typed_code() -> str:
+    return request.form.get("code", "")[:80].strip().upper()
+
+
+def _write_refusal(household_id: int | None, code: str, actor: Actor) -> None:
+    # A code that nobody has is the station's to answer for. What was typed for the four digits is kept nowhere.
+    subject: Any = get(Household, household_id) if household_id is not None else get(Organisation, actor.organisation_id)
+    audit.record("household.slip_refused", subject, person_id=actor.person_id, organisation_id=actor.organisation_id, code=code[:40])
 
 
 def _station(errors: dict[str, str]) -> str:

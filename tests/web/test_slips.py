@@ -89,7 +89,33 @@ def test_a_station_prints_for_whoever_stands_there(app: Flask) -> None:
 
 
 def test_a_station_that_tries_codes_through_is_stopped(app: Flask) -> None:
-    house = db.session.get_one(Household, builders.market().households[0])
-    clerk = browser(app, builders.person(builders.station(), "station_clerk"))
-    said = [clerk.post("/station/statements", data={"code": house.code, "last": f"{n:04d}"}).status_code for n in range(9_000, 9_031)]
+    clerks = [browser(app, builders.person(builders.station(name), "station_clerk")) for name in ("中源服务站", "宝峰服务站")]
+    said = [clerks[n % 2].post("/station/statements", data={"code": f"JA-TEST-{n}", "last": "0000"}).status_code for n in range(9_000, 9_031)]
     assert (said[:30], said[30]) == ([422] * 30, 429)
+
+
+def test_a_person_who_tries_codes_through_from_everywhere_is_stopped(app: Flask) -> None:
+    clerk = browser(app, builders.person(builders.station(), "station_clerk"))
+    said = [
+        clerk.post("/station/statements", data={"code": f"JA-TEST-{n}", "last": "0000"}, environ_overrides={"REMOTE_ADDR": f"10.0.0.{n}"}).status_code
+        for n in range(31)
+    ]
+    assert (said[:30], said[30]) == ([422] * 30, 429)
+
+
+def test_one_households_digits_are_tried_five_times_a_day_by_all_together(app: Flask) -> None:
+    first, second = (db.session.get_one(Household, each) for each in builders.market().households[:2])
+    right = {"code": first.code, "last": first.id_number[-4:]}
+    clerks = [browser(app, builders.person(builders.station(name), "station_clerk")) for name in ("中源服务站", "宝峰服务站")]
+
+    def tried(n: int, form: dict[str, str]) -> int:
+        code: int = clerks[n % 2].post("/station/statements", data=form, environ_overrides={"REMOTE_ADDR": f"10.0.0.{n}"}).status_code
+        return code
+
+    assert tried(0, right) == 200  # what is right is not counted
+    assert [tried(n, {"code": f" {first.code.lower()}", "last": f"9{n:03d}"}) for n in range(6)] == [422] * 5 + [429]
+    assert tried(7, right) == 429
+    assert tried(8, {"code": second.code, "last": second.id_number[-4:]}) == 200
+    db.session.rollback()
+    written = db.session.query(AuditEvent).filter_by(action="household.slip_refused", subject_id=first.id, subject_type="household").all()
+    assert [each.data for each in written] == [{"code": first.code}] * 5
