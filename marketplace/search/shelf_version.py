@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine, event, inspect, update
-from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, SessionTransaction, mapped_column
 from sqlalchemy.schema import DDL
 
 from marketplace.foundation.database import Model, db
@@ -131,9 +131,11 @@ def _count_up(session: Session) -> None:
         session.connection().execute(update(_table).values(number=_table.c.number + 1))
 
 
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop(_CHANGED, None)
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, previous: SessionTransaction) -> None:
+    # A savepoint that is rolled back leaves the transaction around it, and what that one changed.
+    if previous.parent is None:
+        session.info.pop(_CHANGED, None)
 
 
 def _is_shown(row: Any) -> bool:

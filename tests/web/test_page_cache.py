@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from marketplace.catalogue.product import Pack, Product
 from marketplace.catalogue.split_scheme import SplitScheme
@@ -14,6 +15,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import register
 from marketplace.search import shelf_version
+from marketplace.search.shelf_version import ShelfVersion
 from marketplace.supply import stock
 from marketplace.web import page_cache
 from marketplace.web.page_cache import PageCache
@@ -66,6 +68,25 @@ def _rolled_back(made: builders.Market) -> None:
         transaction(change)
 
 
+def _savepoint_rolled_back(made: builders.Market) -> None:
+    def change() -> None:
+        db.session.get_one(Pack, made.pack).price_fen = 9_900
+        with db.session.begin_nested() as savepoint:
+            savepoint.rollback()
+
+    transaction(change)
+
+
+def _savepoint_failed(made: builders.Market) -> None:
+    def change() -> None:
+        db.session.get_one(Pack, made.pack).price_fen = 9_900
+        with pytest.raises(IntegrityError), db.session.begin_nested():
+            db.session.add(ShelfVersion(id=1, number=1))  # stands already; the flush has a transaction of its own within
+            db.session.flush()
+
+    transaction(change)
+
+
 SHOWN: dict[str, Callable[[builders.Market], Any]] = {
     "taken off": lambda made: transaction(lambda: setattr(db.session.get_one(Product, made.product), "state", "SUSPENDED")),
     "renamed in bulk": lambda made: transaction(lambda: db.session.execute(update(Product).values(name_zh="别的茶"))),
@@ -75,6 +96,8 @@ SHOWN: dict[str, Callable[[builders.Market], Any]] = {
     "another split": lambda made: builders.scheme(made.cooperative, version_no=2),
     "a household more": lambda made: builders.share(made.group, builders.household()),
     "a batch more": lambda made: builders.batch(made.cooperative, made.group),
+    "a savepoint rolled back after it": _savepoint_rolled_back,
+    "a savepoint failed after it": _savepoint_failed,
     "the cooperative renamed": lambda made: transaction(lambda: setattr(db.session.get_one(Organisation, made.cooperative), "name_zh", "新名字")),
 }
 NOT_SHOWN: dict[str, Callable[[builders.Market], Any]] = {
