@@ -1,27 +1,30 @@
-"""A household's bank account, corrected: who changed it, when and why, with the old number sealed.
+"""A household's bank account, corrected: who changed it, when and why, with the old number sealed; and who may know the account.
 
 What is sealed stays sealed: pages show the last four digits. Payouts that were made before keep the account they were made with.
+A correction is asked for and decided in ``account_proposal``.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, select
+from sqlalchemy import ForeignKey, String, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.crypto import Sealed, last_four, sealed_column
-from marketplace.foundation.database import Model, Public, db, locked, not_found
-from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_
+from marketplace.foundation.crypto import Sealed, sealed_column
+from marketplace.foundation.database import Model, Public, db, not_found
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.organisations.actor import Actor
 
-SHORTEST, LONGEST = 8, 32  # digits of a Chinese bank account or card
+CLOSE = ("EQUITY", "SUPPLY")  # the links by which a cooperative comes to owe a household money
+
+# Other modules say whether this household (id) is known to this cooperative (id) by more than a share.
+known_by: list[Callable[[int, int], bool]] = []
 
 
 class AccountCorrection(Public, Model):
-    """One correction. ``organisation_id`` is who made it."""
+    """One correction. ``organisation_id`` is who made it, ``by_id`` who asked for it, ``approved_by_id`` the second person (none in old rows)."""
 
     __tablename__ = "account_correction"
 
@@ -35,48 +38,11 @@ class AccountCorrection(Public, Model):
     reason: Mapped[str] = mapped_column(String(200))
     at: Mapped[datetime]
     by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-
-
-def correct(
-    household_id: int, *, bank_name: str, account: str, again: str, reason: str, actor: Actor, version: int
-) -> AccountCorrection:
-    """Set a household's bank and account number (digits; spaces and hyphens are dropped), with a reason.
-
-    By an accountant of a cooperative that the household is or was linked to, or the operator's administrator or treasurer.
-    Raises InvalidInput for ``bank_name``, ``account``, ``again`` or ``reason``; NotFound for a household that is not linked.
-    """
-    row = locked(Household, household_id)
-    must_know(row, actor, "accountant")
-    number, second = (each.translate(_SEPARATORS) for each in (account, again))
-    if not 2 <= len(bank_name.strip()) <= 80:
-        raise InvalidInput("account.bank", N_("请写开户行的全名。"), field="bank_name")
-    if not (number.isascii() and number.isdigit() and SHORTEST <= len(number) <= LONGEST):
-        raise InvalidInput("account.bad", N_("账号应是 8 到 32 位数字，请对照存折或银行卡。"), field="account")
-    if number != second:
-        raise InvalidInput("account.again", N_("两次填写的账号不一样，请再对一遍。"), field="again")
-    if not 2 <= len(reason.strip()) <= 200:
-        raise InvalidInput("reason.missing", N_("请写明为什么改、凭什么改，例如“账户已销，凭新存折”。"), field="reason")
-    if (number, bank_name.strip()) == (row.bank_account, row.bank_name):
-        raise InvalidInput("account.same", N_("和现在登记的一样，没有改动。"), field="account")
-    row.must_be_version(version)
-    before = row.bank_account
-    change = AccountCorrection(
-        organisation_id=actor.organisation_id, household_id=row.id, bank_before=row.bank_name, last4_before=last_four(before),
-        last4_after=last_four(number), reason=reason.strip(), at=clock.now(), by_id=actor.person_id,
-    )  # fmt: skip
-    change.account_before = before
-    row.bank_name, row.bank_account = bank_name.strip(), number
-    db.session.add(change)
-    db.session.flush()
-    audit.record(
-        "household.account_corrected", row, person_id=actor.person_id, organisation_id=actor.organisation_id, correction_id=change.id
-    )
-    db.session.flush()
-    return change
+    approved_by_id: Mapped[int | None]
 
 
 def opened(household_id: int, *, actor: Actor) -> Household:
-    """The household with its name and account, for whoever may correct them. Every opening is audited; NotFound for others."""
+    """The household with its name and account, for whoever may correct them or decide on that. Every opening is audited; NotFound for others."""
     row = db.session.get(Household, household_id)
     if row is None:
         raise not_found(Household)
@@ -99,18 +65,24 @@ def corrected_since(household_ids: list[int], since: datetime) -> set[int]:
 
 
 def must_know(row: Household, actor: Actor, *roles: str) -> None:
-    """Raise NotAllowed or NotFound unless the actor is the register's keeper, or works with these roles where it is linked."""
+    """Raise NotAllowed or NotFound unless the actor is the register's keeper, or works with these roles where it is linked.
+
+    Linked is: equity or supply in force today that somebody else entered (nobody opens a door for themselves), or what a rung
+    in ``known_by`` vouches for, such as money that a distribution gave it.
+    """
     if actor.is_operator:
         actor.must_have("OPERATOR", "administrator", "treasurer")
         return
     actor.must_have("COOPERATIVE", *roles)
+    today = clock.business_date()
     linked = (
         select(LinkageShare.id)
         .join(LinkageGroup, LinkageGroup.id == LinkageShare.group_id)
-        .where(LinkageShare.household_id == row.id, LinkageGroup.organisation_id == actor.organisation_id)
-    )
-    if db.session.scalars(linked.limit(1)).first() is None:
+        .where(
+            LinkageShare.household_id == row.id, LinkageGroup.organisation_id == actor.organisation_id, LinkageShare.kind.in_(CLOSE),
+            LinkageShare.starts_on <= today, or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= today),
+            or_(LinkageShare.recorded_by_id.is_(None), LinkageShare.recorded_by_id != actor.person_id),
+        )
+    )  # fmt: skip
+    if db.session.scalars(linked.limit(1)).first() is None and not any(ask(row.id, actor.organisation_id) for ask in known_by):
         raise not_found(Household)
-
-
-_SEPARATORS = str.maketrans("", "", " -\u3000\t")

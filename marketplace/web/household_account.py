@@ -1,4 +1,4 @@
-"""A household's bank account: shown masked, corrected with a reason, every opening and every correction written down."""
+"""A household's bank account: shown masked, corrected by two people with a reason, every opening and every correction written down."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from sqlalchemy import select
 from marketplace.foundation.crypto import last_four
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.language import said
-from marketplace.households import account_correction
+from marketplace.households import account_correction, account_proposal
+from marketplace.households.account_proposal import AccountProposal
 from marketplace.households.household import Household
 from marketplace.organisations.region import Region
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
@@ -22,6 +23,7 @@ bp = Blueprint("household_account", __name__, url_prefix="/households")
 
 permission("household.account", COOPERATIVE="accountant director", OPERATOR="administrator treasurer")
 permission("household.correct", COOPERATIVE="accountant", OPERATOR="administrator treasurer")
+permission("household.decide", COOPERATIVE="director", OPERATOR="administrator treasurer")
 
 LATEST = 20
 
@@ -34,19 +36,44 @@ def show(public_id: str) -> Any:
 
 @bp.post("/<public_id>/account")
 @needs("household.correct")
-def correct(public_id: str) -> Any:
+def propose(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     number, version = by_public_id(Household, public_id).id, typed_version()
     try:
         transaction(
-            lambda: account_correction.correct(
+            lambda: account_proposal.propose(
                 number, bank_name=form.get("bank_name", ""), account=form.get("account", ""), again=form.get("again", ""),
                 reason=form.get("reason", ""), actor=actor, version=version,
             )
         )
     except InvalidInput as error:
         return _page(public_id, {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("账户已改。以前做的批次仍用旧账户，之后做的用新账户。"), "done")
+    flash(_("已提出，等另一个人同意。同意以前，发钱仍用现在的账户。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/<public_id>/account/<proposal_id>")
+@needs("household.decide")
+def decide(public_id: str, proposal_id: str) -> Any:
+    actor, form = the_actor(), request.form
+    household = by_public_id(Household, public_id)
+    own = select(AccountProposal).where(AccountProposal.household_id == household.id, AccountProposal.organisation_id == actor.organisation_id)
+    number, version, decision = by_public_id(AccountProposal, proposal_id, own).id, typed_version(), form.get("decision", "")
+    try:
+        if decision not in ("approve", "return"):
+            raise InvalidInput("decision.missing", N_("请选同意还是退回。"), field="decision")
+        transaction(
+            lambda: account_proposal.decide(
+                number, actor=actor, version=version, approved=decision == "approve", reason=form.get("returned_reason", "")
+            )
+        )
+    except InvalidInput as error:
+        field = str(error.data.get("field", ""))
+        return _page(public_id, {"returned_reason" if field == "reason" else field: said(error)}), 422
+    if decision == "approve":
+        flash(_("已同意，账户改好了。以前做的批次仍用旧账户，之后做的用新账户。"), "done")
+    else:
+        flash(_("已退回，提出的人看得到理由。账户没有改。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
@@ -55,6 +82,7 @@ def _page(public_id: str, errors: dict[str, str]) -> Any:
     number = by_public_id(Household, public_id).id
     row: Household = transaction(lambda: account_correction.opened(number, actor=actor))
     corrections = account_correction.corrections_of(row.id)
+    proposal = account_proposal.of_household(row.id, actor.organisation_id)
     items = (
         select(PayoutItem, PayoutBatch)
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
@@ -71,7 +99,13 @@ def _page(public_id: str, errors: dict[str, str]) -> Any:
             last4=last_four(row.bank_account),
             village=db.session.get_one(Region, row.village_id),
             corrections=corrections,
-            people=names_of(each.by_id for each in corrections),
+            people=names_of(
+                [person for each in corrections for person in (each.by_id, each.approved_by_id)]
+                + ([proposal.proposed_by_id, proposal.decided_by_id] if proposal else [])
+            ),
+            proposal=proposal,
+            actor_is_operator=actor.is_operator,
+            mine=proposal is not None and proposal.proposed_by_id == actor.person_id,
             items=db.session.execute(items).all(),
             states=item_words(),
             errors=errors,

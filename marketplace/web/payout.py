@@ -12,6 +12,7 @@ from marketplace.foundation.database import by_public_id, db, new_public_id, tra
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
+from marketplace.households import account_proposal
 from marketplace.households.account_correction import corrected_since
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor, scoped
@@ -20,6 +21,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.settlement import payout_batch
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import distribution as distributions
@@ -81,6 +83,7 @@ def index() -> Any:
         view=view,
         states=state_words(),
         kept=kept,
+        accounts_waiting=account_proposal.waiting(actor.organisation_id),
         cooperatives=[(each.public_id, each.name_zh) for each in db.session.scalars(cooperatives)] if actor.is_operator else [],
         next_url=url_for(".index", **kept, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("代发"), None)],
@@ -119,6 +122,7 @@ def ask(distribution_id: str) -> Any:
         source=source,
         ready=[each for each in waiting if each[2]],
         without=[each for each in waiting if not each[2]],
+        accounts_waiting=account_proposal.waiting(actor.organisation_id, [row.id for row, *_rest in waiting]),
         key=new_public_id(),
         crumbs=[(_("收益分配"), url_for("distribution.index")), (source.period, url_for("distribution.show", public_id=source.public_id)), (_("做代发"), None)],
         **desk(actor),
@@ -173,6 +177,8 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         source=source,
         items=items,
         corrected=corrected_since([house.id for _item, house, _village, _name in items], row.made_at) if row.state in ("DRAFT", "APPROVED") else set(),
+        fresh=new_accounts(row) if row.state == "DRAFT" else set(),
+        accounts_waiting=account_proposal.waiting(actor.organisation_id, select(PayoutItem.household_id).where(PayoutItem.batch_id == row.id)),
         counts=counts,
         view=view,
         next_url=next_url,

@@ -12,9 +12,11 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, NotAllowed, NotFound
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
+from marketplace.households import account_proposal
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
 from marketplace.settlement import payout_batch, payout_file, payout_results
+from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web.payout import own, state_words
@@ -29,6 +31,11 @@ permission("payout.make", COOPERATIVE="accountant")
 permission("payout.approve", COOPERATIVE="director")
 
 SHOWN = 500  # lines of a preview; their numbers are always of all
+
+
+def _of_new_accounts(row: PayoutBatch) -> str:
+    fresh = len(new_accounts(row))
+    return " " + _("其中 %(n)s 户是新账户，请先凭存折或银行卡核对。", n=fresh) if fresh else ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Step:
 STEPS: dict[str, Step] = {
     "approve": Step(
         "payout.approve", ("DRAFT",), N_("同意这一批代发？"),
-        lambda row: _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen)),
+        lambda row: _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen)) + _of_new_accounts(row),
         lambda row: _("同意代发 %(fen)s", fen=money(row.total_fen)), N_("已同意，文件已冻结。"),
         lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version),
     ),
@@ -198,6 +205,7 @@ def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
         "payout/reissue.html",
         row=row,
         returned=[(item, houses[item.household_id], masked_name(houses[item.household_id].name), houses[item.household_id].bank_account[-4:]) for item in returned],
+        accounts_waiting=account_proposal.waiting(actor.organisation_id, [item.household_id for item in returned]),
         total_fen=sum(item.fen for item in returned if houses[item.household_id].bank_account_sealed),
         crumbs=_crumbs(row, _("补发")),
         **desk(actor),

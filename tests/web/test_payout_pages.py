@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
-from marketplace.households.account_correction import AccountCorrection
+from marketplace.households.account_proposal import AccountProposal
 from marketplace.households.household import Household
 from marketplace.ledger import balance
 from marketplace.organisations.person import grant
@@ -36,6 +36,14 @@ def upload(client: FlaskClient, row: PayoutBatch, *lines: str, content: bytes | 
     head = f'--x\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: text/csv\r\n\r\n'
     body = head.encode() + content + b"\r\n--x--\r\n"
     return client.post(f"/payouts/{row.public_id}/results", data=body, content_type="multipart/form-data; boundary=x")
+
+
+def word(client: FlaskClient, market: Market, house: str, **form: str):  # type: ignore[no-untyped-def]
+    """The second person's word on the latest account proposed for a household."""
+    db.session.rollback()
+    proposal = db.session.query(AccountProposal).filter_by(organisation_id=market.cooperative).order_by(AccountProposal.id.desc()).first()
+    assert proposal is not None
+    return client.post(f"/households/{house}/account/{proposal.public_id}", data={"version": "1", "decision": "approve", **form})
 
 
 def owed(market: Market) -> list[int]:
@@ -164,6 +172,10 @@ def test_returned_corrected_and_issued_again(app: Flask) -> None:
     page = accountant.get(f"/households/{house}/account").text
     assert ("尾号 5678" in page, "销户，凭新卡" in page, "6228480012345678" in page, "6228 4800" in page) == (True, True, False, False)
     page = accountant.get(f"/payouts/{row.public_id}/step/reissue").text
+    assert ("1 户改账户等理事长同意" in page, page.count("没有改过")) == (True, 2), "nothing has changed yet"
+    assert "1 户改账户等人同意" in director.get(f"/payouts/{row.public_id}").text
+    assert word(director, market, house).status_code == 303
+    page = accountant.get(f"/payouts/{row.public_id}/step/reissue").text
     assert ("尾号 5678" in page, page.count("没有改过") == 2) == (True, False)
     assert director.get(f"/payouts/{row.public_id}/step/reissue").status_code == 403
     answer = step(accountant, row, "reissue")
@@ -187,11 +199,17 @@ def test_an_account_changed_since_is_flagged_before_the_director_approves(app: F
     house = db.session.get_one(Household, market.households[0]).public_id
     form = {"version": "1", "bank_name": "邮储", "account": "62284800", "again": "62284800", "reason": "换行"}
     assert browser(app, market.accountant).post(f"/households/{house}/account", data=form).status_code == 303
+    assert "之后改过账户" not in director.get(address).text
+    assert word(director, market, house).status_code == 303
     assert "之后改过账户" in director.get(address).text
     assert step(director, row, "return", reason="").status_code == 422
     assert step(director, row, "return", reason="账户变了").status_code == 303
     assert ("账户变了" in director.get(address).text, owed(market)) == (True, [1_000, 2_000, 3_000])
-    assert made(market, distribution_id).total_fen == 6_000
+    again = made(market, distribution_id)
+    assert again.total_fen == 6_000
+    page = director.get(f"/payouts/{again.public_id}").text
+    assert ("1 户标着“新账户”" in page, "之后改过账户" in page) == (True, False)
+    assert "其中 1 户是新账户" in director.get(f"/payouts/{again.public_id}/step/approve").text
 
 
 def test_an_approved_batch_can_be_returned_until_the_bank_has_it(app: Flask) -> None:
@@ -222,7 +240,7 @@ def test_a_wrong_account_is_refused_and_kept_out(app: Flask, wrong: dict[str, st
     answer = browser(app, market.accountant).post(f"/households/{house.public_id}/account", data={**form, **wrong})
     assert answer.status_code == 422
     db.session.rollback()
-    assert (db.session.get_one(Household, house.id).bank_account, db.session.query(AccountCorrection).count()) == (before, 0)
+    assert (db.session.get_one(Household, house.id).bank_account, db.session.query(AccountProposal).count()) == (before, 0)
 
 
 def test_accounts_are_opened_by_whoever_works_with_the_household_and_written_down(app: Flask) -> None:
@@ -237,10 +255,52 @@ def test_accounts_are_opened_by_whoever_works_with_the_household_and_written_dow
         client = browser(app, actor)
         assert (client.get(address).status_code, client.post(address, data=form).status_code) == (seen, saved), actor
     assert db.session.query(AuditEvent).filter_by(action="household.account_opened").count() == 2
+    assert db.session.query(AuditEvent).filter_by(action="household.account_corrected").count() == 0
+    treasurer, colleague = (builders.person(builders.operator(), "administrator") for _ in range(2))
+    proposal = db.session.query(AccountProposal).one()
+    decided = {"version": "1", "decision": "approve"}
+    for actor, expected in ((market.director, 404), (other.director, 404), (market.accountant, 403), (colleague, 303), (treasurer, 409)):
+        assert browser(app, actor).post(f"{address}/{proposal.public_id}", data=decided).status_code == expected, actor
     kept = db.session.query(AuditEvent).filter_by(action="household.account_corrected").one()
     assert "62284800" not in str(kept.data)
     stale = browser(app, market.accountant).post(address, data={**form, "account": "99990000", "again": "99990000"})
     assert stale.status_code == 409
+
+
+def test_the_director_decides_where_the_accountant_asked(app: Flask) -> None:
+    market = builders.market()
+    house = db.session.get_one(Household, market.households[0])
+    address, before, account = f"/households/{house.public_id}/account", house.bank_account, "62284800"
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    form = {"version": "1", "bank_name": "邮储", "account": account, "again": account, "reason": "换行"}
+    assert accountant.post(address, data=form).status_code == 303
+    assert accountant.post(address, data=form).status_code == 409, "one waits already"
+    assert ("理事长，不能是提出的人" in accountant.get(address).text, "核对过，同意" in accountant.get(address).text) == (True, False)
+    page = director.get(address).text
+    assert ("核对过，同意" in page, "尾号 4800" in page, account in page) == (True, True, False)
+    assert "1 户改账户等人同意" in director.get("/payouts").text
+    assert word(director, market, house.public_id, decision="return").status_code == 422
+    assert word(director, market, house.public_id, decision="maybe").status_code == 422
+    assert word(director, market, house.public_id, decision="return", returned_reason="没有附存折").status_code == 303
+    page = accountant.get(address).text
+    assert ("没有附存折" in page, "提出新账户" in page) == (True, True)
+    db.session.rollback()
+    assert db.session.get_one(Household, house.id).bank_account == before
+    assert accountant.post(address, data=form).status_code == 303
+    assert word(director, market, house.public_id, version="7").status_code == 409
+    assert word(director, market, house.public_id).status_code == 303
+    assert word(director, market, house.public_id).status_code == 409
+    db.session.rollback()
+    assert db.session.get_one(Household, house.id).bank_account == account
+    assert "1 户改账户等人同意" not in director.get("/payouts").text
+    assert "同意" in accountant.get(address).text
+    # One who is both accountant and director decides on nothing of their own.
+    with transaction():
+        grant(market.accountant.person_id, market.cooperative, "director")
+    both = browser(app, market.accountant)
+    assert both.post(address, data={**form, "version": "2", "account": "99990000", "again": "99990000"}).status_code == 303
+    assert ("要请另一个人来定" in both.get(address).text, "核对过，同意" in both.get(address).text) == (True, False)
+    assert word(both, market, house.public_id).status_code == 403
 
 
 def test_two_people_foreign_ids_and_readers(app: Flask) -> None:

@@ -4,9 +4,12 @@ import re
 
 from flask import Flask
 
+from marketplace.foundation import clock
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
+from marketplace.households import linkage_share
 from marketplace.households.household import Household
+from marketplace.households.linkage_share import NewShare
 from marketplace.settlement.distribution import Distribution
 from marketplace.web.slip import address_of
 from tests import builders
@@ -70,6 +73,13 @@ def test_only_those_who_work_with_a_household_print_it(app: Flask) -> None:
         (market.director, 200),
     ):  # fmt: skip
         assert browser(app, actor).get(f"/households/{house}/slip").status_code == expected
+    assert printed() == 1
+    # A share of one's own making opens no slip.
+    code = db.session.get_one(Household, market.households[0]).code
+    for kind in ("WAGE", "EQUITY"):
+        new = NewShare(code=code, kind=kind, shares=int(kind == "EQUITY"), starts_on=clock.business_date(), basis="务工")
+        transaction(lambda new=new: linkage_share.add(other.group, new, actor=other.accountant, key=new.kind))  # type: ignore[misc]
+        assert browser(app, other.accountant).get(f"/households/{house}/slip").status_code == 404
     assert printed() == 1
 
 

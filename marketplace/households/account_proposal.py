@@ -1,0 +1,183 @@
+"""Another bank account for a household: proposed by one person, in force only when a second one approves.
+
+A cooperative's accountant proposes and its director decides; at the operator one administrator or treasurer proposes, another decides.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, String, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.crypto import Sealed, last_four, sealed_column
+from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.households.account_correction import AccountCorrection, known_by, must_know
+from marketplace.households.household import Household
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+
+SHORTEST, LONGEST = 8, 32  # digits of a Chinese bank account or card
+
+
+class AccountProposal(Public, Versioned, Model):
+    """What is asked for, with what stood when it was asked. ``organisation_id`` is whose people propose and decide."""
+
+    __tablename__ = "account_proposal"
+    __table_args__ = (
+        CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED')", name="state"),
+        CheckConstraint("(state = 'PROPOSED') = (decided_by_id IS NULL)", name="decided"),
+        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint("state <> 'RETURNED' OR returned_reason <> ''", name="returned_reason"),
+        Index(
+            "uq_account_proposal_waiting", "organisation_id", "household_id", unique=True,
+            sqlite_where=text("state = 'PROPOSED'"), postgresql_where=text("state = 'PROPOSED'"),
+        ),
+    )  # fmt: skip
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
+    bank_before: Mapped[str] = mapped_column(String(80))
+    account_before_sealed: Mapped[str] = sealed_column(default="")
+    account_before = Sealed()
+    bank_name: Mapped[str] = mapped_column(String(80))
+    account_sealed: Mapped[str] = sealed_column()
+    account = Sealed()
+    last4: Mapped[str] = mapped_column(String(4))
+    reason: Mapped[str] = mapped_column(String(200))
+    state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
+    proposed_at: Mapped[datetime]
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None]
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    returned_reason: Mapped[str] = mapped_column(String(300), default="")
+
+
+def propose(
+    household_id: int, *, bank_name: str, account: str, again: str, reason: str, actor: Actor, version: int
+) -> AccountProposal:
+    """Ask for another bank and account number (digits; spaces and hyphens are dropped), with a reason. Nothing changes yet.
+
+    By an accountant of a cooperative that the household is linked to, or the operator's administrator or treasurer. Raises
+    InvalidInput for ``bank_name``, ``account``, ``again`` or ``reason``; NotFound for a household that is not linked; Conflict
+    ``account.waiting`` while one of the same organisation waits, ``version.stale`` if the household changed since it was read.
+    """
+    home = locked(Household, household_id)
+    must_know(home, actor, "accountant")
+    number = _checked(home, bank_name, account, again, reason)
+    if home.version != version:
+        raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=home.version)
+    if waits(home.id, actor.organisation_id):
+        raise Conflict("account.waiting", N_("这户已经有一次改账户在等人同意。先等那一次办完，再提新的。"))
+    row = AccountProposal(
+        organisation_id=actor.organisation_id, household_id=home.id, bank_before=home.bank_name, bank_name=bank_name.strip(),
+        last4=last_four(number), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+    )  # fmt: skip
+    row.account_before, row.account = home.bank_account, number
+    db.session.add(row)
+    db.session.flush()
+    audit.record("household.account_proposed", home, person_id=actor.person_id, organisation_id=actor.organisation_id, proposal_id=row.id)
+    db.session.flush()
+    return row
+
+
+def decide(proposal_id: int, *, actor: Actor, version: int, approved: bool, reason: str = "") -> AccountProposal:
+    """The second person's decision; only approval writes the household. OwnWork if the actor proposed it.
+
+    Raises NotFound for another organisation's, Conflict ``account.decided`` if it was decided before, ``version.stale`` for an old
+    page, ``account.stale`` if the account has changed since it was proposed; InvalidInput ``reason`` for a return without one.
+    """
+    # The household first, as in ``propose``: two that wait for each other would wait for ever.
+    home = locked(Household, get(AccountProposal, proposal_id).household_id)
+    row = locked(AccountProposal, proposal_id)
+    if actor.is_operator:
+        actor.must_have("OPERATOR", "administrator", "treasurer")
+    else:
+        actor.must_have("COOPERATIVE", "director")
+    if row.organisation_id != actor.organisation_id:
+        raise not_found(AccountProposal)
+    if row.state != "PROPOSED":
+        raise Conflict("account.decided", N_("这一次改账户已经有结果了，请刷新页面看看。"), state=row.state)
+    row.must_be_version(version)
+    if len(reason.strip()) > 300:
+        raise InvalidInput("reason.long", N_("理由请写在 300 字以内。"), field="reason")
+    approval.decide(
+        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
+    if approved:
+        _apply(home, row, actor)
+    row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip())
+    row.decided_at, row.decided_by_id = clock.now(), actor.person_id
+    db.session.flush()
+    return row
+
+
+def of_household(household_id: int, organisation_id: int) -> AccountProposal | None:
+    """The latest proposal of this organisation's people for the household."""
+    query = select(AccountProposal).where(AccountProposal.household_id == household_id, AccountProposal.organisation_id == organisation_id)
+    return db.session.scalars(query.order_by(AccountProposal.id.desc()).limit(1)).first()
+
+
+def waiting(organisation_id: int, among: Select[Any] | Sequence[int] | None = None) -> list[tuple[AccountProposal, Household]]:
+    """Proposals of this organisation that wait, the oldest first, with their households; ``among`` narrows to household ids."""
+    query = (
+        select(AccountProposal, Household)
+        .join(Household, Household.id == AccountProposal.household_id)
+        .where(AccountProposal.organisation_id == organisation_id, AccountProposal.state == "PROPOSED")
+        .order_by(AccountProposal.id)
+    )
+    if among is not None:
+        query = query.where(AccountProposal.household_id.in_(among))
+    return [(row, home) for row, home in db.session.execute(query)]
+
+
+def waits(household_id: int, organisation_id: int) -> bool:
+    """Whether a proposal of this organisation waits: who decides on it may open the account, whatever became of the shares since."""
+    query = select(AccountProposal.id).where(
+        AccountProposal.household_id == household_id, AccountProposal.organisation_id == organisation_id, AccountProposal.state == "PROPOSED"
+    )
+    return db.session.scalar(query.limit(1)) is not None
+
+
+known_by.append(waits)
+
+
+def _checked(home: Household, bank_name: str, account: str, again: str, reason: str) -> str:
+    number, second = (each.translate(_SEPARATORS) for each in (account, again))
+    if not 2 <= len(bank_name.strip()) <= 80:
+        raise InvalidInput("account.bank", N_("请写开户行的全名。"), field="bank_name")
+    if not (number.isascii() and number.isdigit() and SHORTEST <= len(number) <= LONGEST):
+        raise InvalidInput("account.bad", N_("账号应是 8 到 32 位数字，请对照存折或银行卡。"), field="account")
+    if number != second:
+        raise InvalidInput("account.again", N_("两次填写的账号不一样，请再对一遍。"), field="again")
+    if not 2 <= len(reason.strip()) <= 200:
+        raise InvalidInput("reason.missing", N_("请写明为什么改、凭什么改，例如“账户已销，凭新存折”。"), field="reason")
+    if (number, bank_name.strip()) == (home.bank_account, home.bank_name):
+        raise InvalidInput("account.same", N_("和现在登记的一样，没有改动。"), field="account")
+    return number
+
+
+def _apply(home: Household, row: AccountProposal, actor: Actor) -> None:
+    before = home.bank_account
+    if (home.bank_name, before) != (row.bank_before, row.account_before):
+        raise Conflict("account.stale", N_("提出以后，这户的账户已经改过。请退回这一次，对照现在的账户重新提出。"))
+    change = AccountCorrection(
+        organisation_id=row.organisation_id, household_id=home.id, bank_before=home.bank_name, last4_before=last_four(before),
+        last4_after=row.last4, reason=row.reason, at=clock.now(), by_id=row.proposed_by_id, approved_by_id=actor.person_id,
+    )  # fmt: skip
+    change.account_before = before
+    home.bank_name, home.bank_account = row.bank_name, row.account
+    home.version += 1
+    db.session.add(change)
+    db.session.flush()
+    audit.record(
+        "household.account_corrected", home, person_id=actor.person_id, organisation_id=actor.organisation_id,
+        correction_id=change.id, proposal_id=row.id,
+    )  # fmt: skip
+
+
+_SEPARATORS = str.maketrans("", "", " -\u3000\t")

@@ -1,0 +1,51 @@
+"""Payouts and the accounts they go to: which cooperative a household is known to by money, and which accounts are new to the bank."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+
+from marketplace.foundation.database import db
+from marketplace.households import account_correction
+from marketplace.households.account_correction import AccountCorrection
+from marketplace.settlement.distribution import Distribution, DistributionShare
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+
+
+def was_given(household_id: int, organisation_id: int) -> bool:
+    """Whether a posted distribution of this cooperative gave the household money; every payout item comes of one."""
+    query = (
+        select(DistributionShare.id)
+        .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+        .where(
+            DistributionShare.household_id == household_id, DistributionShare.fen > 0,
+            Distribution.organisation_id == organisation_id, Distribution.state == "POSTED",
+        )
+    )  # fmt: skip
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def new_accounts(batch: PayoutBatch) -> set[int]:
+    """Households of the batch whose account was corrected, by whichever organisation, before the batch was made and after the batch
+    that last reached them (at all, if none has)."""
+    paid = (
+        select(PayoutItem.household_id, func.max(PayoutBatch.made_at).label("made_at"))
+        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+        .where(PayoutItem.state == "paid", PayoutItem.household_id.in_(select(PayoutItem.household_id).where(PayoutItem.batch_id == batch.id)))
+        .group_by(PayoutItem.household_id)
+        .subquery()
+    )
+    query = (
+        select(PayoutItem.household_id)
+        .join(AccountCorrection, AccountCorrection.household_id == PayoutItem.household_id)
+        .outerjoin(paid, paid.c.household_id == PayoutItem.household_id)
+        .where(
+            PayoutItem.batch_id == batch.id,
+            AccountCorrection.at <= batch.made_at,
+            AccountCorrection.at >= func.coalesce(paid.c.made_at, datetime(2000, 1, 1, tzinfo=UTC)),
+        )
+    )
+    return set(db.session.scalars(query))
+
+
+if was_given not in account_correction.known_by:
+    account_correction.known_by.append(was_given)
