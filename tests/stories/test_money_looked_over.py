@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Page, Route
 
 from marketplace.foundation.database import db, transaction
+from marketplace.households import account_proposal
 from marketplace.households.household import Household
 from marketplace.notices import objection
 from marketplace.settlement import payout_batch, payout_results, remittance
@@ -74,8 +75,17 @@ def test_money_is_looked_over(app: Flask, page: Page) -> None:
     address = f"/payouts/{batch.public_id}"
     wrong += look(page, accountant, address, f"{address}/results", f"{address}/results/{kept.public_id}")
     transaction(lambda: payout_results.apply(kept.id, actor=market.accountant))
+    asked = transaction(
+        lambda: account_proposal.propose(
+            market.households[0], bank_name="邮储银行", account="62284800", again="62284800", reason="销户", actor=market.accountant, version=1
+        )
+    )
+    wrong += look(page, director, f"/households/{house}/account", "/payouts", address)
+    wrong += look(page, accountant, f"/households/{house}/account", f"{address}/step/reissue")
+    transaction(lambda: account_proposal.decide(asked.id, actor=market.director, version=1, approved=True))
     again = transaction(lambda: payout_batch.reissue(batch.id, actor=market.accountant))
-    wrong += look(page, director, f"{address}?items=back", f"/payouts/{db.session.get_one(PayoutBatch, again.id).public_id}/step/approve")
+    fresh = f"/payouts/{db.session.get_one(PayoutBatch, again.id).public_id}"
+    wrong += look(page, director, f"{address}?items=back", fresh, f"{fresh}/step/approve")
     wrong += look(page, accountant, f"{address}/step/reissue", f"/households/{house}/account", f"/distributions/{source}/slips", f"/distributions/{source}/board")
 
     order(market, 5_000)
