@@ -26,7 +26,7 @@ REGISTRIES = re.compile(
         ]
     )
 )  # fmt: skip
-OWN_FOLDERS = re.compile(r"""(?:^|[\s"'`=(])/(?:work|root|home/\w+)/""")
+OWN_FOLDERS = re.compile(r"""(?:^|[\s"'`=(])/(?:work|root|home/\w+|tmp/\w+)/""")
 FOREIGN_PARTS = re.compile(r"""<(?:script|img|iframe|link|source)\b[^>]*\b(?:src|href|srcset)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
 CLOCKS = re.compile(r"\bdatetime\.now\(|\bdate\.today\(|\butcnow\(|\btime\.time\(\)")
 COMMITS = re.compile(r"\bsession\.commit\(|\bsession\(\)\.commit\(")

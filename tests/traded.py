@@ -18,7 +18,8 @@ __all__ = ["DAYS", "seeded_folder", "traded", "traded_folders"]
 DAYS = {"few": 1, "many": 12}
 
 
-def _opened(folder: Path) -> Flask:
+def opened(folder: Path) -> Flask:
+    """An application on the market in a folder."""
     app = create_app(read_settings({}, environment="test", data_dir=folder, secret_key="t" * 40))
     app.config["WTF_CSRF_ENABLED"] = False
     app.testing = True
@@ -31,7 +32,7 @@ def traded_folders(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory
     for size, days in DAYS.items():
         folders[size] = tmp_path_factory.mktemp(size) / "market"
         shutil.copytree(seeded_folder, folders[size])
-        app = _opened(folders[size])
+        app = opened(folders[size])
         result = app.test_cli_runner().invoke(command.group, ["--days", str(days), "--until", "2026-11-20", "--json"])
         assert result.exit_code == 0, result.output
         with app.app_context():
@@ -43,7 +44,7 @@ def traded_folders(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(params=list(DAYS))
 def traded(request: pytest.FixtureRequest, traded_folders: dict[str, Path]) -> Iterator[Flask]:
     """An application on one of them, inside an application context. Only to be read."""
-    app = _opened(traded_folders[request.param])
+    app = opened(traded_folders[request.param])
     with app.app_context():
         yield app
         db.session.remove()

@@ -21,6 +21,11 @@ def test_the_outbox_job_carries_out_what_waits(app: Flask, monkeypatch: pytest.M
     assert seen == [1]
 
 
+def test_what_was_approved_is_found_within_seconds() -> None:
+    """The index is updated by the outbox, and the outbox is looked after every few seconds."""
+    assert JOBS["outbox"].every <= 5
+
+
 def test_every_job_is_listed_and_an_unknown_one_is_named(app: Flask) -> None:
     runner = app.test_cli_runner()
     listed = runner.invoke(args=["jobs", "list"]).output

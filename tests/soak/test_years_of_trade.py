@@ -1,6 +1,6 @@
 """Years of trade, then the books: everything that must always be true still is, and other people's programs agree.
 
-`make soak` runs it; the same with 60 days is among the ordinary tests.
+`make soak` runs it; sixty days are among the ordinary tests (`tests/simulation/test_sixty_days.py`).
 """
 
 import json

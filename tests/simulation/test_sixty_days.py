@@ -1,0 +1,57 @@
+"""The sixty days that a demonstration opens with: everything happened in them, every rule holds, and other people's programs agree.
+
+The same seed trades the same days.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from flask import Flask
+
+from marketplace.foundation.database import db
+from marketplace.reporting import books
+from marketplace.simulation import command
+from tests.reporting.checkers import beancount, exported, hledger, ours
+from tests.seeded import market, seeded_folder
+from tests.traded import opened
+
+__all__ = ["market", "seeded_folder"]
+
+
+def simulated(app: Flask, *arguments: str) -> dict[str, int]:
+    traded = app.test_cli_runner().invoke(command.group, [*arguments, "--until", "2026-11-20", "--json"])
+    assert traded.exit_code == 0, traded.output
+    report: dict[str, int] = json.loads(traded.output)
+    return report
+
+
+def test_sixty_days_of_everything_leave_books_that_all_agree_on(market: Flask, tmp_path: Path) -> None:
+    report = simulated(market, "--days", "60")
+    for each in (
+        "orders", "payments", "shipped", "confirmed", "received", "directed orders", "accepted", "transfers matched", "called off", "expired",
+        "returns asked", "returns agreed", "settled", "distributions", "payout batches", "payouts", "reissued", "commitments",
+    ):  # fmt: skip
+        assert report.get(each, 0) > 0, each
+    assert [f"{finding.rule}: {finding.detail}" for finding in books.check() if not finding.ok] == []
+    balances = ours()
+    assert any(balances.values())
+    assert hledger(exported(market, "hledger", tmp_path / "books.journal")) == balances
+    assert beancount(exported(market, "beancount", tmp_path / "books.beancount")) == balances
+
+
+def test_the_same_seed_trades_the_same_days(seeded_folder: Path, tmp_path: Path) -> None:
+    journals, reports = [], []
+    for name in ("one", "other"):
+        shutil.copytree(seeded_folder, tmp_path / name)
+        app = opened(tmp_path / name)
+        with app.app_context():
+            report = simulated(app, "--days", "4", "--orders", "3", "--seed", "5")
+            report.pop("seconds")
+            reports.append(report)
+            journals.append(exported(app, "hledger", tmp_path / f"{name}.journal").read_bytes())
+            db.session.remove()
+            db.engine.dispose()
+    assert reports[0] == reports[1]
+    assert journals[0] == journals[1]
+    assert len(journals[0]) > 1000
