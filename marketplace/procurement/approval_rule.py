@@ -1,6 +1,6 @@
 """A unit's rule of approval by amount: from how many fen on an order needs two approvers. Without a rule one is enough.
 
-Nobody approves their own, and the same person never counts twice.
+Nobody approves their own, and the same person never counts twice. A new rule holds for orders that are submitted after it.
 """
 
 from datetime import datetime

@@ -57,6 +57,7 @@ class DirectedOrder(Public, Model):
     reference: Mapped[str] = mapped_column(String(20), unique=True)  # written in the transfer's remark
     return_days: Mapped[int] = mapped_column(default=7)
     submitted_at: Mapped[datetime]
+    approvals_needed: Mapped[int | None]  # by the rule when it was submitted; None: submitted before this was kept
     approved_at: Mapped[datetime | None]
     approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     decided_reason: Mapped[str] = mapped_column(String(300), default="")
@@ -139,6 +140,7 @@ def submit(
             is_trade_union=is_trade_union,
             reference="JA" + "".join(secrets.choice(_LETTERS) for _ in range(8)),
             submitted_at=clock.now(),
+            approvals_needed=approval_rule.needed(actor.organisation_id, order.total_fen),
         )
         db.session.add(row)
         db.session.flush()
@@ -155,7 +157,7 @@ def price_for(pack: Pack, quantity: int) -> int:
 
 
 def approve(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
-    """A second person of the unit agrees; where the unit's rule asks for two, the order waits for the other one.
+    """A second person of the unit agrees; where the unit's rule asked for two, the order waits for the other one.
 
     Raises OwnWork for whoever placed it, Conflict ``approval.again`` for whoever has agreed already.
     """
@@ -165,11 +167,16 @@ def approve(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
     if actor.person_id in agreed:
         raise Conflict("approval.again", N_("您已经同意过了，这张单还要另一位审批人。"))
     _decide(row, order, actor, approved=True, reason="")
-    if len(agreed) + 1 < approval_rule.needed(row.organisation_id, order.total_fen):
+    if len(agreed) + 1 < needed(row, order):
         return row
     row.approval, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
     db.session.flush()
     return row
+
+
+def needed(row: DirectedOrder, order: Order) -> int:
+    """How many approvers it needs: frozen when it was submitted, or one of two could loosen the rule and then approve alone."""
+    return row.approvals_needed or approval_rule.needed(row.organisation_id, order.total_fen)
 
 
 def approvals(directed_order_id: int) -> list[Approval]:

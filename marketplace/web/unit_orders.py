@@ -19,7 +19,6 @@ from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.person import Person
 from marketplace.procurement import (
     acceptance,
-    approval_rule,
     directed_order,
     late_interest,
     pay_deadline,
@@ -227,7 +226,7 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         turn=_turn(row, order),
         agreed=list(db.session.execute(select(Person.name_zh, Approval.at).join(Approval, Approval.checker_id == Person.id).where(Approval.id.in_([each.id for each in directed_order.approvals(row.id)])))),
         already=any(each.checker_id == actor.person_id for each in directed_order.approvals(row.id)),
-        needed=approval_rule.needed(row.organisation_id, order.total_fen),
+        needed=directed_order.needed(row, order),
         cuts=price_cut.of_order_id(order.id),
         may_cut=row.terms == "POSTPAY" and order.received_at is not None and order.settled_at is None and price_cut.unpaid_fen(order) > 0,
         pledge=db.session.get(Commitment, row.commitment_id) if row.commitment_id else None,

@@ -109,6 +109,25 @@ def test_a_large_order_needs_two_people_and_nobody_twice(app: Flask) -> None:
     assert states() == ["APPROVED", "APPROVED"]
 
 
+def test_whoever_loosens_the_rule_does_not_then_approve_alone(app: Flask) -> None:
+    at = unit_market()
+    second = builders.person(at.unit, "approver")
+    with transaction():
+        approval_rule.set_rule(50_000, version=0, actor=at.approver)
+    made = submit(at, 10)
+    with transaction():
+        approval_rule.set_rule(None, version=1, actor=at.approver)
+    with transaction():
+        assert directed_order.approve(made, actor=at.approver).approval == "SUBMITTED"
+    path = f"/unit/orders/{db.session.get_one(DirectedOrder, made).public_id}"
+    assert "1 / 2" in browser(app, at.approver).get(path).text
+    with transaction():
+        assert directed_order.approve(made, actor=second).approval == "APPROVED"
+    later = submit(at, 10, key="later")
+    with transaction():
+        assert directed_order.approve(later, actor=at.approver).approval == "APPROVED"  # submitted under the new rule
+
+
 def test_a_pledge_is_made_once_drawn_on_and_taken_back(app: Flask) -> None:
     at = unit_market()
     client = browser(app, at.buyer)
