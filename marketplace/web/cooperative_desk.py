@@ -42,7 +42,6 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("逾期账款"), "cooperative_overdue.index"),
             (_("对公到账"), "unit_seller.bank" if actor.has("accountant") else "cooperative_bank.matches"),
             (_("钱"), "cooperative_money.show", _on_money() or None),
-            (_("钱"), "cooperative_money.show", _on_money() or None),
             *([(_("付款"), "payments.of_cooperative"), (_("退款"), "cooperative_refunds.index")] if actor.has("accountant", "director") else []),
             *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("director", "accountant") else []),
             (_("发票"), "cooperative_invoices.index"),
