@@ -1,12 +1,12 @@
 """Shares and deliveries from Excel: a template, a look at every row, and then all of it or nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
 from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput, MarketError
+from marketplace.foundation.errors import InvalidInput, MarketError, NotFound
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.households.linkage_group import LinkageGroup
@@ -105,9 +105,13 @@ def apply(public_id: str) -> Any:
 @needs("import.apply")
 def template(kind: str) -> Any:
     """An empty sheet with the right headings and one row to show how."""
-    headings, example = (SHARES, ["JA-ZD-0001", "折股量化", "8", "2026-01-01", "", "茶园 4 亩折股"])
-    if kind != "shares":
-        headings, example = (DELIVERIES, ["JA-ZD-0001", "12.5", "2026-03-20", "350.00"])
+    templates: dict[str, tuple[Mapping[str, Sequence[str]], list[str]]] = {
+        "shares": (SHARES, ["JA-ZD-0001", "折股量化", "8", "2026-01-01", "", "茶园 4 亩折股"]),
+        "deliveries": (DELIVERIES, ["JA-ZD-0001", "12.5", "2026-03-20", "350.00"]),
+    }
+    if kind not in templates:
+        raise NotFound("template.missing", N_("没有这样的模板。"))
+    headings, example = templates[kind]
     return spreadsheet.download(_("模板"), [(words[0], "text") for words in headings.values()], [example])
 
 

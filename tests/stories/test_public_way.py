@@ -32,6 +32,7 @@ def pay_at_the_cashier(visitor: Visitor, sum_: str) -> None:
 
 def choose(visitor: Visitor, category: str, township: str, goods: str, pack: str, quantity: int) -> None:
     """From the shelf to the cart, by goods and township."""
+    visitor.open("/search?q=白茶")
     visitor.open("/goods")
     visitor.follow(category)
     visitor.page.get_by_label("产地乡镇").select_option(label=township)

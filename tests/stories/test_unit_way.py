@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from marketplace.foundation.database import transaction
-from marketplace.procurement import commitment
 from tests.stories.live_shop import LiveShop
 from tests.stories.visitor import DESK, Visitor, context_of
 
@@ -28,8 +26,12 @@ def test_a_school_buys_at_a_tier_and_it_counts(live_shop: LiveShop, new_context:
 
     buyer = at_work("school-buyer", "/unit")
     buyer.reads("预留份额 ¥360,000.00")
-    with live_shop.acting("school-buyer") as actor:
-        transaction(lambda: commitment.make(fen=1_000_000, year=2026, note="白茶", actor=actor))
+    buyer.open("/unit/target")
+    buyer.reads("¥1,200,000.00", "30%")
+    buyer.open("/unit/commitments")
+    buyer.fill(yuan="10000", note="白茶")
+    buyer.press(re.compile("^承诺$"))
+    buyer.reads("2026 · 不限合作社", "¥10,000.00", "白茶")
     order = order_forty(buyer)
     buyer.reads("等审批", "¥5,168.00")
 

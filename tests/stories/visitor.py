@@ -67,7 +67,7 @@ class Visitor:
 
     def sign_in(self, login: str, goal: str = "/") -> None:
         """Sign in as one of the demonstration's people."""
-        self.page.goto(f"{self.address}/sign-in?next={goal}")
+        self.open(f"/sign-in?next={goal}")
         self.fill(login=login, password=DEMO_PASSWORD)
         self.press("登录")
 

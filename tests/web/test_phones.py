@@ -20,6 +20,7 @@ from tests.builders import Market
 from tests.orders import trade
 from tests.web.test_buying import _browser, _form, _put_in
 from tests.web.test_buying_emulator import emulator, settings
+from tests.web.test_desks import ordered_at
 
 __all__ = ["emulator", "settings"]
 
@@ -101,11 +102,7 @@ def test_a_phones_page_that_could_not_be_announced_costs_nothing_and_can_be_trie
 def at_counter(app: Flask, market: Market) -> tuple[FlaskClient, str]:
     """A station's browser with an order placed, and the order page's address."""
     client = _browser(app, builders.person(builders.station(), "station_clerk"))
-    _put_in(client, market.pack)
-    client.post("/checkout", data=_form(client), headers=DESK)
-    address = re.search(r'href="(/orders/[0-9a-z]{16})"', client.get("/orders").text)
-    assert address is not None
-    return client, address[1]
+    return client, f"/orders/{ordered_at(client, market).public_id}"
 
 
 def shown(client: FlaskClient, address: str) -> str:
@@ -130,7 +127,7 @@ def test_a_code_at_the_counter_is_pending_until_it_is_scanned(app: Flask, emulat
     assert last is not None and (last.outcome, (last.answer or {})["sub_code"]) == ("refused", "ACQ.TRADE_NOT_EXIST")
     heard(client, emulator.pay_url(code))
     assert trade.payment_state(payment_id) == "succeeded"
-    assert trade.held(market, "buyer_funds") == 9600
+    assert trade.held(market, "buyer_funds") == 17600
     assert client.get(code_page).location == address
 
 
