@@ -1,10 +1,14 @@
-"""A buyer's request for money back, before or after shipment, and the cooperative's answer. While open it holds settlement."""
+"""Money back: what a buyer asks for and the cooperative answers, or what the cooperative proposes itself. While open it holds settlement.
+
+A buyer asks within the return window. What comes to light later (a failed sampling, a recall) the cooperative proposes, at any time and
+after the revenue was divided too; since that takes from households' pools, a second person agrees to it.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, Text, select
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, false, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -14,6 +18,7 @@ from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.orders import cancellation, order_refund
 from marketplace.orders.order import Order, lines_of, locked_order, must_concern
+from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
 
@@ -38,6 +43,7 @@ class ReturnRequest(Public, Model):
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(Text, default="")
     refund_id: Mapped[int | None]
+    by_seller: Mapped[bool] = mapped_column(default=False, server_default=false())  # proposed by the cooperative, not asked by the buyer
     lines: Mapped[list[Any] | None]  # [order line id, packs, fen] each, if it is about some of the goods
 
 
@@ -53,7 +59,27 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor, packs: 
     if order.paid_fen == 0:
         raise Conflict("return.unpaid", N_("订单还没有付款，可以直接取消。"))
     if order.return_until is not None and order.return_until < clock.now():
-        raise Conflict("return.late", N_("退货期已经过了。"))
+        raise Conflict("return.late", N_("退货期已经过了。货有问题，请联系合作社：合作社可以主动退款。"))
+    return _raise(order, fen, reason, packs, actor)
+
+
+def propose(order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mapping[int, int] | None = None) -> ReturnRequest:
+    """The cooperative proposes to give ``fen`` (or what ``packs`` cost) back, at any time; a director other than the proposer decides.
+
+    Raises Conflict ``return.open``, ``return.unpaid``, InvalidInput as ``raise_request``.
+    """
+    actor.must_have("COOPERATIVE", "director", "accountant", "clerk")
+    order = locked_order(order_id)
+    if order.organisation_id != actor.organisation_id:
+        raise not_found(Order)
+    if order.paid_fen == 0:
+        raise Conflict("return.unpaid", N_("订单还没有付款，可以直接取消。"))
+    return _raise(order, fen, reason, packs, actor, by_seller=True)
+
+
+def _raise(
+    order: Order, fen: int, reason: str, packs: Mapping[int, int] | None, actor: Actor, *, by_seller: bool = False
+) -> ReturnRequest:
     if open_of(order.id) is not None:
         raise Conflict("return.open", N_("已经有一个退货申请在办，请等合作社答复。"))
     lines = _lines(order, packs) if packs else None
@@ -74,10 +100,11 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor, packs: 
         raised_at=clock.now(),
         raised_by_id=actor.person_id,
         lines=[list(each) for each in lines] if lines else None,
+        by_seller=by_seller,
     )
     db.session.add(request)
     db.session.flush()
-    audit.record("return.raised", request, person_id=actor.person_id, order_id=order.id, fen=fen)
+    audit.record("return.proposed" if by_seller else "return.raised", request, person_id=actor.person_id, order_id=order.id, fen=fen)
     return request
 
 
@@ -95,8 +122,13 @@ def _lines(order: Order, packs: Mapping[int, int]) -> list[tuple[int, int, int]]
 
 
 def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest:
-    """The cooperative agrees: the refund is approved and leaves by itself. Nothing shipped and everything asked for: the order is called off."""
+    """The cooperative agrees: the refund is approved and leaves by itself. Nothing shipped and everything asked for: the order is called off.
+
+    What a colleague proposed is for a director to agree to: OwnWork if it is one's own.
+    """
     order, request = _answering(request_id, actor)
+    if request.by_seller:
+        _decide(request, actor, approved=True, reason=answer)
     if order.fulfilment == "READY" and request.fen == order.paid_fen - order.refunded_fen:
         _close(request, "APPROVED", answer, actor)
         cancellation.call_off(order, "returned", person_id=actor.person_id)
@@ -110,16 +142,21 @@ def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest
 def refuse(request_id: int, answer: str, *, actor: Actor) -> ReturnRequest:
     """The cooperative says no, and why. InvalidInput ``reason.missing`` without a reason."""
     _, request = _answering(request_id, actor)
+    if request.by_seller:
+        _decide(request, actor, approved=False, reason=answer)
     if not answer.strip():
         raise InvalidInput("reason.missing", N_("拒绝退货请写明理由，买家才知道为什么。"), field="answer")
     return _close(request, "REFUSED", answer, actor)
 
 
 def withdraw(request_id: int, *, actor: Actor) -> ReturnRequest:
-    """The buyer takes the request back."""
+    """The buyer takes the request back; a proposal, whoever of the cooperative made it."""
     order = locked_order(get(ReturnRequest, request_id).order_id)
     request = locked(ReturnRequest, request_id)
-    if actor.organisation_id != request.buyer_id and actor.person_id != order.placed_by_id:
+    if request.by_seller:
+        if actor.person_id != request.raised_by_id or actor.organisation_id != request.organisation_id:
+            raise not_found(ReturnRequest)
+    elif actor.organisation_id != request.buyer_id and actor.person_id != order.placed_by_id:
         raise not_found(ReturnRequest)
     _must_be_open(request)
     return _close(request, "WITHDRAWN", "", actor)
@@ -139,6 +176,14 @@ def _answering(request_id: int, actor: Actor) -> tuple[Order, ReturnRequest]:
         raise not_found(ReturnRequest)
     _must_be_open(request)
     return order, request
+
+
+def _decide(request: ReturnRequest, actor: Actor, *, approved: bool, reason: str) -> None:
+    actor.must_have("COOPERATIVE", "director")
+    approval.decide(
+        request, version=1, maker_id=request.raised_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
 
 
 def _must_be_open(request: ReturnRequest) -> None:

@@ -16,7 +16,7 @@ from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.settlement.settlement import in_words, why_not_due
 from marketplace.supply.batch import Batch
-from marketplace.web import form_input, key_page, spreadsheet
+from marketplace.web import form_input, key_page, return_form, spreadsheet
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -25,6 +25,7 @@ bp = Blueprint("cooperative_orders", __name__, url_prefix="/cooperative/orders")
 permission("cooperative.read", COOPERATIVE="*")
 permission("order.ship", COOPERATIVE="clerk director")
 permission("return.answer", COOPERATIVE="accountant director")
+permission("return.propose", COOPERATIVE="clerk accountant director")
 
 PAGE = 25
 VIEWS: dict[str, tuple[str, ...]] = {
@@ -149,6 +150,34 @@ def answer(public_id: str, request_id: str) -> Any:
     else:
         transaction(lambda: return_request.refuse(row_id, words, actor=actor))
         flash(_("已答复买家。"), "done")
+    return redirect(url_for(".show", public_id=public_id))
+
+
+@bp.post("/<public_id>/returns")
+@needs("return.propose")
+def propose(public_id: str) -> Any:
+    """The cooperative gives money back of its own accord, after the return window too; a director other than the proposer decides."""
+    actor = the_actor()
+    order_id, reason = own_order(public_id, actor).id, request.form.get("reason", "")
+    try:
+        packs = return_form.packs(order_id)
+        fen = 0 if packs else return_form.fen()
+        transaction(lambda: return_request.propose(order_id, fen, reason, actor=actor, packs=packs))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(own_order(public_id, actor), {str(error.data.get("field", "reason")): said(error)}), 422
+    flash(_("退款已经提出，等另一位理事长审批。"), "done")
+    return redirect(url_for(".show", public_id=public_id))
+
+
+@bp.post("/<public_id>/returns/<request_id>/withdraw")
+@needs("return.propose")
+def withdraw(public_id: str, request_id: str) -> Any:
+    actor = the_actor()
+    order = own_order(public_id, actor)
+    row_id = by_public_id(ReturnRequest, request_id, select(ReturnRequest).where(ReturnRequest.order_id == order.id)).id
+    transaction(lambda: return_request.withdraw(row_id, actor=actor))
+    flash(_("退款已经撤回，没有退钱。"), "done")
     return redirect(url_for(".show", public_id=public_id))
 
 

@@ -13,15 +13,15 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.money import parse_yuan
 from marketplace.orders import cancellation, received, return_request
-from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
+from marketplace.orders.order import Order, OrderLine, Purchase
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Role
 from marketplace.payments.refund import Refund
+from marketplace.web import return_form
 from marketplace.web.permission import needs, the_actor
 from marketplace.web.shown import day
 
@@ -122,34 +122,14 @@ def ask_back(public_id: str, order_id: str) -> Any:
     actor = the_actor()
     number, reason = _order(public_id, order_id, actor).id, request.form.get("reason", "")
     try:
-        packs = _packs(number)
-        fen = 0 if packs else _yuan(request.form.get("yuan", ""))
+        packs = return_form.packs(number)
+        fen = 0 if packs else return_form.fen()
         transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor, packs=packs))
     except InvalidInput as error:
         db.session.rollback()
         return _page(own_purchase(public_id, actor), order_id, {str(error.data.get("field", "")): said(error)}), 422
     flash(_("退货申请已经交给合作社。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
-
-
-def _packs(order_id: int) -> dict[int, int]:
-    """Order line id → packs, as typed: the page counts the lines from 1, so that it shows no number of ours."""
-    packs = {}
-    for at, line in enumerate(lines_of(order_id), 1):
-        typed = request.form.get(f"packs-{at}", "").strip()
-        if typed in {"", "0"}:
-            continue
-        if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
-            raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
-        packs[line.id] = int(typed)
-    return packs
-
-
-def _yuan(typed: str) -> int:
-    try:
-        return parse_yuan(typed)
-    except ValueError:
-        raise InvalidInput("return.fen", N_("请写退款金额，例如 88.00。"), field="yuan") from None
 
 
 def _order(public_id: str, order_id: str, actor: Actor) -> Order:
