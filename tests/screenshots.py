@@ -47,7 +47,7 @@ ANSWERS: tuple[tuple[str, str, dict[str, str], str, str], ...] = (
     ("", "/register", {"phone": "138", "name": "王小明", "password": "short"}, "注册", "account.do_register-wrong"),
     ("", "/sign-in", {"login": "nobody", "password": "wrong"}, "登录", "account.do_sign_in-wrong"),
     ("customer", "/checkout", {"recipient": "王小明", "phone": "138", "street": "人民路 1 号"}, "下单", "checkout.place-wrong"),
-    ("tea-accountant", "/cooperative/bank", {"file": "交易日期,收入金额,对方户名,摘要,流水号\n2026-01-05,500.00,张三,货款,L1\n2026-01-05,xx,李四,,L2\n"}, "导入", "unit_seller.import_statement"),
+    ("tea-accountant", "/cooperative/bank", {"file": "交易日期,收入金额,对方户名,摘要,流水号\n2026-01-05,500.00,张三,货款,L1\n2026-01-05,xx,李四,,L2\n"}, "核对", "bank_statements.show"),
 )  # fmt: skip
 NOT_PAGES = {"static", "health.healthz", "health.readyz", "account.choose_language"}
 # Routes that a walk through a fresh demonstration does not come to, and why.

@@ -96,7 +96,7 @@ def proposals(receipts: Sequence[BankReceipt], *, actor: Actor, limit: int = 5) 
 
 
 def _likely(receipt: BankReceipt, owed: list[Payable]) -> list[Proposal]:
-    rest = receipt.fen - receipt.matched_fen
+    rest = receipt.left_fen
     found = []
     for payable in owed if rest else ():
         reasons = _reasons(receipt, rest, payable)
@@ -149,10 +149,10 @@ def _match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, actor:
         fen=fen,
         confirmed_at=clock.now(),
         confirmed_by_id=actor.person_id,
-        proposal=" ".join(_reasons(receipt, receipt.fen - receipt.matched_fen, payable)),
+        proposal=" ".join(_reasons(receipt, receipt.left_fen, payable)),
     )
     receipt.matched_fen += fen
-    receipt.state = "matched" if receipt.matched_fen == receipt.fen else "partial"
+    receipt.settle_state()
     db.session.add(row)
     db.session.flush()
     desks[payable_kind].take(payment)
@@ -167,7 +167,7 @@ def _must_fit(receipt: BankReceipt, payable: Payable, fen: int) -> None:
         raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="fen")
     if receipt.state not in ("imported", "partial", "unmatched"):
         raise Conflict("match.state", N_("这笔到账已经处理过了。"), state=receipt.state)
-    left = receipt.fen - receipt.matched_fen
+    left = receipt.left_fen
     if fen > left:
         raise Conflict("match.receipt", N_("这笔到账没有那么多未核销的钱了。"), left_fen=left)
     if fen > payable.open_fen:

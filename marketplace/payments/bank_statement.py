@@ -1,9 +1,12 @@
-"""A bank statement of a cooperative and its receipts; each receipt is posted to ``unapplied`` at once and matched by a person.
+"""A bank statement of a cooperative: received as a file, looked at row by row, and only then taken into the books.
 
-A statement imported twice changes nothing: a receipt is known by its bank serial number, or by the hash of its row.
+Each credit that nobody waited for is a receipt, posted to ``unapplied`` at once and matched by a person. A statement taken twice, or
+one that overlaps another, changes nothing: a row is known by its bank's serial number, or by the hash of its columns.
 """
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -12,19 +15,20 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, files
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Identified, Model, Public, db, locked
-from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.database import Identified, Model, Public, db, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
-from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bank_layout
-from marketplace.payments.bank_layout import BadRow, Credit
+from marketplace.organisations.organisation import Cooperative, Organisation
+from marketplace.payments import bank_file, bank_reading, statement_row
+from marketplace.payments.bank_reading import BadRow, Reading, Row
+from marketplace.payments.statement_row import StatementRow
 
 
 class BankStatement(Public, Model):
-    """One imported file."""
+    """One file. ``taken_at`` is None while somebody only looks at it; days and balances are the bank's, as far as the file tells."""
 
     __tablename__ = "bank_statement"
     __table_args__ = (UniqueConstraint("organisation_id", "sha256"),)
@@ -36,15 +40,21 @@ class BankStatement(Public, Model):
     imported_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     rows: Mapped[int]
     new_rows: Mapped[int]
+    taken_at: Mapped[datetime | None]
+    first_day: Mapped[date | None]
+    last_day: Mapped[date | None]
+    opening_fen: Mapped[int | None]
+    closing_fen: Mapped[int | None]
 
 
 class BankReceipt(Public, Model):
-    """A credit on the cooperative's account. What is matched never passes what came."""
+    """A credit on the cooperative's account. What is matched, and what goes back to its payer, never passes what came."""
 
     __tablename__ = "bank_receipt"
     __table_args__ = (
         UniqueConstraint("organisation_id", "serial"),
         CheckConstraint("fen > 0 AND matched_fen >= 0 AND matched_fen <= fen", name="fen"),
+        CheckConstraint("returned_fen >= 0 AND matched_fen + returned_fen <= fen", name="returned"),
         CheckConstraint("state IN ('imported','partial','matched','over','unmatched','returned','unrelated')", name="state"),
     )
 
@@ -54,11 +64,24 @@ class BankReceipt(Public, Model):
     received_on: Mapped[date]
     fen: Mapped[int]
     matched_fen: Mapped[int] = mapped_column(default=0)
+    returned_fen: Mapped[int] = mapped_column(default=0, server_default="0")  # agreed to go back to its payer
     payer_name: Mapped[str] = mapped_column(String(120))
     payer_account_sealed: Mapped[str] = sealed_column(default="")
     payer_account = Sealed()
     remark: Mapped[str] = mapped_column(String(300), default="")
     state: Mapped[str] = mapped_column(String(12), default="imported")
+
+    @property
+    def left_fen(self) -> int:
+        """What waits to be matched or given back."""
+        return self.fen - self.matched_fen - self.returned_fen
+
+    def settle_state(self) -> None:
+        """The state that follows from what is matched and given back."""
+        if self.left_fen:
+            self.state = "partial" if self.matched_fen or self.returned_fen else "imported"
+        else:
+            self.state = "matched" if self.matched_fen else "returned"
 
 
 class BankMatch(Identified, Model):
@@ -80,7 +103,8 @@ class BankMatch(Identified, Model):
 
 @dataclass(frozen=True)
 class Imported:
-    """What came of an import: ``rows`` in the file, ``new`` receipts of ``new_fen``, ``known`` ones, ``debits`` left out, ``bad`` ones."""
+    """What came of taking a file: ``rows`` in it, ``new`` receipts of ``new_fen``, ``known`` rows, new ``debits``, ``arrivals`` of
+    the cooperative's own money, and ``bad`` ones that were left out."""
 
     statement_id: int
     rows: int
@@ -88,50 +112,46 @@ class Imported:
     new_fen: int
     known: int
     debits: int
+    arrivals: int = 0
     bad: list[BadRow] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Look:
+    """A file as it would be taken now: each row with what becomes of it (receipt, arrival, debit, known, altered), and ``gap_fen``
+    by which it does not follow the statement before it (None: it does, or nobody can tell)."""
+
+    reading: Reading
+    outcomes: Sequence[tuple[Row, str]]
+    gap_fen: int | None = None
+
+    def of(self, outcome: str) -> list[Row]:
+        return [row for row, what in self.outcomes if what == outcome]
+
+    @property
+    def altered(self) -> list[Row]:
+        return self.of("altered")
+
+
+class Altered(Conflict):
+    """A row that is known stands in this file with another amount or day: the file, or the one before, is not what the bank wrote."""
+
+
 def import_csv(content: bytes, *, actor: Actor, name: str = "statement.csv") -> Imported:
-    """Take a statement of the actor's cooperative in. Each new credit is posted at once: bank to unapplied.
+    """Receive a file and take it at once, as a program does. Raises as ``receive`` and ``take``."""
+    return take(receive(content, actor=actor, name=name).id, actor=actor)
 
-    The same file, or the same row in another file, changes nothing. Rows that cannot be read are reported, the others taken.
-    Raises InvalidInput ``statement.encoding``, ``statement.header``, ``file.large``.
-    """
+
+def receive(content: bytes, *, actor: Actor, name: str = "statement.csv") -> BankStatement:
+    """Keep a file of the bank; nothing is posted. The same file again is the same row. Raises InvalidInput as ``bank_file.lines``."""
     actor.must_have("COOPERATIVE", "accountant")
-    if not content.strip():
-        raise InvalidInput("statement.empty", N_("文件是空的。"), field="file")
-    reading = bank_layout.read(content)
-    # Two imports at once wait for each other here, so that a row of both is new in one of them only.
-    locked(Organisation, actor.organisation_id)
-    statement = _statement(content, name, reading.rows, actor)
-    known = _known(actor.organisation_id, [credit.serial for credit in reading.credits])
-    new: list[BankReceipt] = []
-    bad = list(reading.bad)
-    repeated = 0
-    for credit in reading.credits:
-        before = known.get(credit.serial)
-        if before is None:
-            new.append(_receive(statement, credit))
-        elif (before.fen, before.received_on) == (credit.fen, credit.received_on):
-            repeated += 1
-        else:
-            bad.append(BadRow(credit.line, "serial.other", f"{credit.serial} {credit.received_on} {credit.fen}"))
-    statement.new_rows += len(new)
-    db.session.flush()
-    if new:
-        audit.record("bank_statement.imported", statement, person_id=actor.person_id, new=len(new), bad=len(bad))
-    return Imported(
-        statement.id, reading.rows, len(new), sum(row.fen for row in new), repeated, reading.debits, sorted(bad, key=lambda b: b.line)
-    )
-
-
-def _statement(content: bytes, name: str, rows: int, actor: Actor) -> BankStatement:
+    lines = bank_file.lines(content)
     digest = hashlib.sha256(content).hexdigest()
     query = select(BankStatement).where(BankStatement.organisation_id == actor.organisation_id, BankStatement.sha256 == digest)
     row = db.session.scalars(query).one_or_none()
     if row is None:
         kept = files.store(
-            content, name=name[:200], media_type="text/csv", organisation_id=actor.organisation_id, sensitivity="PERSONAL"
+            content, name=name, media_type=bank_file.media_type(content), organisation_id=actor.organisation_id, sensitivity="PERSONAL"
         )
         row = BankStatement(
             organisation_id=actor.organisation_id,
@@ -139,7 +159,7 @@ def _statement(content: bytes, name: str, rows: int, actor: Actor) -> BankStatem
             sha256=digest,
             imported_at=clock.now(),
             imported_by_id=actor.person_id,
-            rows=rows,
+            rows=len(lines),
             new_rows=0,
         )
         db.session.add(row)
@@ -147,35 +167,141 @@ def _statement(content: bytes, name: str, rows: int, actor: Actor) -> BankStatem
     return row
 
 
-def _known(organisation_id: int, serials: list[str]) -> dict[str, BankReceipt]:
+def content_of(statement: BankStatement) -> bytes:
+    """The file as it came. OutsideFailure ``file.damaged`` if it is not what was received."""
+    return db.session.get_one(files.StoredFile, statement.file_id).read()
+
+
+def look(statement: BankStatement) -> Look:
+    """What taking the file would do, row by row; changes nothing.
+
+    Raises UnknownLayout, InvalidInput ``statement.chain``, ``statement.account`` if it is another account's.
+    """
+    reading = bank_reading.read(content_of(statement), statement.organisation_id)
+    _must_be_ours(reading, statement.organisation_id)
+    known = _known(statement.organisation_id, [row.serial for row in reading.rows])
+    outcomes = [(row, _outcome(row, known.get(row.serial), statement.organisation_id)) for row in reading.rows]
+    return Look(reading, outcomes, _gap(statement.organisation_id, reading, known))
+
+
+def take(statement_id: int, *, actor: Actor) -> Imported:
+    """Take a received file into the books: every row is kept, each credit that nobody waited for is posted, bank to unapplied.
+
+    Rows that cannot be read are reported, the others taken. Raises as ``look``, NotFound for another's, Altered if a known row changed.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    statement = locked(BankStatement, statement_id)
+    if statement.organisation_id != actor.organisation_id:
+        raise not_found(BankStatement)
+    # Two imports at once wait for each other here, so that a row of both is new in one of them only.
+    locked(Organisation, actor.organisation_id)
+    seen = look(statement)
+    if seen.altered:
+        first = seen.altered[0]
+        raise Altered(
+            "statement.altered", N_("第 %(line)s 行（流水号 %(serial)s）以前导入过，金额或日期却不一样。文件被改过，没有导入。"),
+            field="file", line=first.line, serial=first.serial[:30],
+        )  # fmt: skip
+    new = [(row, what) for row, what in seen.outcomes if what != "known"]
+    receipts = [_take_row(statement, row, what) for row, what in new]
+    reading = seen.reading
+    if statement.taken_at is None:
+        statement.taken_at, statement.rows = clock.now(), reading.count
+        statement.opening_fen, statement.closing_fen = reading.opening_fen, reading.closing_fen
+        if reading.rows:
+            statement.first_day, statement.last_day = reading.rows[0].day, reading.rows[-1].day
+    statement.new_rows += len(new)
+    db.session.flush()
+    if new:
+        audit.record("bank_statement.imported", statement, person_id=actor.person_id, new=len(new), bad=len(reading.bad))
+    return Imported(
+        statement.id, reading.count, sum(row is not None for row in receipts), sum(row.fen for row in receipts if row), len(seen.of("known")),
+        len(seen.of("debit")), len(seen.of("arrival")), reading.bad,
+    )  # fmt: skip
+
+
+def _must_be_ours(reading: Reading, organisation_id: int) -> None:
+    ours = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one().bank_account
+    ours, told = re.sub(r"[^0-9]", "", ours or ""), re.sub(r"[^0-9*]", "", reading.account.replace("＊", "*"))
+    if not ours or not told.strip("*"):
+        return
+    begin, _stars, end = told.partition("*")
+    end = end.rpartition("*")[2]
+    fits = ours == told if "*" not in told else ours.startswith(begin) and ours.endswith(end)
+    if not fits:
+        raise InvalidInput(
+            "statement.account", N_("这份流水是尾号 %(told)s 的账户的，合作社的收款账户尾号是 %(ours)s。没有导入。"),
+            field="file", told=told[-4:], ours=ours[-4:],
+        )  # fmt: skip
+
+
+def _known(organisation_id: int, serials: list[str]) -> dict[str, StatementRow]:
     known = {}
     for i in range(0, len(serials), 500):
-        query = select(BankReceipt).where(
-            BankReceipt.organisation_id == organisation_id, BankReceipt.serial.in_(serials[i : i + 500])
-        )
+        query = select(StatementRow).where(StatementRow.organisation_id == organisation_id, StatementRow.side == "bank", StatementRow.serial.in_(serials[i : i + 500]))
         known.update({row.serial: row for row in db.session.scalars(query)})
     return known
 
 
-def _receive(statement: BankStatement, credit: Credit) -> BankReceipt:
-    row = BankReceipt(
+def _outcome(row: Row, before: StatementRow | None, organisation_id: int) -> str:
+    if before is not None:
+        same_balance = None in (before.balance_fen, row.balance_fen) or before.balance_fen == row.balance_fen
+        return "known" if (before.fen, before.day) == (row.fen, row.day) and same_balance else "altered"
+    if row.fen < 0:
+        return "debit"
+    return "arrival" if any(each.expects(organisation_id, row) for each in statement_row.arrivals) else "receipt"
+
+
+def _gap(organisation_id: int, reading: Reading, known: dict[str, StatementRow]) -> int | None:
+    first = reading.rows[0] if reading.rows else None
+    if first is None or first.balance_fen is None or first.serial in known:
+        return None
+    query = select(StatementRow.balance_fen).where(
+        StatementRow.organisation_id == organisation_id, StatementRow.side == "bank", StatementRow.day <= first.day
+    )
+    before = db.session.scalar(query.order_by(StatementRow.day.desc(), StatementRow.id.desc()).limit(1))
+    return None if before is None or before == first.balance_fen - first.fen else first.balance_fen - first.fen - before
+
+
+def _take_row(statement: BankStatement, row: Row, what: str) -> BankReceipt | None:
+    kept = StatementRow(
+        organisation_id=statement.organisation_id, side="bank", statement_id=statement.id, serial=row.serial, day=row.day, fen=row.fen,
+        balance_fen=row.balance_fen, name=row.name, remark=row.remark,
+    )  # fmt: skip
+    kept.account = row.account
+    db.session.add(kept)
+    db.session.flush()
+    if what == "debit":
+        return None
+    for each in statement_row.arrivals if what == "arrival" else ():
+        # Asked again: of two alike rows of one file only the first may be the one that was waited for.
+        entry_id = each.expects(kept.organisation_id, kept)
+        if entry_id is not None:
+            each.arrived(entry_id)
+            statement_row.link(kept, entry_id, kept.fen)
+            return None
+    receipt = _receive(statement, row)
+    entry_id = event.bank_received(
+        book=receipt.organisation_id, source=Source("bank_receipt", receipt.id), fen=receipt.fen, at=clock.beijing_midnight(receipt.received_on)
+    )
+    statement_row.link(kept, entry_id, kept.fen)
+    return receipt
+
+
+def _receive(statement: BankStatement, row: Row) -> BankReceipt:
+    made = BankReceipt(
         organisation_id=statement.organisation_id,
         statement_id=statement.id,
-        serial=credit.serial,
-        received_on=credit.received_on,
-        fen=credit.fen,
+        serial=row.serial,
+        received_on=row.day,
+        fen=row.fen,
         matched_fen=0,
-        payer_name=credit.payer_name,
-        remark=credit.remark,
+        returned_fen=0,
+        payer_name=row.name,
+        remark=row.remark,
         state="imported",
     )
-    row.payer_account = credit.payer_account
-    db.session.add(row)
+    made.payer_account = row.account
+    db.session.add(made)
     db.session.flush()
-    event.bank_received(
-        book=row.organisation_id,
-        source=Source("bank_receipt", row.id),
-        fen=row.fen,
-        at=clock.beijing_midnight(row.received_on),
-    )
-    return row
+    return made

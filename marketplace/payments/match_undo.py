@@ -111,7 +111,7 @@ def _undo(row: MatchUndo, actor: Actor) -> None:
     cancel(payment)
     match.undone_at = clock.now()
     receipt.matched_fen -= match.fen
-    receipt.state = "partial" if receipt.matched_fen else "imported"
+    receipt.settle_state()
     db.session.flush()
     audit.record("bank_receipt.unmatched", match, person_id=actor.person_id, receipt_id=receipt.id, payment_id=payment.id, fen=match.fen)
 

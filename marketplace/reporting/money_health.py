@@ -60,7 +60,7 @@ TROUBLES: tuple[Trouble, ...] = (
     ),
     Trouble(
         "receipts", BankReceipt, lambda: BankReceipt.state.in_(("imported", "partial", "over", "unmatched")), BankReceipt.received_on,
-        BankReceipt.fen - BankReceipt.matched_fen, BankReceipt.public_id,
+        BankReceipt.fen - BankReceipt.matched_fen - BankReceipt.returned_fen, BankReceipt.public_id,
     ),
     Trouble(
         "differences", BillDifference, lambda: BillDifference.explained_at.is_(None), BillDifference.found_at,

@@ -15,7 +15,7 @@ from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_match, bank_statement
 from marketplace.payments.bank_match import Proposal
-from marketplace.payments.bank_statement import BankReceipt, Imported
+from marketplace.payments.bank_statement import BankReceipt
 from marketplace.procurement import directed_order
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
@@ -70,23 +70,24 @@ def decide(public_id: str) -> Any:
 @bp.get("/bank")
 @needs("bank.match")
 def bank() -> Any:
-    return _bank(None, {})
+    return _bank({})
 
 
 @bp.post("/bank")
 @needs("bank.match")
 def import_statement() -> Any:
+    """Receive the bank's file; what it holds is looked at on a page of its own before anything is written."""
     actor = the_actor()
     sent = request.files.get("file")
     try:
         if sent is None or not sent.filename:
-            raise InvalidInput("file.missing", N_("请选择从网银下载的 CSV 文件。"), field="file")
+            raise InvalidInput("file.missing", N_("请选择从网银下载的文件。"), field="file")
         content, name = sent.read(), sent.filename
-        imported = transaction(lambda: bank_statement.import_csv(content, actor=actor, name=name))
+        public_id = transaction(lambda: bank_statement.receive(content, actor=actor, name=name).public_id)
     except MarketError as error:
         db.session.rollback()
-        return _bank(None, {"file": said(error)}), 422
-    return _bank(imported, {})
+        return _bank({"file": said(error)}), 422
+    return redirect(url_for("bank_statements.show", public_id=public_id), 303)
 
 
 @bp.post("/bank/<public_id>")
@@ -108,7 +109,7 @@ def match(public_id: str) -> Any:
 
 def _to_check(receipt: BankReceipt, proposal: Proposal) -> list[str]:
     """What a person should look at before matching: money that is more or less than owed, and a payer of another name."""
-    rest, notes = receipt.fen - receipt.matched_fen, []
+    rest, notes = receipt.left_fen, []
     if rest > proposal.payable.open_fen:
         notes.append(_("比应付多 %(fen)s，多的先留着，可以核销到别的单。", fen=money(rest - proposal.payable.open_fen)))
     if rest < proposal.payable.open_fen:
@@ -120,7 +121,7 @@ def _to_check(receipt: BankReceipt, proposal: Proposal) -> list[str]:
     return notes
 
 
-def _bank(imported: Imported | None, errors: dict[str, str]) -> str:
+def _bank(errors: dict[str, str]) -> str:
     actor = the_actor()
     waiting = bank_match.unmatched(actor)[:50]
     proposed = bank_match.proposals(waiting, actor=actor, limit=3)
@@ -128,10 +129,6 @@ def _bank(imported: Imported | None, errors: dict[str, str]) -> str:
     reasons = {
         "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
     }  # fmt: skip
-    why = {
-        "amount.bad": _("金额读不出来"), "amount.none": _("没有金额"), "amount.both": _("收入和支出都有"), "day.bad": _("日期不对"),
-        "serial.twice": _("流水号重复"), "serial.long": _("流水号太长"), "serial.other": _("同一流水号以前是别的金额或日期"),
-    }  # fmt: skip
     return render_template(
-        "unit/bank.html", imported=imported, rows=rows, reasons=reasons, why=why, errors=errors, plain=format_yuan, **desk(actor)
+        "unit/bank.html", rows=rows, reasons=reasons, errors=errors, plain=format_yuan, **desk(actor)
     )

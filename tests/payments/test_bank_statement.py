@@ -9,7 +9,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput, NotAllowed
 from marketplace.ledger import balance
-from marketplace.payments import bank_layout, bank_statement
+from marketplace.payments import bank_reading, bank_statement
 from marketplace.payments.bank_statement import BankReceipt, BankStatement, Imported
 from marketplace.reporting import books_trade
 from tests import builders
@@ -19,27 +19,27 @@ HEADER = "交易日期,收入金额,支出金额,对方户名,对方账号,摘�
 ROW = "2026-03-11,\"1,200.50\",0.00,靖安县第一中学,3605,油款 JA23456789,L1\n"
 
 
-def read(text: str, encoding: str = "utf-8") -> bank_layout.Reading:
+def read(text: str, encoding: str = "utf-8") -> bank_reading.Reading:
     with clock.travel(NOW):
-        return bank_layout.read(text.encode(encoding))
+        return bank_reading.read(text.encode(encoding))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
 def test_one_statement_reads_the_same_in_every_encoding(encoding: str) -> None:
     (credit,) = read(HEADER + ROW, encoding).credits
-    assert (credit.received_on, credit.fen, credit.payer_name) == (date(2026, 3, 11), 120_050, "靖安县第一中学")
-    assert (credit.payer_account, credit.remark, credit.serial) == ("3605", "油款 JA23456789", "L1")
+    assert (credit.day, credit.fen, credit.name) == (date(2026, 3, 11), 120_050, "靖安县第一中学")
+    assert (credit.account, credit.remark, credit.serial) == ("3605", "油款 JA23456789", "L1")
 
 
 @pytest.mark.parametrize("day", ["2026-03-11", "20260311", "2026/3/11", "2026年03月11日", "2026-03-11 10:05:01", "20260311100501"])
 def test_days_are_written_in_many_ways(day: str) -> None:
-    assert read(HEADER + f"{day},1,,甲,1,a,L1\n").credits[0].received_on == date(2026, 3, 11)
+    assert read(HEADER + f"{day},1,,甲,1,a,L1\n").credits[0].day == date(2026, 3, 11)
 
 
 def test_lines_above_the_header_and_other_names_of_columns() -> None:
     text = "账户明细\n户名：合作社\n\n记账日期\t借方发生额\t贷方发生额(元)\t对方名称\t附言\n20260311\t\t88.00\t甲单位\tJA2\n"
     (credit,) = read(text).credits
-    assert (credit.line, credit.fen, credit.payer_name, credit.remark) == (5, 8800, "甲单位", "JA2")
+    assert (credit.line, credit.fen, credit.name, credit.remark) == (5, 8800, "甲单位", "JA2")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_cannot_be_read_is_reported_with_its_line(row: str, code: str) -> N
 
 def test_debits_are_counted_and_left_out() -> None:
     reading = read(HEADER + "2026-03-11,0.00,300.00,工资,1,a,L1\n" + ROW.replace("L1", "L2"))
-    assert (reading.rows, reading.debits, len(reading.credits)) == (2, 1, 1)
+    assert (reading.count, len(reading.debits), len(reading.credits)) == (2, 1, 1)
 
 
 def test_two_alike_transfers_without_a_serial_are_two() -> None:
@@ -108,11 +108,13 @@ def test_the_same_file_or_row_again_changes_nothing(app: Flask) -> None:
     assert balance.held("unapplied", market.cooperative) == 120_750
 
 
-def test_a_known_serial_with_another_amount_is_reported(app: Flask) -> None:
+@pytest.mark.parametrize("changed", [("1,200.50", "1,200.51"), ("2026-03-11", "2026-03-12")])
+def test_a_known_serial_with_another_amount_or_day_refuses_the_whole_file(app: Flask, changed: tuple[str, str]) -> None:
     market = builders.market()
     take(HEADER + ROW, market)
-    took = take(HEADER + ROW.replace("1,200.50", "1,200.51"), market)
-    assert (took.new, [bad.code for bad in took.bad]) == (0, ["serial.other"])
+    with pytest.raises(bank_statement.Altered) as refused:
+        take(HEADER + "2026-03-12,7.00,,乙,2,b,L2\n" + ROW.replace(*changed), market)
+    assert (refused.value.code, refused.value.data["line"]) == ("statement.altered", 3)
     assert balance.held("unapplied", market.cooperative) == 120_050
 
 

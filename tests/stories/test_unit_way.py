@@ -107,7 +107,9 @@ def pay(accountant: Visitor, reference: str) -> None:
         f'2026-04-22,"5,038.80",,靖安县国库集中支付中心,36050001,货款,茶款 {reference.lower()},L1\n'
     )
     accountant.page.get_by_label("银行流水").set_input_files({"name": "4月.csv", "mimeType": "text/csv", "buffer": statement.encode("gb18030")})
-    accountant.press("导入")
+    accountant.press("核对")
+    accountant.reads("靖安县国库集中支付中心", "新到账")
+    accountant.press("导入 1 行")
     accountant.reads("新到账 1 笔 ¥5,038.80", "附言里有编号", "金额相同")
     accountant.press("核销到这张单")
     accountant.reads("到账都核销了")

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 
-from marketplace.foundation import clock
+from marketplace.foundation import clock, sheet
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput
@@ -197,7 +197,7 @@ def test_what_is_too_large_or_too_long_is_not_even_opened(app: Flask) -> None:
     many = workbook(["户编号", "公斤"], *([n, 1] for n in range(spreadsheet.MOST_BROUGHT + 1)))
     packed = BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb:
-        bomb.writestr("xl/worksheets/sheet1.xml", b"\0" * (spreadsheet.UNPACKED + 1))
+        bomb.writestr("xl/worksheets/sheet1.xml", b"\0" * (sheet.UNPACKED + 1))
     for content, code in ((BytesIO(b"\0" * (spreadsheet.LARGEST + 1)), "file.large"), (many, "file.rows"), (packed, "file.unreadable")):
         content.seek(0)
         with pytest.raises(InvalidInput) as refused:

@@ -28,8 +28,11 @@ def test_confirm_import_and_match(app: Flask) -> None:
     assert director.post(path, data={"decision": "confirm"}).status_code == 302
 
     text = f"交易日期,收入金额,对方户名,摘要,流水号\n2026-03-01,900.00,某中心,{reference},S1\n2026-03-01,坏,甲,乙,S2\n"
-    page = accountant.post("/cooperative/bank", data={"file": (io.BytesIO(text.encode("gb18030")), "流水.csv")}).get_data(as_text=True)
-    assert ("新到账 1 笔" in page, "金额读不出来" in page, "附言里有编号" in page) == (True, True, True)
+    looking = accountant.post("/cooperative/bank", data={"file": (io.BytesIO(text.encode("gb18030")), "流水.csv")}).location
+    looked = accountant.get(looking).text
+    assert ("金额读不出来" in looked, "导入 1 行" in looked, db.session.query(BankReceipt).count()) == (True, True, 0)
+    page = accountant.get(accountant.post(f"{looking}/take").location).text
+    assert ("新到账 1 笔" in page, "附言里有编号" in page) == (True, True)
     receipt = db.session.query(BankReceipt).one()
     key = re.search(r'name="idempotency_key" value="(\w+)"', page)
     assert key
