@@ -6,8 +6,8 @@ from sqlalchemy.dialects import postgresql
 
 from marketplace.foundation.database import UtcDateTime
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
