@@ -21,6 +21,7 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import Model, db, not_found
 from marketplace.ledger import horizon
+from marketplace.notices import mail
 
 
 class TreeHead(Model):
@@ -141,7 +142,6 @@ def _origin(before: TreeHead | None) -> str:
 def _hand_out(row: TreeHead) -> None:
     """Ask for it to be sent, in the same transaction: to each auditor by e-mail, and to the folder of copies."""
     for address in filter(None, (each.strip() for each in settings().log_auditors.split(","))):
-        payload = {"to": address, "subject": f"{origin_of(row)} #{row.number} {row.short}", "text": row.note}
-        outbox.put("mail", f"tree_head:{row.number}:{address}"[:80], payload)
+        mail.post(f"tree_head:{row.number}:{address}", to=address, subject=f"{origin_of(row)} #{row.number} {row.short}", text=row.note)
     if settings().log_export_dir:
         outbox.put("log.export", f"{row.number}", {"number": row.number})

@@ -4,6 +4,7 @@ Production refuses to start without its secrets, with the emulator's keys, with 
 """
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -45,6 +46,12 @@ class Settings:
     alipay_app_id: str = _setting("", "ALIPAY_APP_ID", "the platform's application at Alipay, which opens merged payments")
     alipay_private_key: str = _setting("", "ALIPAY_PRIVATE_KEY", "the application's private key (PEM or base64)")
     alipay_certificates: str = _setting("", "ALIPAY_CERTIFICATES", "folder of root.crt, alipay.crt and <app_id>.crt for certificate mode; empty: public-key mode")
+    smtp_host: str = _setting("", "SMTP_HOST", "mail server that takes our letters; empty: letters are kept, and sent once there is one")
+    smtp_port: int = _setting(0, "SMTP_PORT", "its port; 0: what is usual, 587 for starttls, 465 for tls, 25 for none")
+    smtp_security: str = _setting("starttls", "SMTP_SECURITY", "starttls, tls (from the first byte) or none")
+    smtp_user: str = _setting("", "SMTP_USER", "name to sign in with at the mail server; empty: without")
+    smtp_password: str = _setting("", "SMTP_PASSWORD", "its password")
+    mail_from: str = _setting("", "MAIL_FROM", "e-mail address that letters come from")
     redis_url: str = _setting("", "REDIS_URL", "shared rate limits and caches; empty: in memory")
     page_cache_mb: int = _setting(12, "PAGE_CACHE_MB", "megabytes a process in which the shop's public pages are kept; 0: none")
     demo_sign_ins: bool = _setting(True, "DEMO_SIGN_INS", "show demonstration sign-ins on the sign-in page")
@@ -87,11 +94,14 @@ def read_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     settings = Settings(**values)
     if settings.environment not in ENVIRONMENTS:
         raise BadConfiguration(f"MARKET_ENV: one of {', '.join(ENVIRONMENTS)}")
+    bad_mail = list(_wrong_mail(settings))
     if settings.is_production:
-        refused = list(_unfit_for_production(settings))
+        refused = [*_unfit_for_production(settings), *bad_mail]
         if refused:
             raise BadConfiguration("\n".join(refused))
         return settings
+    if bad_mail:
+        raise BadConfiguration("\n".join(bad_mail))
     return _with_local_secrets(settings)
 
 
@@ -133,10 +143,38 @@ def _unfit_for_production(settings: Settings) -> Any:
                 yield f"{variable(name)}: {wrong}"
 
 
+def is_mail_address(text: str) -> bool:
+    """Whether this is one plain e-mail address: no name, no comment, no line break, nothing beyond ASCII."""
+    local, _, host = text.rpartition("@")
+    label = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    named = re.fullmatch(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*", local)
+    return bool(named) and len(local) <= 64 and len(text) <= 254 and re.fullmatch(rf"{label}(?:\.{label})+", host) is not None
+
+
+def _wrong_mail(settings: Settings) -> Any:
+    """Half of a mail server's settings is none: whoever sets one wants letters to go out."""
+    if settings.smtp_host and not settings.mail_from:
+        yield "MAIL_FROM: missing beside SMTP_HOST"
+    if not settings.smtp_host and (settings.mail_from or settings.smtp_user or settings.smtp_password):
+        yield "SMTP_HOST: missing beside MAIL_FROM, SMTP_USER or SMTP_PASSWORD"
+    if bool(settings.smtp_user) != bool(settings.smtp_password):
+        yield "SMTP_USER and SMTP_PASSWORD: one without the other"
+    if settings.smtp_security not in ("starttls", "tls", "none"):
+        yield "SMTP_SECURITY: one of starttls, tls, none"
+    if settings.smtp_security == "none" and settings.smtp_password and settings.is_production:
+        yield "SMTP_SECURITY: a password is not sent in the clear"
+    if settings.smtp_port > 65535:
+        yield "SMTP_PORT: no port"
+    if settings.mail_from and not is_mail_address(settings.mail_from):
+        yield "MAIL_FROM: not an e-mail address"
+    for address in filter(None, (each.strip() for each in settings.log_auditors.split(","))):
+        if not is_mail_address(address):
+            yield "LOG_AUDITORS: not e-mail addresses by comma"
+
+
 def _wrong_key(text: str, kind: str) -> str:
     """What is wrong with a key of Alipay's console (PEM or base64), or nothing."""
     import base64
-    import re
 
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization

@@ -15,7 +15,7 @@ from marketplace.foundation.errors import MarketError
 LANGUAGES = ("zh", "en")
 babel = Babel()
 
-__all__ = ["LANGUAGES", "N_", "gettext", "language", "register", "said", "text"]
+__all__ = ["LANGUAGES", "N_", "gettext", "in_language", "language", "register", "said", "text"]
 
 
 def register(app: Flask) -> None:
@@ -32,6 +32,12 @@ def N_(message: str) -> str:
 def gettext(message: str, **values: Any) -> str:
     """The message in the reader's language, filled with ``values``."""
     words = _translated(language(), message)
+    return words % values if values else words
+
+
+def in_language(code: str, message: str, **values: Any) -> str:
+    """The message in ``zh`` or ``en``, filled with ``values``: for letters, which nobody is reading yet."""
+    words = _translated(code if code in LANGUAGES else "zh", message)
     return words % values if values else words
 
 

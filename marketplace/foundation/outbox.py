@@ -1,7 +1,8 @@
 """The outbox: what must happen outside is a row, written in the same transaction as its cause.
 
 A job claims a due row, acts between transactions, and records the outcome; a claim that is not finished in time (a killed
-worker) is due again. Handlers are therefore repeatable by their own request numbers.
+worker) is due again. Handlers are therefore repeatable by their own request numbers. What cannot come to a good end is given up,
+kept, and shown to a person; nothing is thrown away.
 """
 
 import json
@@ -35,20 +36,34 @@ class OutboxMessage(Identified, Model):
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     done_at: Mapped[datetime | None]
+    given_up_at: Mapped[datetime | None]  # not tried again until a person says so
     last_error: Mapped[str | None] = mapped_column(Text)
+
+
+class GiveUp(Exception):
+    """Raised by a handler: trying again is useless, a person must look at it."""
 
 
 Handler = Callable[[dict[str, Any]], None]
 handlers: dict[str, Handler] = {}
+tries: dict[str, int] = {}  # after so many a message of the kind is given up; what is not named is tried for ever
+ready: dict[str, Callable[[], bool]] = {}  # messages of the kind wait, untried, until this says yes
 
 
-def handles(kind: str) -> Callable[[Handler], Handler]:
-    """Register the function that carries out messages of ``kind``. It runs outside any transaction and may open its own."""
+def handles(kind: str, *, most: int = 0, when: Callable[[], bool] | None = None) -> Callable[[Handler], Handler]:
+    """Register the function that carries out messages of ``kind``. It runs outside any transaction and may open its own.
+
+    ``most``: tries until it is given up (0: never). ``when``: whether they can be carried out at all now; until then they wait.
+    """
 
     def register(handler: Handler) -> Handler:
         if handlers.get(kind, handler).__qualname__ != handler.__qualname__:
             raise ValueError(f"two handlers for {kind}")
         handlers[kind] = handler
+        if most:
+            tries[kind] = most
+        if when is not None:
+            ready[kind] = when
         return handler
 
     return register
@@ -62,8 +77,8 @@ def put(kind: str, key: str, payload: dict[str, Any] | None = None, *, due_at: d
         db.session.add(OutboxMessage(kind=kind, key=key, payload=json.loads(json.dumps(payload or {})), due_at=due_at, attempts=0))
     else:
         waiting.payload = payload or {}
-        if waiting.done_at is not None:
-            waiting.done_at, waiting.attempts, waiting.due_at, waiting.last_error = None, 0, due_at, None
+        if waiting.done_at is not None or waiting.given_up_at is not None:
+            waiting.done_at, waiting.given_up_at, waiting.attempts, waiting.due_at, waiting.last_error = None, None, 0, due_at, None
         else:
             # Zero tells a worker that is busy with it now that it was asked for again, and must stay due.
             waiting.due_at, waiting.attempts = min(waiting.due_at, due_at), 0
@@ -85,7 +100,7 @@ def drain(limit: int = 200, kinds: set[str] | None = None) -> tuple[int, int]:
         except Exception as error:  # noqa: BLE001 -- one message's trouble, of any kind, must not stop the others
             failed += 1
             db.session.rollback()
-            transaction(lambda m=message_id, e=error, n=attempts: _postpone(m, e, n))  # type: ignore[misc]
+            transaction(lambda m=message_id, e=error, n=attempts: _failed(m, e, n))  # type: ignore[misc]
         else:
             done += 1
             transaction(lambda m=message_id: _finish(m))  # type: ignore[misc]
@@ -93,10 +108,11 @@ def drain(limit: int = 200, kinds: set[str] | None = None) -> tuple[int, int]:
 
 
 def _claim(kinds: set[str] | None) -> tuple[int, str, dict[str, Any], int] | None:
-    known = (kinds or set(handlers)) & set(handlers)
+    known = {kind for kind in (kinds or set(handlers)) & set(handlers) if kind not in ready or ready[kind]()}
     query = (
         select(OutboxMessage)
-        .where(OutboxMessage.done_at.is_(None), OutboxMessage.due_at <= clock.now(), OutboxMessage.kind.in_(known))
+        .where(OutboxMessage.done_at.is_(None), OutboxMessage.given_up_at.is_(None))
+        .where(OutboxMessage.due_at <= clock.now(), OutboxMessage.kind.in_(known))
         .order_by(OutboxMessage.due_at, OutboxMessage.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -116,8 +132,11 @@ def _finish(message_id: int) -> None:
         message.done_at = clock.now()
 
 
-def _postpone(message_id: int, error: Exception, attempts: int) -> None:
+def _failed(message_id: int, error: Exception, attempts: int) -> None:
     message = db.session.get(OutboxMessage, message_id)
-    if message is not None:
-        message.last_error = f"{type(error).__name__}: {error}"[:2000]
-        message.due_at = clock.now() + timedelta(seconds=BACKOFF[min(attempts, len(BACKOFF)) - 1])
+    if message is None:
+        return
+    message.last_error = f"{type(error).__name__}: {error}"[:2000]
+    if message.attempts > 0 and (isinstance(error, GiveUp) or attempts >= tries.get(message.kind, attempts + 1)):
+        message.given_up_at = clock.now()
+    message.due_at = clock.now() + timedelta(seconds=BACKOFF[min(attempts, len(BACKOFF)) - 1])

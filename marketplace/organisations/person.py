@@ -47,6 +47,7 @@ class Person(Public, Model):
     phone = Sealed()
     phone_index: Mapped[str | None] = mapped_column(String(64), unique=True)
     is_demo: Mapped[bool] = mapped_column(default=False)
+    unread_messages: Mapped[int] = mapped_column(default=0, server_default="0")  # kept by notices.message, so that no page counts them
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
 

@@ -71,9 +71,11 @@ TROUBLES: tuple[Trouble, ...] = (
         AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
     ),
     Trouble(
-        "outside", OutboxMessage, lambda: OutboxMessage.done_at.is_(None) & (OutboxMessage.attempts >= TIRED), OutboxMessage.due_at, None,
-        OutboxMessage.kind,
+        "outside", OutboxMessage,
+        lambda: OutboxMessage.done_at.is_(None) & OutboxMessage.given_up_at.is_(None) & (OutboxMessage.attempts >= TIRED),
+        OutboxMessage.due_at, None, OutboxMessage.kind,
     ),
+    Trouble("letters", OutboxMessage, lambda: OutboxMessage.given_up_at.is_not(None), OutboxMessage.given_up_at, None, OutboxMessage.key),
 )  # fmt: skip
 NAMES = tuple(each.name for each in TROUBLES)
 

@@ -114,12 +114,15 @@ class Chaos:
         self.http = urllib3.PoolManager(retries=False, timeout=10)
         self.told = Told()
         self.worker: subprocess.Popen[bytes] | None = None
-        self.market: Market = builders.market(on_hand=10_000)
+        self.market: Market = builders.market(on_hand=100_000)
         for seller in db.session.scalars(select(Cooperative)):
             running.emulator.register_demo_app(seller.alipay_app_id, seller.alipay_seller_id)
 
-    def trade(self, buyers: int, kills: int, *, percent: int = 20) -> None:
-        """Let them buy while the gateway fails and the worker dies; then heal, and let a last worker finish."""
+    def trade(self, buyers: int, kills: int, *, percent: int = 20, changing: float = 0.7) -> None:
+        """Let them buy while the gateway fails and the worker dies; then heal, and let a last worker finish.
+
+        ``changing``: the share of buyers who cancel or return something; besides, late and double payments go back.
+        """
         fault.order(self.running.emulator.state, kind=fault.ANY, nth=0, percent=percent)
         fault.order(self.running.emulator.state, kind=fault.ANY, method="notice", nth=0, percent=percent)
         dying = sorted(self.chance.sample(range(buyers), kills))
@@ -128,18 +131,18 @@ class Chaos:
         for number in range(buyers):
             waiting.append(self._buys())
             if len(waiting) > 4:
-                self._changes_mind(*waiting.pop(self.chance.randrange(len(waiting))))
+                self._changes_mind(*waiting.pop(self.chance.randrange(len(waiting))), changing)
             if number in dying:
                 worker = self._killed(worker)
         for each in waiting:
-            self._changes_mind(*each)
+            self._changes_mind(*each, changing)
         # The last one dies with what all of them ordered still to do; only then the gateway heals.
         self._kill(worker)
         self.told.kills += 1
         fault.clear(self.running.emulator.state)
         healed = self.shared.now()
         self.worker = worker = self._worker()
-        until = time.monotonic() + 240
+        until = time.monotonic() + 240 + buyers / 5
         while not self._drained():
             assert worker.poll() is None, "the worker ended by itself"
             assert time.monotonic() < until, f"stuck: {self._stuck()}"
@@ -203,12 +206,12 @@ class Chaos:
             token = (page.geturl() or "").split("/cashier/")[1].split("?")[0]
             self.http.request("POST", f"{self.running.url}/cashier/{token}/pay", redirect=False)
 
-    def _changes_mind(self, order_id: int, buyer: Actor) -> None:
+    def _changes_mind(self, order_id: int, buyer: Actor, changing: float) -> None:
         what = self.chance.random()
         with clock.travel(self.shared.now()), contextlib.suppress(MarketError):  # paid late, shipped, expired: then not
-            if what < 0.4:
+            if what < changing * 0.6:
                 transaction(lambda: cancellation.cancel(order_id, actor=buyer))
-            elif what < 0.7:
+            elif what < changing:
                 asked = transaction(lambda: return_request.raise_request(order_id, self.chance.randint(1, 900), "少了", actor=buyer).id)
                 transaction(lambda: return_request.approve(asked, actor=self.market.director))
 
