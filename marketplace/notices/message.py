@@ -75,7 +75,8 @@ def said(row: Message, code: str = "") -> tuple[str, str]:
     def say(sentence: str, **values: Any) -> str:
         return in_language(spoken, sentence, **values)
 
-    return words[row.kind](row.data, say)
+    # Of a kind that is not known any more only its name is left.
+    return words[row.kind](row.data, say) if row.kind in words else (row.kind, "")
 
 
 def inbox(person_id: int, *, unread: bool = False, before_id: int = 0, limit: int = 51) -> Sequence[Message]:
