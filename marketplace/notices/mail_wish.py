@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import is_mail_address, settings
 from marketplace.foundation.crypto import Sealed, keyring, sealed_column
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, locked_where
+from marketplace.foundation.database import Model, Public, Versioned, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import LANGUAGES, N_, in_language
 from marketplace.notices import mail
@@ -95,7 +95,7 @@ def confirm(token: str, *, actor: Actor) -> MailWish:
 
     Conflict ``mail.link`` if the link is old, altered, somebody else's or of another address.
     """
-    row = _linked(token, actor)
+    row = locked(MailWish, linked(token, actor=actor).id)
     if row.confirmed_at is None:
         row.confirmed_at = clock.now()
         db.session.flush()
@@ -103,7 +103,8 @@ def confirm(token: str, *, actor: Actor) -> MailWish:
     return row
 
 
-def _linked(token: str, actor: Actor) -> MailWish:
+def linked(token: str, *, actor: Actor) -> MailWish:
+    """Whose address a link confirms, if it is the actor's own as it stands now. Conflict ``mail.link`` otherwise."""
     unfit = Conflict("mail.link", N_("这个链接过期了，或不是发给您的。请在提醒设置里再保存一次地址，我们重新发信。"))
     try:
         public_id, fingerprint = _signer().loads(token[:400], max_age=LINK_DAYS * 86400)
@@ -112,7 +113,7 @@ def _linked(token: str, actor: Actor) -> MailWish:
     mine = of(actor.person_id)
     if mine is None or mine.public_id != public_id or keyring().blind_index(mine.address, FORGOTTEN) != fingerprint:
         raise unfit
-    return locked_where(MailWish, select(MailWish).where(MailWish.id == mine.id))
+    return mine
 
 
 def _signer() -> URLSafeTimedSerializer:

@@ -92,6 +92,7 @@ def save() -> Any:
 @bp.get("/account/mail/confirm/<token>")
 @needs("self")
 def ask_to_confirm(token: str) -> Any:
+    mail_wish.linked(token, actor=the_actor())
     return render_template("account/mail_confirm.html", token_of_link=token)
 
 
