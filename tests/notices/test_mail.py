@@ -23,6 +23,8 @@ from tests import builders
 from tests.foundation.test_config_and_files import production
 from tests.notices.mail_server import certificate, mail_server, signing_in
 
+pytestmark = pytest.mark.usefixtures("still_clock")
+
 SUBJECT = "靖安集：两笔退款结果不明，涉及 ¥1,234.50，请会计今天上午查一查支付宝的账单和银行流水（璪都镇）"
 
 

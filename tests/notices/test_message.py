@@ -19,6 +19,8 @@ from tests.notices.mail_server import mail_server
 from tests.notices.test_mail import configured
 from tests.web.work_desk import browser
 
+pytestmark = pytest.mark.usefixtures("still_clock")
+
 
 @pytest.fixture(autouse=True)
 def _words(monkeypatch: pytest.MonkeyPatch) -> None:
