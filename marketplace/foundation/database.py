@@ -138,6 +138,20 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
     cursor.close()
 
 
+@event.listens_for(Engine, "connect")
+def _prepare_postgresql(connection: Any, record: Any) -> None:
+    """Sums of whole numbers come back whole, as on SQLite: PostgreSQL adds bigints up as numeric, which the driver reads as Decimal."""
+    if isinstance(connection, sqlite3.Connection):
+        return
+    from psycopg.types.numeric import NumericLoader
+
+    class Whole(NumericLoader):
+        def load(self, data: Any) -> Any:
+            return super().load(data) if b"." in bytes(data) else int(bytes(data))
+
+    connection.adapters.register_loader("numeric", Whole)
+
+
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Any) -> None:
     if connection.dialect.name == "sqlite":

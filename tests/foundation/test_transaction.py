@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 
-from marketplace.foundation import clock
+from marketplace.foundation import audit, clock
+from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.organisations.organisation import Organisation
@@ -33,6 +35,31 @@ def test_commits_at_the_end_and_nothing_on_an_error(app: Flask) -> None:
         organisation()
         _ = 1 // 0
     assert count() == 1
+
+
+def test_an_audit_row_is_undone_with_its_transaction(app: Flask) -> None:
+    def acted(name: str) -> None:
+        audit.record("organisation.admitted", organisation(name), person_id=None, name=name)
+
+    with transaction():
+        acted("甲社")
+    with pytest.raises(Conflict), transaction():
+        acted("乙社")
+        db.session.flush()
+        raise Conflict("too.late", "to nobody")
+    with pytest.raises(IntegrityError), transaction():
+        acted("丙社")
+        db.session.execute(text("INSERT INTO organisation (id) VALUES (1)"))  # the database itself refuses
+    assert [row.data for row in db.session.query(AuditEvent)] == [{"name": "甲社"}]
+    assert count() == 1
+
+
+def test_the_sum_of_whole_numbers_is_whole(app: Flask) -> None:
+    """PostgreSQL adds bigints up as numeric; a Decimal of fen could not be shown, and would be no number in JSON."""
+    with transaction():
+        organisation()
+    total, half = db.session.execute(select(func.sum(Organisation.version), text("CAST(0.5 AS numeric)"))).one()
+    assert (type(total), total, float(half)) == (int, 1, 0.5)
 
 
 def test_nesting_is_refused_and_the_outer_one_is_undone(app: Flask) -> None:
