@@ -68,6 +68,14 @@ def by_owner(kind: str, book: int | None = None) -> dict[str, int]:
     return {owner_ref: account.natural(kind, int(fen)) for owner_ref, fen in db.session.execute(query)}
 
 
+def by_book(kind: str, owner_ref: str) -> dict[int, int]:
+    """What the accounts of a kind and an owner hold or owe, in fen, by book."""
+    tail = _tail(_rolled())
+    query = _with_snapshots(select(Account.book, func.sum(_sum(tail))), tail)
+    query = query.where(Account.kind == kind, Account.owner_ref == owner_ref).group_by(Account.book)
+    return {book: account.natural(kind, int(fen)) for book, fen in db.session.execute(query)}
+
+
 def by_kind(book: int | None = None) -> dict[str, int]:
     """What each kind of account holds or owes, in fen: of one book, or summed over all. Kinds without accounts are left out."""
     tail = _tail(_rolled())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, select
+from sqlalchemy import CheckConstraint, ForeignKey, String, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -125,3 +125,17 @@ def _take_from_batches(shipment: Shipment, lines: dict[int, OrderLine], parts: S
             )
         )
     db.session.flush()
+
+
+def from_batch(batch_id: int, limit: int) -> list[tuple[Order, datetime, int]]:
+    """(order, shipped at, grams) of what was taken from a batch, the latest first."""
+    query = (
+        select(Order, Shipment.shipped_at, func.sum(ShipmentLine.grams))
+        .join(Shipment, Shipment.order_id == Order.id)
+        .join(ShipmentLine, ShipmentLine.shipment_id == Shipment.id)
+        .where(ShipmentLine.batch_id == batch_id)
+        .group_by(Order.id, Shipment.id)
+        .order_by(Shipment.id.desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1], int(row[2])) for row in db.session.execute(query)]

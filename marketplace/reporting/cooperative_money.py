@@ -97,6 +97,13 @@ def settled(organisation_id: int, period: str) -> tuple[Settled, Settled]:
     return Settled(*numbers[:5]), Settled(*numbers[5:])
 
 
+def settled_orders(organisation_id: int, period: str = "") -> Select[*tuple[Any, ...]]:
+    """Select of (settlement, order) of a month, or of all; the latest first. The caller pages it."""
+    query: Select[*tuple[Any, ...]] = select(Settlement, Order).join(Order, Order.id == Settlement.order_id)
+    query = query.where(Settlement.organisation_id == organisation_id).order_by(Settlement.id.desc())
+    return query.where(Settlement.period == period) if period else query
+
+
 def households(organisation_id: int) -> Households:
     """Where the households' money is."""
     totals = dict(

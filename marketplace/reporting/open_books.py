@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
@@ -43,7 +43,7 @@ class Year:
 
 @dataclass(frozen=True)
 class Part:
-    """One cooperative's part of a year."""
+    """One cooperative's part of a year; ``waiting_fen`` is of all years, and adds up to the year's."""
 
     public_id: str
     name_zh: str
@@ -51,6 +51,7 @@ class Part:
     base_fen: int
     pool_fen: int
     paid_fen: int
+    waiting_fen: int
 
 
 def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
@@ -84,18 +85,26 @@ def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
 
 
 def parts(number: int, arrived: Mapping[int, int] | None = None) -> list[Part]:
-    """The same by cooperative, the largest first."""
+    """The same by cooperative, the largest first; those that only have something waiting stand in it too."""
     arrived = paid(number) if arrived is None else arrived
+    its = Settlement.period.like(f"{number}-%")
+    sums = [func.coalesce(func.sum(column).filter(its), 0) for column in (Settlement.base_fen, Settlement.pool_fen)]
+    ever_paid = select(func.sum(PayoutItem.fen)).where(PayoutItem.state == "paid", PayoutItem.organisation_id == Organisation.id)
+    back = _refund_lines(func.sum(JournalLine.fen)).where(Account.kind.in_(_POOLS), Account.book == Organisation.id)
     query = (
-        select(Organisation, func.sum(Settlement.base_fen), func.sum(Settlement.pool_fen))
+        select(
+            Organisation, *sums, func.sum(Settlement.pool_fen), func.coalesce(back.correlate(Organisation).scalar_subquery(), 0),
+            func.coalesce(ever_paid.correlate(Organisation).scalar_subquery(), 0),
+        )
         .join(Settlement, Settlement.organisation_id == Organisation.id)
-        .where(Settlement.period.like(f"{number}-%"))
         .group_by(Organisation.id)
-        .order_by(func.sum(Settlement.base_fen).desc(), Organisation.id)
-    )
-    return [
-        Part(own.public_id, own.name_zh, own.name_en, int(base), int(pool), arrived.get(own.id, 0)) for own, base, pool in db.session.execute(query)
-    ]
+        .order_by(sums[0].desc(), Organisation.id)
+    )  # fmt: skip
+    found = []
+    for own, base, pool, ever, taken, sent in db.session.execute(query):
+        waiting_fen = int(ever) - int(taken) - int(sent)
+        found.append(Part(own.public_id, own.name_zh, own.name_en, int(base), int(pool), arrived.get(own.id, 0), waiting_fen))
+    return [each for each in found if each.base_fen or each.waiting_fen]
 
 
 def notices(*, standing: bool, limit: int = 20) -> list[tuple[PublicNotice, Organisation]]:
@@ -128,13 +137,19 @@ _POOLS = ("household_pool", "pool_recoverable")
 def _taken_back(its: str) -> dict[str, tuple[int, int]]:
     """What refunds after settlement took from each kind of account, in fen: posted in the year, and ever. A refund that failed for good
     was reversed and took nothing."""
+    in_year = func.coalesce(func.sum(JournalLine.fen).filter(JournalEntry.period.like(its)), 0)
+    query = _refund_lines(Account.kind, in_year, func.sum(JournalLine.fen)).where(Account.kind != "refunds_payable").group_by(Account.kind)
+    return {kind: (int(within), int(ever)) for kind, within, ever in db.session.execute(query)}
+
+
+def _refund_lines(*columns: Any) -> Select[Any]:
+    """These columns of the lines of refunds after settlement that stand."""
     undone = aliased(JournalEntry)
-    query = (
-        select(Account.kind, func.coalesce(func.sum(JournalLine.fen).filter(JournalEntry.period.like(its)), 0), func.sum(JournalLine.fen))
+    return (
+        select(*columns)
+        .select_from(JournalEntry)
         .join(JournalLine, (JournalLine.entry_id == JournalEntry.id) & (JournalLine.period == JournalEntry.period))
         .join(Account, Account.id == JournalLine.account_id)
-        .where(JournalEntry.kind == "refund_after_settlement", Account.kind != "refunds_payable")
+        .where(JournalEntry.kind == "refund_after_settlement")
         .where(~select(undone.id).where(undone.reverses_id == JournalEntry.id, undone.kind == "reversed").exists())
-        .group_by(Account.kind)
     )
-    return {kind: (int(in_year), int(ever)) for kind, in_year, ever in db.session.execute(query)}

@@ -25,7 +25,7 @@ class Receipt:
 
 
 def collective(village_id: int, year: int) -> list[Receipt]:
-    """The collective's part of what was settled, by month and cooperative, the latest first. Refunds since are in ``owed_fen``."""
+    """The collective's part of what was settled, by month and cooperative, the latest first. Refunds since are in ``owed``."""
     query = (
         select(SettlementLine.period, Organisation, func.count(SettlementLine.settlement_id.distinct()), func.sum(SettlementLine.village_fen))
         .join(Organisation, Organisation.id == SettlementLine.organisation_id)
@@ -36,9 +36,11 @@ def collective(village_id: int, year: int) -> list[Receipt]:
     return [Receipt(period, cooperative, orders, int(fen)) for period, cooperative, orders, fen in db.session.execute(query)]
 
 
-def owed_fen(village_id: int) -> int:
-    """What all cooperatives together still owe the collective, by their books."""
-    return balance.by_owner("village_collective").get(account.owner_of("village_collective", village_id), 0)
+def owed(village_id: int) -> list[tuple[Organisation, int]]:
+    """(cooperative, fen) of what each still owes the collective by its books; negative where a return came after the transfer."""
+    fen = balance.by_book("village_collective", account.owner_of("village_collective", village_id))
+    query = select(Organisation).where(Organisation.id.in_([book for book in fen if fen[book]])).order_by(Organisation.name_zh, Organisation.id)
+    return [(cooperative, fen[cooperative.id]) for cooperative in db.session.scalars(query)]
 
 
 def received(household_ids: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -13,6 +13,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, MarketError
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said, text
 from marketplace.households.linkage_group import LinkageGroup
+from marketplace.orders import promise, shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.region import Region
 from marketplace.supply import batch_figures, conformity_certificate, harvest, mass_balance, packing
@@ -33,6 +34,7 @@ permission("supply.record", COOPERATIVE="clerk director")
 permission("anomaly.explain", COOPERATIVE="*")
 
 PAGE = 25
+SHOWN = 50  # packings and shipments of a batch; what is older stands in one sum
 VIEWS = ("open", "all")
 SORTS: key_page.Sorts = {
     "harvest": (Batch.harvested_on, True), "left": (Batch.grams_packed - Batch.grams_sold, True), "code": (Batch.code, False),
@@ -222,7 +224,8 @@ def page(batch: Batch, errors: dict[str, str]) -> str:
         .where(Product.linkage_group_id == batch.linkage_group_id, or_(Pack.withdrawn_at.is_(None), Stock.on_hand > 0))
         .order_by(Product.name_zh, Pack.position)
     ).all()
-    packed = db.session.execute(select(Packing, Pack).join(Pack, Pack.id == Packing.pack_id).where(Packing.batch_id == batch.id).order_by(Packing.id.desc()).limit(50))
+    packed = db.session.execute(select(Packing, Pack).join(Pack, Pack.id == Packing.pack_id).where(Packing.batch_id == batch.id).order_by(Packing.id.desc()).limit(SHOWN)).all()
+    sold = shipment.from_batch(batch.id, SHOWN)
     delivered = select(func.coalesce(func.sum(Delivery.grams), 0), func.count(Delivery.household_id.distinct()))
     grams, households = db.session.execute(delivered.where(Delivery.batch_id == batch.id, Delivery.voided_at.is_(None))).one()
     return render_template(
@@ -234,7 +237,11 @@ def page(batch: Batch, errors: dict[str, str]) -> str:
         faults=batch.gi_faults(village),
         promised=batch_figures.promised(batch.organisation_id).get(batch.id, 0),
         packs=[(pack.public_id, f"{text(product, 'name')} {text(pack, 'name')}") for pack, product in packs],
-        packed=packed.all(),
+        packed=packed,
+        packed_before=batch.grams_packed - sum(row.grams for row, _pack in packed),
+        promised_to=promise.of_group(batch.linkage_group_id),
+        sold=sold,
+        sold_before=batch.grams_sold - sum(grams for _order, _at, grams in sold),
         delivered=grams,
         households=households,
         certificates=conformity_certificate.of(batch.id),

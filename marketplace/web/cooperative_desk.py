@@ -96,6 +96,7 @@ def _figures(cooperative_id: int) -> dict[str, Any]:
         "anomalies": anomalies,
         "settled_fen": settled,
         "pool_fen": pool,
+        "month": period,
         "waiting_fen": waiting,
         "paid_fen": paid,
         "low": low,

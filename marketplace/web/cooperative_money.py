@@ -1,5 +1,6 @@
 """The cooperative's money: settled, waiting and why, given to households, and what may leave for villages, fund and the cooperative itself."""
 
+import re
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -16,6 +17,7 @@ from marketplace.reporting import cooperative_money
 from marketplace.settlement import distribution_preview, remittance
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.settlement import Settlement
 from marketplace.web import distribution, payout
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -108,6 +110,54 @@ def export() -> Response:
         for order, reason, _buyer in db.session.execute(query.limit(LONGEST_EXPORT))
     )  # fmt: skip
     return download(_("等着结算的订单"), columns, rows)
+
+
+@bp.get("/settled")
+@needs("cooperative.read")
+def settled() -> Any:
+    """Settled orders, the latest first, of one month or of all: what each gave to whom. They sum to the figures that lead here."""
+    actor = the_actor()
+    month = _month()
+    query = cooperative_money.settled_orders(actor.organisation_id, month)
+    after = request.args.get("after", "")
+    if after:
+        query = query.where(Settlement.id < by_public_id(Settlement, after, scoped(actor, Settlement)).id)
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    of_month, ever = cooperative_money.settled(actor.organisation_id, month)
+    return render_template(
+        "money/settled.html",
+        rows=rows[:PAGE],
+        month=month,
+        whole=of_month if month else ever,
+        next_url=url_for(".settled", month=month or None, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        crumbs=[(_("钱"), url_for(".show")), (_("已结算的订单"), None)],
+        **desk(actor),
+    )
+
+
+@bp.get("/settled.xlsx")
+@needs("cooperative.read")
+def export_settled() -> Response:
+    columns = [
+        (_("订单"), "text"), (_("结算"), "day"), (_("货款"), "fen"), (_("运费"), "fen"), (_("合作社"), "fen"), (_("农户"), "fen"),
+        (_("村集体"), "fen"), (_("防贫基金"), "fen"),
+    ]  # fmt: skip
+    query = cooperative_money.settled_orders(the_actor().organisation_id, _month())
+    rows = (
+        (
+            order.public_id, row.settled_at, row.base_fen, row.freight_fen, row.cooperative_fen, row.pool_fen, row.village_fen, row.fund_fen,
+        )
+        for row, order in db.session.execute(query.limit(LONGEST_EXPORT))
+    )  # fmt: skip
+    return download(_("已结算的订单"), columns, rows)
+
+
+def _month() -> str:
+    """The month asked for, ``YYYY-MM``, or "" for all."""
+    month = request.args.get("month", "")
+    if month and not re.fullmatch(r"2\d{3}-(0[1-9]|1[0-2])", month, re.ASCII):
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="month")
+    return month
 
 
 def _filtered(actor: Actor) -> tuple[str, Select[*tuple[Any, ...]]]:

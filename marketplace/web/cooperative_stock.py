@@ -10,6 +10,7 @@ from marketplace.foundation.database import by_public_id, db, new_public_id, tra
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said, text
+from marketplace.orders import promise
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
 from marketplace.supply import stock_count
@@ -113,6 +114,8 @@ def _page(public_id: str, errors: dict[str, str]) -> str:
         product=product,
         stock=db.session.get(Stock, pack.id),
         moves=db.session.execute(moves).all(),
+        promised=promise.of_pack(pack.id),
+        waits={"WAITING": _("等付款"), "READY": _("等发货"), "PARTLY_SHIPPED": _("发了一部分")},
         reasons={"COUNTED": _("盘点"), "SPOILED": _("损坏或过期"), "RETURNED": _("退回来的"), "PACKED": _("装好入库"), "SHIPPED": _("发货")},
         values={"idempotency_key": new_public_id(), **request.form},
         errors=errors,

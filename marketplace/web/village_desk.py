@@ -44,7 +44,7 @@ def today() -> Any:
         years=[(str(each), url_for(".today", year=each), each == year) for each in (this, this - 1)],
         place=db.session.get_one(Region, village_id),
         rows=rows,
-        owed_fen=village.owed_fen(village_id),
+        owed=village.owed(village_id),
         **desk(),
     )
 

@@ -5,16 +5,19 @@ The same seed trades the same days.
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.reporting import books
 from marketplace.simulation import command
 from tests.reporting.checkers import beancount, exported, hledger, ours
 from tests.seeded import market, seeded_folder
 from tests.traded import opened
+from tests.web.figures import Walk
 
 __all__ = ["market", "seeded_folder"]
 
@@ -38,6 +41,16 @@ def test_sixty_days_of_everything_leave_books_that_all_agree_on(market: Flask, t
     assert any(balances.values())
     assert hledger(exported(market, "hledger", tmp_path / "books.journal")) == balances
     assert beancount(exported(market, "beancount", tmp_path / "books.beancount")) == balances
+    with clock.travel(datetime(2026, 11, 20, 12, tzinfo=UTC)):
+        walk = Walk(market).everybody()
+    assert walk.faults == [], "every figure of every desk opens on its rows"
+    assert walk.figures > 100
+    for desk in (
+        "shop.home", "transparency.show", "cooperative_desk.today", "cooperative_money.show", "cooperative_batches.show", "cooperative_stock.show",
+        "cooperative_members.index", "distribution.show", "payout.show", "operator_county.show", "operator_bulletin.show", "operator_targets.index",
+        "unit_desk.today", "unit_reports.show", "village_desk.today",
+    ):  # fmt: skip
+        assert desk in walk.pages, f"no figures on {desk}"
 
 
 def test_the_same_seed_trades_the_same_days(seeded_folder: Path, tmp_path: Path) -> None:
