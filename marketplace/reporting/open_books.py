@@ -101,7 +101,8 @@ def parts(number: int, arrived: Mapping[int, int] | None = None) -> list[Part]:
         .order_by(sums[0].desc(), Organisation.id)
     )  # fmt: skip
     found = []
-    for own, base, pool, ever, taken, sent in db.session.execute(query):
+    rows: Any = db.session.execute(query)
+    for own, base, pool, ever, taken, sent in rows:
         waiting_fen = int(ever) - int(taken) - int(sent)
         found.append(Part(own.public_id, own.name_zh, own.name_en, int(base), int(pool), arrived.get(own.id, 0), waiting_fen))
     return [each for each in found if each.base_fen or each.waiting_fen]
