@@ -23,7 +23,7 @@ __all__ = ["seeded_folder", "traded", "traded_folders"]
 
 LIST = 6
 # Not lists: the first page of a desk counts many things, each once. Never more than this, whatever the size.
-DESKS = {"/cooperative": 9, "/cooperative/money": 13, "/operator": 6, "/unit": 8, "/unit/reports": 7, "/operator/county": 12, "/operator/bulletin": 7}
+DESKS = {"/cooperative": 9, "/cooperative/money": 13, "/operator": 6, "/unit": 8, "/unit/reports": 7, "/operator/county": 12, "/operator/bulletin": 7, "/village": 7}
 ORGANISATIONS = 3  # of each kind are looked at: those with most orders, and those with units below them
 
 
