@@ -3,28 +3,15 @@
 Drafted by the accountant → approved by the director → published for 7 working days → objections answered → posted → paid.
 """
 
-from datetime import datetime
-
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    String,
-    Text,
-    UniqueConstraint,
-    delete,
-    func,
-    select,
-    update,
-)
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import delete, func, select, update
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import Model, Public, Versioned, db, insert_many, locked, not_found
+from marketplace.foundation.database import db, insert_many, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.ledger import account, balance, event
+from marketplace.ledger import balance, event
 from marketplace.ledger.posting import Source
 from marketplace.notices import public_notice
 from marketplace.notices.public_notice import PublicNotice
@@ -32,7 +19,10 @@ from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution_notice import GroupPart, body
+from marketplace.settlement.distribution_pool import available, brought_back, lock_pool, undivided
 from marketplace.settlement.distribution_share import (
+    STATES,
+    Distribution,
     DistributionGroup,
     DistributionShare,
     groups_of,
@@ -42,42 +32,9 @@ from marketplace.settlement.distribution_weights import days_of, divide_group
 from marketplace.settlement.settlement import SettlementLine
 
 __all__ = [
-    "STATES", "Distribution", "DistributionGroup", "DistributionShare", "approve", "available", "draft", "groups_of", "latest", "post",
-    "publish", "recompute", "shares_of", "undivided", "withdraw",
+    "STATES", "Distribution", "DistributionGroup", "DistributionShare", "approve", "draft", "groups_of", "latest", "post", "publish",
+    "recompute", "shares_of", "withdraw",
 ]  # fmt: skip
-
-STATES = ("DRAFTED", "APPROVED", "PUBLISHED", "POSTED", "WITHDRAWN")
-
-
-class Distribution(Public, Versioned, Model):
-    """One cooperative, one period. ``total_fen`` is exactly what its households get."""
-
-    __tablename__ = "distribution"
-    __table_args__ = (
-        UniqueConstraint("organisation_id", "period", "number"),
-        CheckConstraint("state IN ('DRAFTED','APPROVED','PUBLISHED','POSTED','WITHDRAWN')", name="state"),
-    )
-
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
-    period: Mapped[str] = mapped_column(String(7))
-    number: Mapped[int] = mapped_column(default=1)
-    state: Mapped[str] = mapped_column(String(10), default="DRAFTED")
-    total_fen: Mapped[int]
-    drafted_at: Mapped[datetime]
-    drafted_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    approved_at: Mapped[datetime | None]
-    approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    published_at: Mapped[datetime | None]
-    notice_id: Mapped[int | None] = mapped_column(ForeignKey("public_notice.id"))
-    posted_at: Mapped[datetime | None]
-    withdrawn_at: Mapped[datetime | None]
-    withdrawn_by_id: Mapped[int | None]
-    withdrawn_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("distribution.state", N_("这份分配现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
@@ -218,39 +175,6 @@ def latest(organisation_id: int, period: str) -> Distribution:
     return row
 
 
-def undivided(organisation_id: int, period: str, *, lock: bool = True) -> list[SettlementLine]:
-    """Lines settled in the period that no distribution covers; held until the transaction ends, unless told otherwise."""
-    query = (
-        select(SettlementLine)
-        .where(
-            SettlementLine.organisation_id == organisation_id,
-            SettlementLine.period == period,
-            SettlementLine.distribution_id.is_(None),
-        )
-        .order_by(SettlementLine.id)
-    )
-    return list(db.session.scalars(query.with_for_update() if lock else query))
-
-
-def available(organisation_id: int, group_id: int, settled_fen: int, *, but: int | None = None) -> tuple[int, int]:
-    """What of a group's settled fen its pool still holds (refunds off, drafts other than ``but`` aside), and what of that recovers
-    earlier refunds: at most the published cap of a period."""
-    waiting = (
-        select(func.coalesce(func.sum(DistributionGroup.pool_fen), 0), func.coalesce(func.sum(DistributionGroup.recovered_fen), 0))
-        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
-        .where(
-            DistributionGroup.linkage_group_id == group_id,
-            Distribution.state.in_(("DRAFTED", "APPROVED", "PUBLISHED")),
-            Distribution.id != (but or 0),
-        )
-    )
-    drafted_fen, recovering_fen = (int(fen) for fen in db.session.execute(waiting).one())
-    owner = account.owner_of("household_pool", group_id)
-    pool_fen = max(0, min(settled_fen, balance.held("household_pool", organisation_id, owner) - drafted_fen))
-    owed_fen = balance.held("pool_recoverable", organisation_id, owner) - recovering_fen
-    return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
-
-
 def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
     row = locked(Distribution, distribution_id)
     actor.must_have("COOPERATIVE", *roles)
@@ -262,21 +186,27 @@ def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
 def _divide(row: Distribution) -> None:
     """Write the groups and shares of everything undivided in its period, which it covers from now on."""
     lines = undivided(row.organisation_id, row.period)
-    if not any(line.pool_fen for line in lines):
-        raise Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=row.period)
-    by_group: dict[int, list[SettlementLine]] = {}
+    by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in brought_back(row.organisation_id)}
+    nothing = Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=row.period)
+    if not any(line.pool_fen for line in lines) and not by_group:
+        raise nothing
     for line in lines:
         line.distribution_id = row.id
         by_group.setdefault(line.linkage_group_id, []).append(line)
     for group_id, its in sorted(by_group.items()):
         row.total_fen += _draft_group(row, db.session.get_one(LinkageGroup, group_id), its)
+    if not groups_of(row.id):
+        raise nothing
 
 
 def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementLine]) -> int:
     """Write a group's part and its households' shares; returns the fen they get."""
     # Two months drafted at once would each take the same pool, and recover the same refund: one waits here for the other.
-    _lock_pool(row.organisation_id, group.id)
-    pool_fen, recovered_fen = available(row.organisation_id, group.id, sum(line.pool_fen for line in lines), but=row.id)
+    lock_pool(row.organisation_id, group.id)
+    settled_fen = sum(line.pool_fen for line in lines)
+    pool_fen, recovered_fen = available(row.organisation_id, group.id, row.period, settled_fen, but=row.id)
+    if not lines and not pool_fen:
+        return 0
     divided = divide_group(
         group,
         pool_fen - recovered_fen,
@@ -314,7 +244,7 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
 
 
 def _post_group(row: Distribution, group: DistributionGroup) -> None:
-    owner = _lock_pool(row.organisation_id, group.linkage_group_id)
+    owner = lock_pool(row.organisation_id, group.linkage_group_id)
     if balance.held("household_pool", row.organisation_id, owner) < group.pool_fen:
         raise Conflict("distribution.short", N_("拟定之后有退款，收益池不够了。请撤回后重新拟定。"))
     if balance.held("pool_recoverable", row.organisation_id, owner) < group.recovered_fen:
@@ -334,13 +264,6 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         group.entry_id = event.distributed_by(
             book=row.organisation_id, source=source, group_id=group.linkage_group_id, shares=shares
         )
-
-
-def _lock_pool(organisation_id: int, group_id: int) -> str:
-    """Hold a group's pool and what is recoverable from it until the transaction ends; their owner's reference."""
-    owner = account.owner_of("household_pool", group_id)
-    account.lock([account.named(kind, organisation_id, owner) for kind in ("household_pool", "pool_recoverable")])
-    return owner
 
 
 def _take_back(row: Distribution, actor: Actor, reason: str) -> Distribution:

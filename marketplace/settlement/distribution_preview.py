@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.settlement.distribution import available, undivided
+from marketplace.settlement.distribution_pool import available, brought_back, undivided
 from marketplace.settlement.distribution_weights import days_of, divide_group
 from marketplace.settlement.settlement import SettlementLine
 
@@ -51,13 +52,18 @@ def months(organisation_id: int) -> list[Month]:
         .having(func.sum(SettlementLine.pool_fen) > 0)
         .order_by(SettlementLine.period)
     )
-    return [Month(period, orders, int(fen)) for period, orders, fen in db.session.execute(query)]
+    found = [Month(period, orders, int(fen)) for period, orders, fen in db.session.execute(query)]
+    back_fen = sum(brought_back(organisation_id).values())
+    if back_fen and not found:
+        # A refund failed, and nothing settled since: what came back is divided in the month of now.
+        return [Month(clock.period_of(clock.business_date()), 0, back_fen)]
+    return found
 
 
 def preview(organisation_id: int, period: str) -> list[GroupPreview]:
     """What ``distribution.draft`` would write now, group by group. Changes nothing. InvalidInput ``period.bad``."""
     days_of(period)
-    by_group: dict[int, list[SettlementLine]] = {}
+    by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in brought_back(organisation_id)}
     for line in undivided(organisation_id, period, lock=False):
         by_group.setdefault(line.linkage_group_id, []).append(line)
     return [_group(organisation_id, period, group_id, its) for group_id, its in sorted(by_group.items())]
@@ -66,7 +72,7 @@ def preview(organisation_id: int, period: str) -> list[GroupPreview]:
 def _group(organisation_id: int, period: str, group_id: int, lines: list[SettlementLine]) -> GroupPreview:
     group = db.session.get_one(LinkageGroup, group_id)
     settled_fen = sum(line.pool_fen for line in lines)
-    pool_fen, recovered_fen = available(organisation_id, group_id, settled_fen)
+    pool_fen, recovered_fen = available(organisation_id, group_id, period, settled_fen)
     refused, patronage_fen, equity_fen, households, basis = None, 0, 0, 0, ""
     try:
         divided = divide_group(

@@ -1,9 +1,46 @@
-"""The parts of a distribution: what each linkage group's pool gives, and what each household gets of it, with its reasons."""
+"""A distribution as it is kept, and its parts: what each linkage group's pool gives, and what each household gets of it, with its reasons."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model, db
+from marketplace.foundation.database import Identified, Model, Public, Versioned, db
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
+
+STATES = ("DRAFTED", "APPROVED", "PUBLISHED", "POSTED", "WITHDRAWN")
+
+
+class Distribution(Public, Versioned, Model):
+    """One cooperative, one period. ``total_fen`` is exactly what its households get."""
+
+    __tablename__ = "distribution"
+    __table_args__ = (
+        UniqueConstraint("organisation_id", "period", "number"),
+        CheckConstraint("state IN ('DRAFTED','APPROVED','PUBLISHED','POSTED','WITHDRAWN')", name="state"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    period: Mapped[str] = mapped_column(String(7))
+    number: Mapped[int] = mapped_column(default=1)
+    state: Mapped[str] = mapped_column(String(10), default="DRAFTED")
+    total_fen: Mapped[int]
+    drafted_at: Mapped[datetime]
+    drafted_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    approved_at: Mapped[datetime | None]
+    approved_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    published_at: Mapped[datetime | None]
+    notice_id: Mapped[int | None] = mapped_column(ForeignKey("public_notice.id"))
+    posted_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by_id: Mapped[int | None]
+    withdrawn_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+
+    def must_be(self, *states: str) -> None:
+        """Raise Conflict unless it is in one of these states."""
+        if self.state not in states:
+            raise Conflict("distribution.state", N_("这份分配现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 class DistributionGroup(Identified, Model):

@@ -19,7 +19,7 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
-from marketplace.settlement import distribution, recovery, settlement
+from marketplace.settlement import distribution, distribution_preview, recovery, settlement
 from marketplace.settlement.distribution import Distribution
 from tests import builders
 from tests.builders import Market
@@ -198,3 +198,73 @@ def distributed(market: Market) -> Distribution:
     with clock.travel(clock.now() + timedelta(days=30)):
         transaction(lambda: distribution.post(row.id, actor=market.accountant))
     return row
+
+
+def traded(market: Market, packs: int) -> int:
+    """An order of so many tins, bought, shipped and received as a buyer would; its id."""
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, packs))
+    trade.shipped(market, order_id)
+    with transaction():
+        received.confirm(order_id, actor=buyer)
+    return order_id
+
+
+def paid_back(order_id: int, fen: int) -> int:
+    def work() -> int:
+        (made,) = order_refund.pay_back(locked(Order, order_id), fen, "破损", person_id=None)
+        return made
+
+    return transaction(work)
+
+
+def the_draft(market: Market, period: str) -> Distribution:
+    return transaction(lambda: distribution.draft(market.cooperative, period, actor=market.accountant))
+
+
+@pytest.mark.both
+def test_what_a_failed_refund_brings_back_after_the_distribution_is_divided_with_the_next_one(app: Flask) -> None:
+    market = builders.market(on_hand=50)
+    order_id = traded(market, 3)  # of ¥264.00 the pool gets ¥52.80
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        refund_id = paid_back(order_id, 8_800)
+        period = clock.period_of(clock.business_date())
+        row = the_draft(market, period)
+        transaction(lambda: distribution.approve(row.id, actor=market.director, version=1))
+        ends_on = transaction(lambda: distribution.publish(row.id, actor=market.director)).ends_on
+    with clock.travel(clock.beijing_midnight(ends_on + timedelta(days=1))):
+        assert transaction(lambda: distribution.post(row.id, actor=market.accountant)).total_fen == 3_520
+        assert distribution_preview.months(market.cooperative) == []
+        transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
+        (month,) = distribution_preview.months(market.cooperative)
+        (group,) = distribution_preview.preview(market.cooperative, month.period)
+        assert (month.period, month.pool_fen, group.pool_fen) == (clock.period_of(clock.business_date()), 1_760, 1_760)
+        again = the_draft(market, month.period)
+        assert again.total_fen == 1_760
+        assert distribution_preview.months(market.cooperative) == []
+        with pytest.raises(Conflict, match=r"distribution\.empty"):
+            the_draft(market, month.period)
+        transaction(lambda: distribution.approve(again.id, actor=market.director, version=1))
+        ends_on = transaction(lambda: distribution.publish(again.id, actor=market.director)).ends_on
+    with clock.travel(clock.beijing_midnight(ends_on + timedelta(days=1))):
+        transaction(lambda: distribution.post(again.id, actor=market.accountant))
+    assert balance.held("household_pool", market.cooperative, f"linkage_group:{market.group}") == 0
+    assert [each.rule for each in books.check() if not each.ok] == []
+
+
+def test_what_came_back_is_divided_once_though_other_months_wait(app: Flask) -> None:
+    market = builders.market(on_hand=50)
+    order_id = traded(market, 3)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        refund_id, period = paid_back(order_id, 8_800), clock.period_of(clock.business_date())
+        row = the_draft(market, period)
+    with clock.travel(clock.now() + timedelta(days=45)):
+        settled(market, 10_000)
+        transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
+        later = the_draft(market, clock.period_of(clock.business_date()))
+        assert (row.total_fen, later.total_fen) == (3_520, 3_760)
+        # Withdrawn, the first one's lines are ¥52.80 again, of which the other draft divides what the pool had beyond it.
+        transaction(lambda: distribution.withdraw(row.id, actor=market.accountant, reason="重来"))
+        assert the_draft(market, period).total_fen == 3_520

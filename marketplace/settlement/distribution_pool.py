@@ -1,0 +1,80 @@
+"""What of a linkage group's pool a distribution may divide: what settled, refunds off, and what failed refunds brought back."""
+
+from sqlalchemy import func, select
+
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import db
+from marketplace.ledger import account, balance
+from marketplace.settlement.distribution_share import Distribution, DistributionGroup
+from marketplace.settlement.settlement import SettlementLine
+
+WAITING = ("DRAFTED", "APPROVED", "PUBLISHED")
+
+
+def undivided(organisation_id: int, period: str, *, lock: bool = True) -> list[SettlementLine]:
+    """Lines settled in the period that no distribution covers; held until the transaction ends, unless told otherwise."""
+    query = (
+        select(SettlementLine)
+        .where(
+            SettlementLine.organisation_id == organisation_id,
+            SettlementLine.period == period,
+            SettlementLine.distribution_id.is_(None),
+        )
+        .order_by(SettlementLine.id)
+    )
+    return list(db.session.scalars(query.with_for_update() if lock else query))
+
+
+def available(organisation_id: int, group_id: int, period: str, settled_fen: int, *, but: int | None = None) -> tuple[int, int]:
+    """What a group's pool gives to a distribution of ``period`` that covers ``settled_fen``, and what of it recovers earlier refunds:
+    at most the published cap of a period.
+
+    That is what was settled, as far as the pool still holds it (refunds off, drafts other than ``but`` aside), and what the pool
+    holds beyond all that waits in other periods: a refund that failed brought it back, and no settlement speaks of it any more.
+    """
+    waiting = (
+        select(func.coalesce(func.sum(DistributionGroup.pool_fen), 0), func.coalesce(func.sum(DistributionGroup.recovered_fen), 0))
+        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
+        .where(
+            DistributionGroup.linkage_group_id == group_id,
+            Distribution.state.in_(WAITING),
+            Distribution.id != (but or 0),
+        )
+    )
+    drafted_fen, recovering_fen = (int(fen) for fen in db.session.execute(waiting).one())
+    others = select(func.coalesce(func.sum(SettlementLine.pool_fen), 0)).where(
+        SettlementLine.organisation_id == organisation_id, SettlementLine.linkage_group_id == group_id,
+        SettlementLine.distribution_id.is_(None), SettlementLine.period != period,
+    )  # fmt: skip
+    owner = account.owner_of("household_pool", group_id)
+    free_fen = max(0, balance.held("household_pool", organisation_id, owner) - drafted_fen)
+    pool_fen = min(free_fen, max(settled_fen, free_fen - int(db.session.scalar(others) or 0)))
+    owed_fen = balance.held("pool_recoverable", organisation_id, owner) - recovering_fen
+    return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
+
+
+def brought_back(organisation_id: int) -> dict[int, int]:
+    """Fen by linkage group that a pool holds though no settlement waits for it and no draft divides it: of refunds that failed."""
+    held = {int(ref.partition(":")[2]): fen for ref, fen in balance.by_owner("household_pool", organisation_id).items()}
+    settled = (
+        select(SettlementLine.linkage_group_id, func.sum(SettlementLine.pool_fen))
+        .where(SettlementLine.organisation_id == organisation_id, SettlementLine.distribution_id.is_(None))
+        .group_by(SettlementLine.linkage_group_id)
+    )
+    drafted = (
+        select(DistributionGroup.linkage_group_id, func.sum(DistributionGroup.pool_fen))
+        .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
+        .where(Distribution.organisation_id == organisation_id, Distribution.state.in_(WAITING))
+        .group_by(DistributionGroup.linkage_group_id)
+    )
+    for query in (settled, drafted):
+        for group_id, fen in db.session.execute(query):
+            held[group_id] = held.get(group_id, 0) - int(fen)
+    return {group_id: fen for group_id, fen in sorted(held.items()) if fen > 0}
+
+
+def lock_pool(organisation_id: int, group_id: int) -> str:
+    """Hold a group's pool and what is recoverable from it until the transaction ends; their owner's reference."""
+    owner = account.owner_of("household_pool", group_id)
+    account.lock([account.named(kind, organisation_id, owner) for kind in ("household_pool", "pool_recoverable")])
+    return owner
