@@ -1,26 +1,24 @@
 """The steps of a distribution, each a page that asks first: approve or return, recompute, publish, credit, withdraw; and answers to objections."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, request, url_for
 from sqlalchemy import func, select
 
 from marketplace.foundation import clock, workdays
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput, NotAllowed, NotFound
+from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.notices import objection
 from marketplace.notices.public_notice import Objection
-from marketplace.organisations.actor import Actor
 from marketplace.settlement import distribution
 from marketplace.settlement.distribution import Distribution, DistributionShare
+from marketplace.web import asked_step
+from marketplace.web.asked_step import Places, Step
 from marketplace.web.distribution import own, page, state_words
-from marketplace.web.permission import holds, needs, permission, the_actor
-from marketplace.web.shared_desk import desk, typed_version
+from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import money
 
 bp = Blueprint("distribution_step", __name__, url_prefix="/distributions")
@@ -31,21 +29,6 @@ permission("distribution.draft", COOPERATIVE="accountant")
 permission("distribution.approve", COOPERATIVE="director")
 permission("distribution.announce", COOPERATIVE="accountant director")
 permission("objection.answer", COOPERATIVE="director", OPERATOR="administrator reviewer treasurer")
-
-
-@dataclass(frozen=True)
-class Step:
-    """A step: who may take it, from which states, what the page says, and what is done."""
-
-    permission: str
-    states: tuple[str, ...]
-    question: str
-    sentence: Callable[[Distribution], str]
-    button: Callable[[Distribution], str]
-    done: str
-    work: Callable[[int, Actor, int, str], Any]
-    reason: str = ""  # the field's label, where a reason must be given
-    danger: bool = False
 
 
 def _approve_words(row: Distribution) -> str:
@@ -65,7 +48,7 @@ def _post_words(row: Distribution) -> str:
     return _("%(fen)s 记到 %(n)s 户名下，记账以后不能撤回。之后由会计做代发批次。", fen=money(row.total_fen), n=_households(row))
 
 
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Step[Distribution]] = {
     "approve": Step(
         "distribution.approve", ("DRAFTED",), N_("同意这份分配？"), _approve_words,
         lambda row: _("同意分配 %(fen)s", fen=money(row.total_fen)), N_("已同意，可以公示了。"),
@@ -105,20 +88,18 @@ STEPS: dict[str, Step] = {
 @needs("distribution.step")
 def ask(public_id: str, step: str) -> Any:
     actor = the_actor()
-    return _ask(own(public_id, actor), step, _step(step, actor), {})
+    row = own(public_id, actor)
+    return asked_step.ask(row, asked_step.chosen(STEPS, step, actor), _places(row, step), actor)
 
 
 @bp.post("/<public_id>/step/<step>")
 @needs("distribution.step")
 def take(public_id: str, step: str) -> Any:
-    actor, reason = the_actor(), request.form.get("reason", "")
-    number, chosen, version = own(public_id, actor).id, _step(step, actor), typed_version()
-    try:
-        transaction(lambda: chosen.work(number, actor, version, reason))
-    except InvalidInput as error:
-        return _ask(own(public_id, actor), step, chosen, {"reason": said(error)}), 422
-    flash(_(chosen.done), "done")
-    return redirect(url_for("distribution.show", public_id=public_id), 303)
+    actor = the_actor()
+    chosen = asked_step.chosen(STEPS, step, actor)
+    return asked_step.take(
+        own(public_id, actor).id, chosen, actor, again=lambda: own(public_id, actor), places=lambda row: _places(row, step)
+    )
 
 
 @bp.post("/<public_id>/objections/<objection_id>")
@@ -138,36 +119,10 @@ def answer(public_id: str, objection_id: str) -> Any:
     return redirect(url_for("distribution.show", public_id=public_id) + "#objections", 303)
 
 
-def _step(step: str, actor: Actor) -> Step:
-    chosen = STEPS.get(step)
-    if chosen is None:
-        raise NotFound("step.missing", N_("没有这一步。"))
-    if not holds(actor, chosen.permission):
-        raise NotAllowed("permission.missing", N_("您现在的岗位不能办这件事。可以换一个岗位，或请同事来办。"))
-    return chosen
-
-
-def _ask(row: Distribution, name: str, step: Step, errors: dict[str, str]) -> str:
-    row.must_be(*step.states)
-    return render_template(
-        "distribution/step.html",
-        row=row,
-        question=_(step.question),
-        sentence=step.sentence(row),
-        button=step.button(row),
-        danger=step.danger,
-        reason=_(step.reason) if step.reason else "",
-        typed=request.form.get("reason", ""),
-        post=url_for(".take", public_id=row.public_id, step=name),
-        back=url_for("distribution.show", public_id=row.public_id),
-        errors=errors,
-        crumbs=[
-            (_("收益分配"), url_for("distribution.index")),
-            (f"{row.period} · {state_words()[row.state]}", url_for("distribution.show", public_id=row.public_id)),
-            (_(step.question), None),
-        ],
-        **desk(the_actor()),
-    )
+def _places(row: Distribution, step: str) -> Places:
+    show = url_for("distribution.show", public_id=row.public_id)
+    crumbs = [(_("收益分配"), url_for("distribution.index")), (f"{row.period} · {state_words()[row.state]}", show)]
+    return Places(show, url_for(".take", public_id=row.public_id, step=step), crumbs)
 
 
 def _households(row: Distribution) -> int:

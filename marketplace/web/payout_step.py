@@ -1,7 +1,5 @@
 """The steps of a payout batch, each a page that asks first; and the bank's results, looked at before anything changes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -9,7 +7,7 @@ from sqlalchemy import select
 
 from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput, NotAllowed, NotFound
+from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.households import account_proposal
@@ -19,9 +17,11 @@ from marketplace.settlement import payout_batch, payout_file, payout_results
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
+from marketplace.web import asked_step
+from marketplace.web.asked_step import Places, Step
 from marketplace.web.payout import own, state_words
-from marketplace.web.permission import holds, needs, permission, the_actor
-from marketplace.web.shared_desk import desk, typed_version
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shared_desk import desk
 from marketplace.web.shown import money
 
 bp = Blueprint("payout_step", __name__, url_prefix="/payouts")
@@ -38,22 +38,7 @@ def _of_new_accounts(row: PayoutBatch) -> str:
     return " " + _("其中 %(n)s 户是新账户，请先凭存折或银行卡核对。", n=fresh) if fresh else ""
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step: who may take it, from which states, what the page says, and what is done."""
-
-    permission: str
-    states: tuple[str, ...]
-    question: str
-    sentence: Callable[[PayoutBatch], str]
-    button: Callable[[PayoutBatch], str]
-    done: str
-    work: Callable[[int, Actor, int, str], Any]
-    reason: str = ""
-    danger: bool = False
-
-
-STEPS: dict[str, Step] = {
+STEPS: dict[str, Step[PayoutBatch]] = {
     "approve": Step(
         "payout.approve", ("DRAFT",), N_("同意这一批代发？"),
         lambda row: _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen)) + _of_new_accounts(row),
@@ -83,26 +68,20 @@ def ask(public_id: str, step: str) -> Any:
     row = own(public_id, actor)
     if step == "reissue":
         return _ask_reissue(row, actor)
-    return _ask(row, step, _step(step, actor), {})
+    return asked_step.ask(row, asked_step.chosen(STEPS, step, actor), _places(row, step), actor)
 
 
 @bp.post("/<public_id>/step/<step>")
 @needs("payout.step")
 def take(public_id: str, step: str) -> Any:
-    actor, reason = the_actor(), request.form.get("reason", "")
-    row = own(public_id, actor)
-    number = row.id
+    actor = the_actor()
+    number = own(public_id, actor).id
     if step == "reissue":
         fresh: PayoutBatch = transaction(lambda: payout_batch.reissue(number, actor=actor))
         flash(_("补发批次 %(number)s 做好了，等理事长审批。", number=fresh.number), "done")
         return redirect(url_for("payout.show", public_id=fresh.public_id), 303)
-    chosen, version = _step(step, actor), typed_version()
-    try:
-        transaction(lambda: chosen.work(number, actor, version, reason))
-    except InvalidInput as error:
-        return _ask(own(public_id, actor), step, chosen, {"reason": said(error)}), 422
-    flash(_(chosen.done), "done")
-    return redirect(url_for("payout.show", public_id=public_id), 303)
+    chosen = asked_step.chosen(STEPS, step, actor)
+    return asked_step.take(number, chosen, actor, again=lambda: own(public_id, actor), places=lambda row: _places(row, step))
 
 
 @bp.get("/<public_id>/results")
@@ -149,7 +128,7 @@ def preview(public_id: str, results_id: str) -> Any:
         houses=houses,
         counts=payout_results.counted(lines),
         total=len(lines),
-        crumbs=_crumbs(row, _("回盘")),
+        crumbs=[*_crumbs(row), (_("回盘"), None)],
         **desk(actor),
     )
 
@@ -169,32 +148,9 @@ def _results(row: PayoutBatch, results_id: str) -> PayoutResults:
     return by_public_id(PayoutResults, results_id, select(PayoutResults).where(PayoutResults.batch_id == row.id))
 
 
-def _step(step: str, actor: Actor) -> Step:
-    chosen = STEPS.get(step)
-    if chosen is None:
-        raise NotFound("step.missing", N_("没有这一步。"))
-    if not holds(actor, chosen.permission):
-        raise NotAllowed("permission.missing", N_("您现在的岗位不能办这件事。可以换一个岗位，或请同事来办。"))
-    return chosen
-
-
-def _ask(row: PayoutBatch, name: str, step: Step, errors: dict[str, str]) -> str:
-    row.must_be(*step.states)
-    return render_template(
-        "distribution/step.html",
-        row=row,
-        question=_(step.question),
-        sentence=step.sentence(row),
-        button=step.button(row),
-        danger=step.danger,
-        reason=_(step.reason) if step.reason else "",
-        typed=request.form.get("reason", ""),
-        post=url_for(".take", public_id=row.public_id, step=name),
-        back=url_for("payout.show", public_id=row.public_id),
-        errors=errors,
-        crumbs=_crumbs(row, _(step.question)),
-        **desk(the_actor()),
-    )
+def _places(row: PayoutBatch, step: str) -> Places:
+    show = url_for("payout.show", public_id=row.public_id)
+    return Places(show, url_for(".take", public_id=row.public_id, step=step), _crumbs(row))
 
 
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
@@ -207,7 +163,7 @@ def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
         returned=[(item, houses[item.household_id], masked_name(houses[item.household_id].name), houses[item.household_id].bank_account[-4:]) for item in returned],
         accounts_waiting=account_proposal.waiting(actor.organisation_id, [item.household_id for item in returned]),
         total_fen=sum(item.fen for item in returned if houses[item.household_id].bank_account_sealed),
-        crumbs=_crumbs(row, _("补发")),
+        crumbs=[*_crumbs(row), (_("补发"), None)],
         **desk(actor),
     )
 
@@ -216,9 +172,9 @@ def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> s
     row.must_be("SENT", "DONE")
     return render_template(
         "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
-        heading=",".join(payout_file.RESULT_HEADER), crumbs=_crumbs(row, _("回盘")), **desk(the_actor()),
+        heading=",".join(payout_file.RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),
     )  # fmt: skip
 
 
-def _crumbs(row: PayoutBatch, last: str) -> list[tuple[str, str | None]]:
-    return [(_("代发"), url_for("payout.index")), (f"{row.number} · {state_words()[row.state]}", url_for("payout.show", public_id=row.public_id)), (last, None)]
+def _crumbs(row: PayoutBatch) -> list[tuple[str, str | None]]:
+    return [(_("代发"), url_for("payout.index")), (f"{row.number} · {state_words()[row.state]}", url_for("payout.show", public_id=row.public_id))]
