@@ -146,26 +146,19 @@ def distributions_are_exact() -> list[str]:
         .outerjoin(DistributionGroup)
         .group_by(Distribution.id, Distribution.total_fen)
         .having(
-            func.coalesce(func.sum(DistributionGroup.patronage_fen + DistributionGroup.equity_fen), 0)
-            != Distribution.total_fen
+            func.coalesce(func.sum(DistributionGroup.fen), 0) != Distribution.total_fen
         )
     )
     its_shares = (DistributionShare.distribution_id == DistributionGroup.distribution_id) & (
         DistributionShare.linkage_group_id == DistributionGroup.linkage_group_id
     )
+    ways = ("patronage_fen", "equity_fen", "relief_fen", "guaranteed_fen")
     shares = (
         select(DistributionGroup.id)
         .outerjoin(DistributionShare, its_shares)
-        .group_by(DistributionGroup.id, DistributionGroup.patronage_fen, DistributionGroup.equity_fen)
-        .having(
-            or_(
-                func.coalesce(func.sum(DistributionShare.patronage_fen), 0)
-                != DistributionGroup.patronage_fen,
-                func.coalesce(func.sum(DistributionShare.equity_fen), 0) != DistributionGroup.equity_fen,
-            )
-        )
+        .group_by(DistributionGroup.id, *(getattr(DistributionGroup, name) for name in ways))
+        .having(or_(*(func.coalesce(func.sum(getattr(DistributionShare, name)), 0) != getattr(DistributionGroup, name) for name in ways)))
     )
-    given = DistributionGroup.patronage_fen + DistributionGroup.equity_fen
     unposted = (
         select(DistributionGroup.id)
         .join(Distribution, Distribution.id == DistributionGroup.distribution_id)
@@ -173,7 +166,7 @@ def distributions_are_exact() -> list[str]:
             JournalEntry,
             (JournalEntry.id == DistributionGroup.entry_id) & (JournalEntry.kind == "distributed"),
         )
-        .where(Distribution.posted_at.is_not(None), func.coalesce(JournalEntry.gross, 0) != given)
+        .where(Distribution.posted_at.is_not(None), func.coalesce(JournalEntry.gross, 0) != DistributionGroup.fen)
     )
     return (
         [f"distribution {number}: its groups are not its total" for number in db.session.scalars(groups)]

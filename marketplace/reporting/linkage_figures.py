@@ -36,7 +36,7 @@ def groups(organisation_id: int) -> list[GroupFigures]:
     found = {each.group.id: each for each in _figures(LinkageGroup.organisation_id == organisation_id)}
     for part, whole, notice, objections in db.session.execute(_distributions(LinkageGroup.organisation_id == organisation_id)):
         each = found[part.linkage_group_id]  # the last one stays
-        each.last_fen, each.last_period, each.last_state = part.patronage_fen + part.equity_fen, whole.period, whole.state
+        each.last_fen, each.last_period, each.last_state = part.fen, whole.period, whole.state
         each.notice, each.objections = notice or "", objections
     return list(found.values())
 

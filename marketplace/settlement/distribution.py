@@ -28,7 +28,8 @@ from marketplace.settlement.distribution_share import (
     groups_of,
     shares_of,
 )
-from marketplace.settlement.distribution_weights import days_of, divide_group
+from marketplace.settlement.distribution_weights import days_of
+from marketplace.settlement.pool_division import divide_group
 from marketplace.settlement.settlement import SettlementLine
 
 __all__ = [
@@ -213,6 +214,7 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
         period=row.period,
         order_line_ids=[line.order_line_id for line in lines],
         salt=f"{row.period}:{group.code}",  # whoever has the records can divide the odd fen as we did
+        but=row.id,
     )
     db.session.add(
         DistributionGroup(
@@ -225,22 +227,30 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
             equity_fen=divided.equity_fen,
             basis=divided.basis,
             households=divided.parts.households_with_money,
+            rule_id=divided.rule_id,
+            relief_units=divided.parts.total("relief_units"),
+            relief_fen=divided.relief_fen,
+            guaranteed_due_fen=divided.guaranteed_due_fen,
+            guaranteed_fen=divided.guaranteed_fen,
         )
     )
-    grams, share_days = divided.parts.total_grams, divided.parts.total_share_days
+    if divided.relief_fen:
+        # Who cannot work is sealed: that it was opened, and what for, is written down.
+        audit.record("households.hardship_opened", group, person_id=row.drafted_by_id, purpose="relief_share", period=row.period)
+    grams, share_days = divided.parts.total("grams"), divided.parts.total("share_days")
     insert_many(
         "distribution_share",
         (
-            "organisation_id", "distribution_id", "linkage_group_id", "household_id", "grams", "total_grams", "patronage_fen",
-            "share_days", "total_share_days", "equity_fen", "fen",
+            "organisation_id", "distribution_id", "linkage_group_id", "total_grams", "total_share_days", "household_id", "grams",
+            "patronage_fen", "share_days", "equity_fen", "relief_units", "relief_fen", "guaranteed_due_fen", "guaranteed_fen", "fen",
         ),
         (
-            (row.organisation_id, row.id, group.id, household_id, own_grams, grams, patronage_fen, days, share_days, equity_fen, patronage_fen + equity_fen)
-            for household_id, own_grams, patronage_fen, days, equity_fen in divided.parts.rows()
+            (row.organisation_id, row.id, group.id, grams, share_days, *part, part[2] + part[4] + part[6] + part[8])
+            for part in divided.parts.rows()
         ),
     )  # fmt: skip
     db.session.flush()
-    return divided.patronage_fen + divided.equity_fen
+    return divided.fen
 
 
 def _post_group(row: Distribution, group: DistributionGroup) -> None:
@@ -260,7 +270,7 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         DistributionShare.linkage_group_id == group.linkage_group_id,
         DistributionShare.fen > 0,
     )
-    if group.patronage_fen + group.equity_fen:
+    if group.fen:
         group.entry_id = event.distributed_by(
             book=row.organisation_id, source=source, group_id=group.linkage_group_id, shares=shares
         )
@@ -285,8 +295,11 @@ def _notice_body(row: Distribution) -> dict[str, object]:
     parts = [
         GroupPart(
             db.session.get_one(LinkageGroup, each.linkage_group_id).name_zh, each.households,
-            each.patronage_fen + each.equity_fen, each.recovered_fen, each.basis,
+            each.fen, each.recovered_fen, each.basis, each.guaranteed_due_fen, each.guaranteed_fen, each.relief_fen,
         )
         for each in groups_of(row.id)
     ]  # fmt: skip
-    return body(row.period, row.total_fen, parts)
+    relieved = select(func.count(DistributionShare.household_id.distinct())).where(
+        DistributionShare.distribution_id == row.id, DistributionShare.relief_fen > 0
+    )
+    return body(row.period, row.total_fen, parts, relieved=db.session.scalar(relieved) or 0)

@@ -9,7 +9,8 @@ from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
 from marketplace.settlement.distribution_pool import available, brought_back, undivided
-from marketplace.settlement.distribution_weights import days_of, divide_group
+from marketplace.settlement.distribution_weights import days_of
+from marketplace.settlement.pool_division import Divided, Parts, divide_group
 from marketplace.settlement.settlement import SettlementLine
 
 
@@ -37,10 +38,13 @@ class GroupPreview:
     households: int
     basis: str
     refused: Conflict | None
+    relief_fen: int = 0
+    guaranteed_fen: int = 0
+    guaranteed_due_fen: int = 0
 
     @property
     def fen(self) -> int:
-        return self.patronage_fen + self.equity_fen
+        return self.patronage_fen + self.equity_fen + self.relief_fen + self.guaranteed_fen
 
 
 def months(organisation_id: int) -> list[Month]:
@@ -70,21 +74,23 @@ def preview(organisation_id: int, period: str) -> list[GroupPreview]:
 
 
 def _group(organisation_id: int, period: str, group_id: int, lines: list[SettlementLine]) -> GroupPreview:
+    import numpy as np
+
     group = db.session.get_one(LinkageGroup, group_id)
     settled_fen = sum(line.pool_fen for line in lines)
     pool_fen, recovered_fen = available(organisation_id, group_id, period, settled_fen)
-    refused, patronage_fen, equity_fen, households, basis = None, 0, 0, 0, ""
+    divided, refused = None, None
     try:
         divided = divide_group(
             group, pool_fen - recovered_fen, period=period, order_line_ids=[line.order_line_id for line in lines],
             salt=f"{period}:{group.code}",
         )  # fmt: skip
-        patronage_fen, equity_fen, basis = divided.patronage_fen, divided.equity_fen, divided.basis
-        households = sum(1 for part in divided.parts if part.patronage_fen + part.equity_fen > 0)
     except Conflict as error:
         refused = error
+    divided = divided or Divided("", 0, 0, Parts(np.zeros(0, np.int64)))
     return GroupPreview(
         group=group, orders=len({line.settlement_id for line in lines}), settled_fen=settled_fen, pool_fen=pool_fen,
-        recovered_fen=recovered_fen, patronage_fen=patronage_fen, equity_fen=equity_fen, households=households, basis=basis,
-        refused=refused,
+        recovered_fen=recovered_fen, patronage_fen=divided.patronage_fen, equity_fen=divided.equity_fen,
+        households=divided.parts.households_with_money, basis=divided.basis, refused=refused, relief_fen=divided.relief_fen,
+        guaranteed_fen=divided.guaranteed_fen, guaranteed_due_fen=divided.guaranteed_due_fen,
     )  # fmt: skip

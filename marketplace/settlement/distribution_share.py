@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint, select
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Identified, Model, Public, Versioned, db
@@ -44,13 +45,17 @@ class Distribution(Public, Versioned, Model):
 
 
 class DistributionGroup(Identified, Model):
-    """One linkage group's part: the pool, divided by patronage and equity. ``basis`` says where the weights came from."""
+    """One linkage group's part: the pool, divided by the rule that was in force. ``basis`` says where the weights came from.
+
+    ``guaranteed_fen`` is less than ``guaranteed_due_fen`` where the pool did not reach: then each had its part of it, in proportion.
+    """
 
     __tablename__ = "distribution_group"
     __table_args__ = (
         UniqueConstraint("distribution_id", "linkage_group_id"),
         CheckConstraint("basis IN ('BATCHES','TWELVE_MONTHS','EQUITY_ONLY')", name="basis"),
-        CheckConstraint("patronage_fen + equity_fen = pool_fen - recovered_fen", name="whole"),
+        CheckConstraint("relief_fen + guaranteed_fen + patronage_fen + equity_fen = pool_fen - recovered_fen", name="whole"),
+        CheckConstraint("guaranteed_fen BETWEEN 0 AND guaranteed_due_fen AND relief_fen >= 0", name="options"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -63,6 +68,16 @@ class DistributionGroup(Identified, Model):
     basis: Mapped[str] = mapped_column(String(16))
     households: Mapped[int]
     entry_id: Mapped[int | None]
+    rule_id: Mapped[int | None] = mapped_column(ForeignKey("distribution_rule.id"))  # none: as the group was founded
+    relief_units: Mapped[int] = mapped_column(default=0, server_default="0")  # people, or households, as the rule counts them
+    relief_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    guaranteed_due_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    guaranteed_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    @hybrid_property
+    def fen(self) -> int:
+        """What its households get."""
+        return self.pool_fen - self.recovered_fen
 
 
 class DistributionShare(Identified, Model):
@@ -71,7 +86,7 @@ class DistributionShare(Identified, Model):
     __tablename__ = "distribution_share"
     __table_args__ = (
         UniqueConstraint("distribution_id", "linkage_group_id", "household_id"),
-        CheckConstraint("fen = patronage_fen + equity_fen AND fen >= 0", name="fen"),
+        CheckConstraint("fen = relief_fen + guaranteed_fen + patronage_fen + equity_fen AND fen >= 0", name="fen"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
@@ -85,6 +100,10 @@ class DistributionShare(Identified, Model):
     total_share_days: Mapped[int]
     equity_fen: Mapped[int]
     fen: Mapped[int]
+    relief_units: Mapped[int] = mapped_column(default=0, server_default="0")
+    relief_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    guaranteed_due_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    guaranteed_fen: Mapped[int] = mapped_column(default=0, server_default="0")
 
 
 def groups_of(distribution_id: int) -> list[DistributionGroup]:

@@ -19,7 +19,8 @@ from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import Role
 from marketplace.settlement import distribution, settlement
 from marketplace.settlement.distribution import Distribution
-from marketplace.settlement.distribution_weights import divide, equity
+from marketplace.settlement.distribution_weights import equity
+from marketplace.settlement.pool_division import divide
 from tests import builders
 from tests.builders import Market
 from tests.settlement.builders import order
