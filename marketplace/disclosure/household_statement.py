@@ -41,6 +41,11 @@ class Earned:
     share_days: int
     total_share_days: int
     equity_fen: int
+    relief_units: int
+    total_relief_units: int
+    relief_fen: int
+    guaranteed_due_fen: int
+    guaranteed_fen: int
     fen: int
     posted_at: datetime | None
 
@@ -140,7 +145,7 @@ def _household(token: str) -> Household:
 
 def _earned(household_id: int) -> list[Earned]:
     query = (
-        select(DistributionShare, Distribution, DistributionGroup.basis, LinkageGroup, Organisation)
+        select(DistributionShare, Distribution, DistributionGroup, LinkageGroup, Organisation)
         .join(Distribution, Distribution.id == DistributionShare.distribution_id)
         .join(
             DistributionGroup,
@@ -160,17 +165,22 @@ def _earned(household_id: int) -> list[Earned]:
             cooperative_en=cooperative.name_en,
             group_zh=group.name_zh,
             group_en=group.name_en,
-            basis=basis,
+            basis=part.basis,
             grams=share.grams,
             total_grams=share.total_grams,
             patronage_fen=share.patronage_fen,
             share_days=share.share_days,
             total_share_days=share.total_share_days,
             equity_fen=share.equity_fen,
+            relief_units=share.relief_units,
+            total_relief_units=part.relief_units,
+            relief_fen=share.relief_fen,
+            guaranteed_due_fen=share.guaranteed_due_fen,
+            guaranteed_fen=share.guaranteed_fen,
             fen=share.fen,
             posted_at=distribution.posted_at,
         )
-        for share, distribution, basis, group, cooperative in db.session.execute(query)
+        for share, distribution, part, group, cooperative in db.session.execute(query)
     ]
 
 

@@ -36,6 +36,7 @@ class Home:
     linked: bool
     earned_fen: int
     paid_fen: int
+    relief_fen: int = 0  # of what was earned: by the relief share of its groups' rules
 
     @property
     def cannot_work(self) -> bool:
@@ -83,6 +84,8 @@ class Fairness:
     cannot_work: int
     cannot_work_reached: int
     cannot_work_fen: int
+    relieved: int = 0
+    relief_fen: int = 0
 
     @property
     def tenth_bp(self) -> int | None:
@@ -94,7 +97,7 @@ def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
     """Registered households that have not left (of these villages, if any are named), with their year. One query."""
     earned, paid, linked = _earned(year).subquery(), _paid(year).subquery(), _linked(year).subquery()
     query = (
-        select(Household, func.coalesce(earned.c.fen, 0), func.coalesce(paid.c.fen, 0), linked.c.household_id)
+        select(Household, func.coalesce(earned.c.fen, 0), func.coalesce(paid.c.fen, 0), linked.c.household_id, func.coalesce(earned.c.relief_fen, 0))
         .outerjoin(earned, earned.c.household_id == Household.id)
         .outerjoin(paid, paid.c.household_id == Household.id)
         .outerjoin(linked, linked.c.household_id == Household.id)
@@ -116,8 +119,9 @@ def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
             linked=share is not None,
             earned_fen=int(earned_fen),
             paid_fen=int(paid_fen),
+            relief_fen=int(relief_fen),
         )
-        for row, earned_fen, paid_fen, share in db.session.execute(query)
+        for row, earned_fen, paid_fen, share, relief_fen in db.session.execute(query)
     ]
 
 
@@ -139,6 +143,8 @@ def fairness(known: Sequence[Home]) -> Fairness:
         cannot_work=len(unable),
         cannot_work_reached=sum(home.earned_fen > 0 for home in unable),
         cannot_work_fen=sum(home.earned_fen for home in unable),
+        relieved=sum(home.relief_fen > 0 for home in known),
+        relief_fen=sum(home.relief_fen for home in known),
     )
 
 
@@ -160,7 +166,9 @@ def places(known: Sequence[Home], regions: Sequence[Region] = ()) -> list[Place]
 
 def _earned(year: int) -> Any:
     return (
-        select(DistributionShare.household_id, func.sum(DistributionShare.fen).label("fen"))
+        select(
+            DistributionShare.household_id, func.sum(DistributionShare.fen).label("fen"), func.sum(DistributionShare.relief_fen).label("relief_fen")
+        )
         .join(Distribution, Distribution.id == DistributionShare.distribution_id)
         .where(Distribution.posted_at.is_not(None), Distribution.period.like(f"{year}-%"))
         .group_by(DistributionShare.household_id)

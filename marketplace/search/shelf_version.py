@@ -21,6 +21,8 @@ SHOWN: dict[str, frozenset[str]] = {
     "pack": frozenset({"version"}),
     "stock": frozenset(),
     "split_scheme": frozenset(),
+    "distribution_rule": frozenset(),
+    "rule_proposal": frozenset(),
     "scheme_proposal": frozenset(),  # one that is announced stands on its cooperative's page
     "category": frozenset(),
     "region": frozenset(),

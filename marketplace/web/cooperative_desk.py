@@ -50,6 +50,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("库存"), "cooperative_stock.index"),
             (_("成员和联结"), "cooperative_members.index"),
             (_("分账方案"), "cooperative_schemes.index"),
+            (_("分配规则"), "cooperative_rules.index"),
         ]
     }
 

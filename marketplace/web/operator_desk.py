@@ -28,6 +28,7 @@ from marketplace.procurement.target_adjustment import TargetAdjustment
 from marketplace.reporting import licences
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.rule_proposal import RuleProposal
 from marketplace.supply.mass_balance import MassAnomaly
 from marketplace.web.county_roads import county_roads
 from marketplace.web.permission import needs, permission, the_actor
@@ -61,6 +62,10 @@ QUEUES: dict[str, Queue] = {
     ),
     "schemes": Queue(
         N_("等审批的分账方案"), N_("没有等审批的分账方案。"), SchemeProposal, SchemeProposal.state == "SUBMITTED", SchemeProposal.made_at,
+        lambda row: (row.reason[:120], None),
+    ),
+    "rules": Queue(
+        N_("等审批的分配规则"), N_("没有等审批的分配规则。"), RuleProposal, RuleProposal.state == "SUBMITTED", RuleProposal.made_at,
         lambda row: (row.reason[:120], None),
     ),
     "anomalies": Queue(
@@ -102,7 +107,8 @@ QUEUES: dict[str, Queue] = {
 
 # Queues with a list of their own, better than the plain one of this desk.
 LISTS = {
-    "listings": "/operator/listings", "changes": "/operator/listings?view=changes", "schemes": "/operator/schemes", "anomalies": "/operator/mass-balance",
+    "listings": "/operator/listings", "changes": "/operator/listings?view=changes", "schemes": "/operator/schemes", "rules": "/operator/rules",
+    "anomalies": "/operator/mass-balance",
 }  # fmt: skip
 
 
@@ -115,6 +121,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("今天"), "operator_desk.today"),
             (_("商品审核"), "operator_listings.index", None, waiting or None),
             (_("分账方案审批"), "operator_schemes.index"),
+            (_("分配规则审批"), "operator_rules.index"),
             *county_roads(actor),
             (_("收益分配"), "distribution.index", request.path.startswith("/distributions") or None),
             (_("代发"), "payout.index", request.path.startswith("/payouts") or None),
@@ -189,7 +196,7 @@ def queue(name: str) -> Any:
 def _address(name: str, row: Any) -> str | None:
     """Where one row of a queue is worked on, if it has a page of its own."""
     pages = {
-        "listings": "operator_listings.show", "schemes": "operator_schemes.show", "distributions": "distribution.show", "payouts": "payout.show",
+        "listings": "operator_listings.show", "schemes": "operator_schemes.show", "rules": "operator_rules.show", "distributions": "distribution.show", "payouts": "payout.show",
     }  # fmt: skip
     if name == "objections":
         found = db.session.scalar(select(Distribution.public_id).where(Distribution.notice_id == row.notice_id))

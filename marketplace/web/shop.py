@@ -5,17 +5,21 @@ from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import select
 
 from marketplace import search
 from marketplace.catalogue import scheme_proposal, split_scheme
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.foundation import clock
+from marketplace.foundation.database import db
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import language, text
 from marketplace.foundation.money import share_bp
+from marketplace.households.linkage_group import LinkageGroup
 from marketplace.reporting import county_figures
 from marketplace.search import detail, shelf
 from marketplace.search.card import Card, Offer
+from marketplace.settlement import distribution_rule, rule_proposal
 from marketplace.web.permission import public
 from marketplace.web.shown import day, grams, money
 
@@ -98,6 +102,8 @@ def cooperatives() -> Any:
 def cooperative(public_id: str) -> Any:
     organisation, seller, cards = shelf.cooperative(public_id)
     scope = [_(CATEGORIES[code][0]) for code in seller.licence_scope.split(";") if code in CATEGORIES]
+    rules = distribution_rule.history(organisation.id)
+    groups = select(LinkageGroup).where(LinkageGroup.organisation_id == organisation.id).order_by(LinkageGroup.id)
     return render_template(
         "shop/cooperative.html",
         organisation=organisation,
@@ -107,6 +113,9 @@ def cooperative(public_id: str) -> Any:
         schemes=[(_(CATEGORIES[code][0]), versions) for code, versions in split_scheme.history(organisation.id).items()],
         reasons=scheme_proposal.reasons(organisation.id),
         today=clock.business_date(),
+        groups=[(group, rules.get(group.id, [])) for group in db.session.scalars(groups)],
+        rule_reasons=rule_proposal.reasons(organisation.id),
+        month=clock.period_of(clock.business_date()),
     )
 
 

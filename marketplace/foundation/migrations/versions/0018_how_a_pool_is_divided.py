@@ -1,5 +1,7 @@
 """how a group's pool is divided is a versioned rule: a relief share, what is guaranteed for a share, then grams and shares"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -36,7 +38,7 @@ CHECKS = {
 }
 
 
-def _figures() -> list[sa.Column[object]]:
+def _figures() -> list[sa.Column[Any]]:
     return [
         sa.Column("patronage_bp", BIGINT, nullable=False),
         sa.Column("guaranteed_fen", BIGINT, nullable=False),
@@ -116,7 +118,7 @@ def downgrade() -> None:
     op.drop_table("distribution_rule")
 
 
-def _kept(table: str, to: int) -> object:
+def _kept(table: str, to: int) -> Any:
     """On SQLite the table is copied, which forgets its checks: they are named anew. Nothing refers to either table."""
     checks = {**CHECKS[table][to], **CHECKS[table][2]}
     if op.get_bind().dialect.name != "sqlite":
@@ -125,7 +127,7 @@ def _kept(table: str, to: int) -> object:
     return op.batch_alter_table(table, recreate="always", table_args=named)
 
 
-def _checks(batch: object, table: str, before: int, after: int) -> None:
+def _checks(batch: Any, table: str, before: int, after: int) -> None:
     if op.get_bind().dialect.name == "sqlite":
         return
     for name in CHECKS[table][before]:
