@@ -124,7 +124,7 @@ def _kept(table: str, to: int) -> Any:
     if op.get_bind().dialect.name != "sqlite":
         return op.batch_alter_table(table)
     named = [sa.CheckConstraint(text, name=op.f(f"ck_{table}_{name}")) for name, text in checks.items()]
-    return op.batch_alter_table(table, recreate="always", table_args=named)
+    return op.batch_alter_table(table, recreate="always", table_args=tuple(named))
 
 
 def _checks(batch: Any, table: str, before: int, after: int) -> None:
