@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
+from marketplace.ledger.entry import JournalEntry
 from marketplace.settlement.distribution_pool import available, brought_back, undivided
 from marketplace.settlement.distribution_weights import days_of
 from marketplace.settlement.pool_division import Divided, Parts, divide_group
@@ -49,18 +50,22 @@ class GroupPreview:
 
 def months(organisation_id: int) -> list[Month]:
     """Months of the cooperative that have something undivided, the oldest first."""
-    query = (
+    settled = (
         select(SettlementLine.period, func.count(SettlementLine.settlement_id.distinct()), func.sum(SettlementLine.pool_fen))
         .where(SettlementLine.organisation_id == organisation_id, SettlementLine.distribution_id.is_(None))
         .group_by(SettlementLine.period)
         .having(func.sum(SettlementLine.pool_fen) > 0)
-        .order_by(SettlementLine.period)
     )
-    found = [Month(period, orders, int(fen)) for period, orders, fen in db.session.execute(query)]
-    back_fen = sum(brought_back(organisation_id).values())
-    if back_fen and not found:
+    newest = select(func.coalesce(func.max(JournalEntry.id), 0)).where(JournalEntry.book == organisation_id, JournalEntry.kind == "distributed")
+    undone = select(literal(""), func.count(), literal(0)).where(
+        JournalEntry.book == organisation_id, JournalEntry.kind == "reversed", JournalEntry.id > newest.scalar_subquery()
+    )
+    rows = db.session.execute(settled.union_all(undone)).all()
+    found = sorted((Month(period, orders, int(fen)) for period, orders, fen in rows if period), key=lambda each: each.period)
+    if not found and any(count for period, count, _fen in rows if not period):
         # A refund failed, and nothing settled since: what came back is divided in the month of now.
-        return [Month(clock.period_of(clock.business_date()), 0, back_fen)]
+        back_fen = sum(brought_back(organisation_id).values())
+        return [Month(clock.period_of(clock.business_date()), 0, back_fen)] if back_fen else []
     return found
 
 

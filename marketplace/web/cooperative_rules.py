@@ -35,20 +35,17 @@ def index() -> Any:
     versions = distribution_rule.history(actor.organisation_id)
     groups = select(LinkageGroup).where(LinkageGroup.organisation_id == actor.organisation_id).order_by(LinkageGroup.id)
     proposals = db.session.execute(
-        select(RuleProposal, LinkageGroup)
+        select(RuleProposal, LinkageGroup, Approval.reason)
         .join(LinkageGroup, LinkageGroup.id == RuleProposal.linkage_group_id)
+        .outerjoin(Approval, (Approval.subject_type == RuleProposal.__tablename__) & (Approval.subject_id == RuleProposal.id))
         .where(RuleProposal.organisation_id == actor.organisation_id)
         .order_by(RuleProposal.id.desc())
         .limit(SHOWN)
     ).all()
-    words = select(Approval).where(
-        Approval.subject_type == RuleProposal.__tablename__, Approval.subject_id.in_([row.id for row, _group in proposals])
-    )
     return render_template(
         "cooperative/rules.html",
         groups=[(group, versions.get(group.id, [])) for group in db.session.scalars(groups)],
         proposals=proposals,
-        words={word.subject_id: word for word in db.session.scalars(words)},
         reasons=rule_proposal.reasons(actor.organisation_id),
         month=clock.period_of(clock.business_date()),
         **desk(actor),
