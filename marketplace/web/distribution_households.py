@@ -73,16 +73,15 @@ def export(public_id: str) -> Response:
     row = own(public_id, the_actor())
     bases = {part.linkage_group_id: basis_words()[part.basis] for _group, part in db.session.execute(_groups(row))}
     columns = [
-        (_("户编号"), "text"), (_("户主"), "text"), (_("村"), "text"), (_("联农组"), "text"), (_("不能劳动（份）"), "whole"),
-        (_("救助"), "fen"), (_("应付保底"), "fen"), (_("保底"), "fen"), (_("交货（克）"), "whole"),
+        (_("户编号"), "text"), (_("户主"), "text"), (_("村"), "text"), (_("联农组"), "text"), (_("交货（克）"), "whole"),
         (_("全组交货（克）"), "whole"), (_("按交货"), "fen"), (_("股·天"), "whole"), (_("全组股·天"), "whole"), (_("按股份"), "fen"),
-        (_("合计"), "fen"), (_("依据"), "text"),
+        (_("合计"), "fen"), (_("依据"), "text"), (_("不能劳动（份）"), "whole"), (_("救助"), "fen"), (_("应付保底"), "fen"), (_("保底"), "fen"),
     ]  # fmt: skip
     rows = (
         (
-            house.code, masked_name(house.name), village.name_zh, group.name_zh, share.relief_units, share.relief_fen,
-            share.guaranteed_due_fen, share.guaranteed_fen, share.grams, share.total_grams, share.patronage_fen,
+            house.code, masked_name(house.name), village.name_zh, group.name_zh, share.grams, share.total_grams, share.patronage_fen,
             share.share_days, share.total_share_days, share.equity_fen, share.fen, bases[share.linkage_group_id],
+            share.relief_units, share.relief_fen, share.guaranteed_due_fen, share.guaranteed_fen,
         )
         for share, house, group, village in db.session.execute(_sorted(_filtered(row), "code").limit(LONGEST_EXPORT))
     )  # fmt: skip

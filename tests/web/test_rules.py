@@ -81,7 +81,7 @@ def test_every_page_says_what_came_first_and_why(app: Flask) -> None:
     page = accountant.get(f"/distributions/{row.public_id}/households").text
     assert ("不能劳动：4 / 4 份 → ¥6.00" in page, "保底 ¥20.00 → ¥9.00" in page) == (True, True)
     heading, *lines = rows_of(accountant.get(f"/distributions/{row.public_id}/households.xlsx").data)
-    assert [heading[4:8], sum(line[5] for line in lines), sum(line[7] for line in lines)] == [["不能劳动（份）", "救助", "应付保底", "保底"], 6, 54]
+    assert [heading[12:], sum(line[13] for line in lines), sum(line[15] for line in lines)] == [["不能劳动（份）", "救助", "应付保底", "保底"], 6, 54]
     with clock.travel(after_notice(row)):
         post(row, market)
         notice = app.test_client().get("/notices/" + db.session.get_one(PublicNotice, row.notice_id).public_id).text
