@@ -1,11 +1,12 @@
 """A product and its packs. A pack is what is priced and stocked; a product names exactly one linkage group."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, case, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model, Public, Versioned
+from marketplace.foundation.database import Identified, Model, Public, Versioned, db
 
 STATES = ("DRAFT", "SUBMITTED", "RETURNED", "ON_SALE", "SUSPENDED", "WITHDRAWN")
 
@@ -53,7 +54,7 @@ class Product(Public, Versioned, Model):
     suspend_reason: Mapped[str] = mapped_column(String(300), default="", server_default="")
     # For cards and sorting: the cheapest pack, kept by catalogue.listing_content.
     from_price_fen: Mapped[int | None]
-    sold_count: Mapped[int] = mapped_column(default=0)
+    sold_count: Mapped[int] = mapped_column(default=0)  # packs sold and kept, counted when their order settles; see count_sold
 
 
 class Pack(Public, Versioned, Model):
@@ -85,6 +86,19 @@ class Pack(Public, Versioned, Model):
     @property
     def per_piece_fen(self) -> int | None:
         return (self.price_fen * 2 + self.pieces) // (2 * self.pieces) if self.pieces else None
+
+
+def count_sold(packs: Mapping[int, int]) -> None:
+    """Add packs (product id → packs) to what the products have sold: the shop's list "by sales" is sorted by it.
+
+    The version stays: a sale is no edit, and makes no editor's form stale. Rows are locked in id order.
+    """
+    if not packs:
+        return
+    locked = db.session.scalars(select(Product.id).where(Product.id.in_(packs)).order_by(Product.id).with_for_update()).all()
+    sold = case(dict(packs), value=Product.id)
+    statement = update(Product).where(Product.id.in_(locked)).values(sold_count=Product.sold_count + sold)
+    db.session.execute(statement, execution_options={"synchronize_session": False})
 
 
 class PriceTier(Identified, Model):

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ForeignKey, String, or_, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from marketplace.catalogue import product
 from marketplace.catalogue.split_scheme import SplitScheme
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
@@ -171,8 +172,19 @@ def settle_many(order_ids: Sequence[int]) -> tuple[list[Settlement], dict[int, N
         row, _ = rows[order.id]
         order.settled_at = row.settled_at
         audit.record("order.settled", order, settlement_id=row.id, base_fen=row.base_fen, pool_fen=row.pool_fen)
+    product.count_sold(_packs_kept([(lines[order.id], rows[order.id][1]) for order in due]))
     db.session.flush()
     return [rows[order.id][0] for order in due], refused
+
+
+def _packs_kept(settled: Sequence[tuple[list[OrderLine], list[SettlementLine]]]) -> Counter[int]:
+    """Product → packs that arrived, were paid and did not all go back: what may be called sold."""
+    kept: Counter[int] = Counter()
+    for lines, parts in settled:
+        for line, part in zip(lines, parts, strict=True):
+            if part.base_fen:
+                kept[line.product_id] += line.quantity if line.accepted is None else line.accepted
+    return kept
 
 
 def _divided(order: Order, lines: list[OrderLine]) -> tuple[Settlement, list[SettlementLine]]:

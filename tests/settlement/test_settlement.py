@@ -7,11 +7,12 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from marketplace.catalogue.product import Product
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import balance
 from marketplace.orders.order import Order, lines_of
-from marketplace.settlement import settlement
+from marketplace.settlement import settlement, settlement_run
 from marketplace.settlement.settlement import NotDue, Settlement
 from tests import builders
 from tests.ledger.account_book import read
@@ -133,3 +134,41 @@ def test_nothing_is_lost_or_made_for_any_amounts(app: Flask, goods: list[int], f
     assert row.cooperative_fen + row.pool_fen + row.village_fen + row.fund_fen == row.base_fen == sum(goods)
     assert row.freight_fen == freight
     assert balance.held("buyer_funds", market.cooperative) == 0
+
+
+@pytest.mark.both
+def test_what_is_settled_is_sold_and_the_list_by_sales_says_so(app: Flask) -> None:
+    """Packs count once, when the order can no longer come back; what went back whole, or did not arrive, is not sold."""
+    behind, ahead = builders.market(on_hand=50), builders.market(name="宝峰油茶合作社", on_hand=50)
+    ids = [behind.product, ahead.product]
+
+    def products() -> list[Product]:
+        db.session.expire_all()
+        return [db.session.get_one(Product, each) for each in ids]
+
+    def listed() -> list[int]:
+        page = app.test_client().get("/goods?sort=popular").text
+        return [row.id for row in sorted(products(), key=lambda row: page.index(row.slug))]
+
+    assert listed() == [ahead.product, behind.product], "nothing is sold: the newest first"
+    versions = [row.version for row in products()]
+    two = order(behind, 8_800, 4_800)
+    back = order(ahead, 9_000, refunded_fen=9_000)
+    unit = order(ahead, 7_000)
+    with transaction():
+        line = lines_of(unit)[0]
+        line.quantity, line.price_fen, line.accepted, line.shipped = 7, 1_000, 1, 7
+        db.session.get_one(Order, unit).refunded_fen = 6_000
+    assert listed() == [ahead.product, behind.product], "what is only paid is not sold yet"
+    with transaction():
+        rows, refused = settlement.settle_many([two, back, unit])
+        assert (len(rows), refused) == (3, {})
+    assert [row.sold_count for row in products()] == [2, 1]
+    assert listed() == [behind.product, ahead.product]
+    settlement_run.settle([order(ahead, 100, 200)], transaction)
+    assert [row.sold_count for row in products()] == [2, 3]
+    assert listed() == [ahead.product, behind.product], "read afresh: a list by sales is never kept"
+    with pytest.raises(NotDue):
+        settled(two)
+    assert [row.sold_count for row in products()] == [2, 3], "once"
+    assert [row.version for row in products()] == versions, "no editor's form went stale"
