@@ -17,6 +17,8 @@ from marketplace.supply.batch import Batch
 from tests import builders
 from tests.orders import trade
 
+pytestmark = pytest.mark.both
+
 
 def test_unpaid_orders_expire_and_paid_ones_do_not(app: Flask) -> None:
     market = builders.market()

@@ -12,6 +12,8 @@ from marketplace.procurement.directed_order import Acceptance
 from tests import builders
 from tests.procurement.unit_market import accept, confirmed, order_of, ship, unit_market
 
+pytestmark = pytest.mark.both
+
 
 @pytest.mark.parametrize(("accepted", "short"), [(9, 0), (10, 1), (11, -1), (-1, 11), (9, 1)])
 def test_the_numbers_must_add_up_and_nothing_is_accepted_that_was_not_sent(app: Flask, accepted: int, short: int) -> None:

@@ -25,6 +25,8 @@ from tests import builders
 from tests.builders import Market
 from tests.settlement.builders import order
 
+pytestmark = pytest.mark.both
+
 
 def this_period() -> str:
     return clock.period_of(clock.business_date())

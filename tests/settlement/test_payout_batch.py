@@ -21,6 +21,8 @@ from tests import builders
 from tests.builders import Market
 from tests.settlement.builders import order
 
+pytestmark = pytest.mark.both
+
 HEADER = "number,sequence,amount,result,reason"
 
 

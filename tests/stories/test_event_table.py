@@ -15,6 +15,8 @@ from marketplace.ledger.posting import Source
 from tests.ledger import account_book
 from tests.ledger.account_book import read
 
+pytestmark = pytest.mark.both
+
 GROUP, VILLAGE, OTHER_VILLAGE = 12, 7, 8
 LI, WANG, ZHANG = 101, 102, 103  # households
 

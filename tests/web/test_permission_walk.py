@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from flask import Flask
 
 from marketplace.foundation import clock
@@ -9,6 +10,8 @@ from marketplace.foundation.database import db, transaction
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import ROLES, Person, grant
 from marketplace.web.permission import PERMISSIONS, every_route_declares
+
+pytestmark = pytest.mark.both
 
 
 def signed_in_as(app: Flask, kind: str, role: str):  # type: ignore[no-untyped-def]
