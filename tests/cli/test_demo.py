@@ -42,6 +42,14 @@ def taken() -> Iterator[int]:
         yield somebody.getsockname()[1]
 
 
+def changed_in_the_checkout() -> str:
+    """What git says was changed, added or left behind in the checkout; what it ignores (var/, caches) aside."""
+    done = subprocess.run(["git", "status", "--porcelain", "--untracked-files=all"], cwd=TOP, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("no checkout of git")
+    return done.stdout
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One DATA_DIR for all: the second start finds the data of the first."""
@@ -54,8 +62,13 @@ def opened(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str, str, int]
         yield demo, address, said, port
 
 
+@pytest.fixture(scope="module")
+def before() -> str:
+    return changed_in_the_checkout()
+
+
 def test_opens_beside_a_taken_port_and_ends_with_ctrl_c(
-    opened: tuple[subprocess.Popen[str], str, str, int], folder: Path
+    before: str, opened: tuple[subprocess.Popen[str], str, str, int], folder: Path
 ) -> None:
     demo, address, said, port = opened
     assert f"Port {port} is taken" in said
@@ -70,6 +83,9 @@ def test_opens_beside_a_taken_port_and_ends_with_ctrl_c(
     demo.send_signal(signal.SIGINT)
     assert demo.wait(20) == 0
     assert processes_of(folder) == []
+    assert changed_in_the_checkout() == before, "a demonstration leaves the checkout as it was"
+    kept_out = subprocess.run(["git", "check-ignore", "-q", "var/market.sqlite3"], cwd=TOP, check=False)
+    assert kept_out.returncode == 0, "nor does its own folder of data count as a change"
 
 
 def test_what_it_started_ends_even_when_it_is_killed(

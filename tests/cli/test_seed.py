@@ -1,7 +1,9 @@
 """The seed in the tables: the county's figures, a second run, and files with faults."""
 
 import json
+import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,14 @@ def test_the_tables_hold_the_countys_figures_and_a_second_run_changes_nothing(ap
     figures = json.loads(app.test_cli_runner().invoke(county.group, ["figures", "--json"]).stdout)
     assert {name: figures[name] for name in COUNTY} == COUNTY
     assert figures["products"] == 36 and figures["packs"] == 93 and figures["units"] >= 40
+
+    said = [line for line in first.stderr.splitlines() if line]
+    assert all(re.fullmatch(r" *\d+\.\d s  .+", line) for line in said), "each step with the seconds since the start"
+    assert "reading and checking" in said[0] and re.search(r"[\d,]+ rows are sound; writing", said[1])
+    steps: Counter[str] = Counter()
+    for name, new in re.findall(r"s  (\w+): ([\d,]+) new of [\d,]+", first.stderr):
+        steps[name] += int(new.replace(",", ""))  # a table that is filled in several steps is named at each
+    assert steps == last_line(first)["added"] and steps["household"] == 2185
 
     before = rows()
     db.session.rollback()

@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -27,8 +29,7 @@ def test_an_environment_that_holds_is_let_be(tmp_path: Path) -> None:
         shutil.copy(TOP / name, folder)
     python = folder / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text("#!/bin/sh\nexit 0\n")
-    python.chmod(0o755)
+    python.symlink_to(sys.executable)
     held = ""
     for name in ("requirements.txt", "requirements-dev.txt"):
         sums = subprocess.run(["cksum"], input=(TOP / name).read_text(), capture_output=True, text=True, check=True).stdout
@@ -40,6 +41,16 @@ def test_an_environment_that_holds_is_let_be(tmp_path: Path) -> None:
     shutil.copy(TOP / "requirements-dev.txt", folder)
     for kind in ("dev", "demo"):
         assert _environment(folder, kind) == (0, "", "")
+    assert min(_set_up(folder) for _ in range(3)) < 3, "the best of three: what else the machine does is not ours"
+
+
+def _set_up(folder: Path) -> float:
+    """Seconds that all the set-up of `make demo` and `make test` takes where it has been done before."""
+    began = time.monotonic()
+    for kind in ("demo", "dev"):
+        assert _environment(folder, kind) == (0, "", "")
+    assert subprocess.run([str(folder / ".ci" / "setup_debian")], capture_output=True, check=False, timeout=60).returncode == 0
+    return time.monotonic() - began
 
 
 def _environment(folder: Path, kind: str) -> tuple[int, str, str]:

@@ -13,7 +13,17 @@ from marketplace.procurement import price_cut, scorecard
 from marketplace.reporting import books, books_duty
 from tests import builders
 from tests.orders import trade
-from tests.procurement.unit_market import UnitMarket, accept, confirmed, match, order_of, receipt, ship, submit, unit_market
+from tests.procurement.unit_market import (
+    UnitMarket,
+    accept,
+    confirmed,
+    match,
+    order_of,
+    receipt,
+    ship,
+    submit,
+    unit_market,
+)
 from tests.reporting import planted
 
 DECEMBER = datetime(2025, 12, 29, 2, 0, tzinfo=UTC)

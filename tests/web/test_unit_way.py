@@ -1,6 +1,7 @@
 """What a unit's people see and do beside ordering: figures that open, two approvers, pledges, reports, and a price cut by two organisations."""
 
 import re
+from datetime import datetime
 
 import pytest
 from flask import Flask
@@ -39,6 +40,23 @@ def accepted(at: UnitMarket, accepted_packs: int = 10) -> int:
     ship(at, made, 10)
     accept(at, made, accepted_packs, 10 - accepted_packs)
     return made
+
+
+@pytest.mark.parametrize(
+    ("day", "left", "due"), [((2026, 4, 13), 262, "846.57"), ((2026, 12, 31), 0, "3,000.00"), ((2028, 2, 29), 306, "491.80"), ((2026, 1, 1), 364, "8.21")]
+)
+def test_the_desk_says_what_the_target_is_made_of_and_what_is_left_of_the_year(app: Flask, day: tuple[int, int, int], left: int, due: str) -> None:
+    """Base × percent is the duty; by the 103rd of 365 days 103/365 of it should be counted."""
+    with clock.travel(datetime(*day, 10, tzinfo=clock.BEIJING)):
+        at = unit_market()
+        with transaction():
+            target.file(year=day[0], canteen="OWN", base_fen=1_000_000, actor=at.buyer)
+        client = browser(app, at.buyer)
+        page = client.get("/unit").text
+        assert f"今年还剩 {left} 天" in page
+        assert f"到今天该计入 ¥{due}，" in page
+        page = re.sub(r"<[^>]+>", " ", client.get("/unit/target").text)
+        assert re.search(r"全年食材采购\s+¥10,000\.00\s+预留比例\s+30%\s+预留份额\s+¥3,000\.00", page)
 
 
 def test_each_figure_opens_on_the_orders_that_make_it(app: Flask) -> None:
