@@ -22,7 +22,7 @@ def counted_is_what_records_say() -> list[str]:
     of its acceptance are asked, which other rules hold against the ledger.
     """
     recorded = _recorded()
-    first = db.session.execute(select(func.min(Order.placed_on)).where(Order.kind == "DIRECTED")).scalar_one()
+    first = db.session.scalar(select(func.min(Order.placed_on)).where(Order.kind == "DIRECTED"))
     if first is None:
         return []
     said: Counter[int] = Counter()
