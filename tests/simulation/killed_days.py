@@ -1,0 +1,133 @@
+"""Days of the county's trade, each in a process that may be killed with SIGKILL at any moment; the next day goes on from what is left.
+
+``python -m tests.simulation.killed_days FOLDER DATABASE ROUNDS QUIET SEED`` (DATABASE may be ""): prints what it saw as JSON. The market in
+FOLDER is seeded. After each round the books are checked; QUIET days without a kill at the end let everything that was under way come to its end.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from marketplace import create_app
+from marketplace.foundation import clock, outbox
+from marketplace.foundation.config import read_settings
+from marketplace.foundation.database import db
+from marketplace.foundation.outbox import OutboxMessage
+from marketplace.jobs import payments as asking
+from marketplace.ledger import balance
+from marketplace.ledger.entry import JournalEntry
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments.payment import OPEN, Payment
+from marketplace.payments.refund import GOING, Refund
+from marketplace.reporting import books
+from marketplace.simulation import public_trade
+from marketplace.simulation.command import trade_day
+from marketplace.simulation.gateway import Gateway, gateway
+from marketplace.simulation.people import everybody
+
+FIRST = date(2026, 1, 5)
+ASKED = {"refund", "payment.query", "payment.close"}
+ORDERS = 6
+
+
+class Days:
+    """The market's calendar, a day a process."""
+
+    def __init__(self, seed: int) -> None:
+        self.people = everybody()
+        self.day, self.seed = FIRST, seed
+        self.seen = Counter[str]()
+        self.wrong: list[str] = []
+        self.longest = 0.3
+
+    def passes(self, kill_after: float | None) -> None:
+        """One day in a process of its own, killed after so many seconds if it has not ended by then."""
+        db.session.remove()
+        db.engine.dispose()  # a connection is not shared over a fork
+        began = time.monotonic()
+        if (child := os.fork()) == 0:
+            self._trade()
+        if kill_after is not None:
+            time.sleep(kill_after)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+        self.seen["killed" if killed else "ended"] += 1
+        if not killed:
+            self.longest = max(self.longest, time.monotonic() - began)
+            if os.waitstatus_to_exitcode(status):
+                self.wrong.append(f"{self.day}: the day ended with {os.waitstatus_to_exitcode(status)}")
+        self.wrong += [f"{self.day}: {each.rule}: {each.detail}" for each in books.check() if not each.ok]
+        self.day += timedelta(days=1)
+
+    def _trade(self) -> None:
+        try:
+            with gateway() as opened:
+                self._sweep(opened)
+                trade_day(self.day, random.Random(f"{self.seed}-{self.day}"), ORDERS, self.people, opened, Counter())
+            os._exit(0)
+        except BaseException as error:
+            print(f"{self.day}: {error!r}", file=sys.stderr, flush=True)
+            os._exit(1)
+
+    def _sweep(self, _opened: Gateway) -> None:
+        """What the schedule asks about at night: payments of which nothing was heard."""
+        with clock.travel(clock.beijing_midnight(self.day) + timedelta(hours=1)):
+            public_trade.fall_due(Counter())
+            while asking.ask_due():
+                pass
+            outbox.drain(kinds=ASKED)
+
+    def account(self) -> None:
+        """Everything has come to an end, and the gateway's memory agrees with the books to the fen."""
+        self._none("payments still open", select(func.count()).where(Payment.state.in_(OPEN), Payment.channel == "alipay", Payment.created_at < self._noon()))
+        self._none("refunds under way", select(func.count()).where(Refund.state.in_(GOING), Refund.way == "alipay", Refund.approved_at < self._noon()))
+        self._none(
+            "work left in the outbox",
+            select(func.count()).select_from(OutboxMessage).where(OutboxMessage.done_at.is_(None), OutboxMessage.kind.in_(ASKED), OutboxMessage.due_at < self._noon()),
+        )
+        with gateway() as opened:
+            for seller in db.session.scalars(select(Cooperative)):
+                state = opened.emulator.state
+                came = state.row("SELECT coalesce(sum(total_fen), 0) AS n FROM trade WHERE paid_at <> '' AND app_id = ?", seller.alipay_app_id)
+                went = state.row("SELECT coalesce(sum(fen), 0) AS n FROM refund WHERE app_id = ?", seller.alipay_app_id)
+                assert came is not None
+                assert went is not None
+                held = balance.held("alipay", seller.organisation_id)
+                if held != came["n"] - went["n"]:
+                    self.wrong.append(f"{seller.alipay_app_id}: {came['n']} - {went['n']} fen at the gateway, the books say {held}")
+
+    def _noon(self) -> Any:
+        return clock.beijing_midnight(self.day - timedelta(days=1))
+
+    def _none(self, what: str, query: Any) -> None:
+        if count := db.session.scalar(query):
+            self.wrong.append(f"{count} {what}")
+
+
+def main(folder: str, database: str, rounds: str, quiet: str, seed: str) -> None:
+    settings = read_settings({}, environment="test", data_dir=Path(folder), database_url=database, secret_key="t" * 40)
+    with create_app(settings).app_context():
+        days = Days(int(seed))
+        chance = random.Random(int(seed))
+        days.passes(None)
+        for _ in range(int(rounds)):
+            days.passes(chance.uniform(0.02, days.longest))
+        for _ in range(int(quiet)):
+            days.passes(None)
+        days.account()
+        kinds = dict.fromkeys(db.session.scalars(select(JournalEntry.kind).distinct().order_by(JournalEntry.kind)))
+        print(json.dumps({"wrong": days.wrong, **days.seen, "kinds": list(kinds), "until": str(days.day)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
