@@ -1,6 +1,6 @@
 """Days of the county's trade, each in a process that may be killed with SIGKILL at any moment; the next day goes on from what is left.
 
-``python -m tests.simulation.killed_days FOLDER DATABASE ROUNDS QUIET SEED`` (DATABASE may be ""): prints what it saw as JSON. The market in
+``python -m tests.simulation.killed_days FOLDER DATABASE FIRST ROUNDS QUIET SEED`` (FIRST: a day; DATABASE may be ""): prints what it saw as JSON. The market in
 FOLDER is seeded. After each round the books are checked; QUIET days without a kill at the end let everything that was under way come to its end.
 """
 
@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -34,7 +35,6 @@ from marketplace.simulation.command import trade_day
 from marketplace.simulation.gateway import Gateway, gateway
 from marketplace.simulation.people import everybody
 
-FIRST = date(2026, 1, 5)
 ASKED = {"refund", "payment.query", "payment.close"}
 ORDERS = 6
 
@@ -42,9 +42,9 @@ ORDERS = 6
 class Days:
     """The market's calendar, a day a process."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, first: date, seed: int) -> None:
         self.people = everybody()
-        self.day, self.seed = FIRST, seed
+        self.day, self.seed = first, seed
         self.seen = Counter[str]()
         self.wrong: list[str] = []
         self.longest = 0.3
@@ -70,14 +70,16 @@ class Days:
         self.day += timedelta(days=1)
 
     def _trade(self) -> None:
+        code = 1
         try:
             with gateway() as opened:
                 self._sweep(opened)
                 trade_day(self.day, random.Random(f"{self.seed}-{self.day}"), ORDERS, self.people, opened, Counter())
-            os._exit(0)
-        except BaseException as error:
-            print(f"{self.day}: {error!r}", file=sys.stderr, flush=True)
-            os._exit(1)
+            code = 0
+        finally:
+            if code:
+                traceback.print_exc()
+            os._exit(code)  # nothing of the parent's runs here
 
     def _sweep(self, _opened: Gateway) -> None:
         """What the schedule asks about at night: payments of which nothing was heard."""
@@ -114,10 +116,10 @@ class Days:
             self.wrong.append(f"{count} {what}")
 
 
-def main(folder: str, database: str, rounds: str, quiet: str, seed: str) -> None:
+def main(folder: str, database: str, first: str, rounds: str, quiet: str, seed: str) -> None:
     settings = read_settings({}, environment="test", data_dir=Path(folder), database_url=database, secret_key="t" * 40)
     with create_app(settings).app_context():
-        days = Days(int(seed))
+        days = Days(date.fromisoformat(first), int(seed))
         chance = random.Random(int(seed))
         days.passes(None)
         for _ in range(int(rounds)):

@@ -16,13 +16,14 @@ from marketplace.foundation.config import read_settings
 from marketplace.foundation.database import db
 from tests.postgres import PostgresServer
 from tests.seeded import seeded_folder
+from tests.traded import traded_folders
 
-__all__ = ["seeded_folder"]
+__all__ = ["seeded_folder", "traded_folders"]
 TOP = Path(__file__).resolve().parents[2]
 
 
-def killed(folder: Path, database: str, rounds: int, quiet: int, seed: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.simulation.killed_days", str(folder), database, str(rounds), str(quiet), str(seed)]
+def killed(folder: Path, database: str, first: str, rounds: int, quiet: int, seed: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "tests.simulation.killed_days", str(folder), database, first, str(rounds), str(quiet), str(seed)]
     done = subprocess.run(command, cwd=TOP, env=os.environ | {"PYTHONPATH": str(TOP)}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     report: dict[str, Any] = json.loads(done.stdout)
@@ -30,9 +31,9 @@ def killed(folder: Path, database: str, rounds: int, quiet: int, seed: int) -> d
     return report
 
 
-def test_days_that_are_killed_leave_the_books_in_order(seeded_folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(seeded_folder, tmp_path / "market")
-    report = killed(tmp_path / "market", "", 10, 3, 3)
+def test_days_that_are_killed_leave_the_books_in_order(traded_folders: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(traded_folders["many"], tmp_path / "market")
+    report = killed(tmp_path / "market", "", "2026-11-21", 10, 4, 3)
     assert report["killed"] >= 5
     assert {"alipay_paid", "settled", "refund_succeeded"} <= set(report["kinds"])
 
@@ -41,7 +42,7 @@ def test_days_that_are_killed_leave_the_books_in_order(seeded_folder: Path, tmp_
 @pytest.mark.parametrize("chance", [1, 2])
 def test_two_hundred_killed_days(seeded_folder: Path, tmp_path: Path, chance: int) -> None:
     shutil.copytree(seeded_folder, tmp_path / "market")
-    report = killed(tmp_path / "market", "", 200, 12, chance)
+    report = killed(tmp_path / "market", "", "2026-01-05", 200, 12, chance)
     assert report["killed"] >= 120
     assert {"distributed", "payout_sent", "payout_debited"} <= set(report["kinds"])
 
@@ -57,7 +58,7 @@ def test_two_hundred_killed_days_on_postgresql(tmp_path: Path, postgres: Postgre
     assert app.test_cli_runner().invoke(seed.group, ["--json"]).exit_code == 0
     with app.app_context():
         db.engine.dispose()
-    report = killed(tmp_path / "market", address, 200, 12, 4)
+    report = killed(tmp_path / "market", address, "2026-01-05", 200, 12, 4)
     assert report["killed"] >= 120
     assert {"distributed", "payout_sent", "payout_debited"} <= set(report["kinds"])
     postgres.drop_database(address)
