@@ -1,6 +1,7 @@
 """Settlement: an order's money is divided once it can no longer come back. One order never twice.
 
-Due: paid, received, the return window over, no return open.
+Due: paid, received, the return window over, no return open and no refund under way that the channel may still refuse: what it refuses
+is the order's again, and would find it divided.
 """
 
 from collections import Counter
@@ -22,6 +23,7 @@ from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, lines_by_order
 from marketplace.orders.return_request import ReturnRequest
+from marketplace.payments.refund import GOING, Refund
 
 
 class Settlement(Public, Model):
@@ -71,6 +73,7 @@ _WHY: dict[str, str] = {
     "not_received": N_("这张订单还没有确认收货，收货后才能结算。"),
     "return_window": N_("退货期还没有过，过后才能结算。"),
     "return_open": N_("这张订单有一项退货申请还没有答复，答复后才能结算。"),
+    "refund_going": N_("这张订单有一笔退款还在路上，退到或退不成之后才能结算。"),
     "overpaid": N_("实付的钱多于货款和运费，要先由会计核对。"),
 }
 
@@ -79,13 +82,13 @@ def why_not_due(order: Order) -> str:
     """The code of the first reason why ``order`` cannot be settled now, or "" if it can.
 
     Due: paid in full, received, the return window (``return_until``, else the market's days after receipt) over, no return
-    request open.
+    request open, no refund under way.
     """
-    return _why(order) or ("return_open" if _with_open_return([order.id]) else "")
+    return _why(order) or _held([order.id]).get(order.id, "")
 
 
 def _why(order: Order) -> str:
-    """The same, returns aside."""
+    """The same, returns and refunds aside."""
     if order.settled_at is not None:
         return "settled"
     if order.cancelled_at is not None:
@@ -98,9 +101,20 @@ def _why(order: Order) -> str:
     return "return_window" if clock.now() < until else ""
 
 
-def _with_open_return(order_ids: Sequence[int]) -> set[int]:
-    query = select(ReturnRequest.order_id).where(ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "OPEN")
-    return set(db.session.scalars(query))
+def _held(order_ids: Sequence[int]) -> dict[int, str]:
+    """Which of these wait for an answer, and for which."""
+    going = select(Refund.order_id).where(Refund.order_id.in_(order_ids), _GOING)
+    open_ = select(ReturnRequest.order_id).where(ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "OPEN")
+    return {
+        order_id: reason
+        for query, reason in ((going, "refund_going"), (open_, "return_open"))
+        for order_id in db.session.scalars(query)
+        if order_id is not None
+    }
+
+
+# A transfer over the bank is made by a person and is not refused by any channel: it holds nothing up.
+_GOING = Refund.state.in_(GOING) & (Refund.way != "bank")
 
 
 def in_words(why: str) -> str:
@@ -148,12 +162,12 @@ def settle_many(order_ids: Sequence[int]) -> tuple[list[Settlement], dict[int, N
     """
     query = select(Order).where(Order.id.in_(order_ids)).order_by(Order.id)
     orders = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).all()
-    disputed = _with_open_return(order_ids)
+    held = _held(order_ids)
     lines = lines_by_order([order.id for order in orders])
     rows: dict[int, tuple[Settlement, list[SettlementLine]]] = {}
     refused: dict[int, NotDue] = {}
     for order in orders:
-        reason = _why(order) or ("return_open" if order.id in disputed else "")
+        reason = _why(order) or held.get(order.id, "")
         try:
             if reason:
                 raise _not_due(reason, order)
@@ -219,6 +233,7 @@ def settle_due(limit: int = 200) -> list[int]:
             Order.received_at.is_not(None),
             or_(Order.return_until <= now, Order.return_until.is_(None) & (Order.received_at <= now - window)),
             ~open_return,
+            ~select(Refund.id).where(Refund.order_id == Order.id, _GOING).exists(),
         )
         .order_by(Order.received_at, Order.id)
         .limit(limit)

@@ -207,6 +207,7 @@ class AnyWay(RuleBasedStateMachine):
             and order.return_until is not None
             and self.now >= order.return_until
             and not self._open_return(order_id)
+            and not self._refund_going(order_id)
         )
         self.tried(may, lambda: settlement.settle(order_id))
 
@@ -262,6 +263,11 @@ class AnyWay(RuleBasedStateMachine):
 
     def _own(self, model: Any) -> Any:
         return model.organisation_id == self.market.cooperative
+
+    def _refund_going(self, order_id: int) -> bool:
+        """One that the channel may still refuse."""
+        going = select(func.count()).where(Refund.order_id == order_id, Refund.state.in_(GOING), Refund.way != "bank")
+        return bool(db.session.scalar(going))
 
     def _open_return(self, order_id: int) -> bool:
         with db.session.no_autoflush:
