@@ -13,12 +13,13 @@ from marketplace.foundation.database import db
 from marketplace.orders.order import Order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments.refund import Refund
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutItem
-from marketplace.settlement.settlement import Settlement
+from marketplace.settlement.settlement import REFUND_GOING, Settlement
 
 # Why money that was paid is not settled yet, in the order of an order's way. "due": the next run settles it.
-WAITS = ("unpaid", "not_shipped", "not_received", "return_window", "return_open", "due")
+WAITS = ("unpaid", "not_shipped", "not_received", "return_window", "refund_going", "return_open", "due")
 
 
 @dataclass(frozen=True)
@@ -77,13 +78,6 @@ def waiting_orders(organisation_id: int, why: str = "") -> Select[*tuple[Any, ..
     return query.where(reason == why) if why else query
 
 
-def until(order: Order) -> datetime | None:
-    """When the return window of a received order ends."""
-    if order.received_at is None:
-        return None
-    return order.return_until or order.received_at + timedelta(days=settings().return_days)
-
-
 def settled(organisation_id: int, period: str) -> tuple[Settled, Settled]:
     """What was settled in one month, and everything."""
     columns: Sequence[Any] = (
@@ -137,6 +131,7 @@ def _why() -> ColumnElement[str]:
     """The first reason, as ``settlement.why_not_due`` finds it, told apart further where an order has not arrived."""
     now = clock.now()
     opened = select(ReturnRequest.id).where(ReturnRequest.order_id == Order.id, ReturnRequest.state == "OPEN").exists()
+    going = select(Refund.id).where(Refund.order_id == Order.id, REFUND_GOING).exists()
     over = or_(
         Order.return_until <= now,
         and_(Order.return_until.is_(None), Order.received_at <= now - timedelta(days=settings().return_days)),
@@ -147,5 +142,6 @@ def _why() -> ColumnElement[str]:
         (Order.received_at.is_(None), "not_received"),
         (~over, "return_window"),
         (opened, "return_open"),
+        (going, "refund_going"),
         else_="due",
     )

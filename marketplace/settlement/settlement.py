@@ -71,7 +71,7 @@ _WHY: dict[str, str] = {
     "cancelled": N_("这张订单已经取消，没有可结算的钱。"),
     "unpaid": N_("这张订单还没有付清，付清后才能结算。"),
     "not_received": N_("这张订单还没有确认收货，收货后才能结算。"),
-    "return_window": N_("退货期还没有过，过后才能结算。"),
+    "return_window": N_("退货期到 %(day)s，过后才能结算。"),
     "return_open": N_("这张订单有一项退货申请还没有答复，答复后才能结算。"),
     "refund_going": N_("这张订单有一笔退款还在路上，退到或退不成之后才能结算。"),
     "overpaid": N_("实付的钱多于货款和运费，要先由会计核对。"),
@@ -95,15 +95,15 @@ def _why(order: Order) -> str:
         return "cancelled"
     if order.payment not in ("PAID", "REFUNDED"):
         return "unpaid"
-    if order.received_at is None:
+    until = window_ends(order)
+    if until is None:
         return "not_received"
-    until = order.return_until or order.received_at + timedelta(days=settings().return_days)
     return "return_window" if clock.now() < until else ""
 
 
 def _held(order_ids: Sequence[int]) -> dict[int, str]:
     """Which of these wait for an answer, and for which."""
-    going = select(Refund.order_id).where(Refund.order_id.in_(order_ids), _GOING)
+    going = select(Refund.order_id).where(Refund.order_id.in_(order_ids), REFUND_GOING)
     open_ = select(ReturnRequest.order_id).where(ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "OPEN")
     return {
         order_id: reason
@@ -114,12 +114,19 @@ def _held(order_ids: Sequence[int]) -> dict[int, str]:
 
 
 # A transfer over the bank is made by a person and is not refused by any channel: it holds nothing up.
-_GOING = Refund.state.in_(GOING) & (Refund.way != "bank")
+REFUND_GOING = Refund.state.in_(GOING) & (Refund.way != "bank")
 
 
 def in_words(why: str) -> str:
-    """The msgid that tells a person what the code ``why`` of ``why_not_due`` means."""
+    """The msgid that tells a person what the code ``why`` of ``why_not_due`` means; that of ``return_window`` takes ``day``."""
     return _WHY[why]
+
+
+def window_ends(order: Order) -> datetime | None:
+    """When the return window of a received order is over."""
+    if order.received_at is None:
+        return None
+    return order.return_until or order.received_at + timedelta(days=settings().return_days)
 
 
 def bases(order: Order, lines: list[OrderLine]) -> tuple[list[int], int]:
@@ -233,7 +240,7 @@ def settle_due(limit: int = 200) -> list[int]:
             Order.received_at.is_not(None),
             or_(Order.return_until <= now, Order.return_until.is_(None) & (Order.received_at <= now - window)),
             ~open_return,
-            ~select(Refund.id).where(Refund.order_id == Order.id, _GOING).exists(),
+            ~select(Refund.id).where(Refund.order_id == Order.id, REFUND_GOING).exists(),
         )
         .order_by(Order.received_at, Order.id)
         .limit(limit)
@@ -242,7 +249,9 @@ def settle_due(limit: int = 200) -> list[int]:
 
 
 def _not_due(reason: str, order: Order) -> NotDue:
-    return NotDue(f"settlement.{reason}", _WHY[reason], why=reason, order=order.public_id)
+    until = window_ends(order)
+    day = f"{clock.business_date(until):%Y-%m-%d}" if until else ""
+    return NotDue(f"settlement.{reason}", _WHY[reason], why=reason, order=order.public_id, day=day)
 
 
 def _part(row: Settlement, order: Order, line: OrderLine, base_fen: int) -> SettlementLine:

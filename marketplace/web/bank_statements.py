@@ -137,13 +137,17 @@ def _home() -> str:
 
 def _page(row: BankStatement, seen: Look | None, error: str) -> str:
     order = {"altered": 0, "receipt": 1, "arrival": 2, "debit": 3, "known": 4}
-    rows = sorted(seen.outcomes, key=lambda each: order[each[1]])[:SHOWN] if seen else []
+    only = request.args.get("only", "")
+    chosen = [each for each in seen.outcomes if only in ("", each[1])] if seen else []
+    rows = sorted(chosen, key=lambda each: order[each[1]])[:SHOWN]
     return render_template(
         "bank/statement.html",
         row=row,
         seen=seen,
         error=error,
-        rows=sorted(rows, key=lambda each: each[0].line) if seen and len(seen.outcomes) <= SHOWN else rows,
+        rows=sorted(rows, key=lambda each: each[0].line) if len(chosen) <= SHOWN else rows,
+        cut=len(chosen) > SHOWN,
+        only=only,
         shown=SHOWN,
         counts={name: (len(found), sum(each.fen for each in found)) for name in order for found in [seen.of(name)]} if seen else {},
         why=bad_words(),

@@ -17,7 +17,7 @@ from marketplace.reporting import cooperative_money
 from marketplace.settlement import distribution_preview, remittance
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.settlement.settlement import Settlement
+from marketplace.settlement.settlement import Settlement, window_ends
 from marketplace.web import distribution, payout
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -36,7 +36,7 @@ def wait_words() -> dict[str, str]:
     """Why money that was paid is not settled yet."""
     return {
         "unpaid": _("只付了一部分"), "not_shipped": _("等发货"), "not_received": _("等收货"), "return_window": _("等退货期满"),
-        "return_open": _("等答复退货申请"), "due": _("已到期，今天内结算"),
+        "return_open": _("等答复退货申请"), "refund_going": _("退款在路上"), "due": _("已到期，今天内结算"),
     }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def orders() -> Any:
     waiting = cooperative_money.waiting(actor.organisation_id)
     return render_template(
         "money/orders.html",
-        rows=[(order, reason, buyer, cooperative_money.until(order)) for order, reason, buyer in rows[:PAGE]],
+        rows=[(order, reason, buyer, window_ends(order)) for order, reason, buyer in rows[:PAGE]],
         why=why,
         words=wait_words(),
         waiting=waiting,
@@ -104,7 +104,7 @@ def export() -> Response:
     ]  # fmt: skip
     rows = (
         (
-            order.public_id, order.paid_at, order.received_at, cooperative_money.until(order), words[reason], order.goods_fen,
+            order.public_id, order.paid_at, order.received_at, window_ends(order), words[reason], order.goods_fen,
             order.freight_fen, order.paid_fen, order.refunded_fen,
         )
         for order, reason, _buyer in db.session.execute(query.limit(LONGEST_EXPORT))

@@ -14,11 +14,12 @@ from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
-from marketplace.settlement.settlement import in_words, why_not_due
+from marketplace.settlement.settlement import in_words, why_not_due, window_ends
 from marketplace.supply.batch import Batch
 from marketplace.web import form_input, key_page, return_form, spreadsheet
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shown import day
 
 bp = Blueprint("cooperative_orders", __name__, url_prefix="/cooperative/orders")
 
@@ -205,7 +206,7 @@ def _page(order: Order, errors: dict[str, str]) -> str:
             batches[batch.linkage_group_id].append(batch)
     shipments = list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id)))
     returns = list(db.session.scalars(select(ReturnRequest).where(ReturnRequest.order_id == order.id).order_by(ReturnRequest.id)))
-    why = why_not_due(order)
+    why, until = why_not_due(order), window_ends(order)
     return render_template(
         "cooperative/order.html",
         order=order,
@@ -214,7 +215,7 @@ def _page(order: Order, errors: dict[str, str]) -> str:
         batches=batches,
         shipments=shipments,
         returns=returns,
-        why=_(in_words(why)) if why and not order.settled_at else None,
+        why=_(in_words(why), day=day(until) if until else "") if why and not order.settled_at else None,
         errors=errors,
         values=request.form,
         **desk(the_actor()),
