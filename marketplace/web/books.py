@@ -134,6 +134,7 @@ def entry(number: int) -> Any:
         relatives=books_reading.relatives(row),
         cause=books_reading.cause(row),
         own=db.session.get_one(Organisation, row.book),
+        crumbs=[(_("账簿"), url_for(".index")), (_("凭证"), url_for(".entries")), (str(row.id), None)],
         **_words(),
         **desk(actor),
     )
