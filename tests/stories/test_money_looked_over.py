@@ -5,7 +5,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, Route
@@ -18,6 +17,7 @@ from marketplace.settlement import payout_batch, payout_results, remittance
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
 from tests import builders
+from tests.chromium import axe_faults
 from tests.settlement.builders import order
 from tests.settlement.test_distribution import drafted, published, sold
 from tests.settlement.test_payout_batch import HEADER, posted, sent
@@ -26,7 +26,6 @@ from tests.web.work_desk import browser
 
 pytestmark = pytest.mark.browser
 TOP = Path(__file__).resolve().parents[2]
-_axe = Axe()
 
 
 def served_by(client: FlaskClient, language: str) -> Callable[[Route], None]:
@@ -56,7 +55,7 @@ def look(page: Page, client: FlaskClient, *paths: str) -> list[str]:
             if answer is None or answer.status != 200:
                 wrong.append(f"{path}: {answer and answer.status}")
                 continue
-            wrong += [f"{path} at {width}: {each['id']} {each['nodes'][0]['html'][:120]}" for each in _axe.run(page).response["violations"]]
+            wrong += [f"{path} at {width}: {each}" for each in axe_faults(page)]
             wrong += [f"{path} at {width}: too wide {each}" for each in page.evaluate(TOO_WIDE)]
     return wrong
 

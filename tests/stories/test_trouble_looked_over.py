@@ -1,7 +1,6 @@
 """Every page of trouble as a browser shows it, at both widths and in both languages: nothing that axe finds fault with, nothing too wide."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from flask import Flask, abort
 from playwright.sync_api import Page
 
@@ -10,12 +9,12 @@ from marketplace.foundation.language import LANGUAGES, N_
 from marketplace.web.errors import DESIGNED
 from marketplace.web.permission import public
 from tests import builders
+from tests.chromium import axe_faults
 from tests.stories.test_money_looked_over import served_by
 from tests.stories.visitor import DESK, PHONE, TOO_WIDE
 from tests.web.work_desk import browser
 
 pytestmark = pytest.mark.browser
-_axe = Axe()
 
 
 @public
@@ -41,7 +40,7 @@ def test_a_page_of_trouble_can_be_read_by_everybody(app: Flask, page: Page, lang
         titles.add(page.locator("h1").inner_text())
         for width in (PHONE, DESK):
             page.set_viewport_size({"width": width, "height": 900})
-            wrong += [f"{status} at {width}: {each['id']} {each['nodes'][0]['html'][:120]}" for each in _axe.run(page).response["violations"]]
+            wrong += [f"{status} at {width}: {each}" for each in axe_faults(page)]
             wrong += [f"{status} at {width}: too wide {each}" for each in page.evaluate(TOO_WIDE)]
     assert wrong == []
     assert len(titles) == len(DESIGNED), "each says what it is"

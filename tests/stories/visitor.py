@@ -4,13 +4,12 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
 
 from marketplace.cli.seed_load import DEMO_PASSWORD
+from tests.chromium import axe_faults
 
 PHONE, DESK = 390, 1440
-_axe = Axe()
 _looked_over: set[str] = set()  # kinds of pages, by whomever: one look is enough
 # Two pages with one title that offer the same buttons are one kind of page.
 KIND = "() => [document.title, ...new Set([...document.querySelectorAll('main button, main summary')].map(each => each.textContent.trim()))].join('|')"
@@ -50,6 +49,18 @@ class Visitor:
         for name, value in fields.items():
             self.page.locator(f"[name={name}]").fill(value)
 
+    def write(self, label: str, value: str) -> None:
+        """Type into the field that is called so."""
+        self.page.get_by_label(re.compile(re.escape(label))).first.fill(value)
+
+    def choose_first(self, label: str) -> None:
+        """Take the first choice of a list, after the one that says "none"."""
+        self.page.get_by_label(label).select_option(index=1)
+
+    def bring(self, label: str, file: dict[str, Any]) -> None:
+        """Hand a file (name, mimeType, buffer) to the field that is called so."""
+        self.page.get_by_label(label).set_input_files(file)  # type: ignore[arg-type]
+
     def reads(self, *pieces: str) -> None:
         """The page's words hold each of these, whatever the space between."""
         text = self.text()
@@ -82,8 +93,7 @@ class Visitor:
         for width in (PHONE, DESK):
             self.page.set_viewport_size({"width": width, "height": 900})
             assert self.page.evaluate(TOO_WIDE) == [], f"{self.page.url} is wider than {width} px"
-            found = _axe.run(self.page)
-            assert found.violations_count == 0, f"{self.page.url} at {width} px\n{found.generate_report()}"
+            assert axe_faults(self.page) == [], f"{self.page.url} at {width} px"
         if size:
             self.page.set_viewport_size(size)
 
