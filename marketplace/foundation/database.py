@@ -20,19 +20,18 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
-    Engine,
     Integer,
     MetaData,
     Select,
     String,
-    event,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
+import marketplace.foundation.connection  # noqa: F401 -- prepares every connection
 from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.foundation.language import N_
 
@@ -86,7 +85,7 @@ def of_this_engine(thing: Any, name: str | None, kind: str, reflected: bool, com
     return wanted in (None, db.engine.dialect.name)
 
 
-db = SQLAlchemy(model_class=Base, engine_options={"pool_pre_ping": True, "hide_parameters": True})
+db = SQLAlchemy(model_class=Base, engine_options={"hide_parameters": True})
 
 if TYPE_CHECKING:
 
@@ -126,39 +125,6 @@ class Versioned:
         self.version += 1
 
 
-@event.listens_for(Engine, "connect")
-def _prepare_sqlite(connection: Any, record: Any) -> None:
-    if not isinstance(connection, sqlite3.Connection):
-        return
-    # The driver must not begin or commit on its own; "begin" below does it with the words we need.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=15000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-@event.listens_for(Engine, "connect")
-def _prepare_postgresql(connection: Any, record: Any) -> None:
-    """Sums of whole numbers come back whole, as on SQLite: PostgreSQL adds bigints up as numeric, which the driver reads as Decimal."""
-    if isinstance(connection, sqlite3.Connection):
-        return
-    from psycopg.types.numeric import NumericLoader
-
-    class Whole(NumericLoader):
-        def load(self, data: Any) -> Any:
-            return super().load(data) if b"." in bytes(data) else int(bytes(data))
-
-    connection.adapters.register_loader("numeric", Whole)
-
-
-@event.listens_for(Engine, "begin")
-def _begin_sqlite(connection: Any) -> None:
-    if connection.dialect.name == "sqlite":
-        immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
 @overload
 def transaction() -> Any: ...
 @overload
@@ -167,19 +133,26 @@ def transaction(work: Callable[[], T] | None = None, *, attempts: int = 4) -> An
     """Commit what happens inside, or nothing. Only entrances call this, once per user action or job item.
 
     ``with transaction():`` tries once. ``transaction(work)`` runs ``work`` again, from the start, when the database says
-    that it lost a race (serialisation failure, deadlock, busy): ``work`` must do nothing outside the database.
-    Nesting raises RuntimeError. After the last attempt the race is a Conflict ``database.busy``.
+    that it lost a race (serialisation failure, deadlock, busy), or the connection broke: ``work`` must do nothing outside
+    the database. Nesting raises RuntimeError. After the last attempt the race is a Conflict ``database.busy``.
     """
     if work is None:
         return _one_transaction()
     for attempt in range(attempts):
+        worked = False
         try:
             with _one_transaction():
-                return work()
-        except (OperationalError, DBAPIError) as error:
-            if not lost_race(error):
+                answer = work()
+                worked = True
+            return answer
+        except DBAPIError as error:
+            # A connection that breaks while committing leaves open whether it is done: that is told, and not tried again.
+            broken = error.connection_invalidated and not worked
+            if not broken and not lost_race(error):
                 raise
             if attempt == attempts - 1:
+                if broken:
+                    raise
                 raise Conflict("database.busy", N_("现在办理的人太多，这一步没有保存。请稍等几秒再试一次。")) from error
             time.sleep(0.02 * 2**attempt * (1 + secrets.randbelow(100) / 100))
     raise AssertionError("unreachable")
