@@ -4,18 +4,24 @@ A server that was restarted has closed its connections, and the pool does not kn
 and back every time; a closed socket is seen here without asking.
 """
 
+import json
 import select
 import sqlite3
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 # A connection that was quiet for so many seconds is asked: a firewall forgets connections without a word to either side.
 QUIET = 30.0
 _PREPARED = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=15000")
+
+# What SQLite is given past SQLAlchemy, as SQLAlchemy would keep it there.
+sqlite3.register_adapter(datetime, lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}")
+sqlite3.register_adapter(dict, json.dumps)
 
 
 @event.listens_for(Engine, "connect")
@@ -86,3 +92,14 @@ def _answers(connection: Any) -> bool:
         with suppress(Exception):
             connection.autocommit = False
     return True
+
+
+def translated(error: Exception, statement: str, connection: Connection) -> BaseException:
+    """A driver's error as SQLAlchemy would raise it, so that whoever tells races, repeats and losses apart need not know of the driver."""
+    dialect: Any = connection.dialect
+    lost = dialect.is_disconnect(error, connection.connection.driver_connection, None)
+    if lost:
+        connection.invalidate(error)
+    return DBAPIError.instance(
+        statement, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+    )

@@ -31,7 +31,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
-import marketplace.foundation.connection  # noqa: F401 -- prepares every connection
+from marketplace.foundation.connection import translated  # whose import prepares every connection
 from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.foundation.language import N_
 
@@ -185,20 +185,24 @@ def insert_many(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     COPY on PostgreSQL, one prepared statement on SQLite; never more than ``at_once`` rows in memory. Names come from code only.
     """
     connection = db.session.connection()
+    own: Any = connection.connection.driver_connection
     listed = ", ".join(columns)
-    count = 0
-    if connection.dialect.name == "postgresql":
-        cursor: Any = connection.connection.cursor()
-        with cursor, cursor.copy(f"COPY {table} ({listed}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-                count += 1
-        return count
     statement = f"INSERT INTO {table} ({listed}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names from code
-    remaining = iter(rows)
-    while some := [tuple(row) for row in islice(remaining, at_once)]:
-        connection.exec_driver_sql(statement, some)
-        count += len(some)
+    count = 0
+    try:
+        if connection.dialect.name == "postgresql":
+            statement = f"COPY {table} ({listed}) FROM STDIN"
+            with own.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+                    count += 1
+            return count
+        remaining = iter(rows)
+        while some := list(islice(remaining, at_once)):
+            own.executemany(statement, some)
+            count += len(some)
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise translated(error, statement, connection) from error
     return count
 
 

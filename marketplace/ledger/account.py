@@ -4,14 +4,16 @@
 personal data. What an account is never changes: the database refuses everything but closing it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Table, insert, select
+from sqlalchemy import CheckConstraint, Engine, ForeignKey, Index, String, Table, event, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from marketplace.foundation import driver
 from marketplace.foundation.database import Identified, Model, db
 
 ASSET, LIABILITY, INCOME, EXPENSE, EQUITY = "asset", "liability", "income", "expense", "equity"
@@ -46,6 +48,11 @@ OWNERS = {
 }
 _DEBIT_CLASSES = (ASSET, EXPENSE)
 _CHUNK = 500  # parameters of one statement, below SQLite's limit
+Name = tuple[int, str, int | None]  # book, kind, its owner's id or None
+
+# Numbers of accounts that were committed when they were asked for: no account ever changes its number or goes away.
+_kept: WeakKeyDictionary[Engine, dict[Name, int]] = WeakKeyDictionary()
+_MOST_KEPT = 50_000
 
 
 class Account(Identified, Model):
@@ -109,6 +116,39 @@ def ids(book: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], i
     return {by_code[code]: number for code, number in found.items()}
 
 
+def of_names(wanted: Collection[Name]) -> dict[Name, int]:
+    """Ids of accounts in whatever books, opened if they did not exist: what every posting asks. ValueError as ``named``."""
+    kept = _kept.setdefault(db.engine, {})
+    found = {name: kept[name] for name in wanted if name in kept}
+    if len(found) == len(wanted):
+        return found
+    by_book: dict[int, dict[tuple[str, str], Name]] = {}
+    for name in sorted(set(wanted) - set(found), key=str):
+        by_book.setdefault(name[0], {})[name[1], owner_of(name[1], name[2])] = name
+    for book, names in sorted(by_book.items()):
+        found |= {names[key]: number for key, number in ids(book, names).items()}
+    # What this transaction opened is gone again if it does not commit.
+    if not _opened_here() and len(found) <= _CHUNK:
+        if len(kept) > _MOST_KEPT:
+            kept.clear()
+        kept |= found
+    return found
+
+
+def _opened_here() -> bool:
+    return db.session().info.get(_OPENED) is db.session().get_transaction()
+
+
+_OPENED = "accounts_opened_in"
+
+
+@event.listens_for(Engine, "connect")
+def _forget(connection: Any, record: Any) -> None:
+    # A database that was put back from a copy is met over a new connection.
+    for kept in _kept.values():
+        kept.clear()
+
+
 def existing(kind: str, book: int, owner_ref: str = "") -> int | None:
     """The id of this account, or None: reading must not open accounts."""
     return _find([code_of(kind, book, owner_ref)]).get(code_of(kind, book, owner_ref))
@@ -136,18 +176,18 @@ def code_of(kind: str, book: int, owner_ref: str) -> str:
 
 
 def _find(codes: Sequence[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
     if db.session.get_bind().dialect.name == "postgresql":
-        # Asked at every posting, so without what building a statement costs.
-        rows = db.session.connection().exec_driver_sql("SELECT code, id FROM account WHERE code = ANY(%s)", (list(codes),))
-        return {row[0]: row[1] for row in rows}
+        return dict(driver.rows("SELECT code, id FROM account WHERE code = ANY(?)", list(codes)))  # type: ignore[arg-type]
+    found: dict[str, int] = {}
     for start in range(0, len(codes), _CHUNK):
-        query = select(Account.code, Account.id).where(Account.code.in_(codes[start : start + _CHUNK]))
-        found.update((code, number) for code, number in db.session.execute(query))
+        some = codes[start : start + _CHUNK]
+        marks = ", ".join("?" * len(some))
+        found.update(driver.rows(f"SELECT code, id FROM account WHERE code IN ({marks})", *some))  # type: ignore[arg-type]  # noqa: S608
     return found
 
 
 def _open(book: int, missing: Sequence[tuple[str, str, str]]) -> None:
+    db.session().info[_OPENED] = db.session().get_transaction()
     # Sorted, so that two who open the same accounts wait for each other in one order and never in a ring.
     rows = [
         {

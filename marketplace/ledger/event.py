@@ -341,14 +341,14 @@ class _Entry:
     scheme_version_id: int | None = None
     reverses_id: int | None = None
 
-    def parts(self) -> list[tuple[str, str, int]]:
-        """(kind of account, owner_ref, signed fen), debits first; what is nothing is left out."""
-        if any(fen < 0 for _, _, fen in (*self.debits, *self.credits)):
+    def parts(self) -> list[Part]:
+        """Debits first, then credits, signed; what is nothing is left out."""
+        if any(fen < 0 for _, _, fen in self.debits) or any(fen < 0 for _, _, fen in self.credits):
             raise ValueError(
                 f"{self.kind} of {self.source}: a negative amount; what goes the other way is another event"
             )
-        debits = [(name, owner_of(name, owner), fen) for name, owner, fen in self.debits if fen]
-        return debits + [(name, owner_of(name, owner), -fen) for name, owner, fen in self.credits if fen]
+        debits = [part for part in self.debits if part[2]]
+        return debits + [(name, owner, -fen) for name, owner, fen in self.credits if fen]
 
 
 def _post(
@@ -360,17 +360,14 @@ def _post(
 
 
 def _drafts(entries: Sequence[_Entry]) -> list[posting.Draft]:
-    """The accounts of all of them are looked up together, book by book."""
-    parts = [each.parts() for each in entries]
-    wanted: dict[int, set[tuple[str, str]]] = {}
-    for each, its in zip(entries, parts, strict=True):
-        wanted.setdefault(each.book, set()).update((name, owner) for name, owner, _ in its)
-    accounts = {book: account.ids(book, sorted(wanted[book])) for book in sorted(wanted)}
+    """The accounts of all of them are looked up together."""
+    parts = [(each, each.parts()) for each in entries]
+    accounts = account.of_names({(each.book, name, owner) for each, its in parts for name, owner, _ in its})
     return [
         posting.Draft(
             each.kind, each.source, each.book,
-            [Line(accounts[each.book][name, owner], fen) for name, owner, fen in its],
+            [Line(accounts[each.book, name, owner], fen) for name, owner, fen in its],
             each.at, each.period, each.scheme_version_id, each.reverses_id,
         )
-        for each, its in zip(entries, parts, strict=True)
+        for each, its in parts
     ]  # fmt: skip

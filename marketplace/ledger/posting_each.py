@@ -47,9 +47,9 @@ def post_each(
     _open(each, owner_id, code, owner_kind, book)
     # Two lines stand for all: what the header says of them is put right before it is written.
     draft = Draft(kind, source, book, [Line(debit, int(total)), Line(debit, -int(total))], event_at, period)
-    header = posting.header(draft) | {"n_lines": int(count) + 1}
+    header = posting.header(draft)._replace(n_lines=int(count) + 1)
     number = posting.write_header(header)
-    lines = _lines(header["period"], number, debit, int(total), select(owner_id, code.label("code"), fen.label("fen")))
+    lines = _lines(header.period, number, debit, int(total), select(owner_id, code.label("code"), fen.label("fen")))
     table = cast("Table", JournalLine.__table__)
     columns = ["period", "entry_id", "line_no", "account_id", "fen"]
     db.session.execute(insert(table).from_select(columns, lines))  # one line too few or too many, and the database refuses all
