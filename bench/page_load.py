@@ -100,6 +100,11 @@ def _wrk(base: str, paths: Sequence[str], seconds: float, connections: int) -> C
             check=True,
             timeout=seconds + 90,
         ).stdout
+    return said_by_wrk(said)
+
+
+def said_by_wrk(said: str) -> Carried:
+    """What wrk's report says. WrongAnswer if it is none."""
 
     def found(pattern: str) -> re.Match[str]:
         match = re.search(pattern, said, re.MULTILINE)

@@ -20,7 +20,7 @@ QUIET = 30.0
 _PREPARED = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=15000")
 
 # What SQLite is given past SQLAlchemy, as SQLAlchemy would keep it there.
-sqlite3.register_adapter(datetime, lambda moment: f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}")
+sqlite3.register_adapter(datetime, lambda moment: moment.astimezone(UTC).isoformat(" ", "microseconds")[:26])
 sqlite3.register_adapter(dict, json.dumps)
 
 
@@ -54,7 +54,11 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     if connection.dialect.name == "sqlite":
         immediate = connection.get_execution_options().get("immediate", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        begin = "BEGIN IMMEDIATE" if immediate else "BEGIN"
+        try:
+            connection.connection.driver_connection.execute(begin)
+        except sqlite3.Error as error:
+            raise translated(error, begin, connection) from error
 
 
 @event.listens_for(Engine, "checkin")

@@ -4,6 +4,7 @@ SQLite has no row locks and begins lazily, so a transaction that writes starts w
 read before is rolled back; PostgreSQL locks rows. Domain code flushes and never commits.
 """
 
+import base64
 import re
 import secrets
 import sqlite3
@@ -97,8 +98,10 @@ else:
 
 def new_public_id() -> str:
     """A random outside name of a row: 80 bits in base32, without letters that are misread."""
-    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
-    return "".join(secrets.choice(alphabet) for _ in range(16))
+    return base64.b32encode(secrets.token_bytes(10)).translate(_LETTERS).decode()
+
+
+_LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdefghjkmnpqrstvwxyz")
 
 
 class Identified:
@@ -169,7 +172,7 @@ def _one_transaction() -> Iterator[None]:
     session.rollback()
     session.info["in_transaction"] = True
     try:
-        session.connection(execution_options={"immediate": True})
+        session.info["connection"] = session.connection(execution_options={"immediate": True})
         yield
         session.commit()
     except BaseException:
@@ -177,6 +180,7 @@ def _one_transaction() -> Iterator[None]:
         raise
     finally:
         session.info["in_transaction"] = False
+        session.info.pop("connection", None)
 
 
 def insert_many(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, at_once: int = 10_000) -> int:

@@ -7,17 +7,32 @@ here is not seen by the session: what it has loaded of the row must be refreshed
 import sqlite3
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
+from sqlalchemy import Connection
+from sqlalchemy.orm.util import identity_key
+
 from marketplace.foundation.connection import translated
-from marketplace.foundation.database import db
+from marketplace.foundation.database import Base, db
 
 Row = tuple[Any, ...]
+Write = tuple[str, Row]  # a statement that writes, and its values
+
+
+def opened() -> Connection:
+    """The connection of the open transaction, or of the session that only reads."""
+    session = db.session()
+    return session.info.get("connection") or session.connection()
+
+
+def on_postgresql() -> bool:
+    return opened().dialect.name == "postgresql"
 
 
 def rows(statement: str, *values: Any) -> list[Row]:
     """What ``statement`` answers. It is text from code, with ``?`` for each value: number, text, moment, None, or a dict for JSON."""
-    connection = db.session.connection()
+    connection = opened()
     own: Any = connection.connection.driver_connection
     try:
         if isinstance(own, sqlite3.Connection):
@@ -28,9 +43,26 @@ def rows(statement: str, *values: Any) -> list[Row]:
         raise translated(error, statement, connection) from error
 
 
+def together(*writes: Write) -> None:
+    """Carry these out: on PostgreSQL in one way to the server and back, so none may need what another of them did."""
+    if len(writes) > 1 and on_postgresql():
+        parts = ", ".join(f"w{place} AS ({statement})" for place, (statement, _) in enumerate(writes))
+        rows(f"WITH {parts} SELECT 1", *chain.from_iterable(values for _, values in writes))
+        return
+    for statement, values in writes:
+        rows(statement, *values)
+
+
+def forget(model: type[Base], number: int) -> None:
+    """Let the session read this row again when it is next asked for, if it holds it: it was written past the session."""
+    session = db.session()
+    if session.identity_map and (held := session.identity_map.get(identity_key(model, number))) is not None:
+        session.expire(held)
+
+
 def each(statement: str, many: Iterable[Sequence[Any]]) -> None:
     """Carry ``statement`` out once for each row of plain numbers and texts."""
-    connection = db.session.connection()
+    connection = opened()
     own: Any = connection.connection.driver_connection
     try:
         if isinstance(own, sqlite3.Connection):

@@ -176,13 +176,13 @@ def code_of(kind: str, book: int, owner_ref: str) -> str:
 
 
 def _find(codes: Sequence[str]) -> dict[str, int]:
-    if db.session.get_bind().dialect.name == "postgresql":
-        return dict(driver.rows("SELECT code, id FROM account WHERE code = ANY(?)", list(codes)))  # type: ignore[arg-type]
+    if driver.on_postgresql():
+        return dict(driver.rows("SELECT code, id FROM account WHERE code = ANY(?)", list(codes)))
     found: dict[str, int] = {}
     for start in range(0, len(codes), _CHUNK):
         some = codes[start : start + _CHUNK]
         marks = ", ".join("?" * len(some))
-        found.update(driver.rows(f"SELECT code, id FROM account WHERE code IN ({marks})", *some))  # type: ignore[arg-type]  # noqa: S608
+        found.update(driver.rows(f"SELECT code, id FROM account WHERE code IN ({marks})", *some))  # noqa: S608
     return found
 
 

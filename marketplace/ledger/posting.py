@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
+from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import month, period, posting_write
@@ -77,8 +78,11 @@ def post(
     return post_many([Draft(kind, source, book, lines, event_at, period, scheme_version_id, reverses_id)])[0]
 
 
-def post_many(drafts: Sequence[Draft]) -> list[int]:
-    """Post entries together, all or none; their ids in the order given. Raises as ``post`` does."""
+def post_many(drafts: Sequence[Draft], *, beside: Sequence[Write] = ()) -> list[int]:
+    """Post entries together, all or none; their ids in the order given. Raises as ``post`` does.
+
+    ``beside`` one entry its cause may be written in the same statement; on AlreadyPosted the transaction must then end.
+    """
     if not drafts:
         return []
     posted_at = clock.now()
@@ -87,7 +91,7 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
     lines = [[line for line in draft.lines if line[1]] for draft in drafts]
     try:
         if len(drafts) == 1:
-            number = posting_write.one(headers[0], lines[0])
+            number = posting_write.one(headers[0], lines[0], beside)
             if number is None:
                 raise _already(headers[0])
             return [number]

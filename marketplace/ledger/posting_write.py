@@ -11,7 +11,8 @@ from typing import NamedTuple
 from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import driver
-from marketplace.foundation.database import broke_unique, db, insert_many
+from marketplace.foundation.database import broke_unique, insert_many
+from marketplace.foundation.driver import Write
 
 
 class Header(NamedTuple):
@@ -41,31 +42,31 @@ _ONCE = "ON CONFLICT (kind, source_type, source_id, source_seq) DO NOTHING"  # a
 _HEADER = f"INSERT INTO journal_entry ({_COLUMNS}) VALUES ({_MARKS}) {_ONCE} RETURNING id"  # noqa: S608
 _ENTRY = (  # header and lines in one statement: one way to the server and back
     f"WITH h AS ({_HEADER}), l AS (INSERT INTO journal_line ({', '.join(_LINE)}) "  # noqa: S608
-    "SELECT ?, h.id, x.line_no, x.account_id, x.fen FROM h, unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY x(account_id, fen, line_no)) "
-    "SELECT id FROM h"
+    "SELECT ?, h.id, x.line_no, x.account_id, x.fen FROM h, unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY x(account_id, fen, line_no))"
 )
 _NUMBERED = f"INSERT INTO journal_entry (id, {_COLUMNS}) VALUES (?, {_MARKS})"  # noqa: S608
 _LINES = f"INSERT INTO journal_line ({', '.join(_LINE)}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
 
 
-def _on_postgresql() -> bool:
-    return db.session.get_bind().dialect.name == "postgresql"
-
-
-def one(row: Header, lines: Lines) -> int | None:
-    """Write one entry; its number, or None if its source has one already: then nothing is written."""
-    if _on_postgresql():
-        made = driver.rows(_ENTRY, *row, row.period, [account_id for account_id, _ in lines], [fen for _, fen in lines])
+def one(row: Header, lines: Lines, beside: Sequence[Write] = ()) -> int | None:
+    """Write one entry, and what its caller writes ``beside`` it; its number, or None if its source has one already: then it is not
+    written."""
+    if driver.on_postgresql():
+        others = "".join(f", b{place} AS ({statement})" for place, (statement, _) in enumerate(beside))
+        accounts, fens = [account_id for account_id, _ in lines], [fen for _, fen in lines]
+        values = chain.from_iterable(values for _, values in beside)
+        made = driver.rows(f"{_ENTRY}{others} SELECT id FROM h", *row, row.period, accounts, fens, *values)  # noqa: S608
         return int(made[0][0]) if made else None
     number = header(row)
     if number is not None:
         driver.each(_LINES, _rows(row, number, lines))
+        driver.together(*beside)
     return number
 
 
 def header(row: Header) -> int | None:
     """Write an entry whose lines follow at once; its number, or None if its source has one already."""
-    if _on_postgresql():
+    if driver.on_postgresql():
         made = driver.rows(_HEADER, *row)
         return int(made[0][0]) if made else None
     (number,) = _numbers_sqlite(1)
@@ -80,7 +81,7 @@ def header(row: Header) -> int | None:
 
 def many(rows: Sequence[Header], lines: Sequence[Lines]) -> list[int]:
     """Write entries together; their numbers, in this order. IntegrityError if one of their sources has its entry: see ``repeated``."""
-    numbers = _numbers_postgresql(len(rows)) if _on_postgresql() else _numbers_sqlite(len(rows))
+    numbers = _numbers_postgresql(len(rows)) if driver.on_postgresql() else _numbers_sqlite(len(rows))
     insert_many("journal_entry", ("id", *Header._fields), ((number, *row) for number, row in zip(numbers, rows, strict=True)))
     insert_many("journal_line", _LINE, chain.from_iterable(map(_rows, rows, numbers, lines)))
     return numbers

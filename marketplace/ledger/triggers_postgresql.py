@@ -161,8 +161,9 @@ TRIGGERS: dict[str, list[str]] = {
     "journal_entry": [
         _REFUSE,
         # The balance's horizon trusts that whoever holds an entry number already shows as a running transaction.
-        f"""CREATE OR REPLACE FUNCTION ledger_show_running() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
-           BEGIN PERFORM pg_current_xact_id(); RETURN NULL; END $body$""",
+        # It runs at every entry: no query and no search path of its own, as it names no table.
+        """CREATE OR REPLACE FUNCTION ledger_show_running() RETURNS trigger LANGUAGE plpgsql AS $body$
+           DECLARE own pg_catalog.xid8; BEGIN own := pg_catalog.pg_current_xact_id(); RETURN NULL; END $body$""",
         """CREATE TRIGGER journal_entry_running BEFORE INSERT ON journal_entry
            FOR EACH STATEMENT EXECUTE FUNCTION ledger_show_running()""",
         # A foreign key to the last line would do the same, and lock and rewrite that line.

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from marketplace.foundation import clock
+from marketplace.foundation import clock, driver
 from marketplace.foundation.database import db
+from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.orders import order_refund
@@ -45,16 +47,31 @@ def open_for_orders(order_ids: Sequence[int], *, key: str) -> list[Payment]:
 
 def count_in(order: Order, fen: int, *, at: datetime | None = None) -> bool:
     """Count ``fen`` that came for a locked order; False, and nothing counted, if it is cancelled or would be paid beyond its total."""
-    if order.fulfilment == "CANCELLED" or order.paid_fen + fen > order.total_fen:
-        return False
-    order.paid_fen += fen
-    order.payment = "PAID" if order.paid_fen == order.total_fen else "PARTLY_PAID"
-    if order.payment == "PAID":
-        order.paid_at = at or clock.now()
-        if order.kind == "PUBLIC" and order.fulfilment == "WAITING":
-            order.fulfilment = "READY"
+    changes = _counted_in(order, fen, at)
+    for name, value in (changes or {}).items():
+        setattr(order, name, value)
     db.session.flush()
-    return True
+    return changes is not None
+
+
+class _Counted(NamedTuple):
+    """What of an order decides whether a payment can be counted in."""
+
+    kind: str
+    fulfilment: str
+    paid_fen: int
+    total_fen: int
+
+
+def _counted_in(order: Order | _Counted, fen: int, at: datetime | None) -> dict[str, Any] | None:
+    """What changes on an order when ``fen`` comes; None if it is cancelled or would be paid beyond its total."""
+    paid_fen = order.paid_fen + fen
+    if order.fulfilment == "CANCELLED" or paid_fen > order.total_fen:
+        return None
+    if paid_fen < order.total_fen:
+        return {"paid_fen": paid_fen, "payment": "PARTLY_PAID"}
+    ready = order.kind == "PUBLIC" and order.fulfilment == "WAITING"
+    return {"paid_fen": paid_fen, "payment": "PAID", "paid_at": at or clock.now()} | ({"fulfilment": "READY"} if ready else {})
 
 
 def count_out(order: Order, fen: int) -> None:
@@ -74,9 +91,22 @@ def may_count_out(order: Order, fen: int) -> None:
         raise Conflict("order.refunded", N_("这张单已经退过款，核销不能撤销。"))
 
 
+_PLAIN = "SELECT " + ", ".join(_Counted._fields) + ' FROM "order" WHERE id = ?'  # noqa: S608 -- names from code
+_LOCKED = _PLAIN + " FOR UPDATE"
+
+
 class _OrderPayments:
     def take(self, payment: Payment) -> bool:
         return count_in(locked_order(payment.payable_id), payment.amount_fen)
+
+    def taken(self, payable_id: int, fen: int) -> Write | None:
+        found = driver.rows(_LOCKED if driver.on_postgresql() else _PLAIN, payable_id)
+        changes = _counted_in(_Counted(*found[0]), fen, None) if found else None
+        if changes is None:
+            return None
+        driver.forget(Order, payable_id)
+        columns = ", ".join(f"{name} = ?" for name in changes)
+        return f'UPDATE "order" SET {columns} WHERE id = ?', (*changes.values(), payable_id)  # noqa: S608 -- names from code
 
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         order_refund.count_back(locked_order(order_id), fen, refund_id)

@@ -42,8 +42,8 @@ class Notice:
     out_request_no: str | None
 
 
-def verify_notice(form: Any, *, alipay_public_key_pem: str, app_ids: Collection[str]) -> Notice:
-    """The notice in ``form`` (a MultiDict, a mapping or pairs), which must come from one of ``app_ids``.
+def verify_notice(form: Any, *, alipay_public_key_pem: str, app_ids: Collection[str] | None) -> Notice:
+    """The notice in ``form`` (a MultiDict, a mapping or pairs), which must come from one of ``app_ids`` (None: the caller looks).
 
     Raises BadNotice. That out_trade_no is ours, and that seller, application and amount are the payment's, the caller
     still compares with its own row.
@@ -55,7 +55,7 @@ def verify_notice(form: Any, *, alipay_public_key_pem: str, app_ids: Collection[
         raise BadNotice("charset")
     if not verifies(alipay_public_key_pem, form_content(fields), fields.get("sign", "")):
         raise BadNotice("signature")
-    if fields.get("app_id") not in app_ids:
+    if not fields.get("app_id") or (app_ids is not None and fields["app_id"] not in app_ids):
         raise BadNotice("app_id")
     if fields.get("notify_type") != "trade_status_sync":
         raise BadNotice("notify_type")

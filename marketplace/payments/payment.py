@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, db, locked_where
+from marketplace.foundation import audit, clock, driver
+from marketplace.foundation.database import Model, Public, db, locked_where, new_public_id
+from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
@@ -75,6 +76,16 @@ class AlipayNotice(Public, Model):
     outcome: Mapped[str] = mapped_column(String(40))
 
 
+_NOTICE = (
+    "INSERT INTO alipay_notice (public_id, notify_id, out_trade_no, trade_status, total_fen, received_at, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+def keep_notice(notify_id: str, out_trade_no: str, trade_status: str, total_fen: int | None, outcome: str) -> None:
+    """Put a notice, and what came of it, into the inbox."""
+    driver.rows(_NOTICE, new_public_id(), notify_id, out_trade_no, trade_status, total_fen, clock.now(), outcome)
+
+
 class OutcomeMismatch(Conflict):
     """What the channel says does not fit the payment it names: nothing is applied. Data: ``field``."""
 
@@ -106,11 +117,28 @@ class Outcome:
     refund_no: str = ""  # the refund that the channel tells of, if it does
 
 
+class Attempt(NamedTuple):
+    """A payment as ``payment_at_once`` reads it, locked: what an outcome is compared with."""
+
+    id: int
+    organisation_id: int
+    payable_kind: str
+    payable_id: int
+    amount_fen: int
+    state: str
+    app_id: str
+    seller_id: str
+    trade_no: str | None
+
+
 class Handler(Protocol):
     """What a kind of payable does with its payments, in the same transaction; errors propagate."""
 
     def take(self, payment: Payment) -> bool:
         """Count the payment in and return True; False if the payable cannot take it (cancelled, or paid already)."""
+
+    def taken(self, payable_id: int, fen: int) -> Write | None:
+        """What ``take`` would write, for whoever writes it beside the entry, the payable locked; None if it cannot take it."""
 
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         """An approved refund will not happen: count it out again."""
@@ -168,8 +196,12 @@ def apply(outcome: Outcome) -> str:
 
     Raises NotFound for a number that is not ours, OutcomeMismatch if amount, seller, application or trade number differ.
     """
+    from marketplace.payments import payment_at_once
+
+    if said := payment_at_once.apply(outcome):
+        return said
     payment = locked_where(Payment, select(Payment).where(Payment.out_trade_no == outcome.out_trade_no))
-    _must_fit(payment, outcome)
+    must_fit(payment, outcome)
     if outcome.state == "succeeded":
         said = _succeed(payment, outcome)
         return _refunded_elsewhere(payment, outcome) or said
@@ -200,7 +232,8 @@ def cancel_open(payable_kind: str, payable_id: int) -> list[int]:
     return [payment.id for payment in rows]
 
 
-def _must_fit(payment: Payment, outcome: Outcome) -> None:
+def must_fit(payment: Payment | Attempt, outcome: Outcome) -> None:
+    """Raise OutcomeMismatch unless the channel speaks of this payment."""
     told = {"app_id": outcome.app_id, "seller_id": outcome.seller_id, "amount_fen": outcome.total_fen, "trade_no": outcome.trade_no}
     for name, value in told.items():
         known = getattr(payment, name)

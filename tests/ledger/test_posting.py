@@ -5,7 +5,10 @@ import threading
 import pytest
 from flask import Flask
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
+from marketplace.foundation import audit
+from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import account, balance, entry, event, posting
 from marketplace.ledger.entry import JournalEntry, JournalLine
@@ -135,3 +138,41 @@ def test_the_entries_of_a_source_are_found(books: Books) -> None:
         event.fee(book=books.cooperative, source=Source("payment", 5), fen=1)
     assert [row.id for row in entry.of_source("payment", 4)] == [first, second]
     assert [row.id for row in entry.of_source("payment", 4, "fee")] == [second]
+
+
+@pytest.mark.both
+def test_a_book_is_an_organisations(books: Books) -> None:
+    """On PostgreSQL no key says so: that every account is of the entry's book does."""
+    lines = transaction(lambda: two_lines(books.cooperative))
+    with pytest.raises(IntegrityError):
+        transaction(lambda: posting.post(kind="alipay_paid", source=Source("payment", 1), book=999, lines=lines))
+    with pytest.raises(IntegrityError):
+        transaction(lambda: account.named("alipay", 999))
+    assert entries() == 0
+
+
+@pytest.mark.both
+def test_what_is_written_beside_an_entry_comes_and_goes_with_it(books: Books) -> None:
+    beside = [audit.write("did", "payment", number, fen=5) for number in (1, 2)]
+
+    def pay() -> int:
+        return event.alipay_paid(book=books.cooperative, source=Source("payment", 1), fen=5, beside=beside)
+
+    assert transaction(pay) == db.session.scalars(select(JournalEntry.id)).one()
+    with pytest.raises(AlreadyPosted):
+        transaction(pay)
+    assert list(db.session.scalars(select(AuditEvent.subject_id).order_by(AuditEvent.subject_id))) == [1, 2]
+
+
+@pytest.mark.both
+def test_the_number_of_an_account_that_was_undone_is_forgotten(books: Books) -> None:
+    """Numbers are kept from one posting to the next; what a failed transaction opened must not be among them."""
+    for attempt in range(2):
+        with pytest.raises(ZeroDivisionError), transaction():
+            event.fee(book=books.cooperative, source=Source("payment", attempt), fen=1)
+            event.fee(book=books.cooperative, source=Source("payment", attempt, seq=1), fen=1)
+            _ = 1 // 0
+    transaction(lambda: account.named_many("household", books.cooperative, ["household:1", "household:2"]))
+    for attempt in range(3):
+        transaction(lambda n=attempt: event.fee(book=books.cooperative, source=Source("payment", n), fen=1))  # type: ignore[misc]
+    assert held(books.cooperative, "fees") == 3

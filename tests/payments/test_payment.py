@@ -8,13 +8,17 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from marketplace.foundation import clock
+from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import NotFound
 from marketplace.foundation.outbox import OutboxMessage
+from marketplace.ledger import entry as posted
 from marketplace.ledger.entry import JournalEntry
 from marketplace.orders import expiry
+from marketplace.orders.order import Order
 from marketplace.payments import payment as payments
-from marketplace.payments.payment import Outcome, OutcomeMismatch
+from marketplace.payments import payment_at_once
+from marketplace.payments.payment import Outcome, OutcomeMismatch, Payment
 from marketplace.payments.refund import Refund
 from tests import builders
 from tests.orders import trade
@@ -41,6 +45,34 @@ def test_a_paid_order_is_ready_and_its_money_is_the_buyers(app: Flask) -> None:
     order = trade.order(order_id)
     assert (order.payment, order.fulfilment, order.paid_fen) == ("PAID", "READY", 17600)
     assert (trade.held(market, "alipay"), trade.held(market, "buyer_funds")) == (17600, 17600)
+
+
+@pytest.mark.both
+def test_the_quick_way_and_the_careful_one_leave_the_same(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``payment_at_once`` takes the usual payment: without it ``apply`` must come to the same rows, and see them at once."""
+    market = builders.market()
+    left = []
+    for quick in (True, False):
+        if not quick:
+            monkeypatch.setattr(payment_at_once, "apply", lambda outcome: "")
+        (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+        (payment_id,) = trade.opened([order_id])
+        outcome = trade.succeeded(payment_id, at=clock.now() - timedelta(minutes=3))
+        with transaction():
+            order, payment = db.session.get_one(Order, order_id), db.session.get_one(Payment, payment_id)
+            assert (payments.apply(outcome), payments.apply(outcome)) == ("applied", "repeated")
+            assert (order.payment, payment.state) == ("PAID", "succeeded")
+        (entry,) = posted.of_source("payment", payment_id)
+        act = db.session.scalars(select(AuditEvent).where(AuditEvent.subject_id == payment_id, AuditEvent.subject_type == "payment")).one()
+        left.append([
+            *((name, getattr(order, name)) for name in ("fulfilment", "payment", "paid_fen", "version")),
+            *((name, getattr(payment, name)) for name in ("state", "ask_at", "refunded_fen")),
+            *((name, getattr(entry, name)) for name in ("kind", "book", "n_lines", "gross")),
+            *((name, getattr(act, name)) for name in ("action", "organisation_id", "person_id", "data")),
+            *(posted.book_lines(entry.id)), entry.event_at - outcome.at, payment.trade_no == outcome.trade_no,
+        ])  # fmt: skip
+        assert clock.now() - timedelta(minutes=1) < order.paid_at <= payment.succeeded_at + timedelta(seconds=5)
+    assert left[0] == left[1]
 
 
 @pytest.mark.both
