@@ -167,7 +167,7 @@ def propose(public_id: str) -> Any:
     except InvalidInput as error:
         db.session.rollback()
         return _page(own_order(public_id, actor), {str(error.data.get("field", "reason")): said(error)}), 422
-    flash(_("退款已经提出，等另一位理事长审批。"), "done")
+    flash(_("退款已经提出，等理事长审批。"), "done")
     return redirect(url_for(".show", public_id=public_id))
 
 

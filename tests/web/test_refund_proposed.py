@@ -48,7 +48,7 @@ def test_the_clerk_proposes_the_director_agrees_and_each_share_comes_back(app: F
     assert clerk.post(f"{address}/returns", data={"yuan": "88.00", "reason": ""}).status_code == 422
     assert clerk.post(f"{address}/returns", data={"packs-1": "1", "reason": "抽检不合格"}).status_code == 302
     shown = clerk.get(address).text
-    assert "等另一位理事长审批" in shown
+    assert "等理事长审批，提出的人自己不能批" in shown
     assert "同意退款" not in shown
     assert "同意退款" not in browser(app, market.accountant).get(address).text
     (answer,) = re.findall(rf'action="({address}/returns/[^"/]+)"', director.get(address).text)
