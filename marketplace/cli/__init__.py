@@ -5,7 +5,7 @@ import importlib
 from flask import Flask
 
 # Each module holds one click command or group of its own, named ``group``.
-MODULES: tuple[str, ...] = ("books", "emulator", "county", "demo", "distribute", "log", "payout", "person", "search_rebuild", "seed", "settle")
+MODULES: tuple[str, ...] = ("books", "emulator", "county", "demo", "distribute", "log", "payout", "person", "reconcile", "search_rebuild", "seed", "settle")
 
 
 def register(app: Flask) -> None:

@@ -72,6 +72,9 @@ def archive(state: State, seller_id: str, day: date, kind: str) -> bytes:
     transferred = state.rows(
         "SELECT * FROM transfer WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? ORDER BY sent_at, out_biz_no", *span
     )
+    withdrawn = state.rows(
+        "SELECT * FROM withdrawal WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? ORDER BY sent_at, order_id", *span
+    )
     name = f"{seller_id}_{day:%Y%m%d}"
     if kind == "trade":
         files = {
@@ -81,7 +84,7 @@ def archive(state: State, seller_id: str, day: date, kind: str) -> bytes:
     else:
         files = {
             f"{name}_账务明细.csv": _account_rows(
-                seller_id, day, balance(state, seller_id, begin), paid, refunded, transferred
+                seller_id, day, balance(state, seller_id, begin), paid, refunded, transferred, withdrawn
             )
         }
     packed = io.BytesIO()
@@ -158,8 +161,9 @@ def _trade_sums(seller_id: str, day: date, paid: list[sqlite3.Row], refunded: li
 
 
 def _account_rows(
-    seller_id: str, day: date, left: int, paid: list[sqlite3.Row], refunded: list[sqlite3.Row], transferred: list[sqlite3.Row]
-) -> list[str]:
+    seller_id: str, day: date, left: int, paid: list[sqlite3.Row], refunded: list[sqlite3.Row], transferred: list[sqlite3.Row],
+    withdrawn: list[sqlite3.Row],
+) -> list[str]:  # fmt: skip
     moves: list[tuple[str, tuple[str, str, str], str, int]] = []
     for each in paid:
         named = each["trade_no"], each["out_trade_no"], each["subject"]
@@ -174,6 +178,7 @@ def _account_rows(
     moves += [
         (each["sent_at"], (each["order_id"], each["out_biz_no"], each["title"]), "转账", -each["fen"]) for each in transferred
     ]
+    moves += [(each["sent_at"], (each["order_id"], "", "提现到银行卡"), "提现", -each["fen"]) for each in withdrawn]
     lines = [*_preamble("账务明细", seller_id, day), _ACCOUNT_HEAD]
     for number, (at, named, kind, fen) in enumerate(sorted(moves, key=lambda move: move[0]), 1):
         left += fen
@@ -202,7 +207,7 @@ def _account_rows(
 
 
 def balance(state: State, seller_id: str, until: datetime) -> int:
-    """What a seller had at a moment, in fen: paid less refunded, fees and transfers off."""
+    """What a seller had at a moment, in fen: paid less refunded, fees, transfers and withdrawals off."""
     got = state.row(
         "SELECT coalesce(sum(total_fen - fee_fen), 0) AS fen FROM trade WHERE seller_id = ? AND paid_at <> '' AND paid_at < ?",
         seller_id, stamp(until),
@@ -215,5 +220,8 @@ def balance(state: State, seller_id: str, until: datetime) -> int:
     sent = state.row(
         "SELECT coalesce(sum(fen), 0) AS fen FROM transfer WHERE seller_id = ? AND sent_at < ?", seller_id, stamp(until)
     )
-    assert got is not None and gave is not None and sent is not None
-    return int(got["fen"]) - int(gave["fen"]) - int(sent["fen"])
+    took = state.row(
+        "SELECT coalesce(sum(fen), 0) AS fen FROM withdrawal WHERE seller_id = ? AND sent_at < ?", seller_id, stamp(until)
+    )
+    assert got is not None and gave is not None and sent is not None and took is not None
+    return int(got["fen"]) - int(gave["fen"]) - int(sent["fen"]) - int(took["fen"])

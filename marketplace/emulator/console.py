@@ -4,14 +4,16 @@ from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 
-from marketplace.emulator import fault, trade
+from marketplace.emulator import bill, fault, trade, withdrawal
 from marketplace.emulator.cashier_words import WORDS
 from marketplace.emulator.console_words import CONSOLE_WORDS
 from marketplace.emulator.emulator import Emulator
-from marketplace.emulator.field import beijing, yuan
+from marketplace.emulator.field import beijing, fen_of, yuan
 from marketplace.emulator.notice import Postman
 from marketplace.emulator.refusal import Refusal
 from marketplace.emulator.request import METHODS
+from marketplace.emulator.state import State
+from marketplace.foundation import clock
 
 SHOWN = 50
 
@@ -74,6 +76,15 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
         postman.wake()
         return _back()
 
+    @bp.post("/withdraw")
+    def withdraw() -> Any:
+        """A seller presses Alipay's button; the number is for the market's own record of it."""
+        try:
+            number = withdrawal.withdraw(state, request.form.get("seller", ""), fen_of({"amount": request.form.get("amount", "").strip()}, "amount"))
+        except Refusal as refusal:
+            return _page(refusal.sub_msg), 422
+        return redirect(url_for("console.show", lang=request.args.get("lang", "zh"), withdrawn=number), 303)
+
     @bp.route("/faults", methods=["POST", "DELETE"])
     def faults() -> dict[str, Any]:
         if request.method == "DELETE":
@@ -114,6 +125,8 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
             kinds=[*fault.ANSWERS, *fault.NOTICES, fault.ANY],
             methods=sorted(METHODS),
             asked=asked,
+            sellers=_sellers(state),
+            withdrawn=request.args.get("withdrawn", "")[:40],
             wrong=wrong,
             yuan=yuan,
             beijing=beijing,
@@ -125,6 +138,12 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
         return redirect(url_for("console.show", lang=request.args.get("lang", "zh")), 303)
 
     return bp
+
+
+def _sellers(state: State) -> list[dict[str, Any]]:
+    """Each seller with what lies in its balance."""
+    rows = state.rows("SELECT seller_id, max(name) AS name FROM app GROUP BY seller_id ORDER BY seller_id")
+    return [{"seller_id": each["seller_id"], "name": each["name"], "fen": bill.balance(state, each["seller_id"], clock.now())} for each in rows]
 
 
 def _whole(text: str) -> int:

@@ -26,6 +26,9 @@ CONSOLE_WORDS = {
         "seen": "已碰到",
         "add": "安排出错",
         "clear": "全部取消",
+        "withdraw": "提现到银行卡",
+        "withdraw_text": "真的支付宝在商家页面上提现。这里提了，再把单号记到市场的“支付宝提现”。",
+        "withdrawn": "提现单号：",
     },
     "en": {
         "console": "Console of the emulated gateway",
@@ -52,5 +55,8 @@ CONSOLE_WORDS = {
         "seen": "Matched",
         "add": "Order this fault",
         "clear": "Cancel all",
+        "withdraw": "Withdraw to the bank",
+        "withdraw_text": "The real Alipay offers this on the seller's own pages. Withdraw here, then record the number in the market.",
+        "withdrawn": "Number of the withdrawal: ",
     },
 }

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from marketplace.emulator import bill, cashier, certificate, gateway, notice, trade
+from marketplace.emulator import bill, cashier, certificate, gateway, notice, trade, withdrawal
 from marketplace.emulator.keys import (
     APP_ID_PREFIX,
     KeyPair,
@@ -138,6 +138,10 @@ class Emulator:
     def finish(self, app_id: str, out_trade_no: str) -> None:
         """End a trade's time for refunds (TRADE_FINISHED)."""
         trade.finish(self.state, app_id, out_trade_no)
+
+    def withdraw(self, seller_id: str, fen: int) -> str:
+        """The seller takes money from its balance to its bank, as on Alipay's own pages; Alipay's number of it."""
+        return withdrawal.withdraw(self.state, seller_id, fen)
 
     def close(self) -> None:
         """Close the state file."""

@@ -1,4 +1,4 @@
-"""What the emulator remembers, in a SQLite file of its own: applications, trades, refunds, transfers, cashiers, notices, faults.
+"""What the emulator remembers, in a SQLite file of its own: applications, trades, refunds, transfers, withdrawals, cashiers, notices, faults.
 
 Every change is one transaction, so that a trade is never half paid.
 """
@@ -44,6 +44,8 @@ CREATE TABLE IF NOT EXISTS transfer (
     app_id TEXT NOT NULL, out_biz_no TEXT NOT NULL, order_id TEXT NOT NULL UNIQUE, seller_id TEXT NOT NULL,
     fen INTEGER NOT NULL CHECK (fen > 0), payee TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
     error_code TEXT NOT NULL DEFAULT '', sent_at TEXT NOT NULL, PRIMARY KEY (app_id, out_biz_no));
+CREATE TABLE IF NOT EXISTS withdrawal (
+    order_id TEXT PRIMARY KEY, seller_id TEXT NOT NULL, fen INTEGER NOT NULL CHECK (fen > 0), sent_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS bill_link (
     token TEXT PRIMARY KEY, seller_id TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, expires_at TEXT NOT NULL);
 """

@@ -15,6 +15,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.payments import alipay_sdk
+from marketplace.payments.alipay_account_bill import AccountBill, read_account_bill
 from marketplace.payments.alipay_bill import BadBill, read_bill
 from marketplace.payments.alipay_certificate import Certificates
 from marketplace.payments.alipay_notice import BadNotice, Notice, verify_notice
@@ -279,7 +280,16 @@ class AlipayClient:
 
         Raises BadBill if what came is not that bill, or does not add up to its own totals.
         """
-        biz = {"bill_date": day.isoformat(), "bill_type": "trade"}
+        packed = self._packed_bill(day, "trade")
+        return read_bill(packed, day=day, seller_id=self.seller_id) if isinstance(packed, bytes) else packed
+
+    def account_bill(self, day: date) -> AccountBill | BillAbsent | Unknown | Misconfigured:
+        """Every movement of the seller's balance on a Beijing day, with the balance after each. Raises BadBill as ``bill`` does."""
+        packed = self._packed_bill(day, "signcustomer")
+        return read_account_bill(packed, day=day, seller_id=self.seller_id) if isinstance(packed, bytes) else packed
+
+    def _packed_bill(self, day: date, kind: str) -> bytes | BillAbsent | Unknown | Misconfigured:
+        biz = {"bill_date": day.isoformat(), "bill_type": kind}
         node = self._ask("alipay.data.dataservice.bill.downloadurl.query", biz)
         if not isinstance(node, dict):
             return node
@@ -293,10 +303,9 @@ class AlipayClient:
         ):
             return Unknown("odd_answer")
         try:
-            packed = self.transport.get(url)
+            return self.transport.get(url)
         except Lost as lost:
             return Unknown(lost.reason, lost.detail)
-        return read_bill(packed, day=day, seller_id=self.seller_id)
 
     def verify_notice(self, form: Any, *, app_ids: Collection[str] = ()) -> Notice:
         """``alipay_notice.verify_notice`` with this client's key. It must come from this application, or one of ``app_ids``."""

@@ -28,7 +28,7 @@ class BadBill(InvalidInput):
 
 def read_bill(packed: bytes, *, day: date, seller_id: str) -> Bill:
     """The trade bill of ``seller_id`` and Beijing ``day`` in a downloaded zip. Raises BadBill."""
-    text = _detail(packed)
+    text = detail(packed, "_业务明细.csv")
     if f"#账号：[{seller_id}" not in text or f"起始日期：[{day:%Y年%m月%d日} 00:00:00]" not in text:
         raise BadBill("other_bill")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -43,7 +43,8 @@ def read_bill(packed: bytes, *, day: date, seller_id: str) -> Bill:
     return Bill(day, seller_id, tuple(rows), hashlib.sha256(packed).hexdigest())
 
 
-def _detail(packed: bytes) -> str:
+def detail(packed: bytes, ending: str) -> str:
+    """The text of the one file of a zip whose name ends so. Raises BadBill."""
     try:
         with zipfile.ZipFile(io.BytesIO(packed), metadata_encoding="gbk") as bundle:
             members = bundle.infolist()
@@ -51,7 +52,7 @@ def _detail(packed: bytes) -> str:
                 raise BadBill("too_long")
             if any("/" in each.filename or "\\" in each.filename for each in members):
                 raise BadBill("path")
-            details = [each for each in members if each.filename.endswith("_业务明细.csv")]
+            details = [each for each in members if each.filename.endswith(ending)]
             if len(details) != 1:
                 raise BadBill("members")
             with bundle.open(details[0]) as member:

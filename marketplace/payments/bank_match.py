@@ -23,6 +23,7 @@ from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.payments import refund as refunds
+from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
@@ -127,6 +128,18 @@ def paid_back(refund_id: int, *, serial: str = "", actor: Actor) -> None:
     payment = db.session.get(Payment, refund.payment_id) if refund else None
     if payment is None or payment.organisation_id != actor.organisation_id or payment.channel != CHANNEL:
         raise NotFound("refund.missing", N_("没有找到，或不归您的单位查看。"))
+    number = serial.strip()[:40]
+    if number and db.session.scalar(select(BankRefund.id).where(BankRefund.refund_id == refund_id)) is None:
+        used = select(BankRefund.id).where(BankRefund.organisation_id == actor.organisation_id, BankRefund.reference == number)
+        if db.session.scalar(used) is not None:
+            raise Conflict("transfer.used", N_("这个流水号已经记在别的退款上。"), reference=number)
+        # The statement's row is known by it.
+        db.session.add(
+            BankRefund(
+                organisation_id=actor.organisation_id, refund_id=refund_id, state="PAID", reference=number, paid_on=clock.business_date(),
+                proposed_at=clock.now(), proposed_by_id=actor.person_id, recorded_at=clock.now(), recorded_by_id=actor.person_id,
+            )
+        )
     if refunds.succeed(refund_id):
         audit.record("refund.paid_back", refund, person_id=actor.person_id, serial=serial.strip()[:80])
 

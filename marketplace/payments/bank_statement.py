@@ -214,10 +214,11 @@ def take(statement_id: int, *, actor: Actor) -> Imported:
     db.session.flush()
     if new:
         audit.record("bank_statement.imported", statement, person_id=actor.person_id, new=len(new), bad=len(reading.bad))
+    made = [row for row in receipts if row is not None]
+    arrivals = sum(row.fen > 0 for row, _what in new) - len(made)
     return Imported(
-        statement.id, reading.count, sum(row is not None for row in receipts), sum(row.fen for row in receipts if row), len(seen.of("known")),
-        len(seen.of("debit")), len(seen.of("arrival")), reading.bad,
-    )  # fmt: skip
+        statement.id, reading.count, len(made), sum(row.fen for row in made), len(seen.of("known")), len(seen.of("debit")), arrivals, reading.bad
+    )
 
 
 def _must_be_ours(reading: Reading, organisation_id: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from flask import current_app
 
+from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.payment import Outcome
 
@@ -56,6 +57,9 @@ class Channel(Protocol):
 
     def bill(self, day: date) -> Bill | None:
         """The seller's bill of a Beijing day, whole and adding up; None if it is not to be had now."""
+
+    def account_bill(self, day: date) -> AccountBill | None:
+        """Every movement of the seller's balance on a Beijing day, each with the balance after it; None if it is not to be had now."""
 
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
         """A code to be scanned. Until somebody does, a query knows of no trade."""

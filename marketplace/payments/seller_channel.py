@@ -15,6 +15,7 @@ from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments.alipay import AlipayClient, MergeOrder
+from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_certificate import read_certificates
 from marketplace.payments.alipay_notice import Notice
 from marketplace.payments.alipay_outcome import (
@@ -72,6 +73,11 @@ class SellerChannel:
         """The seller's bill of a Beijing day; None if it is not out or could not be fetched. Raises BadBill if it cannot be believed."""
         said = self.client.bill(day)
         return said if isinstance(said, Bill) else None
+
+    def account_bill(self, day: date) -> AccountBill | None:
+        """Every movement of the seller's balance on a Beijing day; None if it is not to be had now. Raises BadBill."""
+        said = self.client.account_bill(day)
+        return said if isinstance(said, AccountBill) else None
 
 
 def notify_url() -> str:

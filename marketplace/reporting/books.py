@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from marketplace.foundation.database import db, in_transaction
-from marketplace.reporting import books_credit, books_duty, books_ledger, books_shares, books_trade
+from marketplace.reporting import books_credit, books_duty, books_ledger, books_shares, books_statement, books_trade
 from marketplace.settlement import period_close
 
 SHOWN = 5  # breaches named in a finding; their number is always given
@@ -24,7 +24,9 @@ class Finding:
     detail: str
 
 
-RULES: tuple[Callable[[], list[str]], ...] = (*books_ledger.RULES, *books_trade.RULES, *books_credit.RULES, *books_shares.RULES, *books_duty.RULES)
+RULES: tuple[Callable[[], list[str]], ...] = (
+    *books_ledger.RULES, *books_trade.RULES, *books_credit.RULES, *books_shares.RULES, *books_duty.RULES, *books_statement.RULES,
+)  # fmt: skip
 
 
 def check() -> list[Finding]:

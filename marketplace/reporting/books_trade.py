@@ -11,6 +11,7 @@ from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.approval import Approval
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
+from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.reporting.books_posted import by_book, differences, per_book, through, total
@@ -147,6 +148,8 @@ def refunds_are_posted() -> list[str]:
     approved = func.coalesce(func.sum(case((Refund.state.not_in(NOT_REFUNDED), Refund.fen), else_=0)), 0)
     of_orders = _differing(Order, Order.refunded_fen, approved, Refund.order_id)
     of_payments = _differing(Payment, Payment.refunded_fen, approved, Refund.payment_id)
+    promised = select(ReceiptReturn.organisation_id, func.sum(ReceiptReturn.fen)).where(ReceiptReturn.state == "APPROVED")
+    waiting = total((1, waiting), (1, _sums(promised.group_by(ReceiptReturn.organisation_id))))
     return (
         differences("refunds_payable", by_book("refunds_payable"), waiting)
         + [f"order {number}: says {said} fen refunded, {fen} approved" for number, said, fen in of_orders]

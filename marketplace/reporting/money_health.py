@@ -11,15 +11,22 @@ from sqlalchemy.orm import aliased
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.outbox import OutboxMessage
+from marketplace.ledger import balance
+from marketplace.ledger.account import Account
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_import import BillDifference
 from marketplace.payments.call import STOPPED, PaymentCall
 from marketplace.payments.payment import OPEN, AlipayNotice, Payment
+from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
+from marketplace.payments.withdrawal import Withdrawal
+from marketplace.settlement.difference import Difference
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 TIRED = 5  # tries after which a message to the outside is looked at by a person
 RECENT = timedelta(days=30)  # how long a refused notice is shown
+WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
+UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,17 @@ TROUBLES: tuple[Trouble, ...] = (
         func.abs(BillDifference.ours_fen - BillDifference.theirs_fen), BillDifference.out_trade_no,
     ),
     Trouble(
+        "reconciliation", Difference, lambda: Difference.state == "OPEN", Difference.found_at, func.abs(Difference.fen), Difference.number,
+    ),
+    Trouble(
+        "returns_to_transfer", ReceiptReturn, lambda: ReceiptReturn.state.in_(("PROPOSED", "APPROVED")), ReceiptReturn.proposed_at, ReceiptReturn.fen,
+        ReceiptReturn.number,
+    ),
+    Trouble(
+        "withdrawals", Withdrawal, lambda: (Withdrawal.state == "SENT") & (Withdrawal.ordered_on < clock.business_date() - WITHDRAWN), Withdrawal.ordered_on,
+        Withdrawal.fen, Withdrawal.number,
+    ),
+    Trouble(
         "notices", AlipayNotice, lambda: AlipayNotice.outcome.like("refused:%") & (AlipayNotice.received_at >= clock.now() - RECENT),
         AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
     ),
@@ -103,6 +121,22 @@ def standing(organisation_id: int | None = None) -> list[Standing]:
         count, oldest, fen = row[3 * at : 3 * at + 3]
         found.append(Standing(each.name, int(count), int(fen) if each.fen is not None else None, _moment(oldest)))
     return found
+
+
+def alarms(found: Sequence[Standing]) -> set[str]:
+    """What cannot wait: requests that are refused, and differences that nobody has explained for longer than a day."""
+    old = clock.now() - UNEXPLAINED
+    return {each.name for each in found if each.count and (each.name == "alarm" or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
+
+
+def below_zero(organisation_id: int | None = None) -> list[tuple[int, str, int]]:
+    """(cooperative, bank or alipay, fen) of accounts that the books hold to be less than nothing: a withdrawal or a receipt is not recorded."""
+    query = select(Account.book, Account.kind, Account.id).where(Account.kind.in_(("bank", "alipay")))
+    if organisation_id is not None:
+        query = query.where(Account.book == organisation_id)
+    found = [(row[0], row[1], row[2]) for row in db.session.execute(query.order_by(Account.id))]
+    held = balance.of_many([number for _book, _kind, number in found])
+    return [(book, kind, held[number]) for book, kind, number in found if held[number] < 0]
 
 
 def rows(name: str, *, after_id: int = 0, limit: int = 51) -> Sequence[tuple[Any, str, int | None, datetime | None]]:

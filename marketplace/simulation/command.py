@@ -17,7 +17,16 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import balance
-from marketplace.simulation import last_evening, month_end, public_trade, returns, seal, unit_trade
+from marketplace.simulation import (
+    bank,
+    last_evening,
+    month_end,
+    public_trade,
+    returns,
+    seal,
+    treasury,
+    unit_trade,
+)
 from marketplace.simulation.gateway import Gateway, gateway
 from marketplace.simulation.people import People, everybody
 
@@ -78,7 +87,7 @@ def trade_day(
     late: Collection[int] = (), ships: bool = True,
 ) -> None:  # fmt: skip
     """One Beijing day, from morning to evening. The cooperatives that are ``late`` do not distribute; what came in is sent if it ``ships``."""
-    morning = clock.beijing_midnight(day) + timedelta(hours=8)
+    morning, account = clock.beijing_midnight(day) + timedelta(hours=8), bank.Bank()
     with clock.travel(clock.beijing_midnight(day) + timedelta(minutes=10)):
         seal.close_the_day(done)
     with clock.travel(morning):
@@ -91,9 +100,15 @@ def trade_day(
         month_end.answer(chance, people, done)
         if day.day == 2:
             month_end.distribute([each for each in people.cooperatives if each not in late], people, done)
-        month_end.credit(people, done)
         if day.day == 15:
             month_end.close(done)
+    with clock.travel(morning + timedelta(hours=2, minutes=10)):
+        treasury.bills(opened, done)
+        if day.weekday() == 0:
+            treasury.withdraw(people, opened, done)
+        month_end.credit(people, opened, done)
+        if day.day == 20:
+            month_end.remit(people, done)
     for number in range(max(1, round(chance.gauss(orders, 2)))):
         with clock.travel(morning + timedelta(hours=1, minutes=chance.randrange(500))):
             public_trade.buy(chance, people, opened, str(day), number, done)
@@ -101,11 +116,13 @@ def trade_day(
         with clock.travel(morning + timedelta(hours=3)):
             for number in range(chance.choice((0, 1, 1, 2))):
                 unit_trade.order(chance, people, str(day), number, done)
-            unit_trade.pay(chance, people, done)
+            unit_trade.pay(chance, people, account, done)
     with clock.travel(morning + timedelta(hours=9)):
         if ships:
             public_trade.ship(chance, people, done)
         outbox.drain(kinds={"refund", "payment.query"})
+    with clock.travel(morning + timedelta(hours=10)):
+        bank.evening(account, people, done)
     db.session.remove()
 
 

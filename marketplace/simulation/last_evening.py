@@ -15,8 +15,8 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.notices import objection
-from marketplace.payments import bank_statement
 from marketplace.settlement import distribution
+from marketplace.simulation import bank
 from marketplace.simulation.people import People
 
 
@@ -70,12 +70,5 @@ def _listing(people: People, cooperative_id: int, done: Counter[str]) -> None:
 
 
 def _transfer(people: People, cooperative_id: int, done: Counter[str]) -> None:
-    today = clock.business_date()
-    statement = "\n".join(
-        [
-            "交易日期,收入金额,支出金额,对方户名,对方账号,摘要,附言,流水号",
-            f"{today:%Y-%m-%d},860.00,,靖安县教育体育局工会委员会,360500001234,慰问品,,{today:%Y%m%d}990001",
-        ]
-    ).encode("gb18030")
-    transaction(lambda: bank_statement.import_csv(statement, actor=people.staff[cooperative_id]["accountant"]))
+    bank.take(cooperative_id, [bank.Transfer(860_00, "靖安县教育体育局工会委员会", "360500001234", "慰问品")], people, done)
     done["transfers waiting"] += 1

@@ -11,10 +11,12 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import by_name
-from marketplace.settlement import distribution, payout_batch, period_close
+from marketplace.settlement import distribution, payout_batch, period_close, remittance
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.payout_file import RESULT_HEADER, yuan
+from marketplace.simulation import treasury
+from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People
 
 
@@ -35,8 +37,8 @@ def distribute(cooperatives: list[int], people: People, done: Counter[str]) -> N
         done["distributions"] += 1
 
 
-def credit(people: People, done: Counter[str]) -> None:
-    """Once its notice has ended a distribution is credited, batched, approved and handed to the bank."""
+def credit(people: People, opened: Gateway, done: Counter[str]) -> None:
+    """Once its notice has ended a distribution is credited, batched, approved and handed to the bank, which holds what is paid out."""
     query = (
         select(Distribution.id, Distribution.organisation_id)
         .join(PublicNotice, PublicNotice.id == Distribution.notice_id)
@@ -47,6 +49,7 @@ def credit(people: People, done: Counter[str]) -> None:
         staff = people.staff[cooperative_id]
         transaction(lambda r=row_id, s=staff: distribution.post(r, actor=s["accountant"]))  # type: ignore[misc]
         batch = transaction(lambda r=row_id, s=staff: payout_batch.make(r, actor=s["accountant"]))  # type: ignore[misc]
+        treasury.cover(cooperative_id, batch.total_fen, people, opened, done)
         _send(batch.id, batch.version, people, cooperative_id)
         done["payout batches"] += 1
 
@@ -71,6 +74,29 @@ def answer(chance: random.Random, people: People, done: Counter[str]) -> None:
             again = transaction(lambda b=batch_id, s=staff: payout_batch.reissue(b, actor=s["accountant"]))  # type: ignore[misc]
             _send(again.id, again.version, people, cooperative_id)
             done["reissued"] += 1
+
+
+def remit(people: People, done: Counter[str]) -> None:
+    """On the twentieth the villages, the fund and the cooperative itself get what is theirs, as far as it lies in the bank."""
+    today = clock.business_date()
+    for cooperative_id in people.cooperatives:
+        staff = people.staff[cooperative_id]
+        left = remittance.available(cooperative_id)
+        wanted: list[tuple[str, int | None, int]] = [("COLLECTIVE", village, fen) for village, fen in sorted(left.collectives.items())]
+        wanted += [("FUND", None, left.fund_fen), ("REVENUE", None, max(0, left.own_fen) // 2)]
+        in_bank = left.bank_fen
+        for number, (kind, village, fen) in enumerate(wanted, 1):
+            if not 0 < fen <= in_bank:
+                continue
+            in_bank -= fen
+            key, serial = f"simulated-{today}-{kind}-{village}", f"{today:%Y%m%d}{cooperative_id:04d}9{number:04d}"
+            row = transaction(lambda k=kind, v=village, f=fen, s=staff, y=key: remittance.propose(k, f, village_id=v, actor=s["accountant"], key=y))  # type: ignore[misc]
+            row_id, version = row.id, row.version
+            agreed = transaction(lambda r=row_id, v=version, s=staff: remittance.approve(r, actor=s["director"], version=v).version)  # type: ignore[misc]
+            transaction(
+                lambda r=row_id, v=agreed, b=serial, s=staff: remittance.record_paid(r, paid_on=today, bank_serial=b, actor=s["accountant"], version=v)  # type: ignore[misc]
+            )
+            done["remittances"] += 1
 
 
 def close(done: Counter[str]) -> None:

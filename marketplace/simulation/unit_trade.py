@@ -1,7 +1,7 @@
-"""The units' trade: bulk orders at a tier, approved by a second person, accepted, paid by transfer, matched from a statement."""
+"""The units' trade: bulk orders at a tier, approved by a second person, accepted, paid by transfer."""
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import date, timedelta
 
 from sqlalchemy import func, select
@@ -13,11 +13,10 @@ from marketplace.foundation.errors import Conflict
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, lines_of
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bank_match, bank_statement
-from marketplace.payments.bank_statement import BankReceipt
 from marketplace.procurement import acceptance, commitment, directed_order
 from marketplace.procurement.acceptance import Arrived
 from marketplace.procurement.target import Target
+from marketplace.simulation.bank import Bank, Transfer
 from marketplace.simulation.people import People
 from marketplace.supply.stock import Stock
 
@@ -112,42 +111,19 @@ def accept(chance: random.Random, people: People, done: Counter[str]) -> None:
         done["accepted"] += 1
 
 
-def pay(chance: random.Random, people: People, done: Counter[str]) -> None:
-    """Some units pay what they accepted; each cooperative imports its bank's statement of the day and confirms the first proposal."""
+def pay(chance: random.Random, people: People, bank: Bank, done: Counter[str]) -> None:
+    """Some units transfer what they accepted; the bank shows it on the evening's statement."""
     before = clock.now() - timedelta(days=4)
     query = (
         select(Order.id, Order.organisation_id, Order.buyer_id)
         .where(Order.kind == "DIRECTED", Order.fulfilment == "RECEIVED", Order.payment == "UNPAID", Order.received_at < before)
         .order_by(Order.id)
     )
-    rows: dict[int, list[str]] = defaultdict(list)
     for order_id, cooperative_id, unit in db.session.execute(query).all():
         if chance.random() < 0.6:
             directed = directed_order.of_order(order_id)
             assert directed is not None
-            fen = acceptance.due_fen(db.session.get_one(Order, order_id))
             name = db.session.get_one(Organisation, unit).name_zh
-            serial = f"{clock.business_date():%Y%m%d}{order_id:06d}"
-            rows[cooperative_id].append(
-                f"{clock.business_date():%Y-%m-%d},{fen // 100}.{fen % 100:02d},,{name},3605{unit:08d},货款 {directed.reference},,{serial}"
-            )
-    for cooperative_id, lines in rows.items():
-        _import(people, cooperative_id, lines, done)
-
-
-def _import(people: People, cooperative_id: int, lines: list[str], done: Counter[str]) -> None:
-    accountant = people.staff[cooperative_id]["accountant"]
-    heading = "交易日期,收入金额,支出金额,对方户名,对方账号,摘要,附言,流水号"
-    statement = "\n".join([heading, *lines]).encode("gb18030")
-    transaction(lambda: bank_statement.import_csv(statement, actor=accountant))
-    query = select(BankReceipt.id).where(BankReceipt.organisation_id == cooperative_id, BankReceipt.state == "imported")
-    for receipt_id in db.session.scalars(query.order_by(BankReceipt.id)).all():
-        proposals = bank_match.propose(receipt_id, actor=accountant)
-        if proposals:
-            best = proposals[0]
-            transaction(
-                lambda r=receipt_id, b=best: bank_match.match(r, b.payable.kind, b.payable.id, b.fen, actor=accountant, key=f"simulated-{r}")  # type: ignore[misc]
-            )
-            done["transfers matched"] += 1
-
-
+            fen = acceptance.due_fen(db.session.get_one(Order, order_id))
+            bank.transfers[cooperative_id].append(Transfer(fen, name, f"3605{unit:08d}", f"货款 {directed.reference}"))
+            done["transfers"] += 1

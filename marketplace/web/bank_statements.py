@@ -13,6 +13,7 @@ from marketplace.organisations.actor import scoped
 from marketplace.payments import bank_file, bank_layout, bank_statement
 from marketplace.payments.bank_reading import UnknownLayout
 from marketplace.payments.bank_statement import BankStatement, Look
+from marketplace.settlement import difference
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import money
@@ -83,7 +84,9 @@ def take(public_id: str) -> Any:
     number = row.id
 
     def work() -> bank_statement.Imported:
-        return bank_statement.take(number, actor=actor)
+        took = bank_statement.take(number, actor=actor)
+        difference.reconcile(actor.organisation_id)
+        return took
 
     try:
         took = transaction(work)

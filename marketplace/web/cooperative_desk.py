@@ -43,6 +43,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("对公到账"), "unit_seller.bank" if actor.has("accountant") else "cooperative_bank.matches"),
             (_("钱"), "cooperative_money.show", _on_money() or None),
             *([(_("付款"), "payments.of_cooperative"), (_("退款"), "cooperative_refunds.index")] if actor.has("accountant", "director") else []),
+            (_("对账"), "reconciliation.index", request.path.startswith("/reconciliation") or None),
             *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("director", "accountant") else []),
             (_("发票"), "cooperative_invoices.index"),
             (_("商品"), "cooperative_goods.index"),
@@ -57,7 +58,7 @@ def desk(actor: Actor) -> dict[str, Any]:
 
 def _on_money() -> bool:
     """Whether this page stands on the road of money, which leads through several."""
-    return request.path.startswith(("/cooperative/money", "/distributions", "/payouts", "/remittances", "/households"))
+    return request.path.startswith(("/cooperative/money", "/distributions", "/payouts", "/remittances", "/households", "/cooperative/withdrawals"))
 
 
 @bp.get("")

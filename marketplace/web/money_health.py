@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import InvalidInput, NotFound
-from marketplace.foundation.language import N_
+from marketplace.foundation.language import N_, text
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.payment import Payment
@@ -33,9 +33,18 @@ def show() -> Any:
         found=found,
         first=next((each for each in found if each.count), None),
         words=payment_words.TROUBLES,
+        below=_below(),
+        alarms=money_health.alarms(found),
         findings=books.check() if "books" in request.args else None,
         **desk(the_actor()),
     )
+
+
+def _below() -> list[tuple[str, str, int]]:
+    """Accounts below zero: whose, which, and by how much."""
+    found = money_health.below_zero()
+    owners = {each.id: each for each in db.session.scalars(select(Organisation).where(Organisation.id.in_([book for book, _kind, _fen in found])))} if found else {}
+    return [(text(owners[book], "name"), _(payment_words.ACCOUNTS[kind]), fen) for book, kind, fen in found]
 
 
 @bp.get("/<name>")

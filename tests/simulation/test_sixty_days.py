@@ -9,10 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
+from sqlalchemy import func, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.reporting import books
+from marketplace.organisations.organisation import Cooperative
+from marketplace.reporting import books, money_health
+from marketplace.settlement import reconciliation
+from marketplace.settlement.difference import Difference
 from marketplace.simulation import command
 from tests.reporting.checkers import beancount, exported, hledger, ours
 from tests.seeded import market, seeded_folder
@@ -34,9 +38,11 @@ def test_sixty_days_of_everything_leave_books_that_all_agree_on(market: Flask, t
     for each in (
         "orders", "payments", "shipped", "confirmed", "received", "directed orders", "accepted", "transfers matched", "called off", "expired",
         "returns asked", "returns agreed", "settled", "distributions", "payout batches", "payouts", "reissued", "commitments",
+        "statements", "bills", "withdrawals", "remittances",
     ):  # fmt: skip
         assert report.get(each, 0) > 0, each
     assert [f"{finding.rule}: {finding.detail}" for finding in books.check() if not finding.ok] == []
+    ends_reconciled(market)
     balances = ours()
     assert any(balances.values())
     assert hledger(exported(market, "hledger", tmp_path / "books.journal")) == balances
@@ -51,6 +57,24 @@ def test_sixty_days_of_everything_leave_books_that_all_agree_on(market: Flask, t
         "unit_desk.today", "unit_reports.show", "village_desk.today",
     ):  # fmt: skip
         assert desk in walk.pages, f"no figures on {desk}"
+
+
+def ends_reconciled(market: Flask) -> None:
+    """Every cooperative's bank and Alipay are what statement and bill say, to the fen, without a difference; none is below zero."""
+    assert money_health.below_zero() == []
+    assert db.session.scalars(select(Difference.subject).where(Difference.state != "GONE")).all() == []
+    told = [
+        (where.side, where.matched)
+        for book in reconciliation.cooperatives_with_statements()
+        for side in reconciliation.followed(book)
+        for where in [reconciliation.position(book, side)]
+        if (where.theirs_fen, where.before_fen, where.missing_fen, where.differences) == (where.ours_fen - sum(i.effect_fen for i in where.items), 0, 0, [])
+        and where.theirs_fen is not None
+    ]
+    sellers = db.session.scalar(select(func.count()).select_from(Cooperative))
+    assert {side: sum(1 for each, _ in told if each == side) for side in ("bank", "alipay")} == {"bank": sellers, "alipay": sellers}
+    assert min(matched for _, matched in told) > 5
+    assert market.test_cli_runner().invoke(args=["reconcile", "show"]).exit_code == 0
 
 
 def test_the_same_seed_trades_the_same_days(seeded_folder: Path, tmp_path: Path) -> None:

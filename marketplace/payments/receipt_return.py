@@ -1,0 +1,143 @@
+"""Money of a receipt that goes back to its payer: paid too much, too late, or for somebody else. Two people, then a transfer.
+
+The accountant says how much and to whom, the director agrees, the accountant transfers it in the online banking and records the
+bank's number. From the agreement on it is promised: unapplied becomes refunds_payable.
+"""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.crypto import Sealed, sealed_column
+from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.payments.bank_statement import BankReceipt
+
+
+class ReceiptReturn(Public, Versioned, Model):
+    """PROPOSED → APPROVED → PAID, or REFUSED. ``number`` is ours, for the transfer's remark; ``reference`` the bank's."""
+
+    __tablename__ = "receipt_return"
+    __table_args__ = (
+        CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','REFUSED')", name="state"),
+        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint("fen > 0", name="fen"),
+        UniqueConstraint("organisation_id", "reference"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    receipt_id: Mapped[int] = mapped_column(ForeignKey("bank_receipt.id"), index=True)
+    number: Mapped[str] = mapped_column(String(30), unique=True)
+    fen: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(300))
+    payee_name: Mapped[str] = mapped_column(String(120))
+    payee_account_sealed: Mapped[str] = sealed_column()
+    payee_account = Sealed()
+    state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
+    proposed_at: Mapped[datetime]
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None]
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    answer: Mapped[str] = mapped_column(String(300), default="")
+    reference: Mapped[str | None] = mapped_column(String(40))
+    paid_on: Mapped[date | None]
+    recorded_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+
+
+def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", payee_account: str = "", actor: Actor) -> ReceiptReturn:
+    """Ask that ``fen`` of a receipt go back, to the account it came from unless another is named. By the accountant.
+
+    Raises NotFound for another's, InvalidInput ``return.fen``, ``reason.missing``, ``return.payee``; Conflict ``return.left`` beyond what is
+    neither matched nor proposed already.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    receipt = locked(BankReceipt, receipt_id)
+    if receipt.organisation_id != actor.organisation_id:
+        raise not_found(BankReceipt)
+    if fen <= 0:
+        raise InvalidInput("return.fen", N_("请填写要退回的金额。"), field="amount")
+    if not 2 <= len(reason.strip()) <= 300:
+        raise InvalidInput("reason.missing", N_("请写明为什么要退回，300 字以内。"), field="reason")
+    name, account = payee_name.strip() or receipt.payer_name, payee_account.strip() or receipt.payer_account
+    if not name or not account.replace(" ", "").isalnum() or len(account) > 40 or len(name) > 120:
+        raise InvalidInput("return.payee", N_("请填写退给谁：户名和账号。"), field="payee_account")
+    waiting = select(func.coalesce(func.sum(ReceiptReturn.fen), 0)).where(ReceiptReturn.receipt_id == receipt.id, ReceiptReturn.state == "PROPOSED")
+    _must_be_left(receipt, fen, receipt.left_fen - int(db.session.scalar(waiting) or 0))
+    row = ReceiptReturn(
+        organisation_id=receipt.organisation_id, receipt_id=receipt.id, number=f"TH{clock.business_date():%Y%m%d}-{new_public_id()[:8].upper()}",
+        fen=fen, reason=reason.strip(), payee_name=name, state="PROPOSED", proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+    )  # fmt: skip
+    row.payee_account = account
+    db.session.add(row)
+    db.session.flush()
+    audit.record("receipt_return.proposed", row, person_id=actor.person_id, receipt_id=receipt.id, fen=fen)
+    return row
+
+
+def decide(return_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> ReceiptReturn:
+    """The director agrees, and the money is promised; or it stays where it is, with a reason. OwnWork if one person is both.
+
+    Raises Conflict ``return.left`` if it was matched meanwhile.
+    """
+    actor.must_have("COOPERATIVE", "director")
+    row = _held(return_id, actor)
+    if row.state != "PROPOSED":
+        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
+    row.must_be_version(version)
+    approval.decide(
+        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
+    row.state = "APPROVED" if approved else "REFUSED"
+    row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, reason.strip()[:300]
+    if approved:
+        receipt = locked(BankReceipt, row.receipt_id)
+        _must_be_left(receipt, row.fen, receipt.left_fen)
+        receipt.returned_fen += row.fen
+        receipt.settle_state()
+        event.unapplied_refund_approved(book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen)
+    db.session.flush()
+    return row
+
+
+def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, actor: Actor) -> ReceiptReturn:
+    """The accountant made the transfer: refunds_payable to bank. Raises InvalidInput ``transfer.reference``, ``transfer.day``,
+    Conflict ``return.state``, ``transfer.used`` if the bank's number stands on another."""
+    actor.must_have("COOPERATIVE", "accountant")
+    row = _held(return_id, actor)
+    if row.state != "APPROVED":
+        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
+    row.must_be_version(version)
+    reference = reference.strip()
+    if not 4 <= len(reference) <= 40:
+        raise InvalidInput("transfer.reference", N_("请填写银行的转账流水号，4 到 40 个字。"), field="reference")
+    if row.decided_at is None or not clock.business_date(row.decided_at) <= paid_on <= clock.business_date():
+        raise InvalidInput("transfer.day", N_("转账日期要在同意退款之后，不晚于今天。"), field="paid_on")
+    if db.session.scalar(select(ReceiptReturn.id).where(ReceiptReturn.organisation_id == row.organisation_id, ReceiptReturn.reference == reference)):
+        raise Conflict("transfer.used", N_("这个流水号已经记在别的退款上。"), reference=reference)
+    row.state, row.reference, row.paid_on, row.recorded_by_id = "PAID", reference, paid_on, actor.person_id
+    at = clock.now() if paid_on == clock.business_date() else clock.beijing_midnight(paid_on)
+    event.refund_succeeded(book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen, channel="bank", at=at)
+    db.session.flush()
+    audit.record("receipt_return.paid", row, person_id=actor.person_id, fen=row.fen)
+    return row
+
+
+def _held(return_id: int, actor: Actor) -> ReceiptReturn:
+    row = locked(ReceiptReturn, return_id)
+    if row.organisation_id != actor.organisation_id:
+        raise not_found(ReceiptReturn)
+    return row
+
+
+def _must_be_left(receipt: BankReceipt, fen: int, left: int) -> None:
+    if receipt.state == "unrelated" or fen > left:
+        raise Conflict("return.left", N_("这笔到账最多还能退 ¥%(left)s。"), left=format_yuan(max(0, left)), left_fen=left)

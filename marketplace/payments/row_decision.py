@@ -1,0 +1,186 @@
+"""What a row of the bank's statement is, where no number tells: said by the accountant, agreed by the director, then posted.
+
+A credit that is no buyer's may be a withdrawal from Alipay, an entry that stands already, or nothing of the market's. A debit may be
+nothing of the market's, or may take a receipt back (the payer's bank recalled it, or it was sent back by hand).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Model, Public, Versioned, db, locked, locked_where, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.ledger import event, posting
+from marketplace.ledger.posting import Source
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.payments import statement_row, withdrawal
+from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.payments.statement_row import StatementLink, StatementRow
+
+KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK")
+_OPEN = "state = 'PROPOSED'"
+
+
+class RowDecision(Public, Versioned, Model):
+    """PROPOSED → APPROVED (posted and linked) or REFUSED. ``receipt_id``: what a debit takes back."""
+
+    __tablename__ = "row_decision"
+    __table_args__ = (
+        CheckConstraint("kind IN ('UNRELATED','WITHDRAWAL','TAKES_BACK')", name="kind"),
+        CheckConstraint("state IN ('PROPOSED','APPROVED','REFUSED')", name="state"),
+        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint("(kind = 'TAKES_BACK') = (receipt_id IS NOT NULL)", name="receipt"),
+        Index("uq_row_decision_open", "row_id", unique=True, sqlite_where=db.text(_OPEN), postgresql_where=db.text(_OPEN)),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    row_id: Mapped[int] = mapped_column(ForeignKey("statement_row.id"))
+    kind: Mapped[str] = mapped_column(String(10))
+    receipt_id: Mapped[int | None] = mapped_column(ForeignKey("bank_receipt.id"))
+    fen: Mapped[int]  # signed as the row: what of it is decided
+    reason: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
+    proposed_at: Mapped[datetime]
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None]
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    answer: Mapped[str] = mapped_column(String(300), default="")
+
+
+def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, actor: Actor) -> RowDecision:
+    """Say what a row is. By the accountant; the same again while it waits is the same row.
+
+    Raises NotFound for another's, InvalidInput ``decision.kind``, ``reason.missing``; Conflict ``decision.waits`` if something else waits,
+    ``row.told`` if nothing of it is open, ``receipt.used`` if its receipt pays something or goes back, ``receipt.amount``.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    row = _row(row_id, actor)
+    if kind not in KINDS or (kind == "TAKES_BACK") != (receipt_id is not None) or (kind != "UNRELATED" and (row.fen > 0) != (kind == "WITHDRAWAL")):
+        raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
+    if not 2 <= len(reason.strip()) <= 300:
+        raise InvalidInput("reason.missing", N_("请写明理由，300 字以内。"), field="reason")
+    known = db.session.scalars(select(RowDecision).where(RowDecision.row_id == row.id, RowDecision.state == "PROPOSED")).one_or_none()
+    if known is not None:
+        if (known.kind, known.receipt_id) == (kind, receipt_id):
+            return known
+        raise Conflict("decision.waits", N_("这一行已经有一份说明在等理事长同意。"))
+    fen = _open_fen(row)
+    if receipt_id is not None:
+        _must_be_taken_back(_receipt(receipt_id, actor), -fen)
+    made = RowDecision(
+        organisation_id=row.organisation_id, row_id=row.id, kind=kind, receipt_id=receipt_id, fen=fen, reason=reason.strip(), state="PROPOSED",
+        proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+    )  # fmt: skip
+    db.session.add(made)
+    db.session.flush()
+    audit.record("row_decision.proposed", made, person_id=actor.person_id, kind=kind, fen=fen)
+    return made
+
+
+def decide(decision_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> RowDecision:
+    """The director agrees and it is posted, or it stays open with a reason. OwnWork if one person is both. Raises as ``propose``
+    if money moved meanwhile."""
+    actor.must_have("COOPERATIVE", "director")
+    made = locked(RowDecision, decision_id)
+    if made.organisation_id != actor.organisation_id:
+        raise not_found(RowDecision)
+    if made.state != "PROPOSED":
+        raise Conflict("decision.state", N_("这份说明已经办过了。"), state=made.state)
+    made.must_be_version(version)
+    approval.decide(
+        made, version=version, maker_id=made.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
+    made.state = "APPROVED" if approved else "REFUSED"
+    made.decided_at, made.decided_by_id, made.answer = clock.now(), actor.person_id, reason.strip()[:300]
+    if approved:
+        _post(made, actor)
+    db.session.flush()
+    return made
+
+
+def _post(made: RowDecision, actor: Actor) -> None:
+    row = _row(made.row_id, actor)
+    if _open_fen(row) != made.fen:
+        raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
+    source, at = Source("row_decision", made.id), clock.beijing_midnight(row.day)
+    if made.kind == "TAKES_BACK":
+        assert made.receipt_id is not None
+        receipt = _receipt(made.receipt_id, actor)
+        _must_be_taken_back(receipt, -made.fen)
+        receipt.returned_fen += -made.fen
+        receipt.settle_state()
+        event.unapplied_refund_approved(book=row.organisation_id, source=source, fen=-made.fen, at=at)
+        entry_id = event.refund_succeeded(book=row.organisation_id, source=source, fen=-made.fen, channel="bank", at=at)
+    else:
+        if made.fen > 0:
+            _give_up_receipt(row)
+        if made.kind == "WITHDRAWAL":
+            entry_id = withdrawal.claimed(row.organisation_id, made.fen, row.serial, row.day, by=made.proposed_by_id)
+        else:
+            entry_id = event.unrelated_row(book=row.organisation_id, source=source, fen=made.fen, at=at)
+    statement_row.link(row, entry_id, made.fen, by=made.proposed_by_id)
+
+
+def _open_fen(row: StatementRow) -> int:
+    """What of a row nothing explains yet; a receipt that nothing uses explains nothing."""
+    told = db.session.scalar(select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == row.id))
+    receipt = _receipt_of(row)
+    if receipt is not None:
+        if receipt.matched_fen or receipt.returned_fen or _goes_back(receipt):
+            raise Conflict("receipt.used", N_("这笔到账已经核销或退回了一部分，先撤销核销才能改。"))
+        return row.fen
+    left: int = row.fen - int(told or 0)
+    if not left:
+        raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
+    return left
+
+
+def _receipt_of(row: StatementRow) -> BankReceipt | None:
+    query = select(BankReceipt).where(
+        BankReceipt.organisation_id == row.organisation_id, BankReceipt.serial == row.serial, BankReceipt.state != "unrelated"
+    )
+    return db.session.scalars(query.with_for_update()).one_or_none() if row.fen > 0 else None
+
+
+def _goes_back(receipt: BankReceipt) -> bool:
+    waits = select(ReceiptReturn.id).where(ReceiptReturn.receipt_id == receipt.id, ReceiptReturn.state.in_(("PROPOSED", "APPROVED")))
+    return db.session.scalar(waits) is not None
+
+
+def _give_up_receipt(row: StatementRow) -> None:
+    """The credit is no buyer's: what was posted for it is reversed, on its own day, and the row is free."""
+    receipt = _receipt_of(row)
+    if receipt is None:
+        return
+    links: list[Any] = list(db.session.scalars(select(StatementLink).where(StatementLink.row_id == row.id)))
+    for each in links:
+        posting.reverse(each.entry_id, source=Source("bank_receipt", receipt.id), at=clock.beijing_midnight(row.day))
+        db.session.delete(each)
+    receipt.state = "unrelated"
+    db.session.flush()
+
+
+def _must_be_taken_back(receipt: BankReceipt, fen: int) -> None:
+    if receipt.state == "unrelated" or fen > receipt.left_fen:
+        raise Conflict("receipt.amount", N_("这笔到账没有那么多没核销的钱。核销过的要先撤销。"), left_fen=receipt.left_fen)
+
+
+def _row(row_id: int, actor: Actor) -> StatementRow:
+    row = locked_where(StatementRow, select(StatementRow).where(StatementRow.id == row_id, StatementRow.side == "bank"))
+    if row.organisation_id != actor.organisation_id:
+        raise not_found(StatementRow)
+    return row
+
+
+def _receipt(receipt_id: int, actor: Actor) -> BankReceipt:
+    receipt = locked(BankReceipt, receipt_id)
+    if receipt.organisation_id != actor.organisation_id:
+        raise not_found(BankReceipt)
+    return receipt

@@ -1,0 +1,188 @@
+"""Finding which row of a statement or bill is which entry of the books: by the numbers that both sides name, never by amount alone.
+
+A transfer of the cooperative carries our number in its remark, or the bank's number was recorded with it; Alipay names our numbers.
+What this leaves is for a person to say.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import aliased
+
+from marketplace.foundation.database import db
+from marketplace.ledger import account
+from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.payments import statement_row
+from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.bill_import import ImportedRow
+from marketplace.payments.payment import Payment
+from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.payments.refund import Refund
+from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
+from marketplace.payments.withdrawal import Withdrawal
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.remittance import Remittance
+
+_SHORTEST = 6  # a number shorter than this says too little when it stands in a remark
+# What Alipay calls a movement, by the kind of our entry.
+_ALIPAY = {
+    "alipay_paid": "trade", "alipay_unapplied": "trade", "refund_succeeded": "refund", "fee": "fee", "fee_reversed": "fee_back",
+    "withdrawn": "withdrawal", "payout_debited": "transfer",
+}  # fmt: skip
+
+
+@dataclass
+class _Open:
+    """An entry with a part that no row is linked to: ``left`` fen of it, and the numbers by which it may be named."""
+
+    id: int
+    kind: str
+    source_type: str
+    source_id: int
+    left: int
+    numbers: set[str] = field(default_factory=set)
+
+
+def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
+    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved an account; what was reversed, and its reversal, are left out."""
+    its_account = account.existing(side, organisation_id) or 0
+    reversal = aliased(JournalEntry)
+    return (
+        select(JournalEntry.id, JournalEntry.kind, JournalEntry.source_type, JournalEntry.source_id, JournalEntry.event_at, JournalLine.fen)
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account, JournalEntry.kind != "reversed")
+        .where(~select(reversal.id).where(reversal.reverses_id == JournalEntry.id, reversal.kind == "reversed").exists())
+    )
+
+
+def linked_of_entry(**within: Any) -> Any:
+    """Fen that rows name of an entry; ``until``: only rows up to that day."""
+    query = select(func.coalesce(func.sum(StatementLink.fen), 0)).join(StatementRow, StatementRow.id == StatementLink.row_id)
+    query = query.where(StatementLink.entry_id == JournalEntry.id, StatementRow.side == within["side"])
+    if within.get("until") is not None:
+        query = query.where(StatementRow.day <= within["until"])
+    return query.correlate(JournalEntry).scalar_subquery()
+
+
+def link(organisation_id: int, side: str) -> int:
+    """Link what can be told by its number on one side of a cooperative; how many links were made."""
+    rows = _open_rows(organisation_id, side)
+    entries = _open_entries(organisation_id, side) if rows else []
+    if not entries:
+        return 0
+    _tell_numbers(entries, side)
+    made = 0
+    for row, left in rows:
+        fitting = [each for each in entries if each.left and (each.left > 0) == (left > 0) and _names(row, each, side)]
+        for entry, fen in _shared(left, fitting):
+            statement_row.link(row, entry.id, fen)
+            entry.left -= fen
+            made += 1
+    return made
+
+
+def numbers_of(entries: Iterable[tuple[int, str, str, int]], side: str) -> dict[int, str]:
+    """A number by which people know each of these (entry id, kind, source_type, source_id); empty where there is none."""
+    asked = [_Open(number, kind, source_type, source_id, 0) for number, kind, source_type, source_id in entries]
+    _tell_numbers(asked, side)
+    return {each.id: min(each.numbers, default="") for each in asked}
+
+
+def _open_rows(organisation_id: int, side: str) -> list[tuple[StatementRow, int]]:
+    told = select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == StatementRow.id).correlate(StatementRow).scalar_subquery()
+    query = select(StatementRow, StatementRow.fen - told).where(
+        StatementRow.organisation_id == organisation_id, StatementRow.side == side, StatementRow.fen != told
+    )
+    return [(row, int(left)) for row, left in db.session.execute(query.order_by(StatementRow.day, StatementRow.id))]
+
+
+def _open_entries(organisation_id: int, side: str) -> list[_Open]:
+    told = linked_of_entry(side=side)
+    query = moved(organisation_id, side).add_columns(told).where(JournalLine.fen != told).order_by(JournalEntry.id)
+    return [_Open(row[0], row[1], row[2], row[3], int(row[5]) - int(row[6])) for row in db.session.execute(query)]
+
+
+def _tell_numbers(entries: list[_Open], side: str) -> None:
+    by_source: dict[str, dict[int, list[_Open]]] = defaultdict(lambda: defaultdict(list))
+    for each in entries:
+        by_source[each.source_type][each.source_id].append(each)
+    for source_type, query in _NUMBERS.items() if side == "bank" else _ALIPAY_NUMBERS.items():
+        asked = by_source.get(source_type, {})
+        for ids in _some(sorted(asked)):
+            for source_id, *numbers in db.session.execute(query(ids)):
+                for each in asked[source_id]:
+                    each.numbers |= {number for number in numbers if number}
+
+
+_NUMBERS: dict[str, Any] = {
+    "bank_receipt": lambda ids: select(BankReceipt.id, BankReceipt.serial).where(BankReceipt.id.in_(ids)),
+    "refund": lambda ids: (
+        select(Refund.id, Refund.out_request_no, BankRefund.reference)
+        .outerjoin(BankRefund, BankRefund.refund_id == Refund.id)
+        .where(Refund.id.in_(ids))
+    ),
+    "receipt_return": lambda ids: select(ReceiptReturn.id, ReceiptReturn.number, ReceiptReturn.reference).where(ReceiptReturn.id.in_(ids)),
+    "remittance": lambda ids: select(Remittance.id, Remittance.number, Remittance.bank_serial).where(Remittance.id.in_(ids)),
+    "payout_item": lambda ids: (
+        select(PayoutItem.id, PayoutBatch.number).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id).where(PayoutItem.id.in_(ids))
+    ),
+    "alipay_withdrawal": lambda ids: select(Withdrawal.id, Withdrawal.number, Withdrawal.serial).where(Withdrawal.id.in_(ids)),
+}
+_ALIPAY_NUMBERS: dict[str, Any] = {
+    "bank_receipt": lambda ids: select(BankReceipt.id, BankReceipt.serial).where(BankReceipt.id.in_(ids)),
+    "payment": lambda ids: select(Payment.id, Payment.out_trade_no).where(Payment.id.in_(ids)),
+    "refund": lambda ids: select(Refund.id, Payment.out_trade_no).join(Payment, Payment.id == Refund.payment_id).where(Refund.id.in_(ids)),
+    "alipay_bill_row": lambda ids: select(ImportedRow.id, ImportedRow.out_trade_no).where(ImportedRow.id.in_(ids)),
+    "alipay_withdrawal": lambda ids: select(Withdrawal.id, Withdrawal.serial).where(Withdrawal.id.in_(ids)),
+}
+
+
+def _some(ids: list[int]) -> Iterable[list[int]]:
+    return (ids[start : start + 500] for start in range(0, len(ids), 500))
+
+
+def _names(row: StatementRow, entry: _Open, side: str) -> bool:
+    if side == "alipay":
+        return row.number in entry.numbers and row.kind == _ALIPAY.get(entry.kind, "")
+    own = row.serial.partition("#")[0]
+    return any(number == own or (len(number) >= _SHORTEST and number in row.remark) for number in entry.numbers)
+
+
+def _shared(left: int, fitting: list[_Open]) -> list[tuple[_Open, int]]:
+    """How a row is shared among the entries that it may be: one of just its amount, else all in their order as far as it reaches."""
+    exact = next((each for each in fitting if each.left == left), None)
+    if exact is not None:
+        return [(exact, left)]
+    shared = []
+    for each in fitting:
+        fen = each.left if abs(each.left) <= abs(left) else left
+        if not fen:
+            break
+        shared.append((each, fen))
+        left -= fen
+    return shared
+
+
+class _PayoutsBack:
+    """What came back to the bank of a payout: the entry that the bank's results file posted for it."""
+
+    def expects(self, organisation_id: int, row: Seen) -> int | None:
+        if row.fen <= 0 or "DF" not in row.remark:
+            return None
+        told = linked_of_entry(side="bank")
+        query = moved(organisation_id, "bank").where(JournalEntry.kind == "payout_returned", JournalLine.fen == row.fen, told == 0)
+        for entry_id, _kind, _type, item_id, _at, _fen in db.session.execute(query.order_by(JournalEntry.id)):
+            number = db.session.scalar(select(PayoutBatch.number).join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id).where(PayoutItem.id == item_id))
+            if number and number in row.remark:
+                return int(entry_id)
+        return None
+
+    def arrived(self, entry_id: int) -> None:
+        """The item says already that it came back."""
+
+
+statement_row.arrivals.append(_PayoutsBack())

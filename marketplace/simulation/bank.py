@@ -1,0 +1,132 @@
+"""The cooperatives' bank in the simulation: what it moved in a day, written as three banks write their statements, and taken in.
+
+It carries out what the books say was ordered, and it knows what units transfer. Its balance goes on from the last statement's, so that
+a second run of days follows the first.
+"""
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from datetime import date
+
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.money import format_yuan
+from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import bank_match, bank_statement
+from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.statement_row import StatementRow
+from marketplace.settlement import difference
+from marketplace.settlement.reconciliation_link import linked_of_entry, moved, numbers_of
+from marketplace.simulation.people import People
+
+WORDS = {
+    "withdrawn": ("支付宝（中国）网络技术有限公司", "提现"), "payout_debited": ("代发工资专户", "代发"), "payout_returned": ("代发工资专户", "退票"),
+    "collective_paid": ("村集体经济合作社", "划款"), "fund_remitted": ("防贫基金", "划款"), "revenue_taken_out": ("合作社", "划款"),
+    "refund_succeeded": ("采购单位", "退款"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What came or went: fen (positive for what came), the other party, its account, and the remark."""
+
+    fen: int
+    name: str
+    account: str
+    remark: str
+
+
+@dataclass
+class Bank:
+    """What units have transferred today, by cooperative, and is on no statement yet."""
+
+    transfers: dict[int, list[Transfer]] = field(default_factory=lambda: defaultdict(list))
+
+
+def evening(bank: Bank, people: People, done: Counter[str]) -> None:
+    """Every cooperative whose account moved today takes its statement in, matches what it proposes first, and reconciles."""
+    for cooperative_id in people.cooperatives:
+        rows = [*bank.transfers.pop(cooperative_id, ()), *_ordered(cooperative_id)]
+        if rows:
+            take(cooperative_id, rows, people, done)
+
+
+def take(cooperative_id: int, rows: list[Transfer], people: People, done: Counter[str]) -> None:
+    """One cooperative's statement of today."""
+    accountant, today = people.staff[cooperative_id]["accountant"], clock.business_date()
+    text = _written(cooperative_id, today, sorted(rows, key=lambda row: -row.fen))
+    transaction(lambda: bank_statement.import_csv(text.encode("gb18030"), actor=accountant, name=f"{today:%Y%m%d}.csv"))
+    done["statements"] += 1
+    query = select(BankReceipt.id).where(BankReceipt.organisation_id == cooperative_id, BankReceipt.state == "imported")
+    for receipt_id in db.session.scalars(query.order_by(BankReceipt.id)).all():
+        proposals = bank_match.propose(receipt_id, actor=accountant)
+        if proposals:
+            best = proposals[0]
+            transaction(
+                lambda r=receipt_id, b=best: bank_match.match(r, b.payable.kind, b.payable.id, b.fen, actor=accountant, key=f"simulated-{r}")  # type: ignore[misc]
+            )
+            done["transfers matched"] += 1
+    transaction(lambda: difference.reconcile(cooperative_id))
+
+
+def _ordered(cooperative_id: int) -> list[Transfer]:
+    """What the cooperative ordered at its bank, by the books, and no statement shows: one row a number and direction."""
+    query = moved(cooperative_id, "bank").where(linked_of_entry(side="bank") == 0, JournalEntry.kind.in_(WORDS)).order_by(JournalEntry.id)
+    entries = [(row[0], row[1], row[2], row[3], int(row[5])) for row in db.session.execute(query.where(JournalLine.fen != 0))]
+    numbers = numbers_of([entry[:4] for entry in entries], "bank")
+    sums: dict[tuple[str, str], int] = defaultdict(int)
+    for entry_id, kind, _type, _id, fen in entries:
+        sums[kind, numbers[entry_id]] += fen
+    return [Transfer(fen, WORDS[kind][0], "3605009999000001", f"{WORDS[kind][1]} {number}") for (kind, number), fen in sums.items()]
+
+
+def _written(cooperative_id: int, today: date, rows: list[Transfer]) -> str:
+    """The day's statement in one of three banks' layouts, with balances that go on from the last."""
+    own = (StatementRow.organisation_id == cooperative_id) & (StatementRow.side == "bank")
+    before = db.session.scalar(select(StatementRow.balance_fen).where(own).order_by(StatementRow.day.desc(), StatementRow.id.desc()).limit(1)) or 0
+    count = len(db.session.scalars(select(StatementRow.id).where(own, StatementRow.day == today)).all())
+    account = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == cooperative_id)).one().bank_account
+    lines, left = [], before
+    for number, row in enumerate(rows, count + 1):
+        left += row.fen
+        lines.append((f"{today:%Y%m%d}{cooperative_id:04d}{number:05d}", row, left))
+    return LAYOUTS[cooperative_id % len(LAYOUTS)](today, account, before, left, lines)
+
+
+Lines = list[tuple[str, Transfer, int]]
+
+
+def _in_columns(today: date, account: str, before: int, left: int, lines: Lines) -> str:
+    head = "交易日期,收入金额,支出金额,账户余额,对方户名,对方账号,摘要,流水号"
+    rows = [
+        f'{today:%Y-%m-%d},"{format_yuan(row.fen) if row.fen > 0 else ""}","{format_yuan(-row.fen) if row.fen < 0 else ""}","{format_yuan(after)}",'
+        f"{row.name},{row.account},{row.remark},{serial}"
+        for serial, row, after in lines
+    ]
+    return "\n".join([head, *rows])
+
+
+def _with_direction(today: date, account: str, before: int, left: int, lines: Lines) -> str:
+    top = ["账户明细查询", f"账号：{account[:4]}****{account[-4:]}\t期初余额：{format_yuan(before)}", ""]
+    head = "记账日期\t借贷标志\t交易金额(元)\t余额(元)\t对方名称\t对方帐号\t用途\t核心流水号"
+    rows = [
+        f"{today:%Y%m%d}\t{'贷' if row.fen > 0 else '借'}\t{format_yuan(abs(row.fen))}\t{format_yuan(after)}\t{row.name}\t{row.account}\t{row.remark}\t{serial}"
+        for serial, row, after in reversed(lines)
+    ]
+    return "\n".join([*top, head, *rows, f"合计\t{len(lines)} 笔", f"期末余额：{format_yuan(left)}"])
+
+
+def _with_sign(today: date, account: str, before: int, left: int, lines: Lines) -> str:
+    head = "交易时间,金额,余额,对方账户名称,对方账号,附言,交易流水号"
+    rows = [
+        f"{today:%Y年%m月%d日} 17:00:00,{'+' if row.fen > 0 else '-'}{abs(row.fen) // 100}.{abs(row.fen) % 100:02d},{after / 100:.2f},"
+        f"{row.name},{row.account},{row.remark},{serial}"
+        for serial, row, after in lines
+    ]
+    return "\n".join([head, *rows])
+
+
+LAYOUTS = (_in_columns, _with_direction, _with_sign)

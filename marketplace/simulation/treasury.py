@@ -1,0 +1,51 @@
+"""What a cooperative's accountant does with Alipay: its bills come in every morning, and on Mondays its money goes to the bank."""
+
+from collections import Counter
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import transaction
+from marketplace.ledger import balance
+from marketplace.payments import account_bill, bill_import, withdrawal
+from marketplace.settlement import difference
+from marketplace.simulation.gateway import Gateway
+from marketplace.simulation.people import People
+
+KEPT_FEN = 3_000_00  # stays in Alipay for refunds
+WORTH_FEN = 2_000_00  # less is not worth a withdrawal
+
+
+def bills(opened: Gateway, done: Counter[str]) -> None:
+    """Yesterday's trade bills, with their fees, and account bills; what differs is listed at once."""
+    for organisation_id, day in transaction(lambda: bill_import.missing_days(500)):
+        bill = opened.channel(organisation_id).bill(day)
+        if bill is not None:
+            transaction(lambda number=organisation_id, came=bill: bill_import.take(number, came))  # type: ignore[misc]
+            done["bills"] += 1
+    for organisation_id, day in transaction(lambda: account_bill.missing_days(500)):
+        account = opened.channel(organisation_id).account_bill(day)
+        if account is not None:
+            transaction(lambda number=organisation_id, came=account: (account_bill.take(number, came), difference.reconcile(number)))  # type: ignore[misc]
+
+
+def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:
+    """Everything but a reserve goes to the bank."""
+    for cooperative_id in people.cooperatives:
+        spare = withdrawal.available(cooperative_id) - KEPT_FEN
+        if spare >= WORTH_FEN:
+            _order(cooperative_id, spare // 10_000 * 10_000, people, opened, done)
+
+
+def cover(cooperative_id: int, fen: int, people: People, opened: Gateway, done: Counter[str]) -> None:
+    """See that the bank holds what is about to be paid out."""
+    short = fen - balance.held("bank", cooperative_id)
+    if short > 0:
+        _order(cooperative_id, min(short, withdrawal.available(cooperative_id)), people, opened, done)
+
+
+def _order(cooperative_id: int, fen: int, people: People, opened: Gateway, done: Counter[str]) -> None:
+    if fen <= 0:
+        return
+    number = opened.emulator.withdraw(opened.clients[cooperative_id].seller_id, fen)
+    accountant, key = people.staff[cooperative_id]["accountant"], f"simulated-{clock.business_date()}-{number}"
+    transaction(lambda: withdrawal.record(fen, number, actor=accountant, key=key))
+    done["withdrawals"] += 1

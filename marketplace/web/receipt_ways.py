@@ -1,0 +1,225 @@
+"""What becomes of a receipt that pays no order: back to its payer, or no buyer's money at all; and what a debit of the bank was.
+
+The accountant says it, the director agrees; what goes back is transferred in the online banking and recorded here.
+"""
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_, said
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.money import format_yuan, parse_yuan
+from marketplace.organisations.actor import scoped
+from marketplace.payments import receipt_return, row_decision
+from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.payments.row_decision import RowDecision
+from marketplace.payments.statement_row import StatementRow
+from marketplace.settlement import difference
+from marketplace.web.cooperative_desk import desk
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shared_desk import typed_version
+from marketplace.web.spreadsheet import MOST_ROWS, download
+
+bp = Blueprint("receipt_ways", __name__, url_prefix="/cooperative/bank")
+
+permission("cooperative.read", COOPERATIVE="*")
+permission("bank.match", COOPERATIVE="accountant")
+permission("bank.undo", COOPERATIVE="director")
+
+PAGE = 25
+
+
+def return_words() -> dict[str, tuple[str, str]]:
+    """What the state of a return is called, and the kind of its tag."""
+    return {"PROPOSED": (_("等理事长同意"), "wait"), "APPROVED": (_("等转账"), "wait"), "PAID": (_("已退回"), ""), "REFUSED": (_("没有同意"), "still")}
+
+
+def decision_words() -> dict[str, str]:
+    """What a row was said to be."""
+    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "TAKES_BACK": _("退回了一笔到账")}
+
+
+@bp.get("/receipts/<public_id>")
+@needs("bank.match")
+def receipt(public_id: str) -> Any:
+    return _receipt(_own(public_id), {})
+
+
+@bp.post("/receipts/<public_id>/return")
+@needs("bank.match")
+def propose_return(public_id: str) -> Any:
+    actor, form, row = the_actor(), request.form, _own(public_id)
+    number = row.id
+    try:
+        try:
+            fen = parse_yuan(form.get("amount", ""))
+        except ValueError:
+            raise InvalidInput("return.fen", N_("请填写要退回的金额。"), field="amount") from None
+        transaction(
+            lambda: receipt_return.propose(
+                number, fen, form.get("reason", ""), payee_name=form.get("payee_name", ""), payee_account=form.get("payee_account", ""), actor=actor
+            )
+        )
+    except (InvalidInput, Conflict) as error:
+        db.session.rollback()
+        return _receipt(_own(public_id), {str(error.data.get("field", "amount")): said(error)}), 409 if isinstance(error, Conflict) else 422
+    flash(_("已经交给理事长。同意以后再转账。"), "done")
+    return redirect(url_for(".returns"), 303)
+
+
+@bp.post("/receipts/<public_id>/say")
+@needs("bank.match")
+def say(public_id: str) -> Any:
+    """This credit is no buyer's money."""
+    actor, form, row = the_actor(), request.form, _own(public_id)
+    query = select(StatementRow.id).where(
+        StatementRow.organisation_id == actor.organisation_id, StatementRow.side == "bank", StatementRow.serial == row.serial
+    )
+    row_id = db.session.scalars(query).one()
+    try:
+        transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), actor=actor))
+    except (InvalidInput, Conflict) as error:
+        db.session.rollback()
+        field = "why" if error.code == "reason.missing" else "kind"
+        return _receipt(_own(public_id), {field: said(error)}), 409 if isinstance(error, Conflict) else 422
+    flash(_("已经交给理事长。同意之前，账不变。"), "done")
+    return redirect(url_for(".decisions"), 303)
+
+
+@bp.get("/returns")
+@needs("cooperative.read")
+def returns() -> Any:
+    return _returns({})
+
+
+@bp.post("/returns/<public_id>/decide")
+@needs("bank.undo")
+def decide_return(public_id: str) -> Any:
+    actor, number, version, reason = the_actor(), _own_return(public_id).id, typed_version(), request.form.get("reason", "")
+    approved = _agreed()
+    try:
+        transaction(lambda: receipt_return.decide(number, version=version, approved=approved, reason=reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _returns({public_id: said(error)}), 422
+    flash(_("已同意，请会计转账。") if approved else _("没有同意，钱还在待核销里。"), "done")
+    return redirect(url_for(".returns"), 303)
+
+
+@bp.post("/returns/<public_id>/paid")
+@needs("bank.match")
+def return_paid(public_id: str) -> Any:
+    actor, number, version, form = the_actor(), _own_return(public_id).id, typed_version(), request.form
+    try:
+        paid_on = _day(form.get("paid_on", ""))
+        transaction(lambda: receipt_return.record_paid(number, reference=form.get("reference", ""), paid_on=paid_on, version=version, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _returns({f"{error.data.get('field')}-{public_id}": said(error)}), 422
+    flash(_("已记为退回。"), "done")
+    return redirect(url_for(".returns"), 303)
+
+
+@bp.get("/decisions")
+@needs("cooperative.read")
+def decisions() -> Any:
+    return _decisions({})
+
+
+@bp.post("/decisions/<public_id>")
+@needs("bank.undo")
+def decide(public_id: str) -> Any:
+    actor, version, reason, approved = the_actor(), typed_version(), request.form.get("reason", ""), _agreed()
+    number = by_public_id(RowDecision, public_id, scoped(actor, RowDecision)).id
+
+    def work() -> None:
+        row_decision.decide(number, version=version, approved=approved, reason=reason, actor=actor)
+        difference.reconcile(actor.organisation_id)
+
+    try:
+        transaction(work)
+    except InvalidInput as error:
+        db.session.rollback()
+        return _decisions({public_id: said(error)}), 422
+    flash(_("已同意，账记好了。") if approved else _("没有同意，这一行还要说明。"), "done")
+    return redirect(url_for(".decisions"), 303)
+
+
+def _own(public_id: str) -> BankReceipt:
+    row: BankReceipt = by_public_id(BankReceipt, public_id, scoped(the_actor(), BankReceipt))
+    return row
+
+
+def _own_return(public_id: str) -> ReceiptReturn:
+    row: ReceiptReturn = by_public_id(ReceiptReturn, public_id, scoped(the_actor(), ReceiptReturn))
+    return row
+
+
+def _agreed() -> bool:
+    if request.form.get("decision") not in ("approve", "return"):
+        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
+    return request.form["decision"] == "approve"
+
+
+def _day(typed: str) -> date:
+    try:
+        return date.fromisoformat(typed)
+    except ValueError:
+        raise InvalidInput("transfer.day", N_("日期请写成 2026-11-25 这样。"), field="paid_on") from None
+
+
+def _receipt(row: BankReceipt, errors: dict[str, str]) -> str:
+    return render_template(
+        "bank/receipt.html", row=row, left=format_yuan(row.left_fen), errors=errors, values=request.form,
+        crumbs=[(_("对公到账"), url_for("unit_seller.bank")), (_("这笔到账"), None)], **desk(the_actor()),
+    )  # fmt: skip
+
+
+def _returns(errors: dict[str, str]) -> Any:
+    actor = the_actor()
+    query = (
+        select(ReceiptReturn, BankReceipt)
+        .join(BankReceipt, BankReceipt.id == ReceiptReturn.receipt_id)
+        .where(ReceiptReturn.organisation_id == actor.organisation_id)
+        .order_by(ReceiptReturn.id.desc())
+    )
+    words = return_words()
+    if "export" in request.args:
+        columns = [(_("编号"), "text"), (_("提出"), "moment"), (_("退给"), "text"), (_("金额"), "fen"), (_("理由"), "text"), (_("状态"), "text"), (_("银行流水号"), "text")]
+        lines = [(row.number, row.proposed_at, row.payee_name, row.fen, row.reason, words[row.state][0], row.reference) for row, _of in db.session.execute(query.limit(MOST_ROWS))]
+        return download(_("退回付款人"), columns, lines)
+    before = request.args.get("before", "")
+    if before:
+        query = query.where(ReceiptReturn.id < _own_return(before).id)
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    return render_template(
+        "bank/returns.html", rows=rows[:PAGE], words=words, errors=errors, today=clock.business_date(),
+        next_url=url_for(".returns", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None, export_url=url_for(".returns", export=1),
+        crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("退回付款人"), None)], **desk(actor),
+    )  # fmt: skip
+
+
+def _decisions(errors: dict[str, str]) -> str:
+    actor = the_actor()
+    query = (
+        select(RowDecision, StatementRow)
+        .join(StatementRow, StatementRow.id == RowDecision.row_id)
+        .where(RowDecision.organisation_id == actor.organisation_id)
+        .order_by(RowDecision.id.desc())
+    )
+    before = request.args.get("before", "")
+    if before:
+        query = query.where(RowDecision.id < by_public_id(RowDecision, before, scoped(actor, RowDecision)).id)
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    return render_template(
+        "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), errors=errors,
+        next_url=url_for(".decisions", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("流水说明"), None)], **desk(actor),
+    )  # fmt: skip
