@@ -176,7 +176,7 @@ def _rows(organisation_id: int, side: str, on: date) -> list[Item]:
     return [
         Item(
             "AMOUNT" if then else "ONLY_THEIRS", row.day, row.fen - int(then), row_id=row.id, what=row.kind or "row", number=row.number or row.serial,
-            name=row.name or row.remark, timing=int(now) == row.fen, young=row.day + CUT_OFF >= today,
+            name=" · ".join(each for each in (row.name, row.remark) if each), timing=int(now) == row.fen, young=row.day + CUT_OFF >= today,
         )
         for row, then, now in db.session.execute(query.order_by(StatementRow.day, StatementRow.id))
     ]
