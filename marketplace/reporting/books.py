@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from itertools import islice
 
 from marketplace.foundation.database import db, in_transaction
-from marketplace.reporting import books_credit, books_duty, books_ledger, books_shares, books_statement, books_trade
+from marketplace.reporting import (
+    books_credit,
+    books_duty,
+    books_ledger,
+    books_shares,
+    books_statement,
+    books_trade,
+)
 from marketplace.settlement import period_close
 
 SHOWN = 5  # breaches named in a finding; their number is always given
