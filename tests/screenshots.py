@@ -74,6 +74,10 @@ NOT_MET = {
     **dict.fromkeys(("cooperative_overdue.show", "cooperative_overdue.letter", "cooperative_overdue.export"), "a unit must be late with its payment"),
     "operator_schemes.show": "a cooperative must have asked for another split",
     "operator_targets.adjustment": "a locked year must have been adjusted",
+    "remittance.ask": "a remittance must wait for its next step",
+    "withdrawals.ask": "a withdrawal must be under way",
+    "reconciliation.show": "books and statement must differ",
+    "bank_statements.layout": "follows the upload of a bank's file",
 }  # fmt: skip
 LOOKS = 4  # into how many pages of one route each person looks: their states differ, and so do their links
 TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"

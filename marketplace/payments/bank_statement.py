@@ -6,7 +6,7 @@ one that overlaps another, changes nothing: a row is known by its bank's serial 
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -24,7 +24,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.payments import bank_file, bank_reading, statement_row
 from marketplace.payments.bank_reading import BadRow, Reading, Row
-from marketplace.payments.statement_row import StatementRow
+from marketplace.payments.statement_row import Seen, StatementRow
 
 
 class BankStatement(Public, Model):
@@ -180,7 +180,8 @@ def look(statement: BankStatement) -> Look:
     reading = bank_reading.read(content_of(statement), statement.organisation_id)
     _must_be_ours(reading, statement.organisation_id)
     known = _known(statement.organisation_id, [row.serial for row in reading.rows])
-    outcomes = [(row, _outcome(row, known.get(row.serial), statement.organisation_id)) for row in reading.rows]
+    expecting = [each.expecting(statement.organisation_id) for each in statement_row.arrivals]
+    outcomes = [(row, _outcome(row, known.get(row.serial), expecting)) for row in reading.rows]
     return Look(reading, outcomes, _gap(statement.organisation_id, reading, known))
 
 
@@ -244,13 +245,13 @@ def _known(organisation_id: int, serials: list[str]) -> dict[str, StatementRow]:
     return known
 
 
-def _outcome(row: Row, before: StatementRow | None, organisation_id: int) -> str:
+def _outcome(row: Row, before: StatementRow | None, expecting: Sequence[Callable[[Seen], int | None]]) -> str:
     if before is not None:
         same_balance = None in (before.balance_fen, row.balance_fen) or before.balance_fen == row.balance_fen
         return "known" if (before.fen, before.day) == (row.fen, row.day) and same_balance else "altered"
     if row.fen < 0:
         return "debit"
-    return "arrival" if any(each.expects(organisation_id, row) for each in statement_row.arrivals) else "receipt"
+    return "arrival" if any(find(row) is not None for find in expecting) else "receipt"
 
 
 def _gap(organisation_id: int, reading: Reading, known: dict[str, StatementRow]) -> int | None:
@@ -276,7 +277,7 @@ def _take_row(statement: BankStatement, row: Row, what: str) -> BankReceipt | No
         return None
     for each in statement_row.arrivals if what == "arrival" else ():
         # Asked again: of two alike rows of one file only the first may be the one that was waited for.
-        entry_id = each.expects(kept.organisation_id, kept)
+        entry_id = each.expecting(kept.organisation_id)(kept)
         if entry_id is not None:
             each.arrived(entry_id)
             statement_row.link(kept, entry_id, kept.fen)

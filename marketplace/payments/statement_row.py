@@ -4,6 +4,7 @@ Rows are what the provider says and are never changed. What no link names, on ei
 one account of the book: ``bank`` or ``alipay``.
 """
 
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import Protocol
 
@@ -83,8 +84,8 @@ class Seen(Protocol):
 class Arrival(Protocol):
     """Somebody who waits for money on the bank that is no buyer's: a withdrawal under way, a payout that came back."""
 
-    def expects(self, organisation_id: int, row: Seen) -> int | None:
-        """The entry that this credit is, if it is one of theirs. Changes nothing."""
+    def expecting(self, organisation_id: int) -> Callable[[Seen], int | None]:
+        """Which entry a credit is, if it is one of theirs: what they wait for now, looked up once for a whole file. Changes nothing."""
 
     def arrived(self, entry_id: int) -> None:
         """It is on the statement."""

@@ -5,6 +5,7 @@ takes it from the balance at once. The bank's statement proves that it arrived; 
 """
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -104,17 +105,17 @@ def failed(withdrawal_id: int, reason: str, *, version: int, actor: Actor) -> Wi
 class _Arrivals:
     """What the bank's statement says of withdrawals: the oldest under way of this amount, or the one that the remark names."""
 
-    def expects(self, organisation_id: int, row: Seen) -> int | None:
-        if row.fen <= 0:
-            return None
-        query = select(Withdrawal).where(
-            Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT", Withdrawal.fen == row.fen,
-            Withdrawal.ordered_on <= row.day, Withdrawal.ordered_on >= row.day - LONGEST,
-        )  # fmt: skip
+    def expecting(self, organisation_id: int) -> Callable[[Seen], int | None]:
+        query = select(Withdrawal).where(Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT")
         waiting = list(db.session.scalars(query.order_by(Withdrawal.ordered_on, Withdrawal.id)))
-        named = [each for each in waiting if each.serial in row.remark or each.number in row.remark]
-        found = named or (waiting if from_alipay(row) else [])
-        return found[0].entry_id if found else None
+
+        def find(row: Seen) -> int | None:
+            fitting = [each for each in waiting if each.fen == row.fen and each.ordered_on <= row.day <= each.ordered_on + LONGEST]
+            named = [each for each in fitting if each.serial in row.remark or each.number in row.remark]
+            found = named or (fitting if from_alipay(row) else [])
+            return found[0].entry_id if found else None
+
+        return find
 
     def arrived(self, entry_id: int) -> None:
         row = db.session.scalars(select(Withdrawal).where(Withdrawal.entry_id == entry_id)).one()

@@ -14,8 +14,8 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.ledger import account
 from marketplace.organisations.actor import Actor
-from marketplace.organisations.organisation import Organisation
 from marketplace.payments import statement_row
 from marketplace.payments.bill_import import BillDifference
 from marketplace.payments.statement_row import StatementLink, StatementRow
@@ -73,7 +73,8 @@ class ReconciledDay(Model):
 
 def reconcile(organisation_id: int) -> int:
     """Link what can be told, and bring the list of differences up to date on both sides; how many are open. The same again changes nothing."""
-    locked(Organisation, organisation_id)
+    # One at a time; whoever posts goes on.
+    account.lock([account.named("bank", organisation_id)])
     for side in statement_row.SIDES:
         reconciliation_link.link(organisation_id, side)
         where = reconciliation.position(organisation_id, side)

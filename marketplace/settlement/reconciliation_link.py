@@ -5,7 +5,7 @@ What this leaves is for a person to say.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -170,16 +170,16 @@ def _shared(left: int, fitting: list[_Open]) -> list[tuple[_Open, int]]:
 class _PayoutsBack:
     """What came back to the bank of a payout: the entry that the bank's results file posted for it."""
 
-    def expects(self, organisation_id: int, row: Seen) -> int | None:
-        if row.fen <= 0 or "DF" not in row.remark:
-            return None
-        told = linked_of_entry(side="bank")
-        query = moved(organisation_id, "bank").where(JournalEntry.kind == "payout_returned", JournalLine.fen == row.fen, told == 0)
-        for entry_id, _kind, _type, item_id, _at, _fen in db.session.execute(query.order_by(JournalEntry.id)):
-            number = db.session.scalar(select(PayoutBatch.number).join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id).where(PayoutItem.id == item_id))
-            if number and number in row.remark:
-                return int(entry_id)
-        return None
+    def expecting(self, organisation_id: int) -> Callable[[Seen], int | None]:
+        query = moved(organisation_id, "bank").where(JournalEntry.kind == "payout_returned", linked_of_entry(side="bank") == 0)
+        waiting = [tuple(row) for row in db.session.execute(query.order_by(JournalEntry.id))]
+        numbers = numbers_of([row[:4] for row in waiting], "bank")
+
+        def find(row: Seen) -> int | None:
+            fitting = (each[0] for each in waiting if each[5] == row.fen and numbers[each[0]] and numbers[each[0]] in row.remark)
+            return next(fitting, None)
+
+        return find
 
     def arrived(self, entry_id: int) -> None:
         """The item says already that it came back."""

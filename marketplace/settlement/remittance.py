@@ -23,6 +23,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments.withdrawal import Withdrawal
 
 KINDS = ("COLLECTIVE", "FUND", "REVENUE")
 OPEN = ("PROPOSED", "APPROVED")
@@ -95,13 +96,16 @@ def available(organisation_id: int) -> Available:
     )
     for kind, village_id, fen in db.session.execute(waiting.group_by(Remittance.kind, Remittance.village_id)):
         going[kind, village_id] = int(fen)
+    # What was withdrawn and has not arrived cannot be paid out yet.
+    on_its_way = select(func.coalesce(func.sum(Withdrawal.fen), 0)).where(Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT")
+    arrived = held["bank"] - int(db.session.scalar(on_its_way) or 0)
     bank, alipay = held["bank"], held["alipay"]
     others = sum(held[kind] for kind in _OTHERS)
     villages = {int(ref.partition(":")[2]): fen for (kind, ref), fen in book.items() if kind == "village_collective"}
     return Available(
         collectives={village: fen - going["COLLECTIVE", village] for village, fen in villages.items()},
         fund_fen=held["relief_fund"] - going["FUND", None],
-        own_fen=min(bank, bank + alipay - others) - going["REVENUE", None],
+        own_fen=min(arrived, bank + alipay - others) - going["REVENUE", None],
         bank_fen=bank,
         alipay_fen=alipay,
         others_fen=others,

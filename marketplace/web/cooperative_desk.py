@@ -15,6 +15,7 @@ from marketplace.orders.order import Order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
+from marketplace.settlement.difference import Difference
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement
 from marketplace.supply.mass_balance import MassAnomaly
@@ -31,9 +32,9 @@ WARN_DAYS = 90
 
 def desk(actor: Actor) -> dict[str, Any]:
     """What every page of the cooperative needs: its roads."""
-    waiting = db.session.scalar(
-        select(func.count()).where(Order.organisation_id == actor.organisation_id, Order.fulfilment.in_(("READY", "PARTLY_SHIPPED")))
-    )
+    ready = select(func.count()).where(Order.organisation_id == actor.organisation_id, Order.fulfilment.in_(("READY", "PARTLY_SHIPPED")))
+    differ = select(func.count()).where(Difference.organisation_id == actor.organisation_id, Difference.state == "OPEN")
+    waiting, different = db.session.execute(select(ready.scalar_subquery(), differ.scalar_subquery())).one()
     return {
         "nav_items": [
             (_("今天"), "cooperative_desk.today"),
@@ -43,7 +44,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("对公到账"), "unit_seller.bank" if actor.has("accountant") else "cooperative_bank.matches"),
             (_("钱"), "cooperative_money.show", _on_money() or None),
             *([(_("付款"), "payments.of_cooperative"), (_("退款"), "cooperative_refunds.index")] if actor.has("accountant", "director") else []),
-            (_("对账"), "reconciliation.index", request.path.startswith("/reconciliation") or None),
+            (_("对账"), "reconciliation.index", request.path.startswith("/reconciliation") or None, different or None),
             *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("director", "accountant") else []),
             (_("发票"), "cooperative_invoices.index"),
             (_("商品"), "cooperative_goods.index"),
