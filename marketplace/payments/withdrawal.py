@@ -6,6 +6,7 @@ takes it from the balance at once. The bank's statement proves that it arrived; 
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -23,7 +24,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row
 from marketplace.payments.refund import GOING, Refund
-from marketplace.payments.statement_row import Seen
+from marketplace.payments.statement_row import Seen, StatementRow
 
 LONGEST = timedelta(days=5)  # within which a withdrawal arrives, holidays included
 _SOURCE = "alipay_withdrawal"
@@ -53,12 +54,30 @@ class Withdrawal(Public, Versioned, Model):
     reason: Mapped[str] = mapped_column(String(300), default="")  # why it failed
 
 
-def available(organisation_id: int) -> int:
-    """Fen that may be withdrawn: what lies in Alipay by the books, less refunds that are to leave it."""
+@dataclass(frozen=True)
+class Standing:
+    """What may be withdrawn, and what Alipay's bill said last: its day and balance in fen (None without a bill)."""
+
+    available_fen: int
+    bill_day: date | None
+    bill_fen: int | None
+
+
+def standing(organisation_id: int) -> Standing:
+    """What lies in Alipay by the books, less refunds that are to leave it; and what the bill says."""
     going = select(func.coalesce(func.sum(Refund.fen), 0)).where(
         Refund.organisation_id == organisation_id, Refund.way == "alipay", Refund.state.in_(GOING)
     )
-    return balance.held("alipay", organisation_id) - int(db.session.scalar(going) or 0)
+    told = StatementRow.organisation_id == organisation_id, StatementRow.side == "alipay", StatementRow.balance_fen.is_not(None)
+    last = StatementRow.day.desc(), StatementRow.id.desc()
+    day, fen = (select(column).where(*told).order_by(*last).limit(1) for column in (StatementRow.day, StatementRow.balance_fen))
+    row: Any = db.session.execute(select(going.scalar_subquery(), day.scalar_subquery(), fen.scalar_subquery())).one()
+    return Standing(balance.by_owner("alipay", organisation_id).get("", 0) - int(row[0]), row[1], row[2])
+
+
+def available(organisation_id: int) -> int:
+    """Fen that may be withdrawn."""
+    return standing(organisation_id).available_fen
 
 
 def record(fen: int, serial: str, *, ordered_on: date | None = None, actor: Actor, key: str) -> Withdrawal:

@@ -210,12 +210,3 @@ def _carried(organisation_id: int, side: str, days: Covered | None) -> int:
     told = linked_of_entry(side=side)
     before = moved(organisation_id, side).add_columns(told.label("told")).where(JournalEntry.event_at < clock.beijing_midnight(days.first)).subquery()
     return int(db.session.scalar(select(func.coalesce(func.sum(before.c.fen - before.c.told), 0))) or 0)
-
-
-def last_told(organisation_id: int, side: str) -> tuple[date, int] | None:
-    """The day and fen of the last balance that statement or bill wrote; None if it wrote none."""
-    query = select(StatementRow.day, StatementRow.balance_fen).where(
-        StatementRow.organisation_id == organisation_id, StatementRow.side == side, StatementRow.balance_fen.is_not(None)
-    )
-    row = db.session.execute(query.order_by(StatementRow.day.desc(), StatementRow.id.desc()).limit(1)).first()
-    return (row[0], int(row[1] or 0)) if row else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, String, func, literal, null, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, idempotency
@@ -94,18 +94,19 @@ def available(organisation_id: int) -> Available:
     waiting = select(Remittance.kind, Remittance.village_id, func.sum(Remittance.fen)).where(
         Remittance.organisation_id == organisation_id, Remittance.state.in_(OPEN)
     )
-    for kind, village_id, fen in db.session.execute(waiting.group_by(Remittance.kind, Remittance.village_id)):
+    # What was withdrawn from Alipay and has not arrived cannot be paid out yet.
+    on_its_way = select(literal("WITHDRAWAL"), null(), func.coalesce(func.sum(Withdrawal.fen), 0)).where(
+        Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT"
+    )
+    for kind, village_id, fen in db.session.execute(waiting.group_by(Remittance.kind, Remittance.village_id).union_all(on_its_way)):
         going[kind, village_id] = int(fen)
-    # What was withdrawn and has not arrived cannot be paid out yet.
-    on_its_way = select(func.coalesce(func.sum(Withdrawal.fen), 0)).where(Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT")
-    arrived = held["bank"] - int(db.session.scalar(on_its_way) or 0)
     bank, alipay = held["bank"], held["alipay"]
     others = sum(held[kind] for kind in _OTHERS)
     villages = {int(ref.partition(":")[2]): fen for (kind, ref), fen in book.items() if kind == "village_collective"}
     return Available(
         collectives={village: fen - going["COLLECTIVE", village] for village, fen in villages.items()},
         fund_fen=held["relief_fund"] - going["FUND", None],
-        own_fen=min(arrived, bank + alipay - others) - going["REVENUE", None],
+        own_fen=min(bank - going["WITHDRAWAL", None], bank + alipay - others) - going["REVENUE", None],
         bank_fen=bank,
         alipay_fen=alipay,
         others_fen=others,

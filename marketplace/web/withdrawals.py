@@ -14,7 +14,6 @@ from marketplace.foundation.money import parse_yuan
 from marketplace.organisations.actor import scoped
 from marketplace.payments import withdrawal
 from marketplace.payments.withdrawal import Withdrawal
-from marketplace.settlement import reconciliation
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import typed_version
@@ -111,8 +110,7 @@ def _page(errors: dict[str, str]) -> Any:
         "bank/withdrawals.html",
         rows=rows[:PAGE],
         words=state_words(),
-        available_fen=withdrawal.available(actor.organisation_id),
-        bill=reconciliation.last_told(actor.organisation_id, "alipay"),
+        standing=withdrawal.standing(actor.organisation_id),
         today=clock.business_date(),
         key=new_public_id(),
         errors=errors,
