@@ -60,6 +60,16 @@ def test_the_time_for_refunds_is_ended_and_a_notice_told_again(desk: Desk) -> No
     assert post(desk, "again", app_id=TEA[0], order=number) == 303
 
 
+def test_a_seller_withdraws_what_lies_in_its_balance_and_the_bill_says_so(desk: Desk) -> None:
+    desk.buy(13_600)
+    seller = desk.tea.seller_id
+    assert "13" in page(desk) and seller in page(desk)
+    for amount in ("", "x", "0", "-5", "99999999"):
+        assert post(desk, "withdraw", seller=seller, amount=amount) == 422
+    assert post(desk, "withdraw", seller="2088000000000000", amount="1.00") == 422
+    assert post(desk, "withdraw", seller=seller, amount="100.00") == 303
+
+
 def test_another_sites_page_presses_no_button(desk: Desk) -> None:
     address = f"{desk.running.url}/_emulator/clear"
     assert desk.http.request("POST", address, headers={"Origin": "http://evil.example"}).status == 403
