@@ -1,6 +1,7 @@
 """``flask payout``: the bank's batch file out, the bank's results in."""
 
 import os
+import shutil
 from pathlib import Path
 
 import click
@@ -30,21 +31,21 @@ def export(number: str, out: Path, login: str, sent: bool) -> None:
     Reading is audited. Without --sent nothing changes; with it, one journal entry (households to in_transit) is posted.
     """
 
-    def work() -> tuple[str, bytes]:
+    def work() -> tuple[str, Path]:
         actor, row = by_name(login), payout_batch.by_number(number)
-        file = payout_batch.bank_file(row.id, actor=actor)
+        file = payout_batch.bank_file_path(row.id, actor=actor)
         if sent:
             payout_batch.mark_sent(row.id, actor=actor)
         return file
 
     try:
-        _, content = transaction(work)
+        _, frozen = transaction(work)
     except MarketError as error:
         raise click.ClickException(f"{error.code}: {said(error)}") from error
     descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    click.echo(f"{out}: {len(content)} bytes{', marked as sent' if sent else ''}")
+    with os.fdopen(descriptor, "wb") as file, frozen.open("rb") as content:
+        shutil.copyfileobj(content, file)
+    click.echo(f"{out}: {frozen.stat().st_size} bytes{', marked as sent' if sent else ''}")
 
 
 @group.command("import")
@@ -62,8 +63,7 @@ def import_(number: str, file: Path, login: str) -> None:
 
     def work() -> str:
         changed = payout_batch.import_results(payout_batch.by_number(number).id, content, actor=by_name(login))
-        returned = sum(1 for item in changed if item.state == "returned")
-        return f"{len(changed) - returned} paid, {returned} returned"
+        return f"{changed.paid} paid, {changed.returned} returned"
 
     try:
         click.echo(transaction(work))

@@ -5,6 +5,7 @@ read before is rolled back; PostgreSQL locks rows. Domain code flushes and never
 """
 
 import base64
+import json
 import re
 import secrets
 import sqlite3
@@ -17,14 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
+    ColumnElement,
     DateTime,
     Dialect,
     Integer,
     MetaData,
     Select,
     String,
+    any_,
+    bindparam,
+    func,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -208,6 +214,16 @@ def insert_many(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]
     except connection.dialect.loaded_dbapi.Error as error:
         raise translated(error, statement, connection) from error
     return count
+
+
+def one_of(column: Any, numbers: Sequence[int]) -> ColumnElement[bool]:
+    """That a column is one of these whole numbers, however many: they travel as one parameter."""
+    if db.session.get_bind().dialect.name == "postgresql":
+        any_of: ColumnElement[bool] = column == any_(bindparam(None, list(numbers), ARRAY(BigInteger)))
+        return any_of
+    each = func.json_each(json.dumps(list(numbers))).table_valued("value")
+    among: ColumnElement[bool] = column.in_(select(each.c.value))
+    return among
 
 
 def in_transaction() -> bool:

@@ -34,6 +34,8 @@ class Household(Public, Versioned, Model):
     bank_name: Mapped[str] = mapped_column(String(80))
     bank_account_sealed: Mapped[str] = sealed_column()
     bank_account = Sealed()
+    alipay_account_sealed: Mapped[str] = sealed_column(default="", server_default="")  # a second way to be paid, if there is one
+    alipay_account = Sealed()
     # Health and ability to work: "ill_or_disabled=0|1;unable_to_work=N", sealed.
     hardship_sealed: Mapped[str] = sealed_column()
     hardship = Sealed()

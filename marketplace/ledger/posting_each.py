@@ -1,6 +1,6 @@
-"""One entry from one account to very many: the lines are made where they are kept, from a query, and never pass through us.
+"""One entry between one account and very many: the lines are made where they are kept, from a query, and never pass through us.
 
-A period's pool goes to a million households this way. The entry is the same as ``posting.post`` would write.
+A period's pool goes to a million households this way, and from them to the bank. The entry is the same as ``posting.post`` would write.
 """
 
 from datetime import datetime
@@ -22,17 +22,22 @@ def post_each(
     kind: str,
     source: Source,
     book: int,
-    debit: int,
     owner_kind: str,
     shares: Select[int, int],
+    debit: int | None = None,
+    credit: int | None = None,
     period: str | None = None,
     event_at: datetime | None = None,
 ) -> int:
-    """Debit account ``debit`` with the sum of ``shares``, a query of (owner's id, fen), and credit each owner's ``owner_kind`` account.
+    """Debit account ``debit`` with the sum of ``shares``, a query of (owner's id, fen), and credit each owner's ``owner_kind`` account;
+    or credit account ``credit``, and debit each owner's. One of the two is named.
 
     Accounts that do not exist are opened. Returns the entry's id. AlreadyPosted as ``posting.post``; ValueError unless every share
     is positive, and each owner has one.
     """
+    one = debit if debit is not None else credit
+    if one is None or (debit is not None and credit is not None):
+        raise ValueError(f"{kind} of {source}: one account on one side")
     each = shares.subquery("each")
     owner_id, fen = each.c[0], each.c[1]
     count, total, least, owners = db.session.execute(
@@ -46,10 +51,11 @@ def post_each(
     code = literal(before, String) + sql_cast(owner_id, String)
     _open(each, owner_id, code, owner_kind, book)
     # Two lines stand for all: what the header says of them is put right before it is written.
-    draft = Draft(kind, source, book, [Line(debit, int(total)), Line(debit, -int(total))], event_at, period)
+    draft = Draft(kind, source, book, [Line(one, int(total)), Line(one, -int(total))], event_at, period)
     header = posting.header(draft)._replace(n_lines=int(count) + 1)
     number = posting.write_header(header)
-    lines = _lines(header.period, number, debit, int(total), select(owner_id, code.label("code"), fen.label("fen")))
+    parts = select(owner_id, code.label("code"), fen.label("fen"))
+    lines = _lines(header.period, number, one, int(total), parts, 1 if debit is not None else -1)
     table = cast("Table", JournalLine.__table__)
     columns = ["period", "entry_id", "line_no", "account_id", "fen"]
     db.session.execute(insert(table).from_select(columns, lines))  # one line too few or too many, and the database refuses all
@@ -73,15 +79,16 @@ def _open(each: Any, owner_id: Any, code: Any, owner_kind: str, book: int) -> No
         db.session.execute(insert(table).from_select(columns, missing))
 
 
-def _lines(period: str, number: int, debit: int, total: int, shares: Select[Any, Any, Any]) -> Any:
+def _lines(period: str, number: int, one: int, total: int, shares: Select[Any, Any, Any], side: int) -> Any:
+    """The one account's line and each owner's; ``side`` is 1 if the one is debited, −1 if it is credited."""
     each = shares.subquery("coded")
     first = select(
         bindparam("p", period, String).label("period"), literal(number).label("entry_id"), literal(1).label("line_no"),
-        literal(debit).label("account_id"), literal(total).label("fen"),
+        literal(one).label("account_id"), literal(side * total).label("fen"),
     )  # fmt: skip
     others = (
         select(
-            bindparam("p", period, String), literal(number), func.row_number().over(order_by=each.c[0]) + 1, Account.id, -each.c.fen,
+            bindparam("p", period, String), literal(number), func.row_number().over(order_by=each.c[0]) + 1, Account.id, each.c.fen * -side,
         )
         .join(Account, Account.code == each.c.code)
     )  # fmt: skip

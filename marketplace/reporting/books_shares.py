@@ -18,6 +18,7 @@ from marketplace.reporting.books_posted import (
     total,
 )
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
+from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement, SettlementLine
 
@@ -79,7 +80,8 @@ def pools_add_up() -> list[str]:
 
 
 def households_share_is_accounted_for() -> list[str]:
-    """Pool − recoverable + households + in transit + paid out = the households' share of settled revenue, refunds off."""
+    """Pool − recoverable + households + in transit + paid out + what nobody claimed and the fund has = the households' share of
+    settled revenue, refunds off."""
     ours = total(
         (1, by_book("household_pool")),
         (-1, by_book("pool_recoverable")),
@@ -90,11 +92,14 @@ def households_share_is_accounted_for() -> list[str]:
     settled = _sums(
         select(Settlement.organisation_id, func.sum(Settlement.pool_fen)).group_by(Settlement.organisation_id)
     )
-    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools()))))
+    to_fund = _sums(
+        select(CreditMove.organisation_id, func.sum(CreditMove.fen)).where(CreditMove.kind.in_(("FUND", "BACK"))).group_by(CreditMove.organisation_id)
+    )
+    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools())), (1, to_fund)))
 
 
 def households_are_owed_what_was_not_paid() -> list[str]:
-    """A household's account = what was distributed to it − in transit − paid. In transit = what the bank has not answered."""
+    """A household's account = what was distributed to it − in transit − paid + what was moved to or from it. In transit = what the bank has not answered."""
     credited = _owners(
         "household",
         select(
@@ -110,7 +115,13 @@ def households_are_owed_what_was_not_paid() -> list[str]:
         .where(PayoutItem.state.in_((*ON_THE_WAY, "paid")))
         .group_by(PayoutItem.organisation_id, PayoutItem.household_id),
     )
-    return differences("owed to", on_accounts("household"), total((1, credited), (-1, gone))) + differences(
+    moved = _owners(
+        "household",
+        select(CreditMove.organisation_id, CreditMove.household_id, func.sum(CreditMove.fen)).group_by(
+            CreditMove.organisation_id, CreditMove.household_id
+        ),
+    )
+    return differences("owed to", on_accounts("household"), total((1, credited), (-1, gone), (1, moved))) + differences(
         "in transit", by_book("in_transit"), _items(*ON_THE_WAY)
     )
 
@@ -132,7 +143,7 @@ def fund_adds_up() -> list[str]:
     settled = _sums(
         select(Settlement.organisation_id, func.sum(Settlement.fund_fen)).group_by(Settlement.organisation_id)
     )
-    moved = per_book(through("relief_fund", "refund_after_settlement", "fund_remitted", "fund_received"))
+    moved = per_book(through("relief_fund", "refund_after_settlement", "fund_remitted", "fund_received", "unclaimed_to_fund", "unclaimed_back"))
     sent = -sum(through("relief_fund", "fund_remitted").values())
     received = sum(through("relief_fund", "fund_received").values())
     breaches = differences("fund", by_book("relief_fund"), total((1, settled), (1, moved)))

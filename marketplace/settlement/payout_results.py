@@ -3,7 +3,6 @@
 One file of a batch is one row, however often it is sent; what it says is applied at most once.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,8 +14,9 @@ from marketplace.foundation.database import Model, Public, db, locked, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import payout_batch, payout_file
-from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement import payout_batch, payout_import
+from marketplace.settlement.payout_import import Changed
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 
 class PayoutResults(Public, Model):
@@ -49,6 +49,15 @@ class Line:
     change: str
 
 
+@dataclass(frozen=True)
+class Looked:
+    """A results file as it is looked at: number and fen of lines by what they change, and the first lines, those that change first."""
+
+    total: int
+    counts: dict[str, tuple[int, int]]
+    lines: list[Line]
+
+
 def receive(batch_id: int, content: bytes, *, name: str, actor: Actor) -> PayoutResults:
     """Keep a results file after reading every line of it; nothing is applied. The same file again is the same row.
 
@@ -56,7 +65,7 @@ def receive(batch_id: int, content: bytes, *, name: str, actor: Actor) -> Payout
     """
     batch = _batch_of(batch_id, actor)
     batch.must_be("SENT", "DONE")
-    results = _read(batch, content)
+    _standing, results = payout_import.read(batch, content)
     file = files.store(content, name=name or f"{batch.number}.csv", media_type="text/csv", organisation_id=batch.organisation_id)
     known = select(PayoutResults).where(PayoutResults.batch_id == batch.id, PayoutResults.sha256 == file.sha256)
     row = db.session.scalars(known).one_or_none()
@@ -72,26 +81,19 @@ def receive(batch_id: int, content: bytes, *, name: str, actor: Actor) -> Payout
     return row
 
 
-def lines_of(row: PayoutResults) -> list[Line]:
-    """Its lines in the file's order, each with what it would change now."""
+def looked_at(row: PayoutResults, most: int) -> Looked:
+    """What each line of the file would change now; at most ``most`` lines with their items."""
     batch = db.session.get_one(PayoutBatch, row.batch_id)
-    items = {item.sequence: item for item in payout_batch.items_of(batch.id)}
-    return [
-        Line(items[each.sequence], each.outcome, each.reason, payout_batch.news(items[each.sequence], each))
-        for each in _read(batch, _content(row))
-    ]
+    standing, results = payout_import.read(batch, _content(row))
+    first = sorted(results, key=lambda each: not standing.change(each))[:most]
+    query = select(PayoutItem).where(PayoutItem.batch_id == batch.id, PayoutItem.sequence.in_([each.sequence for each in first]))
+    items = {item.sequence: item for item in db.session.scalars(query)}
+    lines = [Line(items[each.sequence], each.outcome, each.reason, standing.change(each)) for each in first]
+    return Looked(len(results), payout_import.counted(standing, results), lines)
 
 
-def counted(lines: list[Line]) -> dict[str, tuple[int, int]]:
-    """Number and fen of lines by what they change."""
-    numbers, sums = Counter(line.change for line in lines), Counter[str]()
-    for line in lines:
-        sums[line.change] += line.item.fen
-    return {change: (numbers[change], sums[change]) for change in ("paid", "returned", "refused", "", "contradiction")}
-
-
-def apply(results_id: int, *, actor: Actor) -> list[PayoutItem]:
-    """Apply a received file; the items that changed. Raises Conflict ``results.applied``, else as ``payout_batch.import_results``."""
+def apply(results_id: int, *, actor: Actor) -> Changed:
+    """Apply a received file; how many items changed. Raises Conflict ``results.applied``, else as ``payout_batch.import_results``."""
     row = db.session.get(PayoutResults, results_id)
     if row is None:
         raise not_found(PayoutResults)
@@ -115,8 +117,3 @@ def _batch_of(batch_id: int, actor: Actor) -> PayoutBatch:
 
 def _content(row: PayoutResults) -> bytes:
     return db.session.get_one(files.StoredFile, row.file_id).read()
-
-
-def _read(batch: PayoutBatch, content: bytes) -> list[payout_file.Result]:
-    expected = {item.sequence: item.fen for item in payout_batch.items_of(batch.id)}
-    return payout_file.read_results(content, number=batch.number, expected=expected)

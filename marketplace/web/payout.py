@@ -1,12 +1,12 @@
 """Payout batches: the list, making one from a posted distribution, and one batch with its items, its frozen file and its results."""
 
-import io
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, send_file, url_for
 from sqlalchemy import Select, func, select
 
 from marketplace.foundation import idempotency
+from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
 from marketplace.foundation.errors import InvalidInput
@@ -19,8 +19,8 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.settlement import payout_batch
-from marketplace.settlement.distribution import Distribution
+from marketplace.settlement import household_credit, payout_batch
+from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_results import PayoutResults
@@ -116,13 +116,21 @@ def ask(distribution_id: str) -> Any:
     """What a batch of this distribution would pay, and who stays out for want of an account."""
     actor = the_actor()
     source = distributions.own(distribution_id, actor)
-    waiting = [(row, fen, bool(row.bank_account_sealed), masked_name(row.name)) for row, fen in payout_batch.unbatched(source.id)]
+    without = household_credit.without_account(source).limit(PAGE + 1)
+    after = request.args.get("after", "")
+    if after:
+        without = without.where(Household.code > by_public_id(Household, after).code)
+    rows = db.session.execute(without).all()
     return render_template(
         "payout/new.html",
         source=source,
-        ready=[each for each in waiting if each[2]],
-        without=[each for each in waiting if not each[2]],
-        accounts_waiting=account_proposal.waiting(actor.organisation_id, [row.id for row, *_rest in waiting]),
+        counted=household_credit.counted(source),
+        without=[(row, fen, masked_name(row.name)) for row, fen in rows[:PAGE]],
+        next_url=url_for(".ask", distribution_id=distribution_id, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        cap_fen=settings().payout_cap_fen,
+        accounts_waiting=account_proposal.waiting(
+            actor.organisation_id, select(DistributionShare.household_id).where(DistributionShare.distribution_id == source.id)
+        ),
         key=new_public_id(),
         crumbs=[(_("收益分配"), url_for("distribution.index")), (source.period, url_for("distribution.show", public_id=source.public_id)), (_("做代发"), None)],
         **desk(actor),
@@ -202,8 +210,8 @@ def file(public_id: str) -> Any:
     """The frozen file itself. A form and not a link: whoever takes it is written down."""
     actor = the_actor()
     number = own(public_id, actor).id
-    name, content = transaction(lambda: payout_batch.bank_file(number, actor=actor))
-    answer = send_file(io.BytesIO(content), mimetype="text/csv; charset=gb18030", as_attachment=True, download_name=name)
+    name, path = transaction(lambda: payout_batch.bank_file_path(number, actor=actor))
+    answer = send_file(path, mimetype="text/csv; charset=gb18030", as_attachment=True, download_name=name)
     answer.headers["Cache-Control"] = "private, no-store"
     return answer
 

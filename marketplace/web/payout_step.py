@@ -3,9 +3,9 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.crypto import last_four, masked_name
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
@@ -13,9 +13,9 @@ from marketplace.foundation.language import gettext as _
 from marketplace.households import account_proposal
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import payout_batch, payout_file, payout_results
+from marketplace.settlement import household_credit, payout_batch, payout_file, payout_results
 from marketplace.settlement.payout_account import new_accounts
-from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
@@ -114,20 +114,19 @@ def preview(public_id: str, results_id: str) -> Any:
     actor = the_actor()
     row = own(public_id, actor)
     kept = _results(row, results_id)
-    lines = payout_results.lines_of(kept)
-    shown = [line for line in lines if line.change] + [line for line in lines if not line.change]
+    looked = payout_results.looked_at(kept, SHOWN)
     houses = {
         house.id: (house.code, masked_name(house.name))
-        for house in db.session.scalars(select(Household).where(Household.id.in_([line.item.household_id for line in shown[:SHOWN]])))
+        for house in db.session.scalars(select(Household).where(Household.id.in_([line.item.household_id for line in looked.lines])))
     }
     return render_template(
         "payout/preview.html",
         row=row,
         kept=kept,
-        lines=shown[:SHOWN],
+        lines=looked.lines,
         houses=houses,
-        counts=payout_results.counted(lines),
-        total=len(lines),
+        counts=looked.counts,
+        total=looked.total,
         crumbs=[*_crumbs(row), (_("回盘"), None)],
         **desk(actor),
     )
@@ -139,8 +138,7 @@ def apply(public_id: str, results_id: str) -> Any:
     actor = the_actor()
     number = _results(own(public_id, actor), results_id).id
     changed = transaction(lambda: payout_results.apply(number, actor=actor))
-    back = sum(1 for item in changed if item.state == "returned")
-    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回。", paid=len(changed) - back, back=back), "done")
+    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回。", paid=changed.paid, back=changed.returned), "done")
     return redirect(url_for("payout.show", public_id=public_id), 303)
 
 
@@ -155,14 +153,21 @@ def _places(row: PayoutBatch, step: str) -> Places:
 
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
     actor.must_have("COOPERATIVE", "accountant")
-    returned = [item for item in payout_batch.items_of(row.id) if item.state == "returned"]
-    houses = {house.id: house for house in db.session.scalars(select(Household).where(Household.id.in_([item.household_id for item in returned])))}
+    found = payout_batch.returned(row.id)
+    count, total_fen = db.session.execute(
+        found.where(household_credit.has_account(row.channel))
+        .order_by(None)
+        .with_only_columns(func.count(), func.coalesce(func.sum(PayoutItem.fen), 0), maintain_column_froms=True)
+    ).one()
+    account = "alipay_account" if row.channel == "alipay" else "bank_account"
     return render_template(
         "payout/reissue.html",
         row=row,
-        returned=[(item, houses[item.household_id], masked_name(houses[item.household_id].name), houses[item.household_id].bank_account[-4:]) for item in returned],
-        accounts_waiting=account_proposal.waiting(actor.organisation_id, [item.household_id for item in returned]),
-        total_fen=sum(item.fen for item in returned if houses[item.household_id].bank_account_sealed),
+        returned=[(item, house, masked_name(house.name), last_four(getattr(house, account))) for item, house in db.session.execute(found.limit(SHOWN))],
+        count=count,
+        shown=SHOWN,
+        accounts_waiting=account_proposal.waiting(actor.organisation_id, found.order_by(None).with_only_columns(Household.id, maintain_column_froms=True)),
+        total_fen=int(total_fen),
         crumbs=[*_crumbs(row), (_("补发"), None)],
         **desk(actor),
     )

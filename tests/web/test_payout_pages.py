@@ -116,8 +116,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a picture": (b"\x89PNG\r\n\x1a\n\xff\xff\x00\x00", "UTF-8"),
     "with nulls": (f"{HEADER}\nNUMBER,1\x00,10.00,paid,\n".encode(), "不在这一批里"),
     "unclosed quotes": (f'{HEADER}\nNUMBER,"1,10.00,paid,\n'.encode(), "CSV"),
-    "6 MB": (b"x" * (6 * 1024 * 1024), "5 MB"),
-    "20 MB": (b"x" * (20 * 1024 * 1024), "5 MB"),
+    "17 MB": (b"x" * (17 * 1024 * 1024), "16 MB"),
+    "20 MB": (b"x" * (20 * 1024 * 1024), "16 MB"),
 }
 
 
