@@ -5,7 +5,9 @@ import importlib
 from flask import Flask
 
 # Each module holds one click command or group of its own, named ``group``.
-MODULES: tuple[str, ...] = ("books", "emulator", "county", "demo", "distribute", "log", "payout", "person", "reconcile", "search_rebuild", "seed", "settle")
+MODULES: tuple[str, ...] = (
+    "books", "emulator", "county", "demo", "distribute", "key", "log", "payout", "person", "reconcile", "search_rebuild", "seed", "settle",
+)  # fmt: skip
 
 
 def register(app: Flask) -> None:

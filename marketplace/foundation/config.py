@@ -46,12 +46,14 @@ class Settings:
     alipay_app_id: str = _setting("", "ALIPAY_APP_ID", "the platform's application at Alipay, which opens merged payments")
     alipay_private_key: str = _setting("", "ALIPAY_PRIVATE_KEY", "the application's private key (PEM or base64)")
     alipay_certificates: str = _setting("", "ALIPAY_CERTIFICATES", "folder of root.crt, alipay.crt and <app_id>.crt for certificate mode; empty: public-key mode")
+    stripe_api: str = _setting("", "STRIPE_API", "address of Stripe's API; empty: its own. Another one is for tests and refused in production")
     smtp_host: str = _setting("", "SMTP_HOST", "mail server that takes our letters; empty: letters are kept, and sent once there is one")
     smtp_port: int = _setting(0, "SMTP_PORT", "its port; 0: what is usual, 587 for starttls, 465 for tls, 25 for none")
     smtp_security: str = _setting("starttls", "SMTP_SECURITY", "starttls, tls (from the first byte) or none")
     smtp_user: str = _setting("", "SMTP_USER", "name to sign in with at the mail server; empty: without")
     smtp_password: str = _setting("", "SMTP_PASSWORD", "its password")
     mail_from: str = _setting("", "MAIL_FROM", "e-mail address that letters come from")
+    alarm_unknown_minutes: int = _setting(60, "ALARM_UNKNOWN_MINUTES", "minutes after which a payment or refund of unknown outcome is an alarm")
     redis_url: str = _setting("", "REDIS_URL", "shared rate limits and caches; empty: in memory")
     page_cache_mb: int = _setting(12, "PAGE_CACHE_MB", "megabytes a process in which the shop's public pages are kept; 0: none")
     demo_sign_ins: bool = _setting(True, "DEMO_SIGN_INS", "show demonstration sign-ins on the sign-in page")
@@ -136,11 +138,13 @@ def _unfit_for_production(settings: Settings) -> Any:
         yield "BASE_URL: must begin with https://"
     if settings.alipay_gateway and not settings.alipay_gateway.startswith("https://"):
         yield "ALIPAY_GATEWAY: must begin with https:// (an emulator cannot be a gateway in production)"
+    if settings.stripe_api:
+        yield "STRIPE_API: another address than Stripe's own"
     if settings.alipay_app_id.startswith(EMULATOR_APPLICATIONS):
         yield "ALIPAY_APP_ID: an application of the emulator"
     for name, kind in (("alipay_public_key", "public"), ("alipay_private_key", "private")):
         if getattr(settings, name):
-            wrong = _wrong_key(getattr(settings, name), kind)
+            wrong = wrong_key(getattr(settings, name), kind)
             if wrong:
                 yield f"{variable(name)}: {wrong}"
 
@@ -174,7 +178,7 @@ def _wrong_mail(settings: Settings) -> Any:
             yield "LOG_AUDITORS: not e-mail addresses by comma"
 
 
-def _wrong_key(text: str, kind: str) -> str:
+def wrong_key(text: str, kind: str) -> str:
     """What is wrong with a key of Alipay's console (PEM or base64), or nothing."""
     import base64
 

@@ -51,7 +51,7 @@ job("outbox", 2, "carry out what waits to be done outside: refunds, queries, sea
 
 def known() -> dict[str, Job]:
     """All jobs, by name."""
-    for module in ("disclosure", "trade", "payments", "supply"):
+    for module in ("disclosure", "trade", "payments", "supply", "alarms"):
         importlib.import_module(f"marketplace.jobs.{module}")
     return JOBS
 

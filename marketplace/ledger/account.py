@@ -21,6 +21,7 @@ ASSET, LIABILITY, INCOME, EXPENSE, EQUITY = "asset", "liability", "income", "exp
 # The closed list of kinds, each with its class.
 KINDS: dict[str, str] = {
     "alipay": ASSET,
+    "stripe": ASSET,
     "bank": ASSET,
     "receivable": ASSET,
     "pool_recoverable": ASSET,

@@ -32,6 +32,16 @@ def alipay_unapplied(*, book: int, source: Source, fen: int, at: datetime | None
     return _simple("alipay_unapplied", book, source, fen, "alipay", "unapplied", at)
 
 
+def stripe_paid(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A buyer paid over Stripe: stripe to buyer_funds."""
+    return _simple("stripe_paid", book, source, fen, "stripe", "buyer_funds", at)
+
+
+def stripe_unapplied(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """Stripe brought money for something cancelled or already paid: stripe to unapplied."""
+    return _simple("stripe_unapplied", book, source, fen, "stripe", "unapplied", at)
+
+
 def bank_received(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
     """A receipt on the bank statement, not yet matched: bank to unapplied."""
     return _simple("bank_received", book, source, fen, "bank", "unapplied", at)
@@ -150,7 +160,7 @@ def unapplied_refund_approved(*, book: int, source: Source, fen: int, at: dateti
 def refund_succeeded(
     *, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None
 ) -> int:
-    """The refund left: refunds_payable to alipay or bank."""
+    """The refund left: refunds_payable to alipay, stripe or bank."""
     return _simple("refund_succeeded", book, source, fen, "refunds_payable", _channel(channel), at)
 
 
@@ -174,9 +184,9 @@ def recovery_undone(*, book: int, source: Source, group_id: int, fen: int, at: d
     return _post("recovery_undone", book, source, debits, [("household_pool", group_id, fen)], at)
 
 
-def fee(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
-    """The provider's fee, as its bill says: fees to alipay."""
-    return _simple("fee", book, source, fen, "fees", "alipay", at)
+def fee(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
+    """The provider's fee, as its bill says (Stripe: the payment's own balance): fees to alipay or stripe."""
+    return _simple("fee", book, source, fen, "fees", _channel(channel), at)
 
 
 def fee_reversed(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
@@ -319,8 +329,8 @@ def _each(households: Households) -> list[Part]:
 
 
 def _channel(channel: str) -> str:
-    if channel not in ("alipay", "bank"):
-        raise ValueError(f"money moves over alipay or bank, not {channel!r}")
+    if channel not in ("alipay", "stripe", "bank"):
+        raise ValueError(f"money moves over alipay, stripe or bank, not {channel!r}")
     return channel
 
 

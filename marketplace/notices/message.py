@@ -55,7 +55,7 @@ def write(kind: str, number: str, data: dict[str, Any], *, person_id: int, organ
     """Put a message into a person's inbox, and ask for it by e-mail too if they wish so. None if it was written before under ``number``."""
     if kind not in words:
         raise ValueError(kind)
-    if db.session.scalar(select(Message.id).where(Message.number == number[:80])) is not None:
+    if was_written(number):
         return None
     row = Message(
         person_id=person_id, organisation_id=organisation_id, kind=kind, number=number[:80], data=data, path=path, written_at=clock.now()
@@ -66,6 +66,11 @@ def write(kind: str, number: str, data: dict[str, Any], *, person_id: int, organ
     if by_mail and mail_wish.address_of(person_id):
         mail.post_written(f"message:{row.public_id}", "message", row.id)
     return row
+
+
+def was_written(number: str) -> bool:
+    """Whether there is a message of this number."""
+    return db.session.scalar(select(Message.id).where(Message.number == number[:80])) is not None
 
 
 def said(row: Message, code: str = "") -> tuple[str, str]:

@@ -15,12 +15,14 @@ from marketplace.orders import order_refund
 from marketplace.orders.order import Order, Purchase, locked_order
 from marketplace.payments import payment as payments
 from marketplace.payments.payment import Payable, Payment
+from marketplace.payments.stripe_api import LEAST_FEN, MOST_FEN
 
 
-def open_for_orders(order_ids: Sequence[int], *, key: str) -> list[Payment]:
-    """Attempts to pay these orders of one purchase over Alipay, one cashier page for all. The same ``key``: the same attempts.
+def open_for_orders(order_ids: Sequence[int], *, key: str, channel: str = "alipay") -> list[Payment]:
+    """Attempts to pay these orders of one purchase over a channel, one cashier page for all. The same ``key``: the same attempts.
 
-    Raises Conflict ``order.unpayable`` if one is cancelled or paid, ``purchase.expired`` after its time, InvalidInput ``orders.mixed``.
+    Raises Conflict ``order.unpayable`` if one is cancelled or paid, ``purchase.expired`` after its time, ``channel.closed`` or
+    ``channel.amount`` if the channel does not take it, InvalidInput ``orders.mixed``.
     """
     orders = list(db.session.scalars(select(Order).where(Order.id.in_(order_ids)).order_by(Order.id)))
     if not orders or len(orders) != len(set(order_ids)) or len({order.purchase_id for order in orders}) != 1:
@@ -28,6 +30,8 @@ def open_for_orders(order_ids: Sequence[int], *, key: str) -> list[Payment]:
     for order in orders:
         if order.kind != "PUBLIC" or order.fulfilment != "WAITING" or order.payment != "UNPAID":
             raise Conflict("order.unpayable", N_("订单已经付过款或已经取消，不用再付。"), state=order.payment)
+        if not may_pay_over(channel, order.total_fen):
+            raise Conflict("channel.amount", N_("这个金额不能用银行卡付，请用支付宝。"), fen=order.total_fen)
     purchase = db.session.get_one(Purchase, orders[0].purchase_id)
     if purchase.expires_at is None or purchase.expires_at <= clock.now():
         raise Conflict("purchase.expired", N_("付款时间已过，货已放回货架。请重新下单。"))
@@ -42,7 +46,12 @@ def open_for_orders(order_ids: Sequence[int], *, key: str) -> list[Payment]:
         )
         for order in orders
     ]
-    return payments.open_for(payables, key=key)
+    return payments.open_for(payables, key=key, channel=channel)
+
+
+def may_pay_over(channel: str, fen: int) -> bool:
+    """Whether a channel takes a payment of ``fen``."""
+    return channel != "stripe" or LEAST_FEN <= fen <= MOST_FEN
 
 
 def count_in(order: Order, fen: int, *, at: datetime | None = None) -> bool:

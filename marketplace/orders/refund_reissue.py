@@ -17,14 +17,17 @@ from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
-from marketplace.payments.payment import Payment
+from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.refund import Refund
 
 
 def resend(refund_id: int, *, actor: Actor) -> Refund:
     """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.reissued``."""
     failed = _failed(refund_id, actor)
-    return _again(failed, "alipay", actor)
+    channel = get(Payment, failed.payment_id).channel
+    if channel not in ONLINE:
+        raise NotAllowed("refund.way", N_("这笔钱不是从支付宝来的，要转账退回。"))
+    return _again(failed, channel, actor)
 
 
 def propose(refund_id: int, name: str, account: str, bank: str, *, actor: Actor) -> BankRefund:
@@ -104,8 +107,6 @@ def _failed(refund_id: int, actor: Actor) -> Refund:
 
 def _again(failed: Refund, way: str, actor: Actor) -> Refund:
     payment = locked(Payment, failed.payment_id)
-    if way == "alipay" and payment.channel != "alipay":
-        raise NotAllowed("refund.way", N_("这笔钱不是从支付宝来的，要转账退回。"))
     if failed.order_id is None:
         return refunds.give_back(payment, way=way, reissues_id=failed.id, approved_by_id=actor.person_id)
     order = locked_order(failed.order_id)

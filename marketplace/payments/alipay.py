@@ -87,6 +87,7 @@ class AlipayClient:
     alipay_public_key_pem: str = field(repr=False)
     transport: Transport = field(default_factory=HttpTransport, repr=False)
     certificates: Certificates | None = field(default=None, repr=False)
+    also: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # further keys of Alipay's: see ``alipay_sdk.Application``
 
     def __post_init__(self) -> None:
         private_key(self.app_private_key_pem)
@@ -322,6 +323,7 @@ class AlipayClient:
             self.alipay_public_key_pem,
             self.transport,
             self.certificates,
+            self.also,
         )
 
     def _ask(self, method: str, biz: Mapping[str, Any]) -> dict[str, Any] | Unknown | Misconfigured:

@@ -5,6 +5,7 @@ Fund-out methods need it. The folder holds ``root.crt``, ``alipay.crt`` and ``<a
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -29,22 +30,45 @@ class Certificates:
 
 def read_certificates(folder: Path, app_id: str) -> Certificates:
     """The certificates of an application. Raises BadKey if one is missing, unreadable, over, or not of this root."""
-    roots = [each for each in _read(folder / "root.crt") if each.signature_algorithm_oid.dotted_string.startswith(_RSA)]
-    (alipay, *_chain), (own, *_rest) = _read(folder / "alipay.crt"), _read(folder / f"{app_id}.crt")
+    return certificates_of(*(text_of(folder / name) for name in ("root.crt", "alipay.crt", f"{app_id}.crt")), own_name=f"{app_id}.crt")
+
+
+def text_of(path: Path) -> str:
+    """What a certificate's file says. BadKey if it cannot be read."""
+    try:
+        return path.read_text("ascii")
+    except (OSError, ValueError) as error:
+        raise BadKey(f"{path.name} cannot be read") from error
+
+
+def certificates_of(root: str, alipay_text: str, own_text: str, *, own_name: str = "app.crt") -> Certificates:
+    """The certificates in three texts (PEM), as ``read_certificates``."""
+    roots = [each for each in _read("root.crt", root) if each.signature_algorithm_oid.dotted_string.startswith(_RSA)]
+    (alipay, *_chain), (own, *_rest) = _read("alipay.crt", alipay_text), _read(own_name, own_text)
     if not any(_signed(alipay, each) for each in (*roots, *_chain)):
         raise BadKey("alipay.crt is not of this root")
-    for name, each in (("alipay.crt", alipay), (f"{app_id}.crt", own)):
+    for name, each in (("alipay.crt", alipay), (own_name, own)):
         if not each.not_valid_before_utc <= clock.now() <= each.not_valid_after_utc:
             raise BadKey(f"{name} is not valid today")
     public = alipay.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     return Certificates(_number(own), "_".join(map(_number, roots)), _number(alipay), public)
 
 
-def _read(path: Path) -> list[x509.Certificate]:
+def ends_at(alipay_text: str, own_text: str) -> datetime:
+    """When the first of the two that run out does."""
+    return min(_read(name, text)[0].not_valid_after_utc for name, text in (("alipay.crt", alipay_text), ("app.crt", own_text)))
+
+
+def public_key_of(own_text: str) -> str:
+    """The public key in an application's certificate (PEM)."""
+    return _read("app.crt", own_text)[0].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _read(name: str, text: str) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise BadKey(f"{path.name} cannot be read") from error
+        return x509.load_pem_x509_certificates(text.encode())
+    except ValueError as error:
+        raise BadKey(f"{name} cannot be read") from error
 
 
 def _signed(subject: x509.Certificate, issuer: x509.Certificate) -> bool:

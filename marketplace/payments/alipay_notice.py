@@ -3,7 +3,7 @@
 Read it from ``request.form`` alone: a query string must never add to or override a signed field.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,8 +42,10 @@ class Notice:
     out_request_no: str | None
 
 
-def verify_notice(form: Any, *, alipay_public_key_pem: str, app_ids: Collection[str] | None) -> Notice:
+def verify_notice(form: Any, *, alipay_public_key_pem: str, app_ids: Collection[str] | None, also: Sequence[str] = ()) -> Notice:
     """The notice in ``form`` (a MultiDict, a mapping or pairs), which must come from one of ``app_ids`` (None: the caller looks).
+
+    ``also``: further keys of Alipay that are believed while it changes its own.
 
     Raises BadNotice. That out_trade_no is ours, and that seller, application and amount are the payment's, the caller
     still compares with its own row.
@@ -53,7 +55,7 @@ def verify_notice(form: Any, *, alipay_public_key_pem: str, app_ids: Collection[
         raise BadNotice("sign_type")
     if fields.get("charset", "utf-8").lower() != "utf-8":
         raise BadNotice("charset")
-    if not verifies(alipay_public_key_pem, form_content(fields), fields.get("sign", "")):
+    if not any(verifies(each, form_content(fields), fields.get("sign", "")) for each in (alipay_public_key_pem, *also)):
         raise BadNotice("signature")
     if not fields.get("app_id") or (app_ids is not None and fields["app_id"] not in app_ids):
         raise BadNotice("app_id")

@@ -37,6 +37,8 @@ class Application:
     alipay_public_key: str = field(repr=False)
     transport: Transport = field(repr=False)
     certificates: Certificates | None = None
+    # Further keys of Alipay that are believed while they change: (number of its certificate or nothing, public key).
+    also: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 def page_url(
@@ -90,6 +92,8 @@ class _Exchange:
     def __init__(self, application: Application, method: str) -> None:
         self._transport = application.transport
         self._cert_sn = application.certificates.alipay_sn if application.certificates else None
+        self._also = application.also
+        self._believed = [key for number, key in application.also if not number]
         self._node_name = f"{method.replace('.', '_')}_response"
         self._signature: Any = None
         self.sent = False
@@ -105,9 +109,12 @@ class _Exchange:
         except ValueError as error:
             raise Lost("truncated", type(error).__name__) from error
         if isinstance(whole, dict) and self._cert_sn is not None and "sign" in whole:
-            if whole.pop("alipay_cert_sn", None) != self._cert_sn:
-                # Alipay has a new certificate, or it is somebody else's: until a person looks, nothing is believed.
-                raise Lost("other_certificate")
+            named = whole.pop("alipay_cert_sn", None)
+            if named != self._cert_sn:
+                # Alipay has a new certificate, or it is somebody else's: until a person adds it, nothing is believed.
+                self._believed = [key for number, key in self._also if number and number == named]
+                if not self._believed:
+                    raise Lost("other_certificate")
             # The SDK wants the signature right behind the node. Moving what stands between leaves the node's text as it was signed.
             raw = _CERT_SN.sub(b",", raw, count=1)
         if not isinstance(whole, dict) or set(whole) != {self._node_name, "sign"}:
@@ -121,7 +128,7 @@ class _Exchange:
     def verify(self, public: str, message: bytes, signed: str) -> bool:
         """What the SDK cut out must be the node and the signature that we read, and the one must sign the other."""
         same = signed == self._signature and json.loads(message) == self.node
-        self.verified = same and verifies(public, message, signed)
+        self.verified = same and any(verifies(each, message, signed) for each in (public, *self._believed))
         return self.verified
 
 

@@ -6,23 +6,28 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import clock, outbox
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import Identified, Model, db, get, in_transaction, locked, transaction
 from marketplace.foundation.errors import MarketError, OutsideFailure
 from marketplace.foundation.language import N_
+from marketplace.ledger import event
+from marketplace.ledger.entry import of_source
+from marketplace.ledger.posting import Source
 from marketplace.payments import bill_import
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
-from marketplace.payments.channel import Answer, Attempt, client_for
+from marketplace.payments.channel import Answer, Attempt, Cashier, client_for
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 
-OF_PAYMENT = ("query", "close", "qr_code", "merge")
+OF_PAYMENT = ("query", "close", "qr_code", "merge", "checkout", "fee")
+MAKES_A_PAGE = ("qr_code", "merge", "checkout")
 KINDS = (*OF_PAYMENT, "refund", "refund_query")
 # A refund under this number with another amount: something is wrong here, and money may have gone. A person looks.
 NOT_SURE = ("ACQ.DISCORDANT_REPEAT_REQUEST",)
@@ -47,7 +52,7 @@ class PaymentCall(Identified, Model):
 
 
 def make(kind: str, subject_id: int) -> int:
-    """The row of a call about a payment (query, close, qr_code, merge) or a refund (refund, refund_query); its id."""
+    """The row of a call about a payment (query, close, qr_code, merge, checkout, fee) or a refund (refund, refund_query); its id."""
     if kind not in KINDS:
         raise ValueError(kind)
     subject: Payment | Refund
@@ -89,7 +94,7 @@ def ask(payment_id: int) -> str:
 
 
 def announce(payment_ids: Sequence[int], kind: str) -> None:
-    """Have the channel make what the buyer pays these attempts with, unless it has: a QR code, or a phone's merged order.
+    """Have the channel make what the buyer pays these attempts with, unless it has: a QR code, a phone's merged order, a page.
 
     Raises OutsideFailure ``channel.unavailable`` if it did not: nothing was paid, and asking again is harmless.
     """
@@ -100,14 +105,20 @@ def announce(payment_ids: Sequence[int], kind: str) -> None:
         raise OutsideFailure("channel.unavailable", N_("付款页没有打开，钱没有扣。请再试一次。"))
 
 
+def page_of(payment_id: int) -> str:
+    """The address of the page that the channel made for a payment; empty if it made none."""
+    made = last_of("checkout", payment_id, "succeeded")
+    return str((made.answer or {}).get("url", "")) if made else ""
+
+
 def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
     """The call's kind and subject, and its question with every number read: nothing of the database is touched when it is asked."""
     call = get(PaymentCall, call_id)
     if call.answered_at is not None:
         raise ValueError(f"call {call_id} was answered")
-    client = client_for(call.organisation_id)
     refund = None if call.kind in OF_PAYMENT else get(Refund, call.subject_id)
     payment = get(Payment, call.subject_id if refund is None else refund.payment_id)
+    client = client_for(call.organisation_id, payment.channel, page=payment.precreated or "", trade_no=payment.trade_no or "")
     number, until = payment.out_trade_no, payment.expires_at
     question: Callable[[], Answer]
     if refund is not None:
@@ -120,6 +131,11 @@ def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
         question = partial(client.qr_code, _attempt(payment), until)
     elif call.kind == "merge":
         question = partial(client.merge, [_attempt(each) for each in _merged(payment)], payment.merge_no or number, until)
+    elif call.kind == "checkout":
+        back = f"{settings().base_url.rstrip('/')}/orders/paid/{payment.public_id}"
+        question = partial(cast(Cashier, client).checkout, _attempt(payment), back, payment.created_at, until)
+    elif call.kind == "fee":
+        question = partial(cast(Cashier, client).fee, number)
     else:
         question = partial(client.query if call.kind == "query" else client.close, number)
     return call.kind, call.subject_id, question
@@ -137,9 +153,11 @@ def _merged(payment: Payment) -> list[Payment]:
 
 
 def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
-    if kind in ("qr_code", "merge"):
+    if kind in MAKES_A_PAGE:
         for each in _merged(get(Payment, subject_id)):
             each.precreated = answer.code or each.precreated
+    elif kind == "fee":
+        _record_fee(subject_id, answer)
     elif kind in OF_PAYMENT:
         _record_trade(kind, subject_id, answer)
     else:
@@ -164,6 +182,13 @@ def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
         payment.ask_at = clock.now() + timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
 
 
+def _record_fee(payment_id: int, answer: Answer) -> None:
+    """Post what the channel kept, once a payment."""
+    payment, fen = locked(Payment, payment_id), answer.told.get("fee_fen")
+    if answer.outcome == "succeeded" and fen and not of_source("payment", payment_id, "fee"):
+        event.fee(book=payment.organisation_id, source=Source("payment", payment_id), fen=fen, channel=payment.channel)
+
+
 def _record_refund(kind: str, refund_id: int, answer: Answer) -> None:
     refund = locked(Refund, refund_id)
     if refund.state not in GOING:
@@ -180,6 +205,12 @@ def _record_refund(kind: str, refund_id: int, answer: Answer) -> None:
 @outbox.handles("payment.query")
 def _query(payload: dict[str, Any]) -> None:
     carry_out(transaction(lambda: make("query", int(payload["payment_id"]))))
+
+
+@outbox.handles("payment.fee")
+def _fee(payload: dict[str, Any]) -> None:
+    if carry_out(transaction(lambda: make("fee", int(payload["payment_id"])))) == "unknown":
+        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
 @outbox.handles("payment.close")
@@ -200,7 +231,7 @@ def _refund(payload: dict[str, Any]) -> None:
     if state not in GOING:
         return
     if misconfigured:
-        raise OutsideFailure("channel.stopped", N_("支付宝不接受我们的密钥或权限，先停十分钟。请检查支付宝配置。"))
+        raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"))
     if state != "approved" and carry_out(transaction(lambda: make("refund_query", refund_id))) == "succeeded":
         return
     carry_out(transaction(lambda: make("refund", refund_id)))
@@ -215,7 +246,9 @@ def alarm(organisation_id: int) -> bool:
     return newest is not None and bool((newest.answer or {}).get("misconfigured"))
 
 
-def last_of(kind: str, subject_id: int) -> PaymentCall | None:
-    """The latest call of a kind about a payment or refund."""
+def last_of(kind: str, subject_id: int, outcome: str = "") -> PaymentCall | None:
+    """The latest call of a kind about a payment or refund, if named of those that came to this outcome."""
     query = select(PaymentCall).where(PaymentCall.kind == kind, PaymentCall.subject_id == subject_id)
+    if outcome:
+        query = query.where(PaymentCall.outcome == outcome)
     return db.session.scalars(query.order_by(PaymentCall.id.desc()).limit(1)).one_or_none()

@@ -68,8 +68,23 @@ class Channel(Protocol):
         """Several sellers' orders announced, to be paid on a phone in one act."""
 
 
-def client_for(organisation_id: int) -> Channel:
-    """The client that acts for a merchant of record. Tests and other channels put their own in ``app.extensions``."""
+class Cashier(Protocol):
+    """What a channel can do besides that has a page of its own for each payment."""
+
+    def checkout(self, attempt: Attempt, return_url: str, opened_at: datetime, expires_at: datetime) -> Answer:
+        """A page on which the attempt is paid; its name as ``code``, its address as ``told["url"]``."""
+
+    def fee(self, out_trade_no: str) -> Answer:
+        """What the channel kept of a payment, as ``told["fee_fen"]``."""
+
+
+def client_for(organisation_id: int, channel: str = "alipay", *, page: str = "", trade_no: str = "") -> Channel:
+    """The client that acts for a merchant of record over ``channel``; ``page`` and ``trade_no`` are the channel's names of the trade.
+    Tests put their own in ``app.extensions``."""
+    if channel == "stripe":
+        from marketplace.payments import stripe_seller
+
+        return stripe_seller.client_for(organisation_id, page=page, trade_no=trade_no)
     replaced: Callable[[int], Channel] | None = current_app.extensions.get(EXTENSION)
     if replaced is not None:
         return replaced(organisation_id)

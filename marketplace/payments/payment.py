@@ -5,7 +5,7 @@ twice goes to ``unapplied`` and is refunded. The payable is known only by kind a
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import audit, clock, driver
+from marketplace.foundation import audit, clock, driver, outbox
 from marketplace.foundation.database import Model, Public, db, locked_where, new_public_id
 from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import Conflict
@@ -22,11 +22,14 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import channel_key
 
 STATES = ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid")
 OPEN = ("created", "requires_action", "processing")
+ONLINE = ("alipay", "stripe")  # channels that are asked; a bank's statement is brought by a person
 PAID = ("succeeded", "late_paid")
 FIRST_QUESTION = timedelta(seconds=10)
+FEE_KNOWN = timedelta(minutes=10)  # after a payment
 
 
 class Payment(Public, Model):
@@ -64,7 +67,7 @@ class Payment(Public, Model):
 
 
 class AlipayNotice(Public, Model):
-    """The inbox: every notice whose signature was right, stored before it is applied."""
+    """The inbox: every notice of a channel (Alipay's, which named the table, or Stripe's events) whose signature was right."""
 
     __tablename__ = "alipay_notice"
 
@@ -74,6 +77,7 @@ class AlipayNotice(Public, Model):
     total_fen: Mapped[int | None]
     received_at: Mapped[datetime]
     outcome: Mapped[str] = mapped_column(String(40))
+    channel: Mapped[str] = mapped_column(String(16), default="alipay", server_default="alipay")
 
 
 _NOTICE = (
@@ -115,6 +119,7 @@ class Outcome:
     at: datetime | None = None  # when it was paid
     refunded_fen: int = 0  # the trade's sum of refunds, as far as it was told
     refund_no: str = ""  # the refund that the channel tells of, if it does
+    channel: str | None = None
 
 
 class Attempt(NamedTuple):
@@ -129,6 +134,7 @@ class Attempt(NamedTuple):
     app_id: str
     seller_id: str
     trade_no: str | None
+    channel: str
 
 
 class Handler(Protocol):
@@ -167,7 +173,7 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
     merge_no = f"M{_trade_no(now)}" if len(payables) > 1 else None
     made = []
     for payable in payables:
-        seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == payable.organisation_id)).one()
+        app_id, seller_id = _account(payable.organisation_id, channel)
         payment = Payment(
             organisation_id=payable.organisation_id,
             payable_kind=payable.kind,
@@ -177,8 +183,8 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
             merge_no=merge_no,
             amount_fen=payable.amount_fen,
             state="requires_action",
-            app_id=seller.alipay_app_id,
-            seller_id=seller.alipay_seller_id,
+            app_id=app_id,
+            seller_id=seller_id,
             subject=payable.subject[:200],
             created_at=now,
             expires_at=payable.expires_at,
@@ -188,6 +194,17 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
         made.append(payment)
     db.session.flush()
     return [payment.id for payment in made]
+
+
+def _account(organisation_id: int, channel: str) -> tuple[str, str]:
+    """How the channel calls the seller: application and seller. Conflict ``channel.closed`` if it has none there."""
+    if channel == "stripe":
+        key = channel_key.current(organisation_id, channel)
+        if key is None:
+            raise Conflict("channel.closed", N_("这家合作社没有开通银行卡付款。"))
+        return key.account, key.account
+    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
+    return seller.alipay_app_id, seller.alipay_seller_id
 
 
 def apply(outcome: Outcome) -> str:
@@ -235,6 +252,7 @@ def cancel_open(payable_kind: str, payable_id: int) -> list[int]:
 def must_fit(payment: Payment | Attempt, outcome: Outcome) -> None:
     """Raise OutcomeMismatch unless the channel speaks of this payment."""
     told = {"app_id": outcome.app_id, "seller_id": outcome.seller_id, "amount_fen": outcome.total_fen, "trade_no": outcome.trade_no}
+    told["channel"] = outcome.channel
     for name, value in told.items():
         known = getattr(payment, name)
         if value is not None and known is not None and value != known:
@@ -255,13 +273,16 @@ def _succeed(payment: Payment, outcome: Outcome) -> str:
     if not late and handlers[payment.payable_kind].take(payment):
         payment.state = "succeeded"
         db.session.flush()
-        event.alipay_paid(book=payment.organisation_id, source=source, fen=payment.amount_fen, at=outcome.at)
+        paid = event.stripe_paid if payment.channel == "stripe" else event.alipay_paid
+        paid(book=payment.organisation_id, source=source, fen=payment.amount_fen, at=outcome.at)
         audit.record("payment.succeeded", payment, fen=payment.amount_fen)
+        _ask_for_fee(payment)
         return "applied"
     payment.state = "late_paid"
     db.session.flush()
-    event.alipay_unapplied(book=payment.organisation_id, source=source, fen=payment.amount_fen, at=outcome.at)
+    _unapplied(payment)(book=payment.organisation_id, source=source, fen=payment.amount_fen, at=outcome.at)
     audit.record("payment.late", payment, fen=payment.amount_fen)
+    _ask_for_fee(payment)
     from marketplace.payments import refund
 
     refund.give_back(payment)
@@ -277,7 +298,7 @@ def _came_and_went(payment: Payment, outcome: Outcome) -> str:
     payment.ask_at = None
     payment.state = "late_paid"
     db.session.flush()
-    event.alipay_unapplied(book=payment.organisation_id, source=Source("payment", payment.id), fen=payment.amount_fen, at=outcome.at)
+    _unapplied(payment)(book=payment.organisation_id, source=Source("payment", payment.id), fen=payment.amount_fen, at=outcome.at)
     gone = refund.made_elsewhere(payment, payment.amount_fen, outcome.refund_no)
     event.unapplied_refund_approved(book=gone.organisation_id, source=Source("refund", gone.id), fen=gone.fen)
     refund.succeed(gone.id)
@@ -290,7 +311,7 @@ def _refunded_elsewhere(payment: Payment, outcome: Outcome) -> str:
     from marketplace.payments import refund
 
     told = min(outcome.refunded_fen, payment.amount_fen)
-    more = min(told - refund.sent_over(payment.id, "alipay"), payment.amount_fen - payment.refunded_fen)
+    more = min(told - refund.sent_over(payment.id, _own_way(payment)), payment.amount_fen - payment.refunded_fen)
     if more <= 0:
         return ""
     if payment.state == "succeeded":
@@ -301,6 +322,20 @@ def _refunded_elsewhere(payment: Payment, outcome: Outcome) -> str:
         refund.succeed(gone.id)
     audit.record("payment.refunded_elsewhere", payment, fen=more)
     return "refunded_elsewhere"
+
+
+def _ask_for_fee(payment: Payment) -> None:
+    """Stripe has no bill of a day: what it kept is asked of each payment, once it knows."""
+    if payment.channel == "stripe":
+        outbox.put("payment.fee", str(payment.id), {"payment_id": payment.id}, due_at=clock.now() + FEE_KNOWN)
+
+
+def _unapplied(payment: Payment) -> Callable[..., int]:
+    return event.stripe_unapplied if payment.channel == "stripe" else event.alipay_unapplied
+
+
+def _own_way(payment: Payment) -> str:
+    return payment.channel if payment.channel in ONLINE else "alipay"
 
 
 def _trade_no(now: datetime) -> str:

@@ -18,7 +18,7 @@ from marketplace.foundation.money import format_yuan
 from marketplace.ledger import event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
-from marketplace.payments.payment import Payment, handlers
+from marketplace.payments.payment import ONLINE, Payment, handlers
 
 GOING = ("approved", "submitting", "unknown")
 
@@ -30,7 +30,7 @@ class Refund(Public, Model):
     __table_args__ = (
         CheckConstraint("fen > 0", name="fen"),
         CheckConstraint("state IN ('requested','approved','submitting','unknown','succeeded','failed')", name="state"),
-        CheckConstraint("way IN ('alipay','bank')", name="way"),
+        CheckConstraint("way IN ('alipay','stripe','bank')", name="way"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -58,7 +58,7 @@ def request(
 ) -> Refund:
     """Ask for ``fen`` of a payment back. Nothing is promised and nothing posted until it is approved.
 
-    ``way`` is alipay or bank; by default the one it came. Raises InvalidInput ``refund.fen``, RefundTooMuch, Conflict ``refund.unpaid``.
+    ``way`` is alipay, stripe or bank; by default the one it came. Raises InvalidInput ``refund.fen``, RefundTooMuch, Conflict ``refund.unpaid``.
     """
     payment = locked(Payment, payment_id)
     _must_hold(payment, fen)
@@ -71,7 +71,7 @@ def request(
         reason=reason.strip()[:120] or "refund",
         state="requested",
         approved_at=clock.now(),
-        way=way or ("alipay" if payment.channel == "alipay" else "bank"),
+        way=way or (payment.channel if payment.channel in ONLINE else "bank"),
         reissues_id=reissues_id,
     )
     db.session.add(refund)
@@ -96,7 +96,7 @@ def approve(refund_id: int, *, approved_by_id: int | None) -> Refund:
     refund.approved_by_id = approved_by_id
     db.session.flush()
     # Over the bank a person pays it and records it; what was made elsewhere has gone already.
-    if refund.way == "alipay" and not refund.elsewhere:
+    if refund.way != "bank" and not refund.elsewhere:
         outbox.put("refund", str(refund.id), {"refund_id": refund.id})
     audit.record("refund.approved", refund, person_id=approved_by_id, fen=refund.fen)
     return refund

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -14,9 +13,10 @@ from marketplace.foundation.database import db, not_found
 from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import alipay_key
 from marketplace.payments.alipay import AlipayClient, MergeOrder
 from marketplace.payments.alipay_account_bill import AccountBill
-from marketplace.payments.alipay_certificate import read_certificates
+from marketplace.payments.alipay_key import Opened
 from marketplace.payments.alipay_notice import Notice
 from marketplace.payments.alipay_outcome import (
     Absent,
@@ -127,28 +127,48 @@ def _client(app_id: str, seller_id: str) -> AlipayClient:
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="gateway")
     if settings().is_production and app_id.startswith(EMULATOR_APPLICATIONS):
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="app_id")
-    folder = settings().alipay_certificates
-    return _kept_client(settings().alipay_gateway, app_id, seller_id, application_private_key(), alipay_public_key(), folder)
-
-
-@lru_cache(maxsize=256)
-def _kept_client(gateway: str, app_id: str, seller_id: str, private: str, public: str, folder: str) -> AlipayClient:
-    # Kept, so that connections to the gateway are kept too.
     try:
-        certificates = read_certificates(Path(folder), app_id) if folder else None
-        return AlipayClient(gateway, app_id, seller_id, private, public, certificates=certificates)
+        keys = alipay_key.opened(app_id, configured_keys(app_id))
+        if keys is None:
+            raise BadKey("key")
+        return _kept_client(settings().alipay_gateway, app_id, seller_id, keys)
     except BadKey as error:
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=str(error)) from error
 
 
-def alipay_public_key() -> str:
-    """Alipay's key as PEM or base64; in a demonstration the emulator's. OutsideFailure ``alipay.unconfigured`` without one."""
-    return settings().alipay_public_key or _of_emulator("alipay_public.pem")
+@lru_cache(maxsize=256)
+def _kept_client(gateway: str, app_id: str, seller_id: str, keys: Opened) -> AlipayClient:
+    # Kept, so that connections to the gateway are kept too.
+    return AlipayClient(gateway, app_id, seller_id, keys.private_key, keys.public_key, certificates=keys.certificates, also=keys.also)
 
 
-def application_private_key() -> str:
-    """The key that signs our requests; in a demonstration the one that all its applications share."""
-    return settings().alipay_private_key or _of_emulator("app_private.pem")
+def believed_keys(app_id: str) -> list[str]:
+    """Alipay's public keys of which a notice to this application is believed. OutsideFailure ``alipay.unconfigured`` without one."""
+    try:
+        configured = configured_keys(app_id)
+    except BadKey:  # its certificates are over, the key beside them is not
+        configured = Opened("", settings().alipay_public_key or _of_emulator("alipay_public.pem"))
+    try:
+        keys = alipay_key.believed(app_id, configured)
+    except BadKey as error:
+        raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=str(error)) from error
+    if not keys:
+        _of_emulator("alipay_public.pem")
+    return keys
+
+
+def configured_public_key() -> str:
+    """Alipay's public key as the configuration says it; in a demonstration the emulator's. Empty if there is none."""
+    return settings().alipay_public_key or _of_emulator("alipay_public.pem", missing="")
+
+
+def configured_keys(app_id: str) -> Opened | None:
+    """The keys that the configuration says, or in a demonstration the emulator's folder; None if it says none. BadKey."""
+    private = settings().alipay_private_key or _of_emulator("app_private.pem", missing="")
+    public = configured_public_key()
+    if not public:
+        return None
+    return Opened(private, public, alipay_key.configured_certificates(app_id) if private else None)
 
 
 def outcome_of_notice(notice: Notice) -> Outcome:
@@ -206,8 +226,10 @@ def _state(status: str) -> str:
     return "closed" if status == "TRADE_CLOSED" else "pending"
 
 
-def _of_emulator(name: str) -> str:
+def _of_emulator(name: str, missing: str | None = None) -> str:
     path = settings().data_dir / "emulator" / name
     if settings().is_production or not path.exists():
+        if missing is not None:
+            return missing
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=name)
     return path.read_text()

@@ -9,14 +9,14 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, locked
-from marketplace.payments.payment import OPEN, Payment
+from marketplace.payments.payment import ONLINE, OPEN, Payment
 
 AFTER_TROUBLE = timedelta(minutes=10)
 
 
 def due(limit: int = 100) -> list[int]:
     """Ids of open payments whose next question is due, longest due first."""
-    query = select(Payment.id).where(Payment.state.in_(OPEN), Payment.ask_at <= clock.now(), Payment.channel == "alipay")
+    query = select(Payment.id).where(Payment.state.in_(OPEN), Payment.ask_at <= clock.now(), Payment.channel.in_(ONLINE))
     return list(db.session.scalars(query.order_by(Payment.ask_at, Payment.id).limit(limit)))
 
 

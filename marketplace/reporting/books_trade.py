@@ -10,7 +10,7 @@ from marketplace.orders.order import Order, OrderLine
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.approval import Approval
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
-from marketplace.payments.payment import Payment
+from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
@@ -100,12 +100,13 @@ def orders_are_paid_as_received() -> list[str]:
 
 
 def payments_are_posted() -> list[str]:
-    """What Alipay brought is in the books: applied payments as buyer_funds, late and double ones as unapplied."""
-    applied = _sums(_payments("succeeded"))
-    late = _sums(_payments("late_paid"))
-    return differences("paid over Alipay", per_book(through("alipay", "alipay_paid")), applied) + differences(
-        "paid late or twice", per_book(through("alipay", "alipay_unapplied")), late
-    )
+    """What Alipay and Stripe brought is in the books: applied payments as buyer_funds, late and double ones as unapplied."""
+    breaches = []
+    for channel in ONLINE:
+        applied, late = _sums(_payments(channel, "succeeded")), _sums(_payments(channel, "late_paid"))
+        breaches += differences(f"paid over {channel.title()}", per_book(through(channel, f"{channel}_paid")), applied)
+        breaches += differences(f"paid late or twice over {channel.title()}", per_book(through(channel, f"{channel}_unapplied")), late)
+    return breaches
 
 
 def receipts_are_posted() -> list[str]:
@@ -158,18 +159,19 @@ def refunds_are_posted() -> list[str]:
 
 
 def alipay_is_what_came_and_went() -> list[str]:
-    """alipay = payments − refunds that succeeded, and what only the bill and the bank know: fees, withdrawals, payouts."""
-    came = _sums(_payments(*CAME_IN))
-    # What goes back by transfer leaves the bank, whichever way it came.
-    went = _sums(
-        select(Refund.organisation_id, func.sum(Refund.fen))
-        .where(Refund.state == "succeeded", Refund.way == "alipay")
-        .group_by(Refund.organisation_id)
-    )
-    others = per_book(
-        through("alipay", "fee", "fee_reversed", "withdrawn", "payout_debited", "payout_returned")
-    )
-    return differences("alipay", by_book("alipay"), total((1, came), (-1, went), (1, others)))
+    """alipay (and stripe) = payments − refunds that succeeded, and what only the bill and the bank know: fees, withdrawals, payouts."""
+    breaches = []
+    for channel in ONLINE:
+        came = _sums(_payments(channel, *CAME_IN))
+        # What goes back by transfer leaves the bank, whichever way it came.
+        went = _sums(
+            select(Refund.organisation_id, func.sum(Refund.fen))
+            .where(Refund.state == "succeeded", Refund.way == channel)
+            .group_by(Refund.organisation_id)
+        )
+        others = per_book(through(channel, "fee", "fee_reversed", "withdrawn", "payout_debited", "payout_returned"))
+        breaches += differences(channel, by_book(channel), total((1, came), (-1, went), (1, others)))
+    return breaches
 
 
 def acceptance_is_recorded() -> list[str]:
@@ -212,10 +214,10 @@ def nobody_approved_their_own() -> list[str]:
     ]
 
 
-def _payments(*states: str) -> Select[*tuple[Any, ...]]:
+def _payments(channel: str, *states: str) -> Select[*tuple[Any, ...]]:
     return (
         select(Payment.organisation_id, func.sum(Payment.amount_fen))
-        .where(Payment.state.in_(states), Payment.channel.startswith("alipay"))
+        .where(Payment.state.in_(states), Payment.channel.startswith(channel))
         .group_by(Payment.organisation_id)
     )
 

@@ -62,7 +62,7 @@ TROUBLES: tuple[Trouble, ...] = (
         Refund.out_request_no,
     ),
     Trouble(
-        "refunds_waiting", Refund, lambda: (Refund.state == "approved") & (Refund.way == "alipay"), Refund.approved_at, Refund.fen,
+        "refunds_waiting", Refund, lambda: (Refund.state == "approved") & (Refund.way != "bank"), Refund.approved_at, Refund.fen,
         Refund.out_request_no,
     ),
     Trouble(

@@ -10,7 +10,7 @@ def class_words() -> dict[str, str]:
 def kind_words() -> dict[str, str]:
     """Each kind of account."""
     return {
-        "alipay": _("支付宝"), "bank": _("银行存款"), "receivable": _("应收货款"), "pool_recoverable": _("待收回的收益池款"),
+        "alipay": _("支付宝"), "stripe": "Stripe", "bank": _("银行存款"), "receivable": _("应收货款"), "pool_recoverable": _("待收回的收益池款"),
         "unapplied": _("待核对收款"), "buyer_funds": _("买方货款"), "accepted_unpaid": _("已验收未付"), "refunds_payable": _("待退款"),
         "household_pool": _("户收益池"), "household": _("应付农户"), "in_transit": _("代发在途"), "village_collective": _("应付村集体"),
         "relief_fund": _("防贫基金"), "revenue": _("合作社收入"), "freight": _("运费"), "interest": _("利息"), "fees": _("手续费"), "outside": _("账外往来"),
@@ -20,7 +20,7 @@ def kind_words() -> dict[str, str]:
 def entry_words(kind: str) -> str:
     """What an entry of this kind is; an unknown one by its code."""
     return {
-        "alipay_paid": _("支付宝收款"), "alipay_unapplied": _("支付宝多收或晚收"), "bank_received": _("银行到账"), "matched_prepaid": _("到账核对到订单"),
+        "alipay_paid": _("支付宝收款"), "alipay_unapplied": _("支付宝多收或晚收"), "stripe_paid": _("银行卡收款"), "stripe_unapplied": _("银行卡多收或晚收"), "bank_received": _("银行到账"), "matched_prepaid": _("到账核对到订单"),
         "accepted_on_credit": _("验收挂账"), "matched_receivable": _("到账抵应收"), "receivable_cut": _("减应收"), "settled": _("订单分账"),
         "refund_approved": _("退款批准"), "refund_after_settlement": _("分账后退款"), "unapplied_refund_approved": _("多收款退回"),
         "refund_succeeded": _("退款到账"), "recovered": _("从收益池收回"), "fee": _("手续费"), "fee_reversed": _("手续费退回"), "withdrawn": _("支付宝提现"),

@@ -21,7 +21,7 @@ from marketplace.organisations import address
 from marketplace.organisations.address import Address
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.payments import call, seller_channel
+from marketplace.payments import call, channel_key, seller_channel
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.web.cart import by_seller, present, remember, total_of
 from marketplace.web.orders import own_purchase
@@ -80,6 +80,8 @@ def place() -> Any:
         # What was short or dearer is shown again as it is now, with a key of its own: it is another request.
         return _page({str(error.data.get("field", "")): said(error)}, values, secrets.token_urlsafe(16)), 422
     remember(0)
+    if form.get("pay") == "card":
+        return _to_card(purchase_id, f"{key}:card"[:80])
     return _to_cashier(purchase_id, f"{key}:first"[:80])
 
 
@@ -92,7 +94,7 @@ def pay(public_id: str) -> Any:
 @bp.get("/orders/<public_id>/returned")
 @needs("buy")
 def returned(public_id: str) -> Any:
-    """Back from the cashier: ask Alipay about each attempt that is still open, then show the order as it is."""
+    """Back from the cashier: ask the channel about each attempt that is still open, then show the order as it is."""
     purchase = own_purchase(public_id, the_actor())
     ids = [order.id for order in orders_of(purchase.id)]
     query = select(Payment.id).where(Payment.payable_kind == "order", Payment.payable_id.in_(ids), Payment.state.in_(OPEN))
@@ -102,6 +104,25 @@ def returned(public_id: str) -> Any:
         except MarketError:
             db.session.rollback()  # the sweeper asks again; the page says that the payment is being looked up
     return redirect(url_for("orders.show", public_id=public_id), 303)
+
+
+@bp.post("/orders/<public_id>/card/<order_id>")
+@needs("buy")
+def card(public_id: str, order_id: str) -> Any:
+    """To the page of the cooperative's own card channel, for its order."""
+    purchase = own_purchase(public_id, the_actor())
+    order: Order = by_public_id(Order, order_id, select(Order).where(Order.purchase_id == purchase.id))
+    return _by_card(order.id, public_id, request.form.get("idempotency_key", "")[:80])
+
+
+@bp.get("/orders/paid/<payment_id>")
+@needs("buy")
+def card_returned(payment_id: str) -> Any:
+    """Back from a card's page: on to the purchase, which asks. NotFound for another's payment."""
+    payment: Payment = by_public_id(Payment, payment_id, select(Payment).where(Payment.payable_kind == "order"))
+    order = db.session.get_one(Order, payment.payable_id)
+    purchase = own_purchase(_public_id(order.purchase_id), the_actor())
+    return redirect(url_for(".returned", public_id=purchase.public_id), 303)
 
 
 @bp.post("/orders/<public_id>/scan/<order_id>")
@@ -161,6 +182,22 @@ def _to_cashier(purchase_id: int, key: str) -> Any:
     return redirect(url, 303)
 
 
+def _to_card(purchase_id: int, key: str) -> Any:
+    """To the card's page if one cooperative sells it all; else to the order, which has a button for each."""
+    numbers, public_id = [order.id for order in orders_of(purchase_id)], _public_id(purchase_id)
+    return _by_card(numbers[0], public_id, key) if len(numbers) == 1 else redirect(url_for("orders.show", public_id=public_id), 303)
+
+
+def _by_card(order_id: int, public_id: str, key: str) -> Any:
+    try:
+        payment_id = transaction(lambda: order_payment.open_for_orders([order_id], key=key, channel="stripe")[0].id)
+        call.announce([payment_id], "checkout")
+        return redirect(call.page_of(payment_id), 303)
+    except MarketError as error:
+        flash(said(error), "bad")
+        return redirect(url_for("orders.show", public_id=public_id), 303)
+
+
 def on_phone() -> bool:
     """Whether the browser says that it is a phone's: Alipay has pages of their own for those."""
     return re.search(r"Mobile|Android|iPhone|HarmonyOS", request.user_agent.string) is not None
@@ -182,6 +219,7 @@ def _page(errors: dict[str, str], values: dict[str, str], key: str) -> Any:
         "shop/checkout.html",
         sellers=by_seller(items),
         total_fen=total_of(items),
+        by_card=_takes_cards(items),
         regions=regions(),
         addresses=[
             (row.public_id, f"{row.recipient} {row.phone}", f"{place} {row.street}") for row, place in places(address.of(the_actor().organisation_id))
@@ -191,6 +229,12 @@ def _page(errors: dict[str, str], values: dict[str, str], key: str) -> Any:
         key=key,
         minutes=settings().payment_minutes,
     )
+
+
+def _takes_cards(items: Any) -> bool:
+    """Whether everything in the cart is of cooperatives that take cards."""
+    sellers = {item.product.organisation_id for item in items}
+    return bool(sellers) and channel_key.with_channel("stripe", sorted(sellers)) == sellers
 
 
 def places(rows: list[Address]) -> list[tuple[Address, str]]:

@@ -37,7 +37,7 @@ _again = aliased(Refund)
 _reissued = select(_again.id).where(_again.reissues_id == Refund.id).exists()
 VIEWS: dict[str, Any] = {
     "todo": ((Refund.state == "failed") & ~_reissued) | ((Refund.state == "approved") & (Refund.way == "bank")),
-    "going": Refund.state.in_(("submitting", "unknown")) | ((Refund.state == "approved") & (Refund.way == "alipay")),
+    "going": Refund.state.in_(("submitting", "unknown")) | ((Refund.state == "approved") & (Refund.way != "bank")),
     "done": Refund.state == "succeeded",
     "failed": (Refund.state == "failed") & _reissued,
 }

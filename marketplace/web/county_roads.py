@@ -19,6 +19,7 @@ def county_roads(actor: Actor) -> list[tuple[Any, ...]]:
         (_("付款"), "payments.of_operator"),
         (_("资金健康"), "money_health.show"),
         *([(_("邮件"), "operator_mail.index")] if actor.has("administrator", "treasurer", "auditor") else []),
+        *([(_("收款密钥"), "channel_keys.index")] if actor.has("administrator", "treasurer") else []),
         (_("单位和人员"), "operator_organisations.index"),
         *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("administrator", "treasurer", "auditor") else []),
         (_("审批记录"), "operator_audit.approvals"),

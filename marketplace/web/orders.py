@@ -13,13 +13,14 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.orders import cancellation, received, return_request
+from marketplace.orders import cancellation, order_payment, received, return_request
 from marketplace.orders.order import Order, OrderLine, Purchase
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Role
+from marketplace.payments import channel_key
 from marketplace.payments.refund import Refund
 from marketplace.web import return_form
 from marketplace.web.permission import needs, the_actor
@@ -83,9 +84,11 @@ def _page(purchase: Purchase, wrong: str, errors: dict[str, str]) -> str:
     orders = _orders(purchase.id)
     payable = [order for order, _seller, _refunds in orders if order.fulfilment == "WAITING" and order.payment == "UNPAID"]
     in_time = purchase.expires_at is not None and purchase.expires_at > clock.now()
+    takes_cards = channel_key.with_channel("stripe", [order.organisation_id for order in payable]) if payable and in_time else set()
     return render_template(
         "shop/order.html",
         purchase=purchase,
+        by_card={order.id for order in payable if order.organisation_id in takes_cards and order_payment.may_pay_over("stripe", order.total_fen)},
         parts=_parts(orders),
         to_pay_fen=sum(order.total_fen for order in payable) if in_time else 0,
         key=secrets.token_urlsafe(16),

@@ -1,6 +1,7 @@
 """The words of payments: what a code of a state, a step of the story, a trouble or a kind of account is called on a page."""
 
 from marketplace.foundation.language import N_
+from marketplace.reporting.money_alarm import LABELS
 
 STATES: dict[str, tuple[str, str]] = {  # (words, kind of tag)
     "created": (N_("等付款"), "wait"),
@@ -18,7 +19,7 @@ REFUND_STATES: dict[str, tuple[str, str]] = {
     "succeeded": (N_("已退"), ""),
     "failed": (N_("渠道没有退成"), "bad"),
 }
-WAYS = {"alipay": N_("支付宝原路退回"), "bank": N_("银行转账退回")}
+WAYS = {"alipay": N_("支付宝原路退回"), "stripe": N_("银行卡原路退回"), "bank": N_("银行转账退回")}
 STEPS: dict[str, str] = {
     "opened": N_("开了一次付款"),
     "canceled": N_("这次付款作废"),
@@ -29,6 +30,8 @@ STEPS: dict[str, str] = {
     "call_close": N_("请支付宝关掉这笔交易"),
     "call_qr_code": N_("请支付宝出收款码"),
     "call_merge": N_("请支付宝合并付款"),
+    "call_checkout": N_("请 Stripe 开付款页"),
+    "call_fee": N_("问 Stripe 收了多少手续费"),
     "call_refund": N_("请支付宝退款"),
     "call_refund_query": N_("问支付宝退了没有"),
     "notice": N_("支付宝发来通知"),
@@ -36,6 +39,11 @@ STEPS: dict[str, str] = {
     "billed_refund": N_("账单上的退款"),
     "entry": N_("记账"),
 }
+# What the same steps are called of a payment by card.
+BY_CARD = {
+    "call_query": N_("问 Stripe 付了没有"), "call_close": N_("请 Stripe 关掉付款页"), "call_refund": N_("请 Stripe 退款"),
+    "call_refund_query": N_("问 Stripe 退了没有"), "notice": N_("Stripe 发来通知"),
+}  # fmt: skip
 OUTCOMES = {"succeeded": N_("办成了"), "refused": N_("没有办"), "unknown": N_("没有明确的结果，会再问"), None: N_("还没有回答")}
 HEARD = {
     "applied": N_("记作到账"),
@@ -43,27 +51,27 @@ HEARD = {
     "repeated": N_("已经知道"),
     "closed": N_("没有付，作废"),
     "pending": N_("还在等付款"),
-    "refunded_elsewhere": N_("在支付宝那边退过，已补记"),
+    "refunded_elsewhere": N_("在渠道那边退过，已补记"),
 }
 ACCOUNTS = {
-    "alipay": N_("支付宝余额"), "bank": N_("银行存款"), "unapplied": N_("待核销"), "buyer_funds": N_("买家货款"), "refunds_payable": N_("应退款"),
+    "alipay": N_("支付宝余额"), "stripe": N_("Stripe 余额"), "bank": N_("银行存款"), "unapplied": N_("待核销"), "buyer_funds": N_("买家货款"), "refunds_payable": N_("应退款"),
     "revenue": N_("合作社收入"), "freight": N_("运费"), "household_pool": N_("农户收益池"), "pool_recoverable": N_("待从收益池收回"),
     "village_collective": N_("村集体"), "relief_fund": N_("防贫基金"), "fees": N_("手续费"),
 }  # fmt: skip
 TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it says when there is none)
-    "alarm": (N_("支付宝不接受我们的请求"), N_("密钥、证书或权限不对。钱没有动，改好以后自动接着办。"), N_("配置正常。")),
-    "unknown_payments": (N_("结果不明的付款"), N_("过了付款时间，支付宝还没有说清付了没有。系统会一直问。"), N_("每一笔付款都有结果。")),
-    "unknown_refunds": (N_("结果不明的退款"), N_("退款请求发出去了，没有收到明确的回答。用同一个号再问再发，不会退两次。"), N_("每一笔退款都有结果。")),
-    "refused_refunds": (N_("渠道没有退成的退款"), N_("要合作社重发，或改走银行。"), N_("没有被拒绝的退款。")),
-    "refunds_to_transfer": (N_("要转账的退款"), N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
-    "refunds_waiting": (N_("等退出去的退款"), N_("已经同意，正在排队交给支付宝，通常几分钟。"), N_("没有排队的退款。")),
-    "receipts": (N_("没对上的到账"), N_("银行到账了，还不知道付的是哪一单。"), N_("银行到账都对上了。")),
-    "differences": (N_("和支付宝账单的差异"), N_("账上和账单不一样，要合作社说明。"), N_("账和账单一致。")),
-    "reconciliation": (N_("对账差异"), N_("账上余额和银行流水、支付宝账单对不上的项，要合作社说明。超过一天没有说明的，当天就要问。"), N_("账和流水、账单对得上。")),
-    "returns_to_transfer": (N_("要退回付款人的钱"), N_("多付、付晚的钱，等理事长同意，或等会计转账。"), N_("没有要退回付款人的钱。")),
-    "withdrawals": (N_("没到账的提现"), N_("从支付宝提现超过三天，银行流水上还没有。"), N_("提现都到账了。")),
-    "notices": (N_("对不上的通知"), N_("签名是真的，内容和我们的付款对不上，没有入账。"), N_("没有对不上的通知。")),
-    "letters": (N_("停发的邮件"), N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
-    "outside": (N_("试了多次的任务"), N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
+    "alarm": (LABELS["alarm"], N_("密钥、证书或权限不对。钱没有动，改好以后自动接着办。"), N_("配置正常。")),
+    "unknown_payments": (LABELS["unknown_payments"], N_("过了付款时间，渠道还没有说清付了没有。系统会一直问。"), N_("每一笔付款都有结果。")),
+    "unknown_refunds": (LABELS["unknown_refunds"], N_("退款请求发出去了，没有收到明确的回答。用同一个号再问再发，不会退两次。"), N_("每一笔退款都有结果。")),
+    "refused_refunds": (LABELS["refused_refunds"], N_("要合作社重发，或改走银行。"), N_("没有被拒绝的退款。")),
+    "refunds_to_transfer": (LABELS["refunds_to_transfer"], N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
+    "refunds_waiting": (LABELS["refunds_waiting"], N_("已经同意，正在排队交给渠道，通常几分钟。"), N_("没有排队的退款。")),
+    "receipts": (LABELS["receipts"], N_("银行到账了，还不知道付的是哪一单。"), N_("银行到账都对上了。")),
+    "differences": (LABELS["differences"], N_("账上和账单不一样，要合作社说明。"), N_("账和账单一致。")),
+    "reconciliation": (LABELS["reconciliation"], N_("账上余额和银行流水、支付宝账单对不上的项，要合作社说明。超过一天没有说明的，当天就要问。"), N_("账和流水、账单对得上。")),
+    "returns_to_transfer": (LABELS["returns_to_transfer"], N_("多付、付晚的钱，等理事长同意，或等会计转账。"), N_("没有要退回付款人的钱。")),
+    "withdrawals": (LABELS["withdrawals"], N_("从支付宝提现超过三天，银行流水上还没有。"), N_("提现都到账了。")),
+    "notices": (LABELS["notices"], N_("签名是真的，内容和我们的付款对不上，没有入账。"), N_("没有对不上的通知。")),
+    "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
+    "outside": (LABELS["outside"], N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
 }
 DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样")}

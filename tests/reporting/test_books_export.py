@@ -29,6 +29,7 @@ def every_event(app: Flask) -> None:
     with transaction():
         event.alipay_paid(book=book, source=source(1), fen=123_456_789)
         event.alipay_unapplied(book=book, source=source(1), fen=99)
+        event.stripe_paid(book=book, source=source(1), fen=8_800)
         event.bank_received(book=book, source=source(1), fen=70_000)
         event.accepted_on_credit(book=book, source=source(1), fen=60_000)
         event.matched_receivable(book=book, source=source(1), fen=60_000)

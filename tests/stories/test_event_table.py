@@ -34,6 +34,16 @@ def test_alipay_pays(book: int) -> None:
     assert read(entry) == "debit  alipay 128.00\ncredit buyer_funds 128.00"
 
 
+def test_stripe_pays(book: int) -> None:
+    entry = event.stripe_paid(book=book, source=Source("payment", 1), fen=12_800)
+    assert read(entry) == "debit  stripe 128.00\ncredit buyer_funds 128.00"
+
+
+def test_stripe_pays_late_or_twice(book: int) -> None:
+    entry = event.stripe_unapplied(book=book, source=Source("payment", 1), fen=12_800)
+    assert read(entry) == "debit  stripe 128.00\ncredit unapplied 128.00"
+
+
 def test_alipay_pays_late_or_twice(book: int) -> None:
     entry = event.alipay_unapplied(book=book, source=Source("payment", 1), fen=12_800)
     assert read(entry) == "debit  alipay 128.00\ncredit unapplied 128.00"
@@ -116,7 +126,7 @@ def test_an_over_or_late_payment_goes_back(book: int) -> None:
     assert read(entry) == "debit  unapplied 128.00\ncredit refunds_payable 128.00"
 
 
-@pytest.mark.parametrize("channel", ["alipay", "bank"])
+@pytest.mark.parametrize("channel", ["alipay", "stripe", "bank"])
 def test_a_refund_succeeds(book: int, channel: str) -> None:
     entry = event.refund_succeeded(book=book, source=Source("refund", 1), fen=12_800, channel=channel)
     assert read(entry) == f"debit  refunds_payable 128.00\ncredit {channel} 128.00"
@@ -144,6 +154,8 @@ def test_what_was_recovered_for_a_refund_that_failed_goes_back(book: int) -> Non
 def test_the_provider_takes_its_fee(book: int) -> None:
     entry = event.fee(book=book, source=Source("bill_row", 1), fen=77)
     assert read(entry) == "debit  fees 0.77\ncredit alipay 0.77"
+    entry = event.fee(book=book, source=Source("payment", 1), fen=77, channel="stripe")
+    assert read(entry) == "debit  fees 0.77\ncredit stripe 0.77"
 
 
 def test_the_provider_gives_its_fee_back(book: int) -> None:

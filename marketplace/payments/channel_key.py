@@ -1,0 +1,173 @@
+"""A key with which a cooperative's channel is opened, or the platform's: added beside the one in use, switched to by a second person,
+and retired when nothing signed with the old one can come any more.
+
+ADDED → CURRENT → OLD → RETIRED. We sign with CURRENT; what comes signed with ADDED, CURRENT or OLD is believed. So both sides change
+when it suits them and nothing is refused in between. The material is sealed; a retired key's is destroyed.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.crypto import Sealed, sealed_column
+from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, locked_where
+from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
+from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
+
+CHANNELS = ("alipay", "stripe")
+BELIEVED = ("ADDED", "CURRENT", "OLD")
+IN_USE = text("state = 'CURRENT'")
+
+
+class ChannelKey(Public, Versioned, Model):
+    """``organisation_id`` is whose account it opens: a cooperative, or the operator for what the platform signs. ``account`` is the
+    channel's name of it, ``fingerprint`` what people compare; neither is secret."""
+
+    __tablename__ = "channel_key"
+    __table_args__ = (
+        CheckConstraint("state IN ('ADDED','CURRENT','OLD','RETIRED')", name="state"),
+        CheckConstraint("channel IN ('alipay','stripe')", name="channel"),
+        CheckConstraint("switched_by_id IS NULL OR switched_by_id <> added_by_id", name="two_people"),
+        CheckConstraint("(state = 'RETIRED') = (material_sealed = '')", name="destroyed"),
+        Index("uq_channel_key_current", "organisation_id", "channel", unique=True, sqlite_where=IN_USE, postgresql_where=IN_USE),
+        Index("ix_channel_key_owner", "organisation_id", "channel", "state"),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
+    channel: Mapped[str] = mapped_column(String(16))
+    account: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))  # secret (Stripe), key or certificate (Alipay)
+    fingerprint: Mapped[str] = mapped_column(String(80))
+    material_sealed: Mapped[str] = sealed_column(60_000)
+    material = Sealed()
+    state: Mapped[str] = mapped_column(String(8), default="ADDED")
+    added_at: Mapped[datetime]
+    added_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    switched_at: Mapped[datetime | None]
+    switched_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    retired_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]  # when its earliest certificate ends
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The secrets themselves, by name."""
+        opened: dict[str, str] = json.loads(self.material)
+        return opened
+
+
+def keep(
+    organisation_id: int, channel: str, parts: dict[str, str], *, account: str, kind: str, fingerprint: str, expires_at: datetime | None, actor: Actor
+) -> ChannelKey:
+    """A checked key beside the one in use. Conflict ``key.known`` if the same stands there, ``key.waiting`` while another waits."""
+    may_handle(organisation_id, actor)
+    locked(Organisation, organisation_id)
+    for row in _of(organisation_id, channel, BELIEVED):
+        if row.fingerprint == fingerprint:
+            raise Conflict("key.known", N_("这套密钥已经在了。"), fingerprint=fingerprint)
+        if row.state == "ADDED":
+            raise Conflict("key.waiting", N_("已经有一套新密钥等着启用。先启用它，或把它作废。"))
+    row = ChannelKey(
+        organisation_id=organisation_id, channel=channel, account=account, kind=kind, fingerprint=fingerprint, state="ADDED", added_at=clock.now(),
+        added_by_id=actor.person_id, expires_at=expires_at, version=1,
+    )  # fmt: skip
+    row.material = json.dumps(parts)
+    db.session.add(row)
+    db.session.flush()
+    _record("added", row, actor)
+    return row
+
+
+def switch(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
+    """Sign with this one from now on; the one before stays believed until it is retired. By another person than who added it.
+
+    Conflict ``key.state``, ``key.expired``, ``version.stale``; NotAllowed ``key.own``.
+    """
+    row = _handled(key_id, actor)
+    row.must_be_version(row.version if version is None else version)
+    if row.state != "ADDED":
+        raise Conflict("key.state", N_("这套密钥不在等启用。"), state=row.state)
+    if row.added_by_id == actor.person_id:
+        raise NotAllowed("key.own", N_("自己加的密钥，要由另一个人启用。"))
+    if row.expires_at is not None and row.expires_at <= clock.now():
+        raise Conflict("key.expired", N_("证书已经过期，不能启用。"))
+    for before in _of(row.organisation_id, row.channel, ("CURRENT",)):
+        before.state = "OLD"
+        before.version += 1
+    db.session.flush()  # the database lets one be current
+    row.state, row.switched_at, row.switched_by_id = "CURRENT", clock.now(), actor.person_id
+    _record("switched", row, actor)
+    db.session.flush()
+    return row
+
+
+def retire(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
+    """Never believe it again and destroy it. The one in use cannot be retired: switch first. Conflict ``key.state``, ``version.stale``."""
+    row = _handled(key_id, actor)
+    row.must_be_version(row.version if version is None else version)
+    if row.state not in ("ADDED", "OLD"):
+        raise Conflict("key.state", N_("正在用的密钥不能作废：先启用新的。作废过的不用再作废。"), state=row.state)
+    row.state, row.retired_at, row.material = "RETIRED", clock.now(), ""
+    _record("retired", row, actor)
+    db.session.flush()
+    return row
+
+
+def current(organisation_id: int, channel: str) -> ChannelKey | None:
+    """The key that an organisation signs with."""
+    return next(iter(_of(organisation_id, channel, ("CURRENT",))), None)
+
+
+def believed(organisation_id: int, channel: str) -> Sequence[ChannelKey]:
+    """Every key of which something that comes signed is believed, the one in use first."""
+    return sorted(_of(organisation_id, channel, BELIEVED), key=lambda row: (row.state != "CURRENT", -row.id))
+
+
+def with_channel(channel: str, organisation_ids: Sequence[int]) -> set[int]:
+    """Those of these organisations that have the channel open."""
+    query = select(ChannelKey.organisation_id).where(
+        ChannelKey.channel == channel, ChannelKey.state == "CURRENT", ChannelKey.organisation_id.in_(organisation_ids)
+    )
+    return set(db.session.scalars(query))
+
+
+def history(organisation_id: int) -> Sequence[ChannelKey]:
+    """All keys of an organisation that are not retired, and the latest that are; the newest first."""
+    query = select(ChannelKey).where(ChannelKey.organisation_id == organisation_id).order_by(ChannelKey.id.desc()).limit(50)
+    return db.session.scalars(query).all()
+
+
+def may_handle(organisation_id: int, actor: Actor) -> None:
+    """Raise NotAllowed or NotFound unless these keys are the actor's to handle: their cooperative's own, or the platform's."""
+    if actor.is_operator:
+        actor.must_have("OPERATOR", "administrator", "treasurer")
+    else:
+        actor.must_have("COOPERATIVE", "director", "accountant")
+    if actor.organisation_id != organisation_id:
+        raise NotFound("key.missing", N_("没有找到，或不归您的单位查看。"))
+
+
+def _handled(key_id: int, actor: Actor) -> ChannelKey:
+    known = get(ChannelKey, key_id)
+    may_handle(known.organisation_id, actor)
+    # Whoever changes one holds the organisation: two switches at once take turns.
+    locked(Organisation, known.organisation_id)
+    return locked_where(ChannelKey, select(ChannelKey).where(ChannelKey.id == key_id))
+
+
+def _of(organisation_id: int, channel: str, states: Sequence[str]) -> Sequence[ChannelKey]:
+    query = select(ChannelKey).where(
+        ChannelKey.organisation_id == organisation_id, ChannelKey.channel == channel, ChannelKey.state.in_(states)
+    )
+    return db.session.scalars(query.order_by(ChannelKey.id)).all()
+
+
+def _record(what: str, row: ChannelKey, actor: Actor) -> None:
+    data: dict[str, Any] = {"channel": row.channel, "account": row.account, "fingerprint": row.fingerprint}
+    audit.record(f"channel_key.{what}", row, person_id=actor.person_id, organisation_id=row.organisation_id, **data)

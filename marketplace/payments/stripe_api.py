@@ -1,0 +1,140 @@
+"""Stripe's own library, hardened in one place; nothing else imports it. What comes back is plain data, what fails is one of three things.
+
+The library is loaded when it is first needed. It never tries again by itself: the calls' rows do that, with the same numbers.
+"""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+from marketplace.foundation.errors import InvalidInput, OutsideFailure
+from marketplace.foundation.language import N_
+
+DEADLINE = (5, 20)  # seconds to connect, and between two pieces of an answer
+TOLERANCE = 300  # seconds that an event's signature may be old
+CURRENCY = "cny"  # two decimals at Stripe: its minor unit is the fen
+LEAST_FEN, MOST_FEN = 400, 99_999_999  # what Stripe takes for one payment: about half a dollar, and eight digits
+
+
+class StripeRefused(Exception):
+    """Stripe said no, for good; ``code`` is its word."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code[:60]
+
+
+class StripeMisconfigured(Exception):
+    """Stripe does not know our key, or does not let it do this: a person must mend it."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code[:60]
+
+
+class BadEvent(InvalidInput):
+    """An event that is not to be believed; ``reason`` in data says why, without its content."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("stripe.bad_event", N_("支付通知不可信：%(reason)s"), reason=reason)
+
+
+class StripeApi:
+    """One account's client. Every function may be repeated with the same numbers. ``base`` is another address for tests."""
+
+    def __init__(self, secret_key: str, base: str = "") -> None:
+        import stripe
+
+        addresses: Any = {"api": base} if base else {}
+        self._client = stripe.StripeClient(
+            secret_key, base_addresses=addresses, max_network_retries=0, http_client=stripe.RequestsClient(timeout=DEADLINE)
+        )
+
+    def create_session(self, number: str, fen: int, subject: str, *, return_url: str, expires_at: int) -> dict[str, Any]:
+        """A page of Stripe's on which this is paid, once. Amount and account limits are the caller's."""
+        params: Any = {
+            "mode": "payment",
+            "client_reference_id": number,
+            "line_items": [{"quantity": 1, "price_data": {"currency": CURRENCY, "unit_amount": fen, "product_data": {"name": subject}}}],
+            "metadata": {"out_trade_no": number},
+            "payment_intent_data": {"metadata": {"out_trade_no": number}},
+            "success_url": return_url,
+            "cancel_url": return_url,
+            "expires_at": expires_at,
+        }
+        return self._plain(lambda: self._client.v1.checkout.sessions.create(params, {"idempotency_key": f"pay-{number}"}))
+
+    def session(self, session_id: str) -> dict[str, Any]:
+        """The page as it stands, with its payment and the payment's charge."""
+        return self._plain(lambda: self._client.v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent.latest_charge"]}))
+
+    def expire(self, session_id: str) -> dict[str, Any]:
+        """Let nobody pay there any more. StripeRefused if it is paid or over."""
+        return self._plain(lambda: self._client.v1.checkout.sessions.expire(session_id))
+
+    def intent(self, intent_id: str) -> dict[str, Any]:
+        """A payment with its charge, and what the charge did to the account's balance."""
+        return self._plain(lambda: self._client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge.balance_transaction"]}))
+
+    def refunds(self, intent_id: str) -> list[dict[str, Any]]:
+        """All refunds of a payment."""
+        rows: list[dict[str, Any]] = []
+        while True:
+            params: Any = {"payment_intent": intent_id, "limit": 100} | ({"starting_after": rows[-1]["id"]} if rows else {})
+            page = self._plain(partial(self._client.v1.refunds.list, params))
+            rows += page["data"]
+            if not page.get("has_more") or not page["data"]:
+                return rows
+
+    def refund(self, intent_id: str, number: str, fen: int) -> dict[str, Any]:
+        params: Any = {"payment_intent": intent_id, "amount": fen, "metadata": {"out_request_no": number}}
+        return self._plain(lambda: self._client.v1.refunds.create(params, {"idempotency_key": number}))
+
+    def _plain(self, ask: Callable[[], Any]) -> dict[str, Any]:
+        """What Stripe answers. StripeRefused, StripeMisconfigured; OutsideFailure ``stripe.unknown`` if it may have happened or not."""
+        import stripe
+
+        try:
+            said: dict[str, Any] = ask().to_dict()
+        except (stripe.AuthenticationError, stripe.PermissionError) as error:
+            raise StripeMisconfigured(error.code or type(error).__name__) from error
+        except stripe.InvalidRequestError as error:
+            raise StripeRefused(error.code or "invalid_request") from error
+        except stripe.StripeError as error:
+            # Busy, broken, cut off, or the same key still under way: nobody knows.
+            raise OutsideFailure("stripe.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"), reason=type(error).__name__) from error
+        except Exception as error:
+            raise OutsideFailure("stripe.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"), reason=type(error).__name__) from error
+        return json.loads(json.dumps(said, default=str))  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=256)
+def api_for(secret_key: str, base: str = "") -> StripeApi:
+    """Kept, so that connections are kept too."""
+    return StripeApi(secret_key, base)
+
+
+def event_of(body: bytes, signature: str, secrets: Sequence[str]) -> dict[str, Any]:
+    """The event in a notice that is signed with one of these secrets, lately. BadEvent otherwise."""
+    import stripe
+
+    # The library joins several header fields and believes any of them; one is what Stripe sends.
+    if len(body) > 1024 * 1024 or not re.fullmatch(r"[\x21-\x7e, ]{20,2000}", signature):
+        raise BadEvent("form")
+    for secret in secrets:
+        try:
+            stripe.WebhookSignature.verify_header(body.decode("utf-8"), signature, secret, TOLERANCE)
+        except UnicodeDecodeError:
+            raise BadEvent("form") from None
+        except (stripe.SignatureVerificationError, ValueError):
+            continue
+        try:
+            said = json.loads(body)
+        except ValueError:
+            raise BadEvent("form") from None
+        if not isinstance(said, dict) or said.get("object") != "event" or not isinstance((said.get("data") or {}).get("object"), dict):
+            raise BadEvent("form")
+        return said
+    raise BadEvent("signature")

@@ -1,0 +1,129 @@
+"""What of money's health is serious enough to tell people at once, and what a day's digest says. It only reads: alarms are kept by ``notices``."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+
+from marketplace.disclosure import log_check, tree_head
+from marketplace.foundation import clock
+from marketplace.foundation.config import settings
+from marketplace.foundation.database import db
+from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
+from marketplace.notices import message
+from marketplace.notices.alarm import Reader, Wrong
+from marketplace.notices.message import Say
+from marketplace.payments.channel_key import BELIEVED, ChannelKey
+from marketplace.reporting import books, money_health
+
+HEAD_LATE = timedelta(days=2)  # a tree head is due every day
+EXPIRING = timedelta(days=30)
+MOST = 500  # rows of one kind that a look takes; more are no other alarm
+# Of money's health (after how many minutes is its own; 0: at once). What waits for people in the ordinary way is only in the digest.
+AT_ONCE = ("alarm", "refused_refunds", "differences", "reconciliation", "withdrawals", "notices", "outside", "letters")
+UNKNOWN = ("unknown_payments", "unknown_refunds")
+ONCE = ("notices", "letters")
+FREQUENT = (*AT_ONCE, *UNKNOWN, "certificates", "head")
+DAILY = ("books", "log")
+LABELS: dict[str, str] = {
+    "alarm": N_("支付渠道不接受我们的请求"), "unknown_payments": N_("结果不明的付款"), "unknown_refunds": N_("结果不明的退款"),
+    "refused_refunds": N_("渠道没有退成的退款"), "refunds_to_transfer": N_("要转账的退款"), "refunds_waiting": N_("等退出去的退款"),
+    "reconciliation": N_("对账差异"), "returns_to_transfer": N_("要退回付款人的钱"), "withdrawals": N_("没到账的提现"),
+    "receipts": N_("没对上的到账"), "differences": N_("和支付宝账单的差异"), "notices": N_("对不上的通知"), "outside": N_("试了多次的任务"),
+    "letters": N_("停发的邮件"), "certificates": N_("快到期的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
+    "log": N_("封存的记录对不上"),
+}  # fmt: skip
+
+
+def frequent() -> list[Wrong]:
+    """What is serious now and quick to see. Unknown outcomes count after ``ALARM_UNKNOWN_MINUTES``."""
+    now = clock.now()
+    late = now - timedelta(minutes=settings().alarm_unknown_minutes)
+    wrong = []
+    for name in (*AT_ONCE, *UNKNOWN):
+        for row, number, fen, since in money_health.rows(name, limit=MOST):
+            at = since or now
+            if name in UNKNOWN and at > late:
+                continue
+            owner = getattr(row, "organisation_id", None)
+            # A channel that refuses us refuses every call: that is one thing and not a hundred.
+            subject = f"{owner}" if name == "alarm" else f"{row.id}"
+            wrong.append(Wrong(name, subject, number, at, owner, fen))
+    return [*wrong, *_certificates(now), *_head(now)]
+
+
+def daily() -> list[Wrong]:
+    """What takes a while: every rule of the books, and the verifiable log computed again from them."""
+    now = clock.now()
+    wrong = [Wrong("books", each.rule, each.rule, now) for each in books.check() if not each.ok]
+    seen = {f"{each.what} {each.which}: {each.wrong}" for each in log_check.check().findings[:MOST]}
+    return wrong + [Wrong("log", each, each, now) for each in sorted(seen)]
+
+
+def _certificates(now: datetime) -> list[Wrong]:
+    query = select(ChannelKey).where(ChannelKey.state.in_(("CURRENT", "ADDED")), ChannelKey.expires_at <= now + EXPIRING)
+    return [
+        Wrong("certificates", row.public_id, f"{row.account} {row.expires_at.astimezone(clock.BEIJING):%Y-%m-%d}", now, row.organisation_id)
+        for row in db.session.scalars(query)
+        if row.expires_at is not None and row.state in BELIEVED
+    ]
+
+
+def _head(now: datetime) -> list[Wrong]:
+    newest = tree_head.newest()
+    if newest is None or now - newest.at < HEAD_LATE:
+        return []
+    return [Wrong("head", "late", f"#{newest.number}", newest.at)]
+
+
+def digest(reader: Reader) -> dict[str, Any]:
+    """What a person's morning letter says: what waits, how much, since when."""
+    standing = [each for each in money_health.standing(reader.of) if each.count]
+    return {
+        "day": f"{clock.business_date():%Y-%m-%d}",
+        "items": [{"name": each.name, "count": each.count, "fen": each.fen, "since": each.oldest.isoformat() if each.oldest else None} for each in standing],
+    }
+
+
+@message.worded("money.alarm")
+def _alarm(data: dict[str, Any], say: Say) -> tuple[str, str]:
+    count = len(data["items"]) + data["more"]
+    return say(N_("资金提醒：%(n)s 件事要看"), n=count), _lines(data, say, N_("下面这些事不对，请尽快看看。同一件事一天只说一次，解决了会再告诉您。"))
+
+
+@message.worded("money.solved")
+def _solved(data: dict[str, Any], say: Say) -> tuple[str, str]:
+    count = len(data["items"]) + data["more"]
+    return say(N_("资金提醒：%(n)s 件事解决了"), n=count), _lines(data, say, N_("之前提醒过的这些事，现在都好了。"))
+
+
+@message.worded("money.digest")
+def _digest(data: dict[str, Any], say: Say) -> tuple[str, str]:
+    subject = say(N_("%(day)s 资金日报"), day=data["day"])
+    if not data["items"]:
+        return subject, say(N_("每一笔付款和退款都有结果，账和账单一致。"))
+    lines = []
+    for each in data["items"]:
+        parts = [say(LABELS[each["name"]]), say(N_("%(n)s 件"), n=each["count"])]
+        parts += [f"¥{format_yuan(each['fen'])}"] if each["fen"] else []
+        parts += [say(N_("最久的从 %(since)s 起"), since=_moment(each["since"]))] if each["since"] else []
+        lines.append(" · ".join(parts))
+    return subject, "\n\n".join((say(N_("今天早上还在等的：")), "\n".join(lines)))
+
+
+def _lines(data: dict[str, Any], say: Say, opening: str) -> str:
+    lines = []
+    for each in data["items"]:
+        parts = [say(LABELS.get(each["name"], each["name"])), each["number"]]
+        parts += [f"¥{format_yuan(each['fen'])}"] if each["fen"] else []
+        parts.append(say(N_("从 %(since)s 起"), since=_moment(each["since"])))
+        lines.append(" · ".join(parts))
+    if data["more"]:
+        lines.append(say(N_("还有 %(n)s 件。"), n=data["more"]))
+    return "\n\n".join((say(opening), "\n".join(lines)))
+
+
+def _moment(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso).astimezone(clock.BEIJING):%Y-%m-%d %H:%M}"
+
