@@ -13,6 +13,7 @@ from marketplace.foundation.config import settings
 from marketplace.foundation.errors import OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.payments import channel_key
+from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.channel import Answer, Attempt
 from marketplace.payments.payment import Outcome
@@ -143,6 +144,9 @@ class StripeSeller:
 
     def bill(self, day: date) -> Bill | None:
         return None  # Stripe has no bill of a day; its payments and refunds are asked about one by one
+
+    def account_bill(self, day: date) -> AccountBill | None:
+        return None
 
 
 def client_for(organisation_id: int, *, page: str = "", trade_no: str = "") -> StripeSeller:

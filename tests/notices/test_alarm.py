@@ -19,6 +19,7 @@ from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor
 from marketplace.payments import payment as payments
 from marketplace.payments.refund import Refund
+from marketplace.reporting import money_alarm, money_health
 from tests import builders
 from tests.notices.mail_server import mail_server
 from tests.notices.test_mail import configured
@@ -134,6 +135,10 @@ def test_books_that_do_not_hold_are_an_alarm_of_the_county(app: Flask) -> None:
     assert alarms.inspection().endswith("told, 0 solved")
     assert alarms.alarms() == ""  # the quick look does not take for solved what it does not look at
     assert (told(office), told(market.director)) == (["money.alarm"], [])
+
+
+def test_every_kind_of_trouble_has_its_words(app: Flask) -> None:
+    assert {*money_health.NAMES, *money_alarm.FREQUENT, *money_alarm.DAILY} <= set(money_alarm.LABELS)
 
 
 def test_the_digest_comes_once_a_morning_to_who_wants_it(app: Flask) -> None:
