@@ -96,17 +96,24 @@ def account(public_id: str, side: str) -> Any:
     actor = the_actor()
     owner, where = _where(public_id, side, actor)
     known = _explained(where)
-    if "export" in request.args:
+    here: dict[str, Any] = {"public_id": public_id, "side": side}
+    if request.args.get("export") == "1":
         return _exported(owner, where, known)
     since = where.on - timedelta(days=DAYS)
-    days = select(ReconciledDay).where(
-        ReconciledDay.organisation_id == owner.id, ReconciledDay.side == side, ReconciledDay.day > since, ReconciledDay.day <= where.on
+    days = (
+        select(ReconciledDay)
+        .where(ReconciledDay.organisation_id == owner.id, ReconciledDay.side == side, ReconciledDay.day > since, ReconciledDay.day <= where.on)
+        .order_by(ReconciledDay.day.desc())
+        .limit(DAYS)
     )
-    here: dict[str, Any] = {"public_id": public_id, "side": side}
+    if "export" in request.args:
+        columns = [(_("日期"), "day"), (_("账上余额"), "fen"), (_("对账单余额"), "fen"), (_("列出的各项"), "whole"), (_("差异"), "whole"), (_("对账时间"), "moment")]
+        lines = [(row.day, row.ours_fen, row.theirs_fen, row.items, row.differences, row.reconciled_at) for row in db.session.scalars(days)]
+        return download(f"{text(owner, 'name')} {side_words()[side]} {_('前一个月')}", columns, lines)
     return render_template(
         "bank/account.html", owner=owner, where=where, side=side, sides=side_words(), kinds=kind_words(),
         items=[(item, _what(item), known.get(_subject(item))) for item in where.items], listed_fen=sum(item.effect_fen for item in where.items),
-        days=list(db.session.scalars(days.order_by(ReconciledDay.day.desc()).limit(DAYS))),
+        days=list(db.session.scalars(days)), month_url=url_for(".account", **here, day=where.on.isoformat(), export="month"),
         export_url=url_for(".account", **here, day=where.on.isoformat(), export=1), here=here,
         crumbs=[*_begin(actor), (_("对账"), url_for(".index")), (f"{text(owner, 'name')} {side_words()[side]}", None)], **desk(actor),
     )  # fmt: skip

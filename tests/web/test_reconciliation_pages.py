@@ -147,6 +147,8 @@ def test_differences_are_worked_by_the_cooperative_and_read_by_the_auditor(app: 
     assert director.post(f"/cooperative/bank/decisions/{said.public_id}", data={"version": "1", "decision": "approve"}).status_code == 303
     db.session.expire_all()
     assert (balance.held("bank", market.cooperative), db.session.query(Difference).one().state) == (99_201, "GONE")
+    month = rows_of(auditor.get(f"/reconciliation/of/{owner.public_id}/bank?export=month").data)
+    assert [line[1:5] for line in month[1:]] == [[992.01, 992.01, 0, 0]]
     lines = rows_of(accountant.get(f"/reconciliation/of/{owner.public_id}/bank?export=1").data)
     assert [line[0] for line in lines[1:]] == ["对账单余额", "账上余额"]
     assert [line[3] for line in lines[1:]] == [992.01, 992.01]
