@@ -22,6 +22,7 @@ from tests.builders import Market
 from tests.orders import trade
 from tests.payments.statement import receipt, take, written
 from tests.payments.test_bank_layouts import STRANGE
+from tests.web.figures import Page, bare
 from tests.web.work_desk import browser, rows_of
 
 NOW = datetime(2026, 3, 14, 4, tzinfo=UTC)
@@ -46,6 +47,7 @@ def test_a_file_is_looked_over_and_only_then_taken(app: Flask, market: Market) -
     address = sent(app, market, written(ROWS))
     page = accountant.get(address).text
     assert all(said in page for said in ("靖安县第一中学", "账户管理费", "新到账", "导入 3 行", "¥992.01")), page
+    assert bare(Page(page)) == [], "every figure leads to its rows"
     assert db.session.query(BankReceipt).count() == 0
     assert browser(app, market.clerk).post(f"{address}/take").status_code == 403
     assert browser(app, builders.market(name="乙社").accountant).get(address).status_code == 404
@@ -86,6 +88,7 @@ def test_a_withdrawal_is_recorded_put_back_and_exported(app: Flask, market: Mark
     trade.bought(builders.customer(), (market.pack, 2))
     accountant, path = browser(app, market.accountant), "/cooperative/withdrawals"
     assert "¥176.00" in accountant.get(path).text
+    assert bare(Page(accountant.get(path).text)) == []
     form = {"amount": "100.00", "serial": "2026031400001", "ordered_on": "2026-03-14", "idempotency_key": "w"}
     for wrong in ({"amount": "x"}, {"serial": "=1"}, {"ordered_on": "nie"}):
         assert accountant.post(path, data=form | wrong).status_code == 422
