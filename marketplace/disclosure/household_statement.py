@@ -19,6 +19,7 @@ from marketplace.households.linkage_group import LinkageGroup
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
+from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 
 ANSWERS = ("RECEIVED", "NOT_RECEIVED", "OBJECTION")
@@ -72,8 +73,18 @@ class Payment:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """What came to the household's credit or left it (below zero) other than by being paid; ``kind`` as in ``household_credit``."""
+
+    kind: str
+    period: str
+    fen: int
+    moved_at: datetime
+
+
+@dataclass(frozen=True)
 class HouseholdStatement:
-    """All that the page shows. ``owed_fen`` = earned − paid."""
+    """All that the page shows. ``owed_fen`` = earned + moved − paid."""
 
     token: str
     name: str  # masked: 王**
@@ -85,13 +96,16 @@ class HouseholdStatement:
     earned_fen: int
     paid_fen: int
     owed_fen: int
+    moves: list[Moved]
+    moved_fen: int
 
 
 def for_token(token: str) -> HouseholdStatement:
     """The statement at this address, newest first. NotFound if there is none."""
     household = _household(token)
     village = db.session.get_one(Region, household.village_id)
-    earned, payments = _earned(household.id), _payments(household.id)
+    earned, payments, moves = _earned(household.id), _payments(household.id), _moves(household.id)
+    moved_fen = sum(row.fen for row in moves)
     earned_fen = sum(row.fen for row in earned)
     paid_fen = sum(row.fen for row in payments if row.state == "paid")
     return HouseholdStatement(
@@ -104,7 +118,9 @@ def for_token(token: str) -> HouseholdStatement:
         payments=payments,
         earned_fen=earned_fen,
         paid_fen=paid_fen,
-        owed_fen=earned_fen - paid_fen,
+        owed_fen=earned_fen + moved_fen - paid_fen,
+        moves=moves,
+        moved_fen=moved_fen,
     )
 
 
@@ -215,6 +231,16 @@ def _payments(household_id: int) -> list[Payment]:
         )
         for item, batch, period, cooperative in rows
     ]
+
+
+def _moves(household_id: int) -> list[Moved]:
+    query = (
+        select(CreditMove.kind, Distribution.period, CreditMove.fen, CreditMove.moved_at)
+        .join(Distribution, Distribution.id == CreditMove.distribution_id)
+        .where(CreditMove.household_id == household_id)
+        .order_by(CreditMove.id.desc())
+    )
+    return [Moved(*row) for row in db.session.execute(query)]
 
 
 def _answers(household_id: int) -> dict[int, HouseholdAnswer]:

@@ -36,6 +36,11 @@ class Household(Public, Versioned, Model):
     bank_account = Sealed()
     alipay_account_sealed: Mapped[str] = sealed_column(default="", server_default="")  # a second way to be paid, if there is one
     alipay_account = Sealed()
+    # Who is paid in the household's place (an heir, by a document), if somebody is; with the account above.
+    payee_name_sealed: Mapped[str] = sealed_column(default="", server_default="")
+    payee_name = Sealed()
+    payee_id_number_sealed: Mapped[str] = sealed_column(default="", server_default="")
+    payee_id_number = Sealed()
     # Health and ability to work: "ill_or_disabled=0|1;unable_to_work=N", sealed.
     hardship_sealed: Mapped[str] = sealed_column()
     hardship = Sealed()

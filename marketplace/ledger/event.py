@@ -274,6 +274,16 @@ def payout_returned(
     return _post("payout_returned", book, source, [(_channel(channel), None, total)], _each(households), at)
 
 
+def unclaimed_back(*, book: int, source: Source, household_id: int, fen: int, at: datetime | None = None) -> int:
+    """Who turned up gets back what had gone to the relief fund: relief_fund to household."""
+    return _post("unclaimed_back", book, source, [("relief_fund", None, fen)], [("household", household_id, fen)], at)
+
+
+def credit_divided(*, book: int, source: Source, household_id: int, other_id: int, fen: int, at: datetime | None = None) -> int:
+    """A household divided, and its credit with it: household to the other household."""
+    return _post("credit_divided", book, source, [("household", household_id, fen)], [("household", other_id, fen)], at)
+
+
 def collective_paid(
     *, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None
 ) -> int:

@@ -24,6 +24,7 @@ from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionGroup
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.settlement import Settlement
+from marketplace.settlement.unclaimed import Unclaimed
 
 _ITS_LINES = (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id)
 
@@ -164,6 +165,7 @@ _CAUSES: dict[str, Any] = {
         .join(DistributionGroup, DistributionGroup.distribution_id == Distribution.id)
         .where(DistributionGroup.id == number)
     ),
+    "unclaimed": lambda number: select(Unclaimed.public_id).where(Unclaimed.id == number),
     "payout_batch": lambda number: select(PayoutBatch.public_id).where(PayoutBatch.id == number),
     "payout_item": lambda number: (
         select(PayoutBatch.public_id)

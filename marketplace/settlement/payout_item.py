@@ -156,7 +156,7 @@ def seen_anew() -> None:
 
 def payee_of(home: Household) -> tuple[str, str]:
     """Name and ID number of whoever is paid for the household."""
-    return home.name, home.id_number
+    return (home.payee_name, home.payee_id_number) if home.payee_name_sealed else (home.name, home.id_number)
 
 
 def number_of(batch: PayoutBatch, sequence: int) -> str:

@@ -126,6 +126,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("收益分配"), "distribution.index", request.path.startswith("/distributions") or None),
             (_("代发"), "payout.index", request.path.startswith("/payouts") or None),
             (_("划款"), "remittance.index", request.path.startswith("/remittances") or None),
+            (_("无人领取的钱"), "unclaimed.index", request.path.startswith("/unclaimed") or None),
             (_("对账"), "reconciliation.index", request.path.startswith("/reconciliation") or None),
         ]
     }

@@ -1,0 +1,189 @@
+"""A household leaves, dies out or divides: shares end on the day, money stays payable, people are conserved, and two people decide."""
+
+from datetime import timedelta
+from io import BytesIO
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation import clock
+from marketplace.foundation.audit import AuditEvent
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
+from marketplace.foundation.files import StoredFile
+from marketplace.households import household_change
+from marketplace.households.household import Household
+from marketplace.households.household_change import HouseholdChange, Other
+from marketplace.households.linkage_group import LinkageShare
+from marketplace.ledger import balance
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.approval import OwnWork
+from marketplace.reporting import books_shares, fairness
+from marketplace.settlement import payout_batch
+from tests import builders
+from tests.builders import Market
+from tests.settlement.test_payout_batch import posted
+from tests.web.work_desk import browser
+
+HEIR = Other(name="王继承", id_number="360925199001010012", bank="靖安农商银行", account="6228480000000001")
+DIVIDED = Other(name="王分户", id_number="360925199001010020", code="JA-NEW-01", people=1, shares_bp=5_000, credit_bp=2_500)
+
+
+def administrator() -> Actor:
+    return builders.person(builders.operator(), "administrator")
+
+
+def today() -> clock.date:
+    return clock.business_date()
+
+
+def proposed(household_id: int, kind: str, other: Other = Other(), *, actor: Actor | None = None, **changed: object) -> HouseholdChange:  # noqa: B008
+    who = actor or administrator()
+    asked = {"last_day": today(), "reason": "凭村委会证明", "document": b"%PDF-1.4 paper", "name": "证明.pdf", "media_type": "application/pdf"} | changed
+    return transaction(lambda: household_change.propose(household_id, kind, other=other, actor=who, **asked))  # type: ignore[arg-type]
+
+
+def changed(household_id: int, kind: str, other: Other = Other(), **asked: object) -> HouseholdChange:  # noqa: B008
+    row = proposed(household_id, kind, other, **asked)
+    second = administrator()
+    return transaction(lambda: household_change.decide(row.id, actor=second, version=1, approved=True))
+
+
+def shares(household_id: int) -> list[tuple[int, object, object]]:
+    query = db.select(LinkageShare).where(LinkageShare.household_id == household_id).order_by(LinkageShare.id)
+    return [(row.shares, row.starts_on, row.ends_on) for row in db.session.scalars(query)]
+
+
+def rules_hold() -> bool:
+    return not any(rule() for rule in (books_shares.households_share_is_accounted_for, books_shares.households_are_owed_what_was_not_paid))
+
+
+@pytest.mark.both
+def test_who_leaves_holds_shares_until_the_day_and_is_paid_what_was_credited(app: Flask) -> None:
+    market, distribution_id = posted()
+    leaver = market.households[1]
+    changed(leaver, "LEAVES")
+    ((count, _starts, ends),) = shares(leaver)
+    # The month is distributed already: the share counts to its end, and no longer.
+    assert (count, ends) == (2, (today().replace(day=28) + timedelta(days=7)).replace(day=1) - timedelta(days=1))
+    assert db.session.get_one(Household, leaver).exited_on == today()
+    batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert (batch.total_fen, batch.items) == (6_000, 3)
+    with pytest.raises(Conflict, match=r"change\.exited"):
+        proposed(leaver, "LEAVES")
+
+
+@pytest.mark.both
+def test_an_heir_is_paid_under_the_heirs_name_and_account(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = changed(market.households[0], "DIES", HEIR)
+    assert db.session.get_one(StoredFile, row.file_id).sensitivity == "PERSONAL"
+    batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    transaction(lambda: payout_batch.approve(batch.id, actor=market.director, version=1))
+    _, content = transaction(lambda: payout_batch.bank_file(batch.id, actor=market.director))
+    first = content.decode("gb18030").split("\r\n")[1].split(",")
+    assert first[1:6] == ["王继承", "360925199001010012", "靖安农商银行", "6228480000000001", "10.00"]
+
+
+@pytest.mark.both
+def test_a_household_divides_with_its_people_shares_and_old_credit(app: Flask) -> None:
+    market, distribution_id = posted()
+    old = market.households[2]  # three people, three shares, ¥30.00 credited
+    before = [(home.people, home.earned_fen) for home in fairness.homes(today().year)]
+    row = changed(old, "SPLITS", DIVIDED)
+    assert row.other_id is not None
+    new = db.session.get_one(Household, row.other_id)
+    left = db.session.get_one(Household, old)
+    assert (left.people, new.people, row.people_before, new.registry_status, new.village_id) == (2, 1, 3, left.registry_status, left.village_id)
+    after = fairness.homes(today().year)
+    assert (len(after), sum(home.people for home in after)) == (len(before) + 1, sum(people for people, _ in before))
+    (ended, kept), (theirs,) = shares(old), shares(new.id)
+    assert (ended[0], kept[0], theirs[0]) == (3, 2, 1)
+    assert (kept[1], theirs[1]) == (ended[2] + timedelta(days=1), ended[2] + timedelta(days=1))  # type: ignore[operator]
+    held = balance.by_owner("household", market.cooperative)
+    assert (held[f"household:{old}"], held[f"household:{new.id}"]) == (2_250, 750)
+    assert rules_hold()
+    with transaction():
+        db.session.get_one(Household, new.id).bank_account = "6228000099990000"
+    batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert {item.household_id: item.fen for item in payout_batch.items_of(batch.id)}[new.id] == 750
+    assert (batch.total_fen, batch.items) == (6_000, 4)
+
+
+def test_old_credit_stays_where_the_document_says_nothing(app: Flask) -> None:
+    market, _ = posted()
+    changed(market.households[2], "SPLITS", Other(**{**vars(DIVIDED), "credit_bp": 0, "shares_bp": 0}))
+    assert balance.by_owner("household", market.cooperative)[f"household:{market.households[2]}"] == 3_000
+    assert [row[2] for row in shares(market.households[2])] == [None], "a part of nothing ends nothing"
+
+
+def test_two_administrators_one_change_at_a_time(app: Flask) -> None:
+    market, _ = posted()
+    home, first = market.households[0], administrator()
+    for wrong in (market.director, builders.person(builders.operator(), "treasurer")):
+        with pytest.raises(NotAllowed):
+            proposed(home, "LEAVES", actor=wrong)
+    row = proposed(home, "LEAVES", actor=first)
+    with pytest.raises(Conflict, match=r"change\.waiting"):
+        proposed(home, "DIES")
+    with pytest.raises(OwnWork):
+        transaction(lambda: household_change.decide(row.id, actor=first, version=1, approved=True))
+    second = administrator()
+    with pytest.raises(InvalidInput):
+        transaction(lambda: household_change.decide(row.id, actor=second, version=1, approved=False))
+    transaction(lambda: household_change.decide(row.id, actor=second, version=1, approved=False, reason="证明不对"))
+    assert (db.session.get_one(Household, home).exited_on, shares(home)[0][2]) == (None, None)
+    with pytest.raises(Conflict, match=r"change\.decided"):
+        transaction(lambda: household_change.decide(row.id, actor=second, version=2, approved=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "asked", "field"),
+    [
+        ("MOVES", Other(), {}, "kind"),
+        ("LEAVES", Other(), {"reason": " "}, "reason"),
+        ("LEAVES", Other(), {"document": b""}, "document"),
+        ("LEAVES", Other(), {"last_day": clock.date(2001, 1, 1)}, "last_day"),
+        ("LEAVES", Other(), {"last_day": clock.date(2199, 1, 1)}, "last_day"),
+        ("DIES", Other(**{**vars(HEIR), "account": "62 28"}), {}, "other_account"),
+        ("DIES", Other(**{**vars(HEIR), "id_number": "1"}), {}, "other_name"),
+        ("SPLITS", Other(**{**vars(DIVIDED), "people": 3}), {}, "other_people"),
+        ("SPLITS", Other(**{**vars(DIVIDED), "unable": 1}), {}, "other_unable"),
+        ("SPLITS", Other(**{**vars(DIVIDED), "shares_bp": 10_001}), {}, "shares_bp"),
+        ("SPLITS", Other(**{**vars(DIVIDED), "code": "x"}), {}, "other_code"),
+        ("SPLITS", Other(**{**vars(DIVIDED), "name": ""}), {}, "other_name"),
+    ],
+)
+def test_what_is_no_change_is_refused_by_its_field(app: Flask, kind: str, other: Other, asked: dict[str, object], field: str) -> None:
+    market: Market = builders.market()
+    with pytest.raises(InvalidInput) as refused:
+        proposed(market.households[0], kind, other, **asked)
+    assert refused.value.data["field"] == field
+
+
+def test_the_whole_way_through_its_pages(app: Flask) -> None:
+    market, _ = posted()
+    one, two = (browser(app, administrator()) for _ in range(2))
+    code = db.session.get_one(Household, market.households[2]).code
+    assert one.get("/operator/household-changes/new").status_code == 200
+    form = {
+        "code": code, "kind": "SPLITS", "last_day": f"{today()}", "reason": "凭分户协议", "other_name": "王分户", "other_id_number": "360925199001010020",
+        "other_code": "ja-new-02", "other_people": "1", "other_unable": "0", "shares_bp": "50", "credit_bp": "25%",
+    }  # fmt: skip
+    bad = one.post("/operator/household-changes/new", data={**form, "document": (BytesIO(b"x"), "a.exe", "application/octet-stream")})
+    assert (bad.status_code, "PDF、JPG 或 PNG" in bad.text, "凭分户协议" in bad.text) == (422, True, True)
+    assert one.post("/operator/household-changes/new", data={**form, "code": "no-such"}).status_code == 422
+    answer = one.post("/operator/household-changes/new", data={**form, "document": (BytesIO(b"%PDF"), "协议.pdf", "application/pdf")})
+    assert answer.status_code == 303
+    assert "要请另一位管理员同意" in one.get(answer.location).text
+    page = two.get(answer.location).text
+    assert ("3 人：留 2 人，分出去 1 人" in page, "王分户" in page, "王**" in page) == (True, False, True)
+    assert two.post(f"{answer.location}/document").data == b"%PDF"
+    assert db.session.query(AuditEvent).filter_by(action="household.document_read").count() == 1
+    assert two.post(f"{answer.location}/decide", data={"decision": "return", "version": "1"}).status_code == 422
+    for expected in (303, 409):
+        assert two.post(f"{answer.location}/decide", data={"decision": "approve", "version": "1"}).status_code == expected
+    assert code in two.get("/operator/household-changes").text
+    assert browser(app, market.director).get("/operator/household-changes").status_code == 403
+    statement = app.test_client().get(f"/h/{db.session.get_one(Household, market.households[2]).statement_token}").text
+    assert ("转入转出" in statement, "分户" in statement) == (True, True)
