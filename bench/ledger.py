@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from bench.books import Books, books
+from bench.hordak import Hordak
 from bench.part import Run, figure, middle, part, table
 
 WORKERS = 8
@@ -37,13 +38,15 @@ def _orders(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
         contestants["one book"] = partial(made.per_second, "orders", many, seconds=run.seconds, one_book=True)
         contestants["unguarded"] = partial(_unguarded, made, run.seconds)
         contestants["rows"] = partial(made.per_second, "peer_orders", many, seconds=run.seconds)
+        contestants["hordak"] = partial(Hordak.made(run.folder, made.address).per_second, many, run.seconds)
     measured = {name: middle(values) for name, values in run.in_turn(contestants).items()}
     reach = "0.50" if many > 1 else "0.70"
     yield _row(f"order a commit, {many} writers ÷ bare, {made.engine}", measured["ours"], measured["bare"], reach)
     if many > 1:
         yield _row("… all on one busy cooperative ÷ on eight", measured["one book"], measured["ours"], "0.95")
         yield _row("… with the database's refusals ÷ without", measured["ours"], measured["unguarded"], "0.95")
-        yield _row("… on one cooperative ÷ balances in locked rows (as pgledger)", measured["one book"], measured["rows"], "8")
+        yield _row("… on one cooperative ÷ django-hordak, bulk", measured["one book"], measured["hordak"], "5")
+        yield _row("… on one cooperative ÷ balances in locked rows, all in the server (as pgledger)", measured["one book"], measured["rows"], "8")
 
 
 def _unguarded(made: Books, seconds: float) -> float:

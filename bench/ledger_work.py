@@ -1,5 +1,6 @@
 """What a worker of ``books`` can be asked to do: our postings, the bare statements beside them, and a peer's way of doing it."""
 
+import gc
 import os
 import time
 import traceback
@@ -22,6 +23,7 @@ def serve(pipe: Connection, address: str, folder: str) -> None:
 
     settings = read_settings({}, environment="test", data_dir=Path(folder), database_url=address, secret_key="b" * 40)
     app = create_app(settings)
+    gc.freeze()  # as the processes of production do
     with app.app_context():
         while (asked := pipe.recv()) is not None:
             task, given = asked

@@ -93,7 +93,7 @@ def post_many(drafts: Sequence[Draft], *, beside: Sequence[Write] = ()) -> list[
         if len(drafts) == 1:
             number = posting_write.one(headers[0], lines[0], beside)
             if number is None:
-                raise _already(headers[0])
+                raise already(headers[0])
             return [number]
         # Within a savepoint, so that a repeat among them leaves no header without lines behind.
         with db.session.begin_nested():
@@ -103,7 +103,7 @@ def post_many(drafts: Sequence[Draft], *, beside: Sequence[Write] = ()) -> list[
         if "month is closed" in str(error.orig):
             raise _closed(headers[0].period) from error
         if len(drafts) > 1 and (repeated := posting_write.repeated(headers)):
-            raise _already(repeated) from None
+            raise already(repeated) from None
         raise
 
 
@@ -141,7 +141,7 @@ def write_header(row: Header) -> int:
     """Write an entry whose lines follow in one statement, in this transaction; its id. AlreadyPosted as ``post``."""
     number = posting_write.header(row)
     if number is None:
-        raise _already(row)
+        raise already(row)
     return number
 
 
@@ -166,7 +166,8 @@ def _header(draft: Draft, posted_at: datetime) -> Header:
     )
 
 
-def _already(header: Header) -> AlreadyPosted:
+def already(header: Header) -> AlreadyPosted:
+    """The error that says so."""
     return AlreadyPosted(
         "entry.posted",
         N_("这一笔已经记过账，没有再记第二次。"),
