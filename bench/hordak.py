@@ -50,14 +50,11 @@ class Hordak:
         for process in processes:
             if process.stdout is None or process.stdout.readline().strip() != "ready":
                 raise PeerMissing("it did not begin")
-        outs = []
         for process in processes:
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-        for process in processes:
-            outs.append(process.communicate(timeout=seconds + 120)[0])
-        return sum(int(each) for each in outs) / seconds
+        return sum(int(process.communicate(timeout=seconds + 120)[0]) for process in processes) / seconds
 
     def _command(self, what: str) -> list[str]:
         return [str(self.python), str(PEERS / "hordak_orders.py"), self.socket, DATABASE, what]
