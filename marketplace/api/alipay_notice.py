@@ -9,7 +9,9 @@ from typing import Any
 from flask import Blueprint, request
 from flask.blueprints import BlueprintSetupState
 
+from marketplace.foundation import driver
 from marketplace.foundation.database import transaction
+from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import NotFound
 from marketplace.payments import payment as payments
 from marketplace.payments import seller_channel
@@ -66,15 +68,19 @@ def _verified() -> Notice:
 
 def _hear(notice: Notice) -> str:
     """Apply it and keep it. BadNotice if it is of another application, or of a trade that is not ours: such a one is not kept."""
+
+    def kept(outcome: str) -> Write:
+        return payments.notice_row(notice.notify_id, notice.out_trade_no, notice.status, notice.total_fen, outcome)
+
     try:
-        outcome = payments.apply(seller_channel.outcome_of_notice(notice))
+        return payments.apply(seller_channel.outcome_of_notice(notice), kept=kept)
     except OutcomeMismatch as error:
         if error.data["field"] == "app_id":
             raise BadNotice("app_id") from error
         outcome = f"refused:{error.data['field']}"
     except NotFound as error:
         raise BadNotice("out_trade_no") from error
-    payments.keep_notice(notice.notify_id, notice.out_trade_no, notice.status, notice.total_fen, outcome)
+    driver.together(kept(outcome))
     return outcome
 
 

@@ -11,11 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import String, UniqueConstraint, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import clock
-from marketplace.foundation.database import Identified, Model, broke_unique, db
+from marketplace.foundation import clock, driver
+from marketplace.foundation.database import Identified, Model, db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 
@@ -42,18 +41,20 @@ def once(scope: str, key: str, request: Any, work: Callable[[], dict[str, Any]])
     if not 1 <= len(key) <= 80:
         raise InvalidInput("key.bad", N_("这一页已经失效，请刷新后再试。"), field="key")
     digest = hashlib.sha256(json.dumps(request, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
-    claim = IdempotencyKey(scope=scope, key=key, request_hash=digest, answer=None, claimed_at=clock.now())
-    try:
-        # On PostgreSQL a second claimant waits here until the first one commits; on SQLite transactions are one at a time.
-        with db.session.begin_nested():
-            db.session.add(claim)
-    except IntegrityError as error:
-        if not broke_unique(error):
-            raise
+    db.session.flush()
+    # On PostgreSQL a second claimant waits here until the first one commits; on SQLite transactions are one at a time.
+    claimed = driver.rows(_CLAIM, scope, key, digest, clock.now())
+    if not claimed:
         first = db.session.scalars(select(IdempotencyKey).where(IdempotencyKey.scope == scope, IdempotencyKey.key == key)).one()
         if first.request_hash != digest:
-            raise Conflict("key.reused", N_("这一步刚才已经用别的内容提交过，请刷新页面看看结果。")) from None
+            raise Conflict("key.reused", N_("这一步刚才已经用别的内容提交过，请刷新页面看看结果。"))
         return first.answer or {}
-    claim.answer = work()
+    answer = work()
     db.session.flush()
-    return claim.answer
+    driver.rows("UPDATE idempotency_key SET answer = ? WHERE id = ?", answer, claimed[0][0])
+    return answer
+
+
+_CLAIM = (
+    "INSERT INTO idempotency_key (scope, key, request_hash, claimed_at) VALUES (?, ?, ?, ?) ON CONFLICT (scope, key) DO NOTHING RETURNING id"
+)

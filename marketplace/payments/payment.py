@@ -85,9 +85,9 @@ _NOTICE = (
 )
 
 
-def keep_notice(notify_id: str, out_trade_no: str, trade_status: str, total_fen: int | None, outcome: str) -> None:
-    """Put a notice, and what came of it, into the inbox."""
-    driver.rows(_NOTICE, new_public_id(), notify_id, out_trade_no, trade_status, total_fen, clock.now(), outcome)
+def notice_row(notify_id: str, out_trade_no: str, trade_status: str, total_fen: int | None, outcome: str) -> Write:
+    """What puts a notice, and what came of it, into the inbox."""
+    return _NOTICE, (new_public_id(), notify_id, out_trade_no, trade_status, total_fen, clock.now(), outcome)
 
 
 class OutcomeMismatch(Conflict):
@@ -207,16 +207,23 @@ def _account(organisation_id: int, channel: str) -> tuple[str, str]:
     return seller.alipay_app_id, seller.alipay_seller_id
 
 
-def apply(outcome: Outcome) -> str:
+def apply(outcome: Outcome, *, kept: Callable[[str], Write] | None = None) -> str:
     """The one door for outcomes: notice, query and bill alike. Says what came of it: applied, unapplied, repeated, closed, pending,
-    or refunded_elsewhere.
+    or refunded_elsewhere. ``kept`` makes the row that keeps it, for who was told.
 
     Raises NotFound for a number that is not ours, OutcomeMismatch if amount, seller, application or trade number differ.
     """
     from marketplace.payments import payment_at_once
 
-    if said := payment_at_once.apply(outcome):
+    if said := payment_at_once.apply(outcome, kept):
         return said
+    said = _applied(outcome)
+    if kept:
+        driver.together(kept(said))
+    return said
+
+
+def _applied(outcome: Outcome) -> str:
     payment = locked_where(Payment, select(Payment).where(Payment.out_trade_no == outcome.out_trade_no))
     must_fit(payment, outcome)
     if outcome.state == "succeeded":

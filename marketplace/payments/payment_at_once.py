@@ -3,8 +3,11 @@
 It decides by the same rules as ``payment.apply``, on rows locked in the same order, and leaves everything else to it.
 """
 
+from collections.abc import Callable
+
 from marketplace.foundation import audit, clock, driver
 from marketplace.foundation.database import db
+from marketplace.foundation.driver import Write
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.payments.payment import OPEN, PAID, Attempt, Outcome, Payment, handlers, must_fit
@@ -15,7 +18,7 @@ _LOCKED = _PLAIN + " FOR UPDATE"
 _PAID = "UPDATE payment SET state = 'succeeded', trade_no = ?, succeeded_at = ?, ask_at = NULL WHERE id = ?"
 
 
-def apply(outcome: Outcome) -> str:
+def apply(outcome: Outcome, kept: Callable[[str], Write] | None = None) -> str:
     """``applied`` or ``repeated``; "" if it is not the usual case, and then nothing is written. OutcomeMismatch as ``payment.apply``."""
     if outcome.state != "succeeded" or outcome.refunded_fen:
         return ""
@@ -28,6 +31,7 @@ def apply(outcome: Outcome) -> str:
     if payment.channel not in FIRST:
         return ""
     if payment.state in PAID:
+        driver.together(*([kept("repeated")] if kept else []))
         return "repeated"
     counted = handlers[payment.payable_kind].taken(payment.payable_id, payment.amount_fen) if payment.state in OPEN else None
     if counted is None:
@@ -41,6 +45,7 @@ def apply(outcome: Outcome) -> str:
             (_PAID, (outcome.trade_no, clock.now(), payment.id)),
             counted,
             audit.write("payment.succeeded", "payment", payment.id, organisation_id=payment.organisation_id, fen=payment.amount_fen),
+            *([kept("applied")] if kept else []),
         ],
     )
     driver.forget(Payment, payment.id)

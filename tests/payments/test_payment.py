@@ -54,7 +54,7 @@ def test_the_quick_way_and_the_careful_one_leave_the_same(app: Flask, monkeypatc
     left = []
     for quick in (True, False):
         if not quick:
-            monkeypatch.setattr(payment_at_once, "apply", lambda outcome: "")
+            monkeypatch.setattr(payment_at_once, "apply", lambda outcome, kept: "")
         (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
         (payment_id,) = trade.opened([order_id])
         outcome = trade.succeeded(payment_id, at=clock.now() - timedelta(minutes=3))
