@@ -66,7 +66,7 @@ def fetch_account_bills(limit: int = 50) -> int:
             channel = transaction(lambda number=organisation_id: client_for(number))  # type: ignore[misc]
             bill = channel.account_bill(day)
             if bill is not None:
-                transaction(lambda number=organisation_id, came=bill: (account_bill.take(number, came), difference.reconcile(number)))  # type: ignore[misc]
+                transaction(lambda number=organisation_id, came=bill: (account_bill.take(number, came), difference.reconcile(number, ["alipay"])))  # type: ignore[misc]
                 fetched += 1
         except MarketError as error:
             log.warning("the account bill of %s for organisation %s: %s", day, organisation_id, error.code)

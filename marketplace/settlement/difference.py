@@ -4,6 +4,7 @@ Found every day for each cooperative with statements or bills. It goes by itself
 explained, it stays on the list of the control total with its reason. Where money is posted two people decide (``row_decision``).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -71,16 +72,17 @@ class ReconciledDay(Model):
     reconciled_at: Mapped[datetime]
 
 
-def reconcile(organisation_id: int) -> int:
-    """Link what can be told, and bring the list of differences up to date on both sides; how many are open. The same again changes nothing."""
+def reconcile(organisation_id: int, sides: Sequence[str] = statement_row.SIDES) -> int:
+    """Link what can be told, and bring the list of differences up to date; how many are open, on all sides. The same again changes nothing."""
     # One at a time; whoever posts goes on.
     account.lock([account.named("bank", organisation_id)])
-    for side in statement_row.SIDES:
+    for side in sides:
+        if reconciliation.covered(organisation_id, side) is None:
+            continue
         reconciliation_link.link(organisation_id, side)
         where = reconciliation.position(organisation_id, side)
-        if where.covered is not None:
-            _list(where)
-            _keep_day(where)
+        _list(where)
+        _keep_day(where)
     open_ones = select(func.count()).where(Difference.organisation_id == organisation_id, Difference.state == "OPEN")
     return int(db.session.scalar(open_ones) or 0)
 

@@ -69,7 +69,7 @@ def take(cooperative_id: int, rows: list[Transfer], people: People, done: Counte
                 lambda r=receipt_id, b=best: bank_match.match(r, b.payable.kind, b.payable.id, b.fen, actor=accountant, key=f"simulated-{r}")  # type: ignore[misc]
             )
             done["transfers matched"] += 1
-    transaction(lambda: difference.reconcile(cooperative_id))
+    transaction(lambda: difference.reconcile(cooperative_id, ["bank"]))
 
 
 def _ordered(cooperative_id: int) -> list[Transfer]:

@@ -24,7 +24,7 @@ def bills(opened: Gateway, done: Counter[str]) -> None:
     for organisation_id, day in transaction(lambda: account_bill.missing_days(500)):
         account = opened.channel(organisation_id).account_bill(day)
         if account is not None:
-            transaction(lambda number=organisation_id, came=account: (account_bill.take(number, came), difference.reconcile(number)))  # type: ignore[misc]
+            transaction(lambda number=organisation_id, came=account: (account_bill.take(number, came), difference.reconcile(number, ["alipay"])))  # type: ignore[misc]
 
 
 def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:
