@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
@@ -15,6 +15,7 @@ from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.refund import Refund
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.household_credit import TO_FUND, CreditMove
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import REFUND_GOING, Settlement
 
@@ -110,13 +111,20 @@ def households(organisation_id: int) -> Households:
     )
     items = dict(
         db.session.execute(
-            select(PayoutItem.state, func.sum(PayoutItem.fen)).where(PayoutItem.organisation_id == organisation_id).group_by(PayoutItem.state)
+            select(PayoutItem.state, func.sum(PayoutItem.fen))
+            .where(PayoutItem.organisation_id == organisation_id)
+            .group_by(PayoutItem.state)
+            .union_all(
+                select(literal("to fund"), func.coalesce(func.sum(-CreditMove.fen), 0)).where(
+                    CreditMove.organisation_id == organisation_id, CreditMove.kind.in_(TO_FUND)
+                )
+            )
         )
         .all()
     )
     return Households(
         announced_fen=sum(int(totals.get(state, 0)) for state in ("DRAFTED", "APPROVED", "PUBLISHED")),
-        credited_fen=int(totals.get("POSTED", 0)),
+        credited_fen=int(totals.get("POSTED", 0)) - int(items.get("to fund", 0)),
         at_bank_fen=int(items.get("sent", 0)) + int(items.get("unknown", 0)),
         paid_fen=int(items.get("paid", 0)),
         returned_fen=int(items.get("returned", 0)),

@@ -18,6 +18,7 @@ from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.household_credit import TO_FUND, CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.settlement import Settlement
 
@@ -66,13 +67,15 @@ def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
     ]  # fmt: skip
     credited = select(func.sum(Distribution.total_fen)).where(Distribution.state == "POSTED", Distribution.period.like(its))
     ever_paid = select(func.sum(PayoutItem.fen)).where(PayoutItem.state == "paid")
+    to_fund = select(-func.sum(CreditMove.fen)).where(CreditMove.kind.in_(TO_FUND))
     row: Any = db.session.execute(
         select(
             func.count().filter(Settlement.period.like(its)), *sums, func.coalesce(func.sum(Settlement.pool_fen), 0),
             func.coalesce(credited.scalar_subquery(), 0), func.coalesce(ever_paid.scalar_subquery(), 0),
+            func.coalesce(to_fund.scalar_subquery(), 0),
         ).select_from(Settlement)
     ).one()  # fmt: skip
-    orders, base, own, pool, village, fund, ever_pool, credited_fen, ever_paid_fen = (int(each) for each in row)
+    orders, base, own, pool, village, fund, ever_pool, credited_fen, ever_paid_fen, to_fund_fen = (int(each) for each in row)
     back = _taken_back(its)
     return Year(
         number, orders, base, own, pool, village, fund,
@@ -80,7 +83,7 @@ def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
         pool_refunded_fen=sum(back[kind][0] for kind in _POOLS if kind in back),
         credited_fen=credited_fen,
         paid_fen=sum(arrived.values()),
-        waiting_fen=ever_pool - sum(back[kind][1] for kind in _POOLS if kind in back) - ever_paid_fen,
+        waiting_fen=ever_pool - sum(back[kind][1] for kind in _POOLS if kind in back) - ever_paid_fen - to_fund_fen,
     )  # fmt: skip
 
 
@@ -90,11 +93,13 @@ def parts(number: int, arrived: Mapping[int, int] | None = None) -> list[Part]:
     its = Settlement.period.like(f"{number}-%")
     sums = [func.coalesce(func.sum(column).filter(its), 0) for column in (Settlement.base_fen, Settlement.pool_fen)]
     ever_paid = select(func.sum(PayoutItem.fen)).where(PayoutItem.state == "paid", PayoutItem.organisation_id == Organisation.id)
+    to_fund = select(-func.sum(CreditMove.fen)).where(CreditMove.kind.in_(TO_FUND), CreditMove.organisation_id == Organisation.id)
     back = _refund_lines(func.sum(JournalLine.fen)).where(Account.kind.in_(_POOLS), Account.book == Organisation.id)
     query = (
         select(
             Organisation, *sums, func.sum(Settlement.pool_fen), func.coalesce(back.correlate(Organisation).scalar_subquery(), 0),
             func.coalesce(ever_paid.correlate(Organisation).scalar_subquery(), 0),
+            func.coalesce(to_fund.correlate(Organisation).scalar_subquery(), 0),
         )
         .join(Settlement, Settlement.organisation_id == Organisation.id)
         .group_by(Organisation.id)
@@ -102,8 +107,8 @@ def parts(number: int, arrived: Mapping[int, int] | None = None) -> list[Part]:
     )  # fmt: skip
     found = []
     rows: Any = db.session.execute(query)
-    for own, base, pool, ever, taken, sent in rows:
-        waiting_fen = int(ever) - int(taken) - int(sent)
+    for own, base, pool, ever, taken, sent, given in rows:
+        waiting_fen = int(ever) - int(taken) - int(sent) - int(given)
         found.append(Part(own.public_id, own.name_zh, own.name_en, int(base), int(pool), arrived.get(own.id, 0), waiting_fen))
     return [each for each in found if each.base_fen or each.waiting_fen]
 

@@ -34,6 +34,7 @@ from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 # Kinds of moves: to the relief fund, back from it, to a household that split off or inherits.
 MOVES = ("FUND", "BACK", "SPLIT", "HEIR")
+TO_FUND = ("FUND", "BACK")  # what went to the relief fund, less what came back
 CHANNELS = ("bank", "alipay")
 LEAST_ALIPAY_FEN, MOST_ALIPAY_FEN = 10, 5_000_000  # one transfer to a person
 

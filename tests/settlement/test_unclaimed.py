@@ -13,7 +13,7 @@ from marketplace.ledger import balance, event
 from marketplace.ledger.posting import Source
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.approval import OwnWork
-from marketplace.reporting import books_shares
+from marketplace.reporting import books_shares, cooperative_money, open_books
 from marketplace.settlement import payout_batch, unclaimed, unclaimed_return
 from marketplace.settlement.unclaimed import Unclaimed
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
@@ -75,6 +75,7 @@ def test_to_the_fund_and_back_to_who_turns_up(app: Flask) -> None:
         row = moved(market)
         assert (row.state, row.moved_fen, unclaimed.counted(market.cooperative)) == ("POSTED", 5_000, (0, 0))
         assert (owed(market), balance.held("relief_fund", market.cooperative)) == ([0, 0, 0], fund + 5_000)
+        assert (cooperative_money.households(market.cooperative).to_send_fen, open_books.year(clock.business_date().year).waiting_fen) == (0, 0)
         assert rules_hold()
         with pytest.raises(Conflict, match=r"payout\.empty"):
             transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from sqlalchemy import literal, select
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event
+from marketplace.ledger import balance, event, event_each
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from tests.ledger import account_book
@@ -203,6 +204,19 @@ def test_a_payout_is_sent(book: int) -> None:
         "debit  household household:102 6.20\n"
         "credit in_transit 16.20"
     )  # fmt: skip
+
+
+def test_what_nobody_claimed_goes_to_the_fund_and_back_to_who_turns_up(book: int) -> None:
+    households = select(literal(WANG).label("household"), literal(620).label("fen"))
+    entry = event_each.credited_to_fund(book=book, source=Source("unclaimed", 1), households=households)
+    assert read(entry) == "credit relief_fund 6.20\ndebit  household household:102 6.20"
+    entry = event.unclaimed_back(book=book, source=Source("unclaimed_return", 1), household_id=WANG, fen=620)
+    assert read(entry) == "debit  relief_fund 6.20\ncredit household household:102 6.20"
+
+
+def test_a_household_divides_with_its_credit(book: int) -> None:
+    entry = event.credit_divided(book=book, source=Source("household_change", 1), household_id=WANG, other_id=LI, fen=155)
+    assert read(entry) == "debit  household household:102 1.55\ncredit household household:101 1.55"
 
 
 @pytest.mark.parametrize("channel", ["bank", "alipay"])
