@@ -52,6 +52,12 @@ def of_many(account_ids: Sequence[int]) -> dict[int, int]:
     return found
 
 
+def each() -> Select[Account, int]:
+    """A query of (account, balance in fen, debit positive) of all accounts: the caller narrows and orders it."""
+    tail = _tail(_rolled())
+    return _with_snapshots(select(Account, _sum(tail)), tail)
+
+
 def held(kind: str, book: int, owner_ref: str = "") -> int:
     """What an account holds or owes, in fen, positive the way its class is read; 0 if it was never opened."""
     account_id = account.existing(kind, book, owner_ref)

@@ -98,16 +98,14 @@ def entries(
     return query
 
 
-def lines_of(entry: JournalEntry, most: int) -> list[tuple[JournalLine, Account]]:
-    """An entry's lines with their accounts, in order, at most so many."""
-    query = (
+def lines_of(entry: JournalEntry) -> Select[JournalLine, Account]:
+    """A query of an entry's lines with their accounts, in order."""
+    return (
         select(JournalLine, Account)
         .join(Account, Account.id == JournalLine.account_id)
         .where(JournalLine.period == entry.period, JournalLine.entry_id == entry.id)
         .order_by(JournalLine.line_no)
-        .limit(most)
     )
-    return [(line, its) for line, its in db.session.execute(query)]
 
 
 def relatives(entry: JournalEntry) -> list[JournalEntry]:

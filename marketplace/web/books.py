@@ -25,7 +25,7 @@ from marketplace.settlement import period_close
 from marketplace.web.book_words import class_words, entry_words, kind_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
-from marketplace.web.spreadsheet import download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("books", __name__, url_prefix="/books")
 
@@ -33,7 +33,6 @@ permission("books.read", OPERATOR="administrator treasurer auditor", COOPERATIVE
 permission("books.close", OPERATOR="administrator treasurer")
 
 PAGE = 50
-MOST = 20_000  # rows of one export
 MOST_LINES = 200  # of an entry on its page; a distribution has as many as households
 
 
@@ -60,25 +59,22 @@ def index() -> Any:
 def accounts() -> Any:
     """Accounts and what they hold now."""
     book, kind = _book(), _kind()
-    query = select(Account).order_by(Account.id)
+    query = balance.each().order_by(Account.id)
     if book is not None:
         query = query.where(Account.book == book)
     if kind:
         query = query.where(Account.kind == kind)
     if "export" in request.args:
-        found = list(db.session.scalars(query.limit(MOST)))
-        held = balance.of_many([row.id for row in found])
-        columns = [(_("账户"), "text"), (_("科目"), "text"), (_("余额"), "fen")]
-        return download(_("账户"), columns, [(row.code, kind_words()[row.kind], account.natural(row.kind, held[row.id])) for row in found])
+        columns, words = [(_("账户"), "text"), (_("科目"), "text"), (_("余额"), "fen")], kind_words()
+        return download(_("账户"), columns, ((row.code, words[row.kind], account.natural(row.kind, int(fen))) for row, fen in streamed(query)))
     if (last := _after()) is not None:
         query = query.where(Account.id > last)
-    found = list(db.session.scalars(query.limit(PAGE + 1)))
-    held = balance.of_many([row.id for row in found[:PAGE]])
+    found = db.session.execute(query.limit(PAGE + 1)).all()
     return render_template(
         "books/accounts.html",
-        rows=[(row, account.natural(row.kind, held[row.id])) for row in found[:PAGE]],
+        rows=[(row, account.natural(row.kind, int(fen))) for row, fen in found[:PAGE]],
         kind=kind,
-        next_url=url_for(".accounts", book=request.args.get("book"), kind=kind or None, after=found[PAGE - 1].id) if len(found) > PAGE else None,
+        next_url=url_for(".accounts", book=request.args.get("book"), kind=kind or None, after=found[PAGE - 1][0].id) if len(found) > PAGE else None,
         **_shown(book),
     )
 
@@ -98,10 +94,10 @@ def entries() -> Any:
     )
     if "export" in request.args:
         columns = [(_("凭证号"), "whole"), (_("月份"), "text"), (_("记账时间"), "moment"), (_("发生时间"), "moment"), (_("事项"), "text"), (_("来源"), "text"), (_("行数"), "whole"), (_("金额"), "fen")]
-        lines = [
+        lines = (
             (row.id, row.period, row.posted_at, row.event_at, entry_words(row.kind), f"{row.source_type} {row.source_id}", row.n_lines, row.gross)
-            for row in db.session.scalars(query.limit(MOST))
-        ]
+            for (row,) in streamed(query)
+        )
         return download(_("凭证"), columns, lines)
     if (last := _after()) is not None:
         query = query.where(JournalEntry.id < last)
@@ -127,10 +123,18 @@ def entry(number: int) -> Any:
     row = db.session.get(JournalEntry, number) if number < 2**62 else None
     if row is None or not (actor.is_operator or row.book == actor.organisation_id):
         raise not_found(JournalEntry)
+    lines = books_reading.lines_of(row)
+    if "export" in request.args:
+        columns, words = [(_("行"), "whole"), (_("账户"), "text"), (_("科目"), "text"), (_("借方"), "fen"), (_("贷方"), "fen")], kind_words()
+        cells = (
+            (line.line_no, its.code, words[its.kind], line.fen if line.fen > 0 else None, -line.fen if line.fen < 0 else None)
+            for line, its in streamed(lines)
+        )
+        return download(f"{_('凭证')} {row.id}", columns, cells)
     return render_template(
         "books/entry.html",
         row=row,
-        lines=books_reading.lines_of(row, MOST_LINES),
+        lines=db.session.execute(lines.limit(MOST_LINES)).all(),
         relatives=books_reading.relatives(row),
         cause=books_reading.cause(row),
         own=db.session.get_one(Organisation, row.book),

@@ -25,7 +25,7 @@ from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.spreadsheet import MOST_ROWS, download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("cooperative_bank", __name__, url_prefix="/cooperative/bank")
 
@@ -170,10 +170,10 @@ def _matches(errors: dict[str, str]) -> Any:
         columns = [
             (_("核销"), "moment"), (_("到账"), "day"), (_("付款户名"), "text"), (_("单位"), "text"), (_("采购单"), "text"), (_("金额"), "fen"), (_("撤销"), "moment"),
         ]  # fmt: skip
-        lines = [
+        lines = (
             (row.confirmed_at, receipt.received_on, receipt.payer_name, own.name_zh, directed.reference, row.fen, row.undone_at)
-            for row, receipt, _payment, _order, directed, own in db.session.execute(query.limit(MOST_ROWS))
-        ]
+            for row, receipt, _payment, _order, directed, own in streamed(query)
+        )
         return download(_("核销记录"), columns, lines)
     after = request.args.get("after", "")
     if after:

@@ -21,7 +21,7 @@ from marketplace.settlement.settlement import Settlement, window_ends
 from marketplace.web import distribution, payout
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.spreadsheet import download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("cooperative_money", __name__, url_prefix="/cooperative/money")
 
@@ -29,7 +29,6 @@ permission("cooperative.read", COOPERATIVE="*")
 
 PAGE = 50
 LATEST = 6
-LONGEST_EXPORT = 20_000
 
 
 def wait_words() -> dict[str, str]:
@@ -107,7 +106,7 @@ def export() -> Response:
             order.public_id, order.paid_at, order.received_at, window_ends(order), words[reason], order.goods_fen,
             order.freight_fen, order.paid_fen, order.refunded_fen,
         )
-        for order, reason, _buyer in db.session.execute(query.limit(LONGEST_EXPORT))
+        for order, reason, _buyer in streamed(query)
     )  # fmt: skip
     return download(_("等着结算的订单"), columns, rows)
 
@@ -147,7 +146,7 @@ def export_settled() -> Response:
         (
             order.public_id, row.settled_at, row.base_fen, row.freight_fen, row.cooperative_fen, row.pool_fen, row.village_fen, row.fund_fen,
         )
-        for row, order in db.session.execute(query.limit(LONGEST_EXPORT))
+        for row, order in streamed(query)
     )  # fmt: skip
     return download(_("已结算的订单"), columns, rows)
 

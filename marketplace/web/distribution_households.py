@@ -18,14 +18,13 @@ from marketplace.settlement.distribution_weights import days_of
 from marketplace.web.distribution import basis_words, own, state_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
-from marketplace.web.spreadsheet import download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("distribution_households", __name__, url_prefix="/distributions")
 
 permission("money.read", COOPERATIVE="*", OPERATOR="administrator reviewer treasurer auditor")
 
 PAGE = 50
-LONGEST_EXPORT = 50_000
 MOST_NAMES = 5_000  # names are sealed: they are opened one by one to be searched
 SORTS = {"code": (Household.code, False), "most": (DistributionShare.fen, True)}
 
@@ -83,7 +82,7 @@ def export(public_id: str) -> Response:
             share.share_days, share.total_share_days, share.equity_fen, share.fen, bases[share.linkage_group_id],
             share.relief_units, share.relief_fen, share.guaranteed_due_fen, share.guaranteed_fen,
         )
-        for share, house, group, village in db.session.execute(_sorted(_filtered(row), "code").limit(LONGEST_EXPORT))
+        for share, house, group, village in streamed(_sorted(_filtered(row), "code"))
     )  # fmt: skip
     return download(f"{row.period} {_('收益分配各户')}", columns, rows)
 

@@ -16,7 +16,7 @@ from marketplace.payments.payment import OPEN, Payment
 from marketplace.reporting import payment_story
 from marketplace.web import cooperative_desk, operator_desk, payment_words
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.spreadsheet import download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("payments", __name__)
 
@@ -24,7 +24,6 @@ permission("operator.read", OPERATOR="administrator reviewer treasurer auditor")
 permission("payment.read", COOPERATIVE="accountant director")
 
 PAGE = 50
-MOST = 20_000  # rows of one export
 VIEWS: dict[str, tuple[str, ...]] = {
     "all": ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid"),
     "open": OPEN,
@@ -69,7 +68,7 @@ def _index(actor: Actor, allowed: Select[Any], here: str, desk: dict[str, Any]) 
     if number:
         query = query.where((Payment.out_trade_no == number) | (Payment.trade_no == number) | (Payment.merge_no == number))
     if "export" in request.args:
-        return _exported(db.session.execute(query.order_by(Payment.id.desc()).limit(MOST)).all())
+        return _exported(streamed(query.order_by(Payment.id.desc())))
     before = request.args.get("before", "")
     if before:
         query = query.where(Payment.id < by_public_id(Payment, before, allowed).id)

@@ -25,7 +25,7 @@ from marketplace.settlement import difference
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import typed_version
-from marketplace.web.spreadsheet import MOST_ROWS, download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("receipt_ways", __name__, url_prefix="/cooperative/bank")
 
@@ -193,7 +193,7 @@ def _returns(errors: dict[str, str]) -> Any:
     words = return_words()
     if "export" in request.args:
         columns = [(_("编号"), "text"), (_("提出"), "moment"), (_("退给"), "text"), (_("金额"), "fen"), (_("理由"), "text"), (_("状态"), "text"), (_("银行流水号"), "text")]
-        lines = [(row.number, row.proposed_at, row.payee_name, row.fen, row.reason, words[row.state][0], row.reference) for row, _of in db.session.execute(query.limit(MOST_ROWS))]
+        lines = ((row.number, row.proposed_at, row.payee_name, row.fen, row.reason, words[row.state][0], row.reference) for row, _of in streamed(query))
         return download(_("退回付款人"), columns, lines)
     before = request.args.get("before", "")
     if before:

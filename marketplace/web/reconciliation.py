@@ -27,7 +27,7 @@ from marketplace.settlement.reconciliation import Item, Position
 from marketplace.web.book_words import entry_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, typed_version
-from marketplace.web.spreadsheet import MOST_ROWS, download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("reconciliation", __name__, url_prefix="/reconciliation")
 
@@ -140,10 +140,10 @@ def differences() -> Any:
             (_("发现"), "moment"), (_("合作社"), "text"), (_("账户"), "text"), (_("日期"), "day"), (_("差在哪里"), "text"), (_("号码"), "text"), (_("账多出"), "fen"),
             (_("谁在办"), "text"), (_("说明"), "text"),
         ]  # fmt: skip
-        lines = [
+        lines = (
             (row.found_at, text(owner, "name"), side_words()[row.side], row.day, kind_words()[row.kind], row.number, row.fen, who, row.explanation)
-            for row, owner, who in db.session.execute(query.limit(MOST_ROWS))
-        ]
+            for row, owner, who in streamed(query)
+        )
         return download(_("对账差异"), columns, lines)
     after = request.args.get("after", "")
     if after:

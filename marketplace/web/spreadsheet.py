@@ -3,31 +3,40 @@
 Text is always written as text, so that nothing typed by a stranger becomes a formula; what is brought is read without being trusted.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from io import BytesIO
-from typing import Any
+from io import SEEK_END
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
 from urllib.parse import quote
 
 import xlsxwriter
 from flask import Response
+from sqlalchemy import Select
 from werkzeug.datastructures import FileStorage
 
 from marketplace.foundation import clock
+from marketplace.foundation.database import db
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.foundation.language import gettext as _
 from marketplace.foundation.sheet import first_sheet, text_of
 
 MEDIA_TYPE = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-MOST_ROWS = 50_000  # of a download
+MOST_ROWS = 1_048_576 - 1  # of a download: what an Excel sheet holds below its heading
+KEPT_IN_MEMORY = 1024 * 1024  # bytes of a workbook; a larger one lies in a file until it is sent
 LARGEST, MOST_BROUGHT = 2 * 1024 * 1024, 1000
 # How a column is written: fen as yuan, basis points as percent, grams as they are, days of Beijing.
 FORMATS = {"fen": "#,##0.00", "whole": "#,##0", "bp": "0.00%", "day": "yyyy-mm-dd", "moment": "yyyy-mm-dd hh:mm"}
 
 
 def download(name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> Response:
-    """A workbook of one sheet called ``name``. Columns are (heading, kind); kinds are ``text`` and those of FORMATS."""
-    out = BytesIO()
+    """A workbook of one sheet called ``name``. Columns are (heading, kind); kinds are ``text`` and those of FORMATS.
+
+    Rows are written as they come and never held. What a sheet cannot hold is left out, and both its last line and the file's
+    name say how many of how many it has: nobody adds up a part and takes it for all.
+    """
+    out = SpooledTemporaryFile(max_size=KEPT_IN_MEMORY)  # noqa: SIM115 - closed when it was sent
     book = xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
     sheet = book.add_worksheet()
     bold = book.add_format({"bold": True, "bottom": 1})
@@ -36,16 +45,41 @@ def download(name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Seque
         sheet.set_column(at, at, 28 if kind == "text" else 16)
         sheet.write_string(0, at, heading, bold)
     sheet.freeze_panes(1, 0)
+    number, last = 0, None
     for number, row in enumerate(rows, 1):
-        if number > MOST_ROWS:
-            break
-        for at, ((_, kind), value) in enumerate(zip(columns, row, strict=True)):
-            _write(sheet, number, at, kind, value, formats)
+        if number < MOST_ROWS:
+            _write_row(sheet, number, columns, row, formats)
+        elif number == MOST_ROWS:
+            last = row  # whether it or the words about the others go into the last line shows when there is one more
+    if last is not None and number == MOST_ROWS:
+        _write_row(sheet, number, columns, last, formats)
+    elif number > MOST_ROWS:
+        sheet.write_string(MOST_ROWS, 0, _("没有列全：一张表放不下，这里是 %(all)s 行中的前 %(shown)s 行。请筛选后分几次导出。", all=f"{number:,}", shown=f"{MOST_ROWS - 1:,}"), bold)
+        name = _("%(name)s（前 %(shown)s 行，共 %(all)s 行）", name=name, shown=MOST_ROWS - 1, all=number)
     book.close()
-    response = Response(out.getvalue(), content_type=MEDIA_TYPE)
+    size = out.seek(0, SEEK_END)
+    out.seek(0)
+    response = Response(_sent(out), content_type=MEDIA_TYPE)
+    response.call_on_close(out.close)
+    response.content_length = size
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}.xlsx"
     response.headers["Cache-Control"] = "private, no-store"
     return response
+
+
+def streamed(query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
+    """The rows of a query for a download, a thousand at a time: never all of them in memory."""
+    return iter(db.session.execute(query, execution_options={"yield_per": 1000}))
+
+
+def _sent(file: IO[bytes]) -> Iterator[bytes]:
+    with file:
+        yield from iter(lambda: file.read(64 * 1024), b"")
+
+
+def _write_row(sheet: Any, number: int, columns: Sequence[tuple[str, str]], row: Sequence[Any], formats: Mapping[str, Any]) -> None:
+    for at, ((_heading, kind), value) in enumerate(zip(columns, row, strict=True)):
+        _write(sheet, number, at, kind, value, formats)
 
 
 def _write(sheet: Any, row: int, at: int, kind: str, value: Any, formats: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ from marketplace.procurement.target import Commitment
 from marketplace.web.operator_bulletin import exported_orders, known_orders
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import day, money
-from marketplace.web.spreadsheet import MOST_ROWS, download
+from marketplace.web.spreadsheet import download, streamed
 from marketplace.web.unit_buy import typed_number
 from marketplace.web.unit_desk import desk, states
 from marketplace.web.unit_review import asked_year
@@ -69,7 +69,7 @@ def index() -> Any:
     if pledge:
         query = query.where(DirectedOrder.commitment_id == by_public_id(Commitment, pledge, scoped(actor, Commitment)).id)
     if "export" in request.args:
-        return _exported(db.session.execute(query.limit(MOST_ROWS)), actor)
+        return _exported(streamed(query), actor)
     after = request.args.get("after", "")
     if after:
         query = query.where(DirectedOrder.id < _own(after, actor).id)
@@ -115,13 +115,13 @@ def _exported(rows: Any, actor: Actor) -> Any:
         (_("已退"), "fen"), (_("审批"), "text"), (_("发货"), "text"), (_("付款"), "text"), (_("付款方式"), "text"), (_("付款期限"), "day"), (_("工会采购"), "text"),
     ]  # fmt: skip
     words = states()
-    lines = [
+    lines = (
         (
             row.reference, order.placed_on, seller.name_zh, order.goods_fen, order.freight_fen, order.accepted_fen, order.paid_fen, order.refunded_fen,
             words[row.approval], words.get(order.fulfilment, ""), words[order.payment], words[row.terms], row.pay_by, _("是") if row.is_trade_union else _("否"),
         )
         for row, order, seller in rows
-    ]  # fmt: skip
+    )  # fmt: skip
     return download(_("%(name)s采购单", name=actor.organisation_name), columns, lines)
 
 

@@ -17,7 +17,7 @@ from marketplace.payments.withdrawal import Withdrawal
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import typed_version
-from marketplace.web.spreadsheet import MOST_ROWS, download
+from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("withdrawals", __name__, url_prefix="/cooperative/withdrawals")
 
@@ -100,7 +100,7 @@ def _page(errors: dict[str, str]) -> Any:
     if "export" in request.args:
         columns = [(_("日期"), "day"), (_("编号"), "text"), (_("支付宝单号"), "text"), (_("金额"), "fen"), (_("状态"), "text"), (_("理由"), "text")]
         words = state_words()
-        lines = [(row.ordered_on, row.number, row.serial, row.fen, words[row.state][0], row.reason) for row in db.session.scalars(query.limit(MOST_ROWS))]
+        lines = ((row.ordered_on, row.number, row.serial, row.fen, words[row.state][0], row.reason) for (row,) in streamed(query))
         return download(_("支付宝提现"), columns, lines)
     before = request.args.get("before", "")
     if before:

@@ -1,6 +1,9 @@
 """The books on screen: the auditor sees all of the money and changes nothing; a cooperative sees its own book; the treasurer closes."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from flask import Flask
@@ -13,6 +16,7 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Organisation
 from marketplace.reporting import books_reading
+from marketplace.web import spreadsheet
 from tests import builders
 from tests.builders import Market
 from tests.builders_people import operator, person
@@ -118,3 +122,57 @@ def test_the_treasurer_closes_a_month_that_is_over(app: Flask, market: Market) -
         assert treasurer.post(f"/books/months/{this}/close").status_code == 409
     assert period.last_closed() == this
     assert rows_of(treasurer.get("/books/months?export=1").data)[1][0] == this
+
+
+@pytest.mark.both
+def test_what_a_sheet_cannot_hold_is_said(app: Flask, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists fill a sheet to its last line; one row more, and the sheet and its name say how many of how many it has."""
+    with transaction():
+        for number in range(7):
+            event.bank_received(book=market.cooperative, source=Source("bank_receipt", 100 + number), fen=100 + number)
+    auditor = browser(app, person(operator(), "auditor"))
+
+    monkeypatch.setattr(spreadsheet, "MOST_ROWS", 10)
+    full = auditor.get("/books/entries?export=1")
+    assert [row[0] for row in rows_of(full.data)[1:]] == numbers()[::-1]
+    assert len(numbers()) == 10 and "%E5%89%8D" not in full.headers["Content-Disposition"]
+
+    monkeypatch.setattr(spreadsheet, "MOST_ROWS", 9)
+    part = auditor.get("/books/entries?export=1")
+    rows = rows_of(part.data)
+    assert [row[0] for row in rows[1:-1]] == numbers()[:1:-1]
+    assert rows[-1][0].startswith("没有列全：一张表放不下，这里是 10 行中的前 8 行。")
+    assert "前 8 行，共 10 行" in unquote(part.headers["Content-Disposition"])
+    assert len(rows_of(auditor.get("/books/accounts?export=1").data)) == 1 + 5
+
+
+def test_no_download_is_cut_before_the_sheet_is_full() -> None:
+    """Excel's own limit is the only one: nothing in the pages shortens what is taken away."""
+    assert spreadsheet.MOST_ROWS == 1_048_575
+    cut = re.compile(r"LONGEST_EXPORT|limit\((MOST|MOST_ROWS)\)")
+    assert not [path.name for path in Path(spreadsheet.__file__).parent.glob("*.py") if cut.search(path.read_text())]
+
+
+def test_rows_are_streamed_and_never_held(app: Flask, market: Market) -> None:
+    """60,000 rows, more than any limit of old, arrive; a query is read a thousand at a time."""
+    with app.test_request_context():
+        made = spreadsheet.download("x", [("数", "whole"), ("字", "text")], ((n, f"第 {n} 行") for n in range(60_000)))
+        rows = rows_of(b"".join(made.iter_encoded()))
+    assert (len(rows), rows[-1]) == (60_001, [59_999.0, "第 59999 行"])
+    with app.test_request_context():
+        assert [row.id for (row,) in spreadsheet.streamed(select(JournalEntry).order_by(JournalEntry.id))] == numbers()
+
+
+@pytest.mark.both
+def test_an_entrys_lines_are_exported_all(app: Flask, market: Market) -> None:
+    """The page shows the first 200; the sheet has every one."""
+    with transaction():
+        number = event.distributed(book=market.cooperative, source=Source("distribution_group", 1), group_id=1, households=[(each, each) for each in range(1, 301)])
+    reader = browser(app, market.accountant)
+    page = reader.get(f"/books/entries/{number}").text
+    assert "共 301 行，这里是前 200 行" in page and f'href="/books/entries/{number}?export=1"' in page
+    rows = rows_of(reader.get(f"/books/entries/{number}?export=1").data)
+    assert [row[0] for row in rows[1:]] == list(range(1, 302))
+    assert sum(row[3] or 0 for row in rows[1:]) == sum(row[4] or 0 for row in rows[1:]) == 300 * 301 / 200
+    assert browser(app, person(operator(), "auditor")).get(f"/books/entries/{numbers()[2]}?export=1").status_code == 200
+    assert reader.get(f"/books/entries/{numbers()[2]}?export=1").status_code == 404

@@ -20,7 +20,7 @@ from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.supply.batch import Batch, Delivery
 from marketplace.supply.member_import import MemberImport
-from marketplace.web import spreadsheet
+from marketplace.web import cooperative_members, spreadsheet
 from tests import builders
 from tests.statements import counted
 from tests.web.work_desk import browser, rows_of, workbook
@@ -68,6 +68,18 @@ def test_members_are_masked_and_every_look_leaves_a_trace(app: Flask) -> None:
     assert opened.headers["Cache-Control"] == "private, no-store"
     db.session.rollback()
     assert db.session.scalars(select(AuditEvent).where(AuditEvent.action == "household.opened")).one().person_id == market.director.person_id
+
+
+def test_an_export_of_members_has_every_one(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are read in pieces, each of which leaves its trace; none is left out where pieces meet."""
+    market = builders.market()
+    clerk, address = browser(app, market.clerk), f"/cooperative/members/{names(market)[0]}/export.xlsx"
+    whole = rows_of(clerk.get(address).data)
+    for at_once in (1, 2):
+        monkeypatch.setattr(cooperative_members, "AT_ONCE", at_once)
+        assert rows_of(clerk.get(address).data) == whole
+    traces = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "household.seen_masked").order_by(AuditEvent.id))
+    assert [len(trace.data["households"]) for trace in traces] == [3, 1, 1, 1, 2, 1]
 
 
 def test_another_cooperatives_members_are_unknown(app: Flask) -> None:
