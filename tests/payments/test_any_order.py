@@ -1,5 +1,6 @@
-"""One door: whatever order notices, queries, bills and closings come in, and however often, the books end the same."""
+"""One door: in whatever order notices, queries, bills, closings and our own refunds come, and however often, the books end the same."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from itertools import count
@@ -13,100 +14,184 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.ledger import balance
-from marketplace.orders import expiry
+from marketplace.orders import cancellation, expiry
+from marketplace.orders.order import WrongState
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bill_import
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import Bill, BillRow
-from marketplace.payments.channel import Answer
+from marketplace.payments.channel import EXTENSION, Answer
 from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.refund import Refund
 from marketplace.reporting import books
 from tests import builders
-from tests.builders import Market
 from tests.orders import trade
-from tests.payments.gateway import WrittenChannel
 
-AMOUNT, FEE = 17600, 106
+AMOUNT, FEE, FEE_BACK = 17600, 106, 3
 _days = count()
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What happened at the channel. ``tabs`` says which of two attempts were paid; ``back`` what was refunded there by hand."""
+    """What happened. ``tabs`` says which of two attempts were paid; ``end`` whether the order expired or its buyer cancelled it;
+    ``back`` what was refunded by hand on the channel's own pages."""
 
     tabs: tuple[bool, bool]
-    expired: bool
-    back: int
+    end: str = ""
+    back: int = 0
 
 
-# Half of the examples are refunded at the channel: it is there that the order of news matters most.
+# A part of the examples is refunded at the channel by hand: it is there that the order of news matters most.
 FACTS = st.one_of(
-    st.builds(Facts, tabs=st.just((True, False)), expired=st.just(False), back=st.sampled_from((600, AMOUNT))),
-    st.builds(Facts, tabs=st.tuples(st.booleans(), st.booleans()), expired=st.booleans(), back=st.just(0)),
+    st.builds(Facts, tabs=st.just((True, False)), back=st.sampled_from((600, AMOUNT))),
+    st.builds(Facts, tabs=st.tuples(st.booleans(), st.booleans()), end=st.sampled_from(("", "expire", "cancel"))),
 )
 
 
-def news_of(market: Market, facts: Facts, attempts: list[int]) -> list[Outcome | Bill]:
-    """Everything the channel says of it, each at least once: notices, the answers of queries, and bills."""
-    seller = db.session.scalars(select(Cooperative.alipay_seller_id).where(Cooperative.organisation_id == market.cooperative)).one()
-    at = clock.now()
-    said: list[Outcome | Bill] = []
-    for payment_id, paid in zip(attempts, facts.tabs, strict=True):
-        if not paid:
-            said += [trade.succeeded(payment_id, state="pending", trade_no=None)]
-            continue
-        back = facts.back if payment_id == attempts[0] else 0
-        first = trade.succeeded(payment_id, at=at)
-        last = replace(first, state="closed" if back == AMOUNT else "succeeded", refunded_fen=back, refund_no="HAND1" if back else "")
+class Gateway:
+    """The channel as these facts leave it. Each of our refunds is made at once, and its first answer is lost."""
+
+    def __init__(self, app: Flask, paid: dict[str, Outcome]) -> None:
+        self.paid = paid
+        self.made: dict[str, tuple[str, int]] = {}  # out_request_no → (out_trade_no, fen)
+        app.extensions[EXTENSION] = lambda organisation_id: self
+
+    def query(self, out_trade_no: str) -> Answer:
+        return Answer("succeeded", trade=self.paid.get(out_trade_no, Outcome(out_trade_no, "pending")))
+
+    def close(self, out_trade_no: str) -> Answer:
+        if out_trade_no in self.paid:
+            return Answer("refused", sub_code="ACQ.TRADE_STATUS_ERROR")
+        return Answer("succeeded", trade=Outcome(out_trade_no, "closed"))
+
+    def refund(self, out_trade_no: str, out_request_no: str, fen: int, reason: str) -> Answer:
+        first = out_request_no not in self.made
+        self.made[out_request_no] = (out_trade_no, fen)
+        return Answer("unknown" if first else "succeeded")
+
+    def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
+        known = self.made.get(out_request_no) == (out_trade_no, fen)
+        return Answer("succeeded") if known else Answer("refused", sub_code="not_refunded")
+
+
+News = Outcome | Bill | str  # a str is something that we do, or that the channel says of our own refunds: see ``Story.hear``
+
+
+class Story:
+    """A market with one order and two attempts to pay it, and what is heard of them."""
+
+    def __init__(self, app: Flask, facts: Facts) -> None:
+        self.facts, self.market, self.buyer = facts, builders.market(name="白茶", on_hand=10), builders.customer()
+        (self.order_id,) = trade.placed(self.buyer, (self.market.pack, 2))
+        self.attempts = [*trade.opened([self.order_id]), *trade.opened([self.order_id])]
+        own = Cooperative.organisation_id == self.market.cooperative
+        self.seller = db.session.scalars(select(Cooperative.alipay_seller_id).where(own)).one()
+        self.at = clock.now()
+        told = [trade.succeeded(each, at=self.at) for each, paid in zip(self.attempts, facts.tabs, strict=True) if paid]
+        self.gateway = Gateway(app, {each.out_trade_no: each for each in told})
+        self.billed: set[str] = set()
+
+    def news(self) -> list[News]:
+        """Everything that is said or done, each at least once: notices, answers of queries, bills, closings and our own refunds."""
+        said: list[News] = ["drain payment.close", "drain refund", "drain refund", "tell of our refunds", "bill our refunds"]
+        if self.facts.end:
+            said.append(self.facts.end)
+        for payment_id, paid in zip(self.attempts, self.facts.tabs, strict=True):
+            said += self._paid(payment_id) if paid else self._unpaid(payment_id)
+        return said
+
+    def _unpaid(self, payment_id: int) -> list[News]:
+        waits = trade.succeeded(payment_id, state="pending", trade_no=None)
+        return [waits, replace(waits, state="closed")]  # closed without a moment of payment: nobody paid
+
+    def _paid(self, payment_id: int) -> list[News]:
+        first = trade.succeeded(payment_id, at=self.at)
         number, trade_no = first.out_trade_no, first.trade_no or ""
-        said += [first, last, _bill(seller, BillRow("trade", trade_no, number, "", AMOUNT, -FEE, at))]
-        if back:
-            said.append(_bill(seller, BillRow("refund", trade_no, number, f"HAND{payment_id}", -back, 3, at)))
-            said[-3] = replace(last, refund_no=f"HAND{payment_id}")
-    return said
+        said: list[News] = [first, first, self.bill(BillRow("trade", trade_no, number, "", AMOUNT, -FEE, self.at))]
+        if back := self.facts.back:
+            by_hand = f"HAND{payment_id}"
+            said.append(replace(first, state="closed" if back == AMOUNT else "succeeded", refunded_fen=back, refund_no=by_hand))
+            said.append(self.bill(BillRow("refund", trade_no, number, by_hand, -back, FEE_BACK, self.at)))
+        return said
+
+    def bill(self, *rows: BillRow) -> Bill:
+        return Bill(date(2020, 1, 1) + timedelta(days=next(_days)), self.seller, rows, "0" * 64)
+
+    def hear(self, said: News) -> None:
+        """What is said reaches the books; a word is something that we do, as far as it can be done now."""
+        with clock.travel(self.at + timedelta(hours=1)):  # the order's time is over, and what is sent later is due
+            if isinstance(said, Outcome):
+                transaction(lambda: payments.apply(said))
+            elif isinstance(said, Bill):
+                transaction(lambda: bill_import.take(self.market.cooperative, said))
+            elif said == "expire":
+                transaction(lambda: expiry.expire(self.order_id))
+            elif said == "cancel":
+                with suppress(WrongState):  # a second time
+                    transaction(lambda: cancellation.cancel(self.order_id, actor=self.buyer))
+            elif said == "tell of our refunds":
+                for number, (out_trade_no, fen) in self.gateway.made.items():
+                    told = replace(self.gateway.paid[out_trade_no], state="closed", refunded_fen=fen, refund_no=number)
+                    transaction(lambda each=told: payments.apply(each))  # type: ignore[misc]
+            elif said == "bill our refunds":
+                self._bill_refunds()
+            else:
+                outbox.drain(kinds={said.removeprefix("drain ")})
+
+    def _bill_refunds(self) -> None:
+        for number in sorted(self.gateway.made.keys() - self.billed):
+            out_trade_no, fen = self.gateway.made[number]
+            trade_no = self.gateway.paid[out_trade_no].trade_no or ""
+            self.billed.add(number)
+            self.hear(self.bill(BillRow("refund", trade_no, out_trade_no, number, -fen, FEE_BACK, self.at)))
+
+    def finish(self) -> None:
+        """The jobs go on until nothing is left to do."""
+        for days in range(1, 4):
+            with clock.travel(self.at + timedelta(days=days)):
+                outbox.drain(kinds={"payment.close", "refund"})
+        self.hear("bill our refunds")
 
 
-def _bill(seller: str, *rows: BillRow) -> Bill:
-    return Bill(date(2020, 1, 1) + timedelta(days=next(_days)), seller, rows, "0" * 64)
+def kept_of(facts: Facts, order: list[News]) -> int:
+    """Fen that pay the order in the end. An order that expires is paid only by what was heard before."""
+    if not any(facts.tabs) or facts.end == "cancel":
+        return 0
+    paying = [place for place, said in enumerate(order) if not isinstance(said, str) and _tells_of_money(said)]
+    if facts.end == "expire" and order.index("expire") < paying[0]:
+        return 0
+    return AMOUNT - facts.back
 
 
-def hear(market: Market, said: Outcome | Bill) -> None:
-    if isinstance(said, Bill):
-        transaction(lambda: bill_import.take(market.cooperative, said))
-    else:
-        transaction(lambda: payments.apply(said))
+def _tells_of_money(said: Outcome | Bill) -> bool:
+    return isinstance(said, Bill) or said.at is not None
 
 
 @given(facts=FACTS, data=st.data())
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_order_of_news_ends_in_the_same_books(app: Flask, facts: Facts, data: st.DataObject) -> None:
-    market = builders.market(name="白茶", on_hand=10)
-    WrittenChannel(app, refund=[Answer("succeeded")], query=[Answer("unknown")], close=[Answer("succeeded")])
-    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
-    attempts = [*trade.opened([order_id]), *trade.opened([order_id])]
-    if facts.expired:
-        with clock.travel(clock.now() + timedelta(minutes=31)), transaction():
-            expiry.expire(order_id)
-    news = news_of(market, facts, attempts)
-    order = data.draw(st.permutations(news))
+    story = Story(app, facts)
+    order = data.draw(st.permutations(story.news()))
     for said in order:
         for _ in range(data.draw(st.integers(1, 2))):
-            hear(market, said)
-    with clock.travel(clock.now() + timedelta(hours=1)):
-        outbox.drain(kinds={"refund"})
+            story.hear(said)
+    story.finish()
 
-    paid = sum(facts.tabs)
+    paid, kept = sum(facts.tabs), kept_of(facts, order)
     # A query or a notice may first tell of a trade when all had gone back: then it never paid the order.
-    kept = AMOUNT - facts.back if paid and not facts.expired else 0
-    held = balance.by_kind(market.cooperative)
-    fees = FEE * paid - (3 if facts.back else 0)
+    own_refunds = 0 if facts.back else paid - bool(kept)
+    assert sorted(fen for _, fen in story.gateway.made.values()) == [AMOUNT] * own_refunds, order
+    held = balance.by_kind(story.market.cooperative)
+    fees = FEE * paid - FEE_BACK * (own_refunds + bool(facts.back))
     expected = {"alipay": kept - fees, "buyer_funds": kept, "fees": fees, "unapplied": 0, "refunds_payable": 0}
     assert {kind: held.get(kind, 0) for kind in expected} == expected, order
-    states = {trade.payment_state(number) for number, was in zip(attempts, facts.tabs, strict=True) if was}
-    assert states <= {"succeeded", "late_paid"}
-    row = trade.order(order_id)
+    states = {was: {trade.payment_state(number) for number, tab in zip(story.attempts, facts.tabs, strict=True) if tab is was} for was in (True, False)}
+    assert states[True] <= {"succeeded", "late_paid"}
+    assert states[False] <= {"canceled"}
+    assert set(db.session.scalars(select(Refund.state))) <= {"succeeded"}
+    row = trade.order(story.order_id)
     assert row.paid_fen - row.refunded_fen == kept
-    assert not db.session.scalar(select(bill_import.BillDifference.id).where(bill_import.BillDifference.organisation_id == market.cooperative))
+    assert not db.session.scalar(select(bill_import.BillDifference.id))
     assert [each.detail for each in books.check() if not each.ok] == []
 
 
