@@ -1,14 +1,22 @@
 """The jobs of payments: what nobody told us is asked for, first by query, at last by the day's bill."""
 
 import logging
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import partial
+from typing import TypeVar
 
-from marketplace.foundation.database import transaction
+from marketplace.foundation.database import get, transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.jobs.schedule import job
 from marketplace.payments import account_bill, bill_import, call, retention, sweep
-from marketplace.payments.channel import client_for
+from marketplace.payments.alipay_account_bill import AccountBill
+from marketplace.payments.alipay_outcome import Bill
+from marketplace.payments.channel import Channel, client_for
+from marketplace.payments.payment import Payment
 from marketplace.settlement import difference, reconciliation
 
+_Bill = TypeVar("_Bill", Bill, AccountBill)
 log = logging.getLogger("market.jobs")
 
 
@@ -19,10 +27,14 @@ def ask() -> str:
 
 
 def ask_due(limit: int = 100) -> int:
-    """Ask about each payment that is due, one call at a time; how many. Never inside a transaction."""
+    """Ask about each payment that is due, one call at a time; how many. Never inside a transaction.
+
+    Once a seller's channel has refused our keys or our form its others wait, unasked.
+    """
     payment_ids = transaction(lambda: sweep.due(limit))
     for payment_id in payment_ids:
         try:
+            transaction(lambda number=payment_id: call.must_be_open(get(Payment, number).organisation_id))  # type: ignore[misc]
             call.ask(payment_id)
         except MarketError as error:
             # One payment whose answer does not fit must not keep the others from being asked about.
@@ -39,17 +51,8 @@ def bills() -> str:
 
 def fetch_bills(limit: int = 50) -> int:
     """Fetch and import each bill that is out and missing, one seller's day at a time; how many. Never inside a transaction."""
-    fetched = 0
-    for organisation_id, day in transaction(lambda: bill_import.missing_days(limit)):
-        try:
-            channel = transaction(lambda number=organisation_id: client_for(number))  # type: ignore[misc]
-            bill = channel.bill(day)
-            if bill is not None:
-                transaction(lambda number=organisation_id, came=bill: bill_import.take(number, came))  # type: ignore[misc]
-                fetched += 1
-        except MarketError as error:
-            log.warning("the bill of %s for organisation %s: %s", day, organisation_id, error.code)
-    return fetched
+    wanted = transaction(lambda: bill_import.missing_days(limit))
+    return _fetch(wanted, "bill", lambda channel, day: channel.bill(day), bill_import.take)
 
 
 @job("accounts", 900, "fetch Alipay's account bills: every movement of each balance, to reconcile the books with")
@@ -60,16 +63,38 @@ def accounts() -> str:
 
 def fetch_account_bills(limit: int = 50) -> int:
     """Fetch and keep each account bill whose trade bill is here, one seller's day at a time; how many. Never inside a transaction."""
-    fetched = 0
-    for organisation_id, day in transaction(lambda: account_bill.missing_days(limit)):
+    wanted = transaction(lambda: account_bill.missing_days(limit))
+    return _fetch(wanted, "account bill", lambda channel, day: channel.account_bill(day), _take_account_bill)
+
+
+def _open_channel(organisation_id: int) -> Channel:
+    call.must_be_open(organisation_id)
+    return client_for(organisation_id)
+
+
+def _take_account_bill(organisation_id: int, bill: AccountBill) -> None:
+    account_bill.take(organisation_id, bill)
+    difference.reconcile(organisation_id, ["alipay"])
+
+
+def _fetch(
+    wanted: Sequence[tuple[int, date]], what: str, fetch: Callable[[Channel, date], _Bill | None], take: Callable[[int, _Bill], object]
+) -> int:
+    """Fetch and take what is wanted of (seller, day). A seller whose channel refuses our keys or our form is not asked for its other days."""
+    fetched, stopped = 0, set[int]()
+    for organisation_id, day in wanted:
+        if organisation_id in stopped:
+            continue
         try:
-            channel = transaction(lambda number=organisation_id: client_for(number))  # type: ignore[misc]
-            bill = channel.account_bill(day)
+            channel = transaction(partial(_open_channel, organisation_id))
+            bill = fetch(channel, day)
             if bill is not None:
-                transaction(lambda number=organisation_id, came=bill: (account_bill.take(number, came), difference.reconcile(number, ["alipay"])))  # type: ignore[misc]
+                transaction(partial(take, organisation_id, bill))
                 fetched += 1
         except MarketError as error:
-            log.warning("the account bill of %s for organisation %s: %s", day, organisation_id, error.code)
+            if error.code == "channel.stopped":
+                stopped.add(organisation_id)
+            log.warning("the %s of %s for organisation %s: %s", what, day, organisation_id, error.code)
     return fetched
 
 

@@ -93,6 +93,12 @@ def ask(payment_id: int) -> str:
     return transaction(lambda: get(Payment, payment_id).state)
 
 
+def must_be_open(organisation_id: int) -> None:
+    """Raise OutsideFailure ``channel.stopped`` while the channel refuses what this seller sends: every call more would be refused too."""
+    if alarm(organisation_id):
+        raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"))
+
+
 def announce(payment_ids: Sequence[int], kind: str) -> None:
     """Have the channel make what the buyer pays these attempts with, unless it has: a QR code, a phone's merged order, a page.
 
@@ -204,22 +210,20 @@ def _record_refund(kind: str, refund_id: int, answer: Answer) -> None:
 
 @outbox.handles("payment.query")
 def _query(payload: dict[str, Any]) -> None:
-    carry_out(transaction(lambda: make("query", int(payload["payment_id"]))))
+    _send("query", int(payload["payment_id"]))
 
 
 @outbox.handles("payment.fee")
 def _fee(payload: dict[str, Any]) -> None:
-    if carry_out(transaction(lambda: make("fee", int(payload["payment_id"])))) == "unknown":
+    if _send("fee", int(payload["payment_id"])) == "unknown":
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
 @outbox.handles("payment.close")
 def _close(payload: dict[str, Any]) -> None:
     """Close an attempt that was cancelled here, then ask once more: it may have been paid in between."""
-    payment_id = int(payload["payment_id"])
-    closed = carry_out(transaction(lambda: make("close", payment_id)))
-    asked = carry_out(transaction(lambda: make("query", payment_id)))
-    if "unknown" in (closed, asked):
+    said = [_send(kind, int(payload["payment_id"])) for kind in ("close", "query")]
+    if "unknown" in said:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
@@ -227,16 +231,21 @@ def _close(payload: dict[str, Any]) -> None:
 def _refund(payload: dict[str, Any]) -> None:
     """Send a refund, always with the same number; ask first if an earlier try came to an unknown end."""
     refund_id = int(payload["refund_id"])
-    state, misconfigured = transaction(lambda: (get(Refund, refund_id).state, alarm(get(Refund, refund_id).organisation_id)))
+    state = transaction(lambda: get(Refund, refund_id).state)
     if state not in GOING:
         return
-    if misconfigured:
-        raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"))
-    if state != "approved" and carry_out(transaction(lambda: make("refund_query", refund_id))) == "succeeded":
+    if state != "approved" and _send("refund_query", refund_id) == "succeeded":
         return
-    carry_out(transaction(lambda: make("refund", refund_id)))
+    _send("refund", refund_id)
     if transaction(lambda: get(Refund, refund_id).state) in GOING:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+def _send(kind: str, subject_id: int) -> str:
+    """Make a call and carry it out, unless the seller's channel is stopped: then OutsideFailure, and the message waits its turn."""
+    subject: type[Payment] | type[Refund] = Payment if kind in OF_PAYMENT else Refund
+    transaction(lambda: must_be_open(get(subject, subject_id).organisation_id))
+    return carry_out(transaction(lambda: make(kind, subject_id)))
 
 
 def alarm(organisation_id: int) -> bool:

@@ -70,14 +70,23 @@ class SellerChannel:
 
 
     def bill(self, day: date) -> Bill | None:
-        """The seller's bill of a Beijing day; None if it is not out or could not be fetched. Raises BadBill if it cannot be believed."""
+        """The seller's bill of a Beijing day; None if it is not out or could not be fetched. Raises BadBill if it cannot be believed,
+        OutsideFailure ``channel.stopped`` if Alipay refuses our keys, our form or the permission."""
         said = self.client.bill(day)
+        must_be_taken(said)
         return said if isinstance(said, Bill) else None
 
     def account_bill(self, day: date) -> AccountBill | None:
-        """Every movement of the seller's balance on a Beijing day; None if it is not to be had now. Raises BadBill."""
+        """Every movement of the seller's balance on a Beijing day; None if it is not to be had now. Raises as ``bill`` does."""
         said = self.client.account_bill(day)
+        must_be_taken(said)
         return said if isinstance(said, AccountBill) else None
+
+
+def must_be_taken(said: object) -> None:
+    """OutsideFailure ``channel.stopped`` if Alipay refused the keys, the form or the permission."""
+    if isinstance(said, Misconfigured):
+        raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"), sub_code=f"{said.code}/{said.sub_code}")
 
 
 def notify_url() -> str:

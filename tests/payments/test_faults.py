@@ -1,7 +1,7 @@
 """What can go wrong between the channel and the books, and has no home elsewhere. ``test_fault_table.py`` lists all of it."""
 
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
@@ -12,10 +12,12 @@ from marketplace.catalogue.product import Pack
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, MarketError
+from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation, order_refund
 from marketplace.orders.order import locked_order
-from marketplace.payments import call
+from marketplace.payments import bill_import, call, seller_channel, sweep
 from marketplace.payments import payment as payments
+from marketplace.payments.alipay_outcome import Misconfigured
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Payable, Payment
 from marketplace.payments.refund import Refund
@@ -199,3 +201,59 @@ def test_a_channel_that_refuses_our_keys_is_not_asked_for_every_refund(app: Flas
     with clock.travel(clock.now() + call.STOPPED + timedelta(minutes=1)):
         assert outbox.drain(kinds={"refund"}) == (3, 0)
     assert trade.held(market, "alipay") == 0
+
+
+WRONG_KEY = Answer("unknown", sub_code="40002/isv.invalid-signature", told={"misconfigured": True})
+
+
+def test_a_channel_that_refuses_our_keys_is_asked_about_one_of_three_open_payments(app: Flask) -> None:
+    market = builders.market()
+    orders = [trade.placed(builders.customer(), (market.pack, 1))[0] for _ in range(3)]
+    attempts = [trade.opened([order_id])[0] for order_id in orders]
+    channel = WrittenChannel(app, query=[WRONG_KEY])
+    soon = clock.now() + timedelta(seconds=11)
+    with clock.travel(soon):
+        jobs.ask_due()
+        assert sweep.due() == []  # the two others are postponed
+    assert [each[0] for each in channel.asked] == ["query"]
+    WrittenChannel(app, query=[Answer("succeeded", trade=trade.succeeded(each)) for each in attempts])
+    with clock.travel(soon + call.STOPPED + timedelta(minutes=1)):
+        jobs.ask_due()
+    assert [trade.order(order_id).payment for order_id in orders] == ["PAID"] * 3
+
+
+def test_a_channel_that_refuses_our_keys_is_asked_to_close_one_of_three(app: Flask) -> None:
+    market = builders.market()
+    for _ in range(3):
+        buyer = builders.customer()
+        (order_id,) = trade.placed(buyer, (market.pack, 1))
+        trade.opened([order_id])
+        transaction(lambda number=order_id, by=buyer: cancellation.cancel(number, actor=by))  # type: ignore[misc]
+    channel = WrittenChannel(app, close=[WRONG_KEY], query=[WRONG_KEY])
+    assert outbox.drain(kinds={"payment.close"}) == (0, 3)
+    assert [each[0] for each in channel.asked] == ["close"]
+    WrittenChannel(app, close=[Answer("succeeded")], query=[Answer("refused", sub_code="ACQ.TRADE_NOT_EXIST")])
+    with clock.travel(clock.now() + call.STOPPED + timedelta(minutes=1)):
+        assert outbox.drain(kinds={"payment.close"}) == (3, 0)
+
+
+def test_a_channel_that_refuses_our_keys_is_asked_for_no_bill(app: Flask) -> None:
+    """Neither after it refused a question, nor for a second day once it refused the first one's bill."""
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 1))
+    (payment_id,) = trade.opened([order_id])
+    asked: list[date] = []
+
+    class Shut(WrittenChannel):
+        def bill(self, day: date) -> None:
+            asked.append(day)
+            seller_channel.must_be_taken(Misconfigured("40006", "isv.insufficient-isv-permissions"))
+
+    Shut(app, query=[WRONG_KEY])
+    with clock.travel(clock.now() + timedelta(days=4)):
+        assert len(bill_import.missing_days()) >= 2
+        call.ask(payment_id)
+        assert (jobs.fetch_bills(), asked) == (0, [])
+    with clock.travel(clock.now() + timedelta(days=4) + call.STOPPED + timedelta(minutes=1)):
+        assert jobs.fetch_bills() == 0
+    assert len(asked) == 1
