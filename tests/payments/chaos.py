@@ -36,6 +36,7 @@ from marketplace.orders import cancellation, return_request
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import seller_channel
+from marketplace.payments.alipay_transport import HttpTransport
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.refund import Refund
@@ -46,6 +47,9 @@ from tests.orders import trade
 
 STEP = timedelta(seconds=10)  # of the common clock, a round of the worker
 JOBS = ("outbox", "ask", "expire")
+LATE = 0.5  # seconds that the gateway keeps an answer, a byte of it or a notice back
+DEADLINE = 0.4  # seconds that the worker gives a whole exchange: what is late comes after it
+LATE_ANSWERS = {"delay_before": "alipay.trade.query", "delay_after": "alipay.trade.refund", "drip": "alipay.trade.fastpay.refund.query"}
 
 
 def settings_of(folder: Path, database: str, gateway: str, base_url: str) -> Settings:
@@ -75,6 +79,7 @@ class SharedClock:
 
 def work(folder: Path, database: str, gateway: str, base_url: str) -> None:
     """The worker: rounds of its jobs, until somebody kills it."""
+    HttpTransport.__init__.__defaults__ = (DEADLINE,)
     app = create_app(settings_of(folder, database, gateway, base_url))
     shared = SharedClock(folder)
     while True:
@@ -93,14 +98,15 @@ class Told:
     refunds: int = 0
     calls: int = 0
     unknown: int = 0
+    late: int = 0
     kills: int = 0
     drained: timedelta = field(default_factory=timedelta)
 
     def __str__(self) -> str:
         share = 100 * self.unknown // max(1, self.calls)
         return (
-            f"{self.payments} paid, {self.refunds} refunds, {self.calls} calls of which {share} % came to an unknown end, "
-            f"worker killed {self.kills} times; drained within {self.drained} after the gateway healed"
+            f"{self.payments} paid, {self.refunds} refunds, {self.calls} calls of which {share} % came to an unknown end "
+            f"({self.late} at the deadline), worker killed {self.kills} times; drained within {self.drained} after the gateway healed"
         )
 
 
@@ -123,8 +129,11 @@ class Chaos:
 
         ``changing``: the share of buyers who cancel or return something; besides, late and double payments go back.
         """
-        fault.order(self.running.emulator.state, kind=fault.ANY, nth=0, percent=percent)
-        fault.order(self.running.emulator.state, kind=fault.ANY, method="notice", nth=0, percent=percent)
+        state = self.running.emulator.state
+        fault.order(state, kind=fault.ANY, nth=0, percent=percent, seconds=LATE)
+        fault.order(state, kind=fault.ANY, method="notice", nth=0, percent=percent, seconds=LATE)
+        for kind, method in LATE_ANSWERS.items():  # however few the calls are
+            fault.order(state, kind=kind, method=method, nth=1, seconds=LATE)
         dying = sorted(self.chance.sample(range(buyers), kills))
         self.worker = worker = self._worker()
         waiting: list[tuple[int, Actor]] = []
@@ -184,6 +193,8 @@ class Chaos:
         self.told.payments = sum(each.state in ("succeeded", "late_paid") for each in ours.values())
         self.told.refunds, self.told.calls = len(refunds), sum(calls.values())
         self.told.unknown = calls.get("unknown", 0) + calls.get(None, 0)  # killed before the answer was written
+        answers = db.session.scalars(select(PaymentCall.answer).where(PaymentCall.outcome == "unknown"))
+        self.told.late = sum((each or {}).get("sub_code") == "deadline" for each in answers)
         return wrong
 
     def _buys(self) -> tuple[int, Actor]:
