@@ -28,6 +28,8 @@ from marketplace.payments.alipay import (
     Trade,
     Unknown,
 )
+from marketplace.payments.channel import Answer
+from marketplace.payments.seller_channel import answer_of
 from tests.emulator.desk import Desk, open_desk
 
 
@@ -343,3 +345,11 @@ def test_nothing_is_logged_and_no_key_is_shown(desk: Desk, caplog: pytest.LogCap
 def test_the_sdk_waits_until_it_is_needed() -> None:
     look = "import sys, marketplace.payments.alipay; sys.exit(any(name.split('.')[0] == 'alipay' for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", look], check=False).returncode == 0
+
+
+def test_a_refund_that_the_sellers_balance_does_not_cover_may_be_sent_again(desk: Desk) -> None:
+    """No refusal for good: the same request succeeds once there is money, so nothing is failed and no other number taken."""
+    node = {"code": "40004", "msg": "Business Failed", "sub_code": "ACQ.SELLER_BALANCE_NOT_ENOUGH", "sub_msg": "卖家余额不足"}
+    said = told(desk, node, "alipay.trade.refund").refund("T1", "R1", 100, "茶少了一罐")
+    assert said == Refused("ACQ.SELLER_BALANCE_NOT_ENOUGH", passing=True)
+    assert answer_of(said) == Answer("unknown", sub_code="ACQ.SELLER_BALANCE_NOT_ENOUGH")

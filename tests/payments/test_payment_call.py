@@ -11,9 +11,11 @@ from marketplace.foundation.database import db, transaction
 from marketplace.jobs import payments as asking
 from marketplace.orders import cancellation, expiry
 from marketplace.payments import call, sweep
+from marketplace.payments.alipay_outcome import Refused
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
 from marketplace.payments.refund import Refund
+from marketplace.payments.seller_channel import answer_of
 from tests import builders
 from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
@@ -106,6 +108,24 @@ def test_a_refund_committed_and_then_timed_out_is_not_sent_twice(app: Flask) -> 
         assert outbox.drain(kinds={"refund"}) == (1, 0)
     assert [each[0] for each in channel.asked] == ["refund", "refund_query"]
     assert trade.held(market, "alipay") == 0
+
+
+def test_a_refund_that_the_balance_does_not_cover_leaves_later_under_its_number(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    short = answer_of(Refused("ACQ.SELLER_BALANCE_NOT_ENOUGH", passing=True))
+    channel = WrittenChannel(app, refund=[short, short, DONE], refund_query=[NOT_THERE])
+    for hours in (0, 1):
+        with clock.travel(clock.now() + timedelta(hours=hours)):
+            assert outbox.drain(kinds={"refund"}) == (0, 1)
+        assert (_refund_state(), trade.held(market, "refunds_payable")) == ("unknown", 17600)
+    with clock.travel(clock.now() + timedelta(days=1)):
+        assert outbox.drain(kinds={"refund"}) == (1, 0)
+    assert (_refund_state(), trade.held(market, "alipay"), trade.held(market, "refunds_payable")) == ("succeeded", 0, 0)
+    assert len({each[1:] for each in channel.asked}) == 1
 
 
 def test_a_refund_refused_for_good_fails_and_the_money_is_where_it_was(app: Flask) -> None:

@@ -15,7 +15,7 @@ from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
-from marketplace.payments.payment import Payment
+from marketplace.payments.payment import AlipayNotice, Payment, keep_notice
 from marketplace.payments.refund import Refund
 from tests import builders
 from tests.orders import trade
@@ -63,3 +63,14 @@ def test_who_lost_a_race_is_told_when_to_come_again(app: Flask, trouble: Excepti
     app.add_url_rule("/lose", view_func=lose)
     answer = app.test_client().get("/lose")
     assert (answer.status_code, answer.headers.get("Retry-After")) == (status, seconds)
+
+
+@pytest.mark.both
+def test_a_notice_is_kept_three_years(app: Flask) -> None:
+    now = clock.now()
+    for number, age in (("old", 3 * 366 + 1), ("fresh", 3 * 366 - 1)):
+        with clock.travel(now - timedelta(days=age)), transaction():
+            keep_notice(number, "T1", "TRADE_SUCCESS", 100, "applied")
+    with clock.travel(now):
+        assert jobs.forget() == "1 rows"
+    assert list(db.session.scalars(select(AlipayNotice.notify_id))) == ["fresh"]
