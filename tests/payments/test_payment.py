@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from marketplace.foundation import clock
+from marketplace.foundation import clock, driver
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import NotFound
@@ -73,6 +73,28 @@ def test_the_quick_way_and_the_careful_one_leave_the_same(app: Flask, monkeypatc
         ])  # fmt: skip
         assert clock.now() - timedelta(minutes=1) < order.paid_at <= payment.succeeded_at + timedelta(seconds=5)
     assert left[0] == left[1]
+
+
+def test_the_usual_payment_needs_few_statements(app: Flask) -> None:
+    """Two that lock, the entry with its two lines, and what is written beside it; on PostgreSQL all that is written is one statement."""
+    market = builders.market()
+    buyer = builders.customer()
+    said: list[str] = []
+    for _ in range(2):  # the first opens the accounts
+        (payment_id,) = trade.opened(trade.placed(buyer, (market.pack, 1)))
+        outcome = trade.succeeded(payment_id)
+
+        def pay(outcome: Outcome = outcome) -> str:
+            own = driver.opened().connection.driver_connection
+            said.clear()
+            own.set_trace_callback(said.append)
+            try:
+                return payments.apply(outcome)
+            finally:
+                own.set_trace_callback(None)
+
+        assert transaction(pay) == "applied"
+    assert len(set(said)) <= 10, said  # a trigger says the statement again that set it off
 
 
 @pytest.mark.both
