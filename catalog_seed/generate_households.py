@@ -39,7 +39,7 @@ HOUSEHOLD_COLUMNS = (
     "code", "village_code", "name_zh", "id_number", "bank_name", "bank_account", "registry_status", "monitoring_kind",
     "people", "people_unable_to_work", "ill_or_disabled", "entered_on",
 )  # fmt: skip
-SHARE_COLUMNS = ("group_code", "household_code", "kind", "shares", "starts_on", "ends_on", "basis_zh")
+SHARE_COLUMNS = ("group_code", "household_code", "kind", "shares", "asset_kind", "appraised_fen", "starts_on", "ends_on", "basis_zh")
 
 
 @dataclass
@@ -176,6 +176,8 @@ def assign(
 EQUITY_BASIS = {
     "white_tea": "茶园 {mu} 亩折股", "chrysanthemum": "菊花地 {mu} 亩折股", "camellia_oil": "油茶林 {mu} 亩折股", "honey": "林地 {mu} 亩折股",
 }  # fmt: skip
+EQUITY_ASSET = {"white_tea": "LAND", "chrysanthemum": "LAND", "camellia_oil": "FOREST", "honey": "FOREST"}
+SHARE_FEN = 100_000  # every share is a thousand yuan; a mu is two
 SUPPLY_BASIS = {
     "white_tea": "鲜叶保底收购协议", "chrysanthemum": "鲜花保底收购协议", "camellia_oil": "茶籽保底收购协议", "honey": "原蜜保底收购协议",
 }  # fmt: skip
@@ -222,18 +224,18 @@ def _shares(
             cannot_work or chance.random() < 0.25
         ):  # grants of the county appraised into shares, a thousand yuan each
             shares = chance.randint(3, 8)
-            basis = f"产业奖补资金 {shares * 1000} 元折股"
+            asset, basis = "FUNDS", f"产业奖补资金 {shares * 1000} 元折股"
         else:
             shares = chance.randint(1, 12)
-            basis = EQUITY_BASIS[category].format(mu=f"{shares / 2:g}")
-        yield code, household.code, "EQUITY", shares, since, until, basis
+            asset, basis = EQUITY_ASSET[category], EQUITY_BASIS[category].format(mu=f"{shares / 2:g}")
+        yield code, household.code, "EQUITY", shares, asset, shares * SHARE_FEN, since, until, basis
     if supplies:
-        yield code, household.code, "SUPPLY", 0, since, until, SUPPLY_BASIS[category]
+        yield code, household.code, "SUPPLY", 0, "", "", since, until, SUPPLY_BASIS[category]
     elif cannot_work:
-        yield code, household.code, "RELIEF", 0, since, until, "全家无劳动力，列入防贫基金帮扶"
+        yield code, household.code, "RELIEF", 0, "", "", since, until, "全家无劳动力，列入防贫基金帮扶"
     else:
         kind, basis = chance.choice([("WAGE", "采收季务工协议"), ("LEASE", "土地流转协议")])
-        yield code, household.code, kind, 0, since, until, basis
+        yield code, household.code, kind, 0, "", "", since, until, basis
 
 
 def main(seed: int = SEED, folder: Path = FOLDER) -> None:

@@ -15,6 +15,7 @@ from stdnum.iso7064 import mod_11_10
 
 from catalog_seed import csv_rows
 from marketplace.catalogue.category import CATEGORIES
+from marketplace.households.linkage_share import APPRAISED_MOST, ASSETS
 
 Check = Callable[[str], str]  # the reason why a value is wrong, or ""
 Row = dict[str, str]
@@ -172,7 +173,8 @@ COLUMNS: dict[str, dict[str, Check]] = {
     },
     "linkage_shares.csv": {
         "group_code": something, "household_code": something, "kind": among("EQUITY", "SUPPLY", "WAGE", "LEASE", "RELIEF"),
-        "shares": whole(), "starts_on": day, "ends_on": optional(day), "basis_zh": anything,
+        "shares": whole(), "asset_kind": optional(among(*ASSETS)), "appraised_fen": optional(whole(1, APPRAISED_MOST)),
+        "starts_on": day, "ends_on": optional(day), "basis_zh": anything,
     },
     "batches.csv": {
         "code": something, "cooperative_code": something, "category": CATEGORY, "linkage_group_code": something, "village_code": REGION,

@@ -308,6 +308,7 @@ class SeedLoad:
                 new.append({
                     "organisation_id": owner[row["group_code"]], "group_id": group, "household_id": home, "kind": row["kind"], "shares": int(row["shares"]),
                     "starts_on": date.fromisoformat(row["starts_on"]), "ends_on": _day(row["ends_on"]), "basis_zh": row["basis_zh"],
+                    "asset_kind": row["asset_kind"] or None, "appraised_fen": _number(row["appraised_fen"]),
                 })  # fmt: skip
         self._add(LinkageShare, new, len(rows))
 

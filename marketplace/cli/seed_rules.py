@@ -185,6 +185,9 @@ def _shares(files: SeedFiles) -> None:
         group, home = groups.get(row["group_code"]), homes.get(row["household_code"])
         if (row["kind"] == "EQUITY") != (int(row["shares"]) > 0):
             files.fault("linkage_shares.csv", line, "shares", "above 0 for EQUITY, 0 for all other kinds")
+        for column in ("asset_kind", "appraised_fen"):
+            if (row["kind"] == "EQUITY") != bool(row[column]):
+                files.fault("linkage_shares.csv", line, column, "needed for EQUITY, empty for all other kinds")
         if row["ends_on"] and row["ends_on"] < row["starts_on"]:
             files.fault("linkage_shares.csv", line, "ends_on", "before it starts")
         if group and row["starts_on"] < group["starts_on"]:

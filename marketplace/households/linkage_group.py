@@ -8,6 +8,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Identified, Model, Public, Versioned
 
+# An equity share says what was appraised into it, and at how much; one recorded before that was asked says neither.
+APPRAISED = (
+    "asset_kind IS NULL AND appraised_fen IS NULL OR kind = 'EQUITY' AND asset_kind IS NOT NULL AND appraised_fen IS NOT NULL "
+    "AND asset_kind IN ('LAND','FOREST','FUNDS','CASH','EQUIPMENT','OTHER') AND appraised_fen > 0"
+)
+
 
 class LinkageGroup(Public, Versioned, Model):
     """A group of a cooperative. At least 60 % of its pool goes by patronage, the rest by equity."""
@@ -34,6 +40,7 @@ class LinkageShare(Identified, Model):
         CheckConstraint("shares >= 0", name="shares"),
         CheckConstraint("kind IN ('EQUITY','SUPPLY','WAGE','LEASE','RELIEF')", name="kind"),
         CheckConstraint("ends_on IS NULL OR ends_on >= starts_on", name="dates"),
+        CheckConstraint(APPRAISED, name="appraised"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -41,6 +48,8 @@ class LinkageShare(Identified, Model):
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
     kind: Mapped[str] = mapped_column(String(10))
     shares: Mapped[int]
+    asset_kind: Mapped[str | None] = mapped_column(String(10))
+    appraised_fen: Mapped[int | None]  # what all the shares of this row stand for
     starts_on: Mapped[date]
     ends_on: Mapped[date | None]
     basis_zh: Mapped[str] = mapped_column(String(200), default="")

@@ -1,6 +1,7 @@
 """A household's shares in a group are added and ended, dated; nothing that stands is ever rewritten.
 
-No two of one kind overlap, none reaches back into a period that was distributed, and a kind that is no equity has no shares.
+No two of one kind overlap, none reaches back into a period that was distributed, and only equity has shares,
+which say what was appraised into them and at how much.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,12 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.region import Region
 
 KINDS = {"EQUITY": N_("折股量化"), "SUPPLY": N_("保底收购"), "WAGE": N_("务工"), "LEASE": N_("土地流转"), "RELIEF": N_("帮扶救助")}
+# What is appraised into equity. Labour is not among it: the rules on registration let no member of a cooperative contribute it.
+ASSETS = {
+    "LAND": N_("土地经营权"), "FOREST": N_("林权"), "FUNDS": N_("产业扶持资金"), "CASH": N_("自有资金"), "EQUIPMENT": N_("设施设备"), "OTHER": N_("其他资产"),
+}  # fmt: skip
 SHARES_MOST = 1_000_000
+APPRAISED_MOST = 10_000_000_000  # fen: one household's part of one group
 FURTHEST = timedelta(days=366)
 
 # Higher rungs say until which day (included) a group's periods are distributed; shares do not reach back into them.
@@ -29,7 +35,8 @@ closed_until: list[Callable[[int], date | None]] = []
 
 @dataclass(frozen=True)
 class NewShare:
-    """What is to be added: household (code), kind, shares (0 for what is no equity), first and last day, and what it rests on."""
+    """What is to be added: household (code), kind, shares (0 for what is no equity), first and last day, what it rests on,
+    and for equity what was appraised into it and at how many fen."""
 
     code: str
     kind: str
@@ -37,6 +44,8 @@ class NewShare:
     starts_on: date
     basis: str
     ends_on: date | None = None
+    asset_kind: str = ""
+    appraised_fen: int | None = None
 
 
 class ShareBook:
@@ -61,6 +70,7 @@ class ShareBook:
         home = self._home(new)
         if (new.kind == "EQUITY") != (new.shares > 0) or not 0 <= new.shares <= SHARES_MOST:
             raise InvalidInput("share.shares", N_("折股量化要写股数；别的方式股数是 0。"), field="shares")
+        self._appraised(new)
         last = self.group.ends_on
         if new.starts_on < self.group.starts_on or (last and new.starts_on > last) or new.starts_on > clock.business_date() + FURTHEST:
             raise InvalidInput("share.starts", N_("起始日要在联农组的有效期内，最多提前一年登记。"), field="starts_on")
@@ -71,6 +81,16 @@ class ShareBook:
         if not 2 <= len(new.basis.strip()) <= 200:
             raise InvalidInput("share.basis", N_("请写依据，如“茶园 4 亩折股”，200 字以内。"), field="basis")
         return self._beside(home, new)
+
+    def _appraised(self, new: NewShare) -> None:
+        if new.kind != "EQUITY":
+            if new.asset_kind or new.appraised_fen is not None:
+                raise InvalidInput("share.no_asset", N_("只有折股量化写资产种类和评估价，别的方式请留空。"), field="asset_kind")
+            return
+        if new.asset_kind not in ASSETS:
+            raise InvalidInput("share.asset", N_("折股量化要选资产种类。"), field="asset_kind")
+        if new.appraised_fen is None or not 0 < new.appraised_fen <= APPRAISED_MOST:
+            raise InvalidInput("share.appraised", N_("折股量化要写评估价，大于 0，最多一亿元。"), field="appraised")
 
     def _home(self, new: NewShare) -> Household:
         home, township = self.homes.get(new.code, (None, None))
@@ -121,6 +141,7 @@ def write_all(group: LinkageGroup, wanted: Sequence[NewShare], *, actor: Actor) 
             LinkageShare(
                 organisation_id=group.organisation_id, group_id=group.id, household_id=book.homes[new.code][0].id, kind=new.kind, shares=new.shares,
                 starts_on=new.starts_on, ends_on=new.ends_on, basis_zh=new.basis.strip(), recorded_by_id=actor.person_id,
+                asset_kind=new.asset_kind or None, appraised_fen=new.appraised_fen,
             )
         )  # fmt: skip
     group.version += 1

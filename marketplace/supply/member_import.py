@@ -139,9 +139,11 @@ def _must_sum(row: MemberImport) -> None:
 
 def _share(kept: dict[str, Any]) -> NewShare:
     ends_on = kept["ends_on"]
+    # Rows that were kept before assets were asked for have none: checked anew, their equity is refused in words.
     return NewShare(
-        kept["code"], kept["kind"], kept["shares"], date.fromisoformat(kept["starts_on"]), kept["basis"], date.fromisoformat(ends_on) if ends_on else None
-    )
+        kept["code"], kept["kind"], kept["shares"], date.fromisoformat(kept["starts_on"]), kept["basis"], date.fromisoformat(ends_on) if ends_on else None,
+        kept.get("asset_kind", ""), kept.get("appraised_fen"),
+    )  # fmt: skip
 
 
 def _delivery(kept: dict[str, Any]) -> NewDelivery:

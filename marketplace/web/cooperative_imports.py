@@ -10,7 +10,7 @@ from marketplace.foundation.errors import InvalidInput, MarketError, NotFound
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.households.linkage_share import KINDS, NewShare
+from marketplace.households.linkage_share import ASSETS, KINDS, NewShare
 from marketplace.organisations.actor import scoped
 from marketplace.supply import member_import
 from marketplace.supply.batch import Batch
@@ -19,7 +19,7 @@ from marketplace.supply.member_import import MemberImport, Outcome
 from marketplace.web import form_input, spreadsheet
 from marketplace.web.cooperative_batches import own_batch
 from marketplace.web.cooperative_desk import desk
-from marketplace.web.cooperative_members import kinds, own_group
+from marketplace.web.cooperative_members import assets, kinds, own_group
 from marketplace.web.permission import needs, permission, the_actor
 
 bp = Blueprint("cooperative_imports", __name__, url_prefix="/cooperative/imports")
@@ -29,7 +29,8 @@ permission("supply.record", COOPERATIVE="clerk director")
 permission("import.apply", COOPERATIVE="*")
 
 SHARES = {
-    "code": ("户编号", "Household"), "kind": ("方式", "Kind"), "shares": ("股数", "Shares"), "starts_on": ("起始日", "Starts on"),
+    "code": ("户编号", "Household"), "kind": ("方式", "Kind"), "shares": ("股数", "Shares"), "asset_kind": ("资产种类", "Asset kind"),
+    "appraised": ("评估价（元）", "评估价", "Appraised value (yuan)", "Appraised value"), "starts_on": ("起始日", "Starts on"),
     "ends_on": ("最后一天", "Ends on"), "basis": ("依据", "Basis"),
 }  # fmt: skip
 DELIVERIES = {
@@ -49,13 +50,13 @@ def shares(group_id: str) -> Any:
 def look_at_shares(group_id: str) -> Any:
     actor = the_actor()
     group = own_group(group_id, actor)
-    name, names = _file_name(), {name: code for code, name in kinds().items()} | {_zh: code for code, _zh in KINDS.items()}
+    name = _file_name()
     try:
         declared = form_input.whole("declared") if form_input.given("declared") else None
         brought = spreadsheet.brought(request.files.get("file"), SHARES)
     except InvalidInput as error:
         return _shares_page(group_id, {str(error.data.get("field", "file")): said(error)}), 422
-    parsed = [_parsed(line, row, lambda row: _share(row, names)) for line, row in brought]
+    parsed = [_parsed(line, row, _share) for line, row in brought]
     outcomes = member_import.look_at_shares(group, [(line, row) for line, _raw, row, fault in parsed if fault is None])
     lines = _lines(parsed, outcomes)
     kept = None
@@ -106,7 +107,7 @@ def apply(public_id: str) -> Any:
 def template(kind: str) -> Any:
     """An empty sheet with the right headings and one row to show how."""
     templates: dict[str, tuple[Mapping[str, Sequence[str]], list[str]]] = {
-        "shares": (SHARES, ["JA-ZD-0001", "折股量化", "8", "2026-01-01", "", "茶园 4 亩折股"]),
+        "shares": (SHARES, ["JA-ZD-0001", "折股量化", "8", "土地经营权", "8000.00", "2026-01-01", "", "茶园 4 亩折股"]),
         "deliveries": (DELIVERIES, ["JA-ZD-0001", "12.5", "2026-03-20", "350.00"]),
     }
     if kind not in templates:
@@ -133,14 +134,24 @@ def _parsed(line: int, raw: dict[str, str], parse: Callable[[dict[str, str]], An
         return line, raw, None, fault
 
 
-def _share(raw: dict[str, str], names: dict[str, str]) -> NewShare:
-    kind = names.get(raw["kind"], raw["kind"].upper())
+def _share(raw: dict[str, str]) -> NewShare:
+    kind, asset = _coded(raw["kind"], kinds(), KINDS), _coded(raw["asset_kind"], assets(), ASSETS)
     if kind not in KINDS:
         raise InvalidInput("share.kind", N_("请选利益联结的方式。"), field="kind")
     return NewShare(
         raw["code"], kind, form_input.whole_of(raw["shares"] or "0", "shares"), form_input.day_of(raw["starts_on"], "starts_on"), raw["basis"],
-        form_input.day_of(raw["ends_on"], "ends_on") if raw["ends_on"] else None,
+        form_input.day_of(raw["ends_on"], "ends_on") if raw["ends_on"] else None, asset,
+        form_input.fen_of(raw["appraised"], "appraised") if raw["appraised"] else None,
     )  # fmt: skip
+
+
+def _coded(written: str, called: Mapping[str, str], chinese: Mapping[str, str]) -> str:
+    """The code of what somebody wrote as it is called, in the language of the page or in Chinese, or as the code itself."""
+    for names in (called, chinese):
+        for code, name in names.items():
+            if written == name:
+                return code
+    return written.upper()
 
 
 def _delivery(raw: dict[str, str]) -> NewDelivery:
@@ -173,7 +184,7 @@ def _deliveries_page(batch_id: str, errors: dict[str, str], lines: Any = None, k
     return _page("deliveries", batch.code, back, DELIVERIES, errors, lines, kept)
 
 
-def _page(kind: str, about: str, back: str, headings: dict[str, tuple[str, str]], errors: dict[str, str], lines: Any, kept: str | None) -> str:
+def _page(kind: str, about: str, back: str, headings: Mapping[str, Sequence[str]], errors: dict[str, str], lines: Any, kept: str | None) -> str:
     return render_template(
         "cooperative/import.html",
         kind=kind,

@@ -17,7 +17,7 @@ from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.supply.batch import Batch, Delivery
 from marketplace.web import form_input
 from marketplace.web.cooperative_desk import desk
-from marketplace.web.cooperative_members import kinds, own_group
+from marketplace.web.cooperative_members import assets, kinds, own_group
 from marketplace.web.member_list import members
 from marketplace.web.permission import needs, permission, the_actor
 
@@ -118,6 +118,7 @@ def page(group_id: str, public_id: str, errors: dict[str, str], whole: dict[str,
         distributions=db.session.execute(got).all(),
         benefits=benefit.of(group.id, home.id),
         kinds=kinds(),
+        assets=assets(),
         open_kinds=[(share.kind, kinds()[share.kind]) for share in member.shares if share.ends_on is None],
         paid_kinds=[(kind, kinds()[kind]) for kind in benefit.KINDS if any(share.kind == kind and share.in_force(today) for share in member.shares)],
         purposes=[(code, _(name)) for code, name in privacy.PURPOSES.items()],

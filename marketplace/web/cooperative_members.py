@@ -15,7 +15,7 @@ from marketplace.foundation.language import said, text
 from marketplace.households import linkage_share
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
-from marketplace.households.linkage_share import KINDS, NewShare
+from marketplace.households.linkage_share import ASSETS, KINDS, NewShare
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.reporting import linkage_figures
 from marketplace.web import form_input, key_page, spreadsheet
@@ -86,6 +86,7 @@ def show(public_id: str) -> Any:
         view=view,
         asked=asked,
         kinds=kinds(),
+        assets=assets(),
         next_url=url_for(".show", public_id=public_id, **asked, after=shown[PAGE - 1].public_id) if len(shown) > PAGE else None,
         export_url=url_for(".export", public_id=public_id, **asked),
         crumbs=[(_("成员和联结"), url_for(".index")), (text(group, "name"), None)],
@@ -102,15 +103,18 @@ def export(public_id: str) -> Any:
     name = text(group, "name")
     query = _wanted(group, key_page.chosen("view", VIEWS, "now"), key_page.chosen("kind", ("", *KINDS), ""), request.args.get("q", "").strip()[:30])
     columns = [
-        (_("户编号"), "text"), (_("户主"), "text"), (_("方式"), "text"), (_("股数"), "whole"), (_("起始日"), "day"), (_("最后一天"), "day"),
-        (_("依据"), "text"), (_("近一年交货（克）"), "whole"), (_("上次分配（元）"), "fen"),
+        (_("户编号"), "text"), (_("户主"), "text"), (_("方式"), "text"), (_("股数"), "whole"), (_("资产种类"), "text"), (_("评估价（元）"), "fen"),
+        (_("起始日"), "day"), (_("最后一天"), "day"), (_("依据"), "text"), (_("近一年交货（克）"), "whole"), (_("上次分配（元）"), "fen"),
     ]  # fmt: skip
-    names = kinds()
+    names, called = kinds(), assets()
     rows = (
-        (each.code, each.name, names[share.kind], share.shares, share.starts_on, share.ends_on, share.basis_zh, each.grams, each.last_fen)
+        (
+            each.code, each.name, names[share.kind], share.shares, called.get(share.asset_kind or ""), share.appraised_fen,
+            share.starts_on, share.ends_on, share.basis_zh, each.grams, each.last_fen,
+        )
         for each in _every(group, query, actor)
         for share in each.shares
-    )
+    )  # fmt: skip
     return spreadsheet.download(name, columns, rows)
 
 
@@ -135,13 +139,16 @@ def add_share(public_id: str) -> Any:
     group_id = own_group(public_id, actor).id
     try:
         kind = form_input.given("kind")
+        equity = kind == "EQUITY"
         new = NewShare(
             code=form_input.given("code"),
             kind=kind,
-            shares=form_input.whole("shares") if kind == "EQUITY" else 0,
+            shares=form_input.whole("shares") if equity else 0,
             starts_on=form_input.day("starts_on"),
             basis=form_input.given("basis"),
             ends_on=form_input.day("ends_on") if form_input.given("ends_on") else None,
+            asset_kind=form_input.given("asset_kind") if equity else "",
+            appraised_fen=form_input.fen("appraised") if equity else None,
         )
         note = transaction(lambda: linkage_share.add(group_id, new, actor=actor, key=form_input.given("idempotency_key")))
     except InvalidInput as error:
@@ -155,12 +162,18 @@ def kinds() -> dict[str, str]:
     return {code: _(name) for code, name in KINDS.items()}
 
 
+def assets() -> dict[str, str]:
+    """What each kind of asset that was appraised into shares is called."""
+    return {code: _(name) for code, name in ASSETS.items()}
+
+
 def _share_page(group: LinkageGroup, errors: dict[str, str]) -> str:
     values = {"starts_on": f"{clock.business_date()}", "code": request.args.get("code", ""), "idempotency_key": new_public_id(), **request.form}
     return render_template(
         "cooperative/share_new.html",
         group=group,
         kinds=kinds(),
+        assets=assets(),
         values=values,
         errors=errors,
         crumbs=[(_("成员和联结"), url_for(".index")), (text(group, "name"), url_for(".show", public_id=group.public_id)), (_("加一户或一种联结"), None)],

@@ -18,6 +18,7 @@ from marketplace.catalogue.product import Product
 from marketplace.cli import county, seed
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
+from marketplace.households.linkage_group import LinkageShare
 from marketplace.organisations.person import by_login, password_fits
 from marketplace.organisations.region import Region
 from marketplace.supply.stock import Stock, StockMove
@@ -78,6 +79,9 @@ def test_the_tables_hold_the_countys_figures_and_a_second_run_changes_nothing(ap
     person = by_login("customer")
     assert person is not None and password_fits(person, last_line(second)["password"])
     assert {each["role"] for each in last_line(second)["sign_ins"]} >= {"reviewer", "director", "buyer", "approver", "customer", "station_clerk"}
+    equity = select(func.sum(LinkageShare.shares), func.sum(LinkageShare.appraised_fen)).where(LinkageShare.asset_kind.is_not(None))
+    shares, fen = db.session.execute(equity).one()
+    assert fen == shares * 100_000 and shares == db.session.scalar(select(func.sum(LinkageShare.shares))), "a thousand yuan a share"
     moved = select(func.sum(StockMove.on_hand)).scalar_subquery()
     assert db.session.scalar(select(func.sum(Stock.on_hand) - moved)) == 0
     on_sale = set(db.session.scalars(select(Product.id).where(Product.state == "ON_SALE")))
@@ -120,6 +124,9 @@ def test_every_fault_is_named_with_its_place_and_nothing_is_written(app: Flask, 
         ("split_schemes.csv", "cooperative_bp", spoil(copy, "split_schemes.csv", "2,3000,6000,500,500", "2,3000,6000,500,501")),
         ("deliveries.csv", "household_code", spoil(copy, "deliveries.csv", "JA-ZD-0091,B2603", "JA-ZD-9999,B2603")),
         ("linkage_groups.csv", "households", spoil(copy, "linkage_groups.csv", "6500,41,", "6500,42,")),
+        ("linkage_shares.csv", "asset_kind", spoil(copy, "linkage_shares.csv", "JA-ZD-0004,EQUITY,8,LAND,", "JA-ZD-0004,EQUITY,8,,")),
+        ("linkage_shares.csv", "appraised_fen", spoil(copy, "linkage_shares.csv", "JA-ZD-0004,SUPPLY,0,,,", "JA-ZD-0004,SUPPLY,0,,100,")),
+        ("linkage_shares.csv", "asset_kind", spoil(copy, "linkage_shares.csv", "JA-ZD-0007,EQUITY,6,FUNDS,", "JA-ZD-0007,EQUITY,6,LABOUR,")),
         ("targets.csv", "percent_bp", spoil(copy, "targets.csv", "OWN,18000000,3000", "OWN,18000000,30000")),
     }
     before = rows()

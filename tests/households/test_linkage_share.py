@@ -3,7 +3,8 @@
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import clock
 from marketplace.foundation.audit import AuditEvent
@@ -20,6 +21,8 @@ from tests.settlement.builders import order
 
 pytestmark = pytest.mark.usefixtures("app")
 TODAY = clock.business_date()
+APPRAISED: dict[str, object] = {"asset_kind": "LAND", "appraised_fen": 800_000}
+NOT_EQUITY: dict[str, object] = {"shares": 0, "asset_kind": "", "appraised_fen": None}
 
 
 def code_of(household_id: int) -> str:
@@ -28,7 +31,7 @@ def code_of(household_id: int) -> str:
 
 
 def added(market: builders.Market, code: str, key: str = "k", **changed: object) -> str:
-    given = {"kind": "EQUITY", "shares": 8, "starts_on": clock.business_date(), "basis": "茶园 4 亩折股", **changed}
+    given = {"kind": "EQUITY", "shares": 8, "starts_on": clock.business_date(), "basis": "茶园 4 亩折股"} | APPRAISED | changed
     new = NewShare(code=code, **given)  # type: ignore[arg-type]
     return transaction(lambda: linkage_share.add(market.group, new, actor=market.director, key=key))
 
@@ -55,15 +58,19 @@ def test_a_share_is_added_once_and_ended_with_its_last_day() -> None:
         linkage_share.end(market.group, home, "EQUITY", last, "再结束一次", actor=market.director)
     note = added(market, code, key="again", shares=4, starts_on=last + timedelta(days=3))
     assert "空档" in note
-    assert added(market, code, key="supply", kind="SUPPLY", shares=0) == ""
+    assert added(market, code, key="supply", kind="SUPPLY", **NOT_EQUITY) == ""
 
 
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"kind": "GIFT"}, "kind"), ({"shares": 0}, "shares"), ({"kind": "SUPPLY"}, "shares"), ({"shares": 10**7}, "shares"),
+        ({"kind": "GIFT"}, "kind"), ({"shares": 0}, "shares"), ({"kind": "SUPPLY", "asset_kind": "", "appraised_fen": None}, "shares"), ({"shares": 10**7}, "shares"),
         ({"starts_on": date(2019, 12, 31)}, "starts_on"), ({"starts_on": date(2099, 1, 1)}, "starts_on"),
         ({"ends_on": TODAY - timedelta(days=1)}, "ends_on"), ({"basis": " "}, "basis"),
+        ({"asset_kind": ""}, "asset_kind"), ({"asset_kind": "LABOUR"}, "asset_kind"), ({"appraised_fen": None}, "appraised"),
+        ({"appraised_fen": 0}, "appraised"), ({"appraised_fen": -1}, "appraised"), ({"appraised_fen": 10**10 + 1}, "appraised"),
+        ({"kind": "SUPPLY", "shares": 0}, "asset_kind"), ({**NOT_EQUITY, "kind": "WAGE", "appraised_fen": 100}, "asset_kind"),
+        ({**NOT_EQUITY, "kind": "LEASE", "asset_kind": "LAND"}, "asset_kind"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_at_its_field(changed: dict[str, object], field: str) -> None:
@@ -72,6 +79,25 @@ def test_what_does_not_fit_is_refused_at_its_field(changed: dict[str, object], f
         added(market, code_of(home), **changed)
     assert refused.value.data["field"] == field
     assert shares_of(home) == []
+
+
+@pytest.mark.both
+def test_equity_says_what_was_appraised_and_nothing_else_may() -> None:
+    """The database refuses it too; a share recorded before that was asked says neither, and stays."""
+    market, home = builders.market(), builders.household()
+    added(market, code_of(home), asset_kind="FUNDS", appraised_fen=10**10)
+    row = db.session.scalars(select(LinkageShare).where(LinkageShare.household_id == home)).one()
+    assert (row.asset_kind, row.appraised_fen) == ("FUNDS", 10**10)
+    older = db.session.scalars(select(LinkageShare).where(LinkageShare.household_id == market.households[0])).one()
+    assert (older.kind, older.asset_kind, older.appraised_fen) == ("EQUITY", None, None)
+    number = row.id
+    db.session.rollback()
+    for wrong in (
+        {"asset_kind": None}, {"appraised_fen": None}, {"appraised_fen": 0}, {"asset_kind": "LABOUR"}, {"kind": "SUPPLY"}, {"kind": "LEASE", "appraised_fen": None},
+    ):  # fmt: skip
+        with pytest.raises(IntegrityError, match="appraised"), transaction():
+            db.session.execute(update(LinkageShare).where(LinkageShare.id == number).values(wrong))
+        db.session.rollback()
 
 
 def test_overlaps_strangers_and_those_who_left_are_refused() -> None:
@@ -89,7 +115,7 @@ def test_overlaps_strangers_and_those_who_left_are_refused() -> None:
 
 def test_only_director_and_accountant_of_the_own_cooperative() -> None:
     market, other, home = builders.market(), builders.market(name="另一家合作社"), builders.household()
-    new = NewShare(code_of(home), "EQUITY", 8, TODAY, "茶园折股")
+    new = NewShare(code_of(home), "EQUITY", 8, TODAY, "茶园折股", None, "LAND", 800_000)
     with pytest.raises(NotAllowed), transaction():
         linkage_share.add(market.group, new, actor=market.clerk, key="k")
     with pytest.raises(NotFound), transaction():
@@ -115,7 +141,7 @@ def test_no_share_reaches_back_into_a_period_that_was_distributed() -> None:
 
 def test_wages_and_rent_are_records_and_never_of_the_pool() -> None:
     market, home = builders.market(), builders.household()
-    added(market, code_of(home), kind="WAGE", shares=0, basis="采茶工")
+    added(market, code_of(home), kind="WAGE", basis="采茶工", **NOT_EQUITY)
 
     def paid(key: str = "k", kind: str = "WAGE", fen: int = 120_000, day: date = TODAY, note: str = "三月采茶工钱") -> int:
         return transaction(lambda: benefit.record(market.group, home, kind, fen, day, note, actor=market.accountant, key=key))

@@ -48,7 +48,7 @@ def decided(row: AccountProposal, actor: Actor, *, approved: bool = True, reason
 
 def linked(market: builders.Market, household_id: int, actor: Actor, kind: str, starts_on: date) -> None:
     code = house_of(household_id).code
-    new = NewShare(code=code, kind=kind, shares=int(kind == "EQUITY"), starts_on=starts_on, basis="茶园")
+    new = NewShare(code, kind, 1, starts_on, "茶园", None, "LAND", 100_000) if kind == "EQUITY" else NewShare(code, kind, 0, starts_on, "茶园")
     transaction(lambda: linkage_share.add(market.group, new, actor=actor, key=f"{kind}{starts_on}"))
 
 

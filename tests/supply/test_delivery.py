@@ -117,7 +117,7 @@ def test_an_import_of_deliveries_is_whole_or_nothing_and_once() -> None:
 def test_an_import_of_shares_must_sum_to_what_was_declared() -> None:
     market, other = builders.market(), builders.market(name="另一家合作社")
     codes = [db.session.get_one(Household, builders.household()).code for _ in range(2)]
-    rows = [NewShare(code, "EQUITY", 5, TODAY, "林地折股") for code in codes]
+    rows = [NewShare(code, "EQUITY", 5, TODAY, "林地折股", None, "FOREST", 500_000) for code in codes]
     group = db.session.get_one(LinkageGroup, market.group)
     twice = member_import.look_at_shares(group, [(2, rows[0]), (3, rows[0]), (4, NewShare(codes[1], "EQUITY", 0, TODAY, "林地"))])
     assert [outcome.fault.code if outcome.fault else "" for outcome in twice] == ["", "share.overlap", "share.shares"]
@@ -140,3 +140,23 @@ def test_an_import_of_shares_must_sum_to_what_was_declared() -> None:
     right = kept(16)
     assert transaction(lambda: member_import.apply(right, actor=market.director)) == 2
     assert member_import.equity_shares(market.group, TODAY) == 16
+    assert {row.asset_kind: row.appraised_fen for row in db.session.query(LinkageShare).filter_by(shares=5)} == {"FOREST": 500_000}
+
+
+def test_rows_kept_before_assets_were_asked_for_are_refused_in_words() -> None:
+    market = builders.market()
+    code = db.session.get_one(Household, builders.household()).code
+    new = NewShare(code, "EQUITY", 5, TODAY, "林地折股", None, "FOREST", 500_000)
+
+    def keep() -> int:
+        group = db.session.get_one(LinkageGroup, market.group)
+        row = member_import.keep_shares(group, [new], "折股.xlsx", declared=None, actor=market.director)
+        row.rows = [{name: value for name, value in each.items() if name not in ("asset_kind", "appraised_fen")} for each in row.rows]
+        db.session.flush()
+        return row.id
+
+    db.session.rollback()
+    older = transaction(keep)
+    with pytest.raises(InvalidInput, match=r"share\.asset"), transaction():
+        member_import.apply(older, actor=market.director)
+    assert db.session.query(LinkageShare).filter_by(shares=5).count() == 0

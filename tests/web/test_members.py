@@ -102,13 +102,24 @@ def test_a_share_is_added_and_ended(app: Flask) -> None:
     row = db.session.get_one(Household, new)
     code, public_id = row.code, row.public_id
     director = browser(app, market.director)
-    sent = {"code": code, "kind": "EQUITY", "shares": "8", "starts_on": f"{TODAY}", "basis": "茶园 4 亩折股", "idempotency_key": "once"}
+    sent = {"code": code, "kind": "EQUITY", "shares": "8", "starts_on": f"{TODAY}", "basis": "茶园 4 亩折股", "idempotency_key": "once",
+            "asset_kind": "LAND", "appraised": "8000.00"}  # fmt: skip
     for _ in range(2):
         assert director.post(f"/cooperative/members/{group}/shares", data=sent).status_code == 302
-    assert db.session.query(LinkageShare).filter_by(household_id=new).count() == 1
-    for wrong in ({"code": "JA-X"}, {"shares": "0"}, {"shares": "很多"}, {"starts_on": "今天"}, {"basis": ""}, {"kind": "GIFT"}, {}):
+    added = db.session.query(LinkageShare).filter_by(household_id=new).one()
+    assert (added.asset_kind, added.appraised_fen) == ("LAND", 800_000)
+    db.session.rollback()
+    for shown in (f"/cooperative/members/{group}?q={code}", f"/cooperative/members/{group}/{public_id}"):
+        page = director.get(shown).text
+        assert "土地经营权" in page and "¥8,000.00" in page, shown
+    heads, *lines = rows_of(director.get(f"/cooperative/members/{group}/export.xlsx?q={code}").data)
+    assert [dict(zip(heads, line, strict=True))[name] for line in lines for name in ("资产种类", "评估价（元）")] == ["土地经营权", 8000.0]
+    for wrong in ({"code": "JA-X"}, {"shares": "0"}, {"shares": "很多"}, {"starts_on": "今天"}, {"basis": ""}, {"kind": "GIFT"},
+                  {"asset_kind": ""}, {"asset_kind": "LABOUR"}, {"appraised": ""}, {"appraised": "0"}, {"appraised": "八千"}, {}):  # fmt: skip
         answer = director.post(f"/cooperative/members/{group}/shares", data={**sent, "idempotency_key": "w", **wrong})
         assert answer.status_code == 422, wrong
+    refused = director.post(f"/cooperative/members/{group}/shares", data={**sent, "idempotency_key": "w", "asset_kind": "", "appraised": "8000.00"}).text
+    assert "折股量化要选资产种类" in refused and 'value="8000.00"' in refused
     assert browser(app, market.clerk).post(f"/cooperative/members/{group}/shares", data=sent).status_code == 403
     end = {"end_kind": "EQUITY", "last_day": f"{TODAY}", "reason": "搬走了"}
     address = f"/cooperative/members/{group}/{public_id}"
@@ -160,11 +171,21 @@ def test_an_import_is_looked_at_row_by_row_and_written_whole(app: Flask) -> None
     group, _home, batch = names(market)
     homes = [db.session.get_one(Household, builders.household()).code for _ in range(2)]
     director = browser(app, market.director)
-    address, heads = f"/cooperative/imports/shares/{group}", ["户编号", "方式", "股数", "起始日", "最后一天", "依据"]
-    good = [[code, "折股量化", 5, f"{TODAY:%Y/%m/%d}", "", "林地折股"] for code in homes]
-    bad = director.post(address, data={"file": (workbook(heads, good[0], [homes[1], "折股量化", "五", "明天", "", ""], ["X", "EQUITY", 1, f"{TODAY}", "", "林地"]), "股.xlsx")})
+    address, heads = f"/cooperative/imports/shares/{group}", ["户编号", "方式", "股数", "资产种类", "评估价（元）", "起始日", "最后一天", "依据"]
+    good = [
+        [homes[0], "折股量化", 5, "林权", "5,000.50", f"{TODAY:%Y/%m/%d}", "", "林地折股"], [homes[1], "EQUITY", 5, "funds", 5000, f"{TODAY}", "", "奖补资金折股"],
+    ]  # fmt: skip
+    faulty = (
+        [homes[1], "折股量化", "五", "林权", 1, "明天", "", ""], ["X", "EQUITY", 1, "林权", 1, f"{TODAY}", "", "林地"],
+        [homes[1], "折股量化", 5, "", 5000, f"{TODAY}", "", "林地折股"], [homes[1], "折股量化", 5, "劳务", 5000, f"{TODAY}", "", "林地折股"],
+        [homes[1], "折股量化", 5, "林权", "", f"{TODAY}", "", "林地折股"], [homes[1], "折股量化", 5, "林权", "五千", f"{TODAY}", "", "林地折股"],
+        [homes[1], "保底收购", "", "林权", "", f"{TODAY}", "", "收购协议"],
+    )  # fmt: skip
+    bad = director.post(address, data={"file": (workbook(heads, good[0], *faulty), "股.xlsx")})
     assert bad.status_code == 200
-    for words in ("2 行有问题", "请写一个整数", "没有这个户编号"):
+    for words, times in (("折股量化要选资产种类", 2), ("折股量化要写评估价", 1), ("请写一个金额", 1), ("只有折股量化写资产种类和评估价", 1)):
+        assert bad.text.count(words) == times, words
+    for words in ("7 行有问题", "请写一个整数", "没有这个户编号"):
         assert words in bad.text
     assert db.session.query(MemberImport).count() == 0
     looked = director.post(address, data={"file": (workbook(heads, *good), "股.xlsx"), "declared": "16"})
@@ -177,7 +198,8 @@ def test_an_import_is_looked_at_row_by_row_and_written_whole(app: Flask) -> None
     assert browser(app, other.director).post(f"/cooperative/imports/{kept}/apply").status_code == 404
     assert director.post(f"/cooperative/imports/{kept}/apply").status_code == 302
     assert director.post(f"/cooperative/imports/{kept}/apply").status_code == 409
-    assert db.session.query(LinkageShare).filter_by(kind="EQUITY", group_id=market.group).count() == 5
+    rows = db.session.query(LinkageShare).filter_by(kind="EQUITY", group_id=market.group).order_by(LinkageShare.id).all()
+    assert [(row.asset_kind, row.appraised_fen) for row in rows] == [(None, None)] * 3 + [("FOREST", 500_050), ("FUNDS", 500_000)]
     code = supplier(market)
     clerk, place = browser(app, market.clerk), f"/cooperative/imports/deliveries/{batch}"
     looked = clerk.post(place, data={"file": (workbook(["户编号", "公斤", "交货日", "保底价"], [code, 1.25, f"{TODAY}", 350.5]), "交货.xlsx")})
@@ -195,7 +217,8 @@ def test_bad_files_are_refused_in_words(app: Flask) -> None:
     director = browser(app, market.director)
     for content, words in (
         (b"not a workbook", "读不出来"), (b"PK\x03\x04broken", "读不出来"), (workbook(["甲", "乙"], [1, 2]).getvalue(), "表头里缺少"),
-        (workbook(["户编号", "方式", "股数", "起始日", "最后一天", "依据"]).getvalue(), "没有数据行"),
+        (workbook(["户编号", "方式", "股数", "起始日", "最后一天", "依据"], ["JA-1"]).getvalue(), "表头里缺少：资产种类、评估价（元）"),
+        (workbook(["户编号", "方式", "股数", "资产种类", "评估价（元）", "起始日", "最后一天", "依据"]).getvalue(), "没有数据行"),
     ):  # fmt: skip
         answer = director.post(f"/cooperative/imports/shares/{group}", data={"file": (BytesIO(content), "x.xlsx")})
         assert (answer.status_code, words in answer.text) == (422, True), words

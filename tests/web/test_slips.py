@@ -76,8 +76,9 @@ def test_only_those_who_work_with_a_household_print_it(app: Flask) -> None:
     assert printed() == 1
     # A share of one's own making opens no slip.
     code = db.session.get_one(Household, market.households[0]).code
-    for kind in ("WAGE", "EQUITY"):
-        new = NewShare(code=code, kind=kind, shares=int(kind == "EQUITY"), starts_on=clock.business_date(), basis="务工")
+    for new in (
+        NewShare(code, "WAGE", 0, clock.business_date(), "务工"), NewShare(code, "EQUITY", 1, clock.business_date(), "茶园", None, "LAND", 100_000),
+    ):  # fmt: skip
         transaction(lambda new=new: linkage_share.add(other.group, new, actor=other.accountant, key=new.kind))  # type: ignore[misc]
         assert browser(app, other.accountant).get(f"/households/{house}/slip").status_code == 404
     assert printed() == 1
