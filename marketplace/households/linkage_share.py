@@ -88,7 +88,7 @@ class ShareBook:
                 raise InvalidInput("share.no_asset", N_("只有折股量化写资产种类和评估价，别的方式请留空。"), field="asset_kind")
             return
         if new.asset_kind not in ASSETS:
-            raise InvalidInput("share.asset", N_("折股量化要选资产种类。"), field="asset_kind")
+            raise InvalidInput("share.asset", N_("折股量化要写资产种类：土地经营权、林权、产业扶持资金、自有资金、设施设备或其他资产。"), field="asset_kind")
         if new.appraised_fen is None or not 0 < new.appraised_fen <= APPRAISED_MOST:
             raise InvalidInput("share.appraised", N_("折股量化要写评估价，大于 0，最多一亿元。"), field="appraised")
 

@@ -119,7 +119,7 @@ def test_a_share_is_added_and_ended(app: Flask) -> None:
         answer = director.post(f"/cooperative/members/{group}/shares", data={**sent, "idempotency_key": "w", **wrong})
         assert answer.status_code == 422, wrong
     refused = director.post(f"/cooperative/members/{group}/shares", data={**sent, "idempotency_key": "w", "asset_kind": "", "appraised": "8000.00"}).text
-    assert "折股量化要选资产种类" in refused and 'value="8000.00"' in refused
+    assert "折股量化要写资产种类" in refused and 'value="8000.00"' in refused
     assert browser(app, market.clerk).post(f"/cooperative/members/{group}/shares", data=sent).status_code == 403
     end = {"end_kind": "EQUITY", "last_day": f"{TODAY}", "reason": "搬走了"}
     address = f"/cooperative/members/{group}/{public_id}"
@@ -183,7 +183,7 @@ def test_an_import_is_looked_at_row_by_row_and_written_whole(app: Flask) -> None
     )  # fmt: skip
     bad = director.post(address, data={"file": (workbook(heads, good[0], *faulty), "股.xlsx")})
     assert bad.status_code == 200
-    for words, times in (("折股量化要选资产种类", 2), ("折股量化要写评估价", 1), ("请写一个金额", 1), ("只有折股量化写资产种类和评估价", 1)):
+    for words, times in (("折股量化要写资产种类", 2), ("折股量化要写评估价", 1), ("请写一个金额", 1), ("只有折股量化写资产种类和评估价", 1)):
         assert bad.text.count(words) == times, words
     for words in ("7 行有问题", "请写一个整数", "没有这个户编号"):
         assert words in bad.text
