@@ -185,6 +185,8 @@ def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
         # Asked after it was cancelled here: whatever the answer, the sweeper need not ask again.
         payment.ask_at = None
     else:
+        # While the channel has no clear answer the buyer may have paid: that is not the same as waiting for them.
+        payment.state = "processing" if answer.outcome == "unknown" else "requires_action"
         payment.ask_at = clock.now() + timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
 
 

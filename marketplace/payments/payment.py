@@ -24,6 +24,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import channel_key
 
+# ``created`` is a row without a next action; every channel of today has one, so an attempt begins at ``requires_action``.
 STATES = ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid")
 OPEN = ("created", "requires_action", "processing")
 ONLINE = ("alipay", "stripe")  # channels that are asked; a bank's statement is brought by a person

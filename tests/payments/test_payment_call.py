@@ -53,6 +53,17 @@ def test_a_lost_notice_is_asked_for(app: Flask) -> None:
     assert list(db.session.scalars(select(PaymentCall.outcome))) == ["refused", "succeeded"]
 
 
+def test_a_payment_is_processing_while_the_answer_is_unknown(app: Flask) -> None:
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    waits = Answer("succeeded", trade=trade.succeeded(payment_id, state="pending", trade_no=None))
+    WrittenChannel(app, query=[UNKNOWN, UNKNOWN, waits, UNKNOWN, Answer("succeeded", trade=trade.succeeded(payment_id))])
+    seen = [trade.payment_state(payment_id)] + [call.ask(payment_id) for _ in range(5)]
+    assert seen == ["requires_action", "processing", "processing", "requires_action", "processing", "succeeded"]
+    assert trade.held(market, "buyer_funds") == 17600
+
+
 def test_an_answer_that_does_not_fit_is_not_applied(app: Flask) -> None:
     market = builders.market()
     (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
