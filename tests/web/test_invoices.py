@@ -2,6 +2,7 @@
 
 import io
 import re
+import zipfile
 
 from flask import Flask
 
@@ -12,6 +13,7 @@ from marketplace.organisations.organisation import Organisation
 from tests import builders
 from tests.orders import trade
 from tests.orders.test_invoice import PDF, refund
+from tests.procurement.unit_market import accept, confirmed, ship, unit_market
 from tests.web.work_desk import browser, rows_of
 
 NUMBER = "26367000000012345678"
@@ -57,6 +59,42 @@ def test_a_buyer_asks_and_the_accountant_issues(app: Flask) -> None:
     assert desk.post(f"/cooperative/invoices/{public_id}/reverse", data=paper(version, "26367000000012345679")).status_code == 303
     assert "−¥6.00" in shop.get(path).text
     assert "没有发票在这里等" in desk.get("/cooperative/invoices?view=reverse").text
+
+
+def packed(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as made:
+        for name in names:
+            made.writestr(name, "<x/>")
+    return out.getvalue()
+
+
+def test_a_units_buyer_follows_its_invoice_and_an_ofd_is_a_zip_with_its_root(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10)
+    ship(at, made, 10)
+    accept(at, made, 10)
+    seller = db.session.get_one(Organisation, at.market.cooperative).public_id
+    buyer, desk = browser(app, at.buyer), browser(app, at.market.accountant)
+    page = buyer.get(f"/invoices/new/{seller}").text
+    order = re.search(r'name="orders" id="orders-1" value="(\w+)"', page)
+    assert order
+    given = {"orders": order[1], "kind": "VAT_GENERAL", "name": "靖安县第一中学", "tax_number": "123609254914800336", "idempotency_key": "k"}
+    asked = buyer.post(f"/invoices/new/{seller}", data=given)
+    assert asked.status_code == 303, re.findall(r'class="[^"]*error[^"]*"[^>]*>([^<]+)', asked.text)
+    path = asked.location
+    assert "等合作社开票" in buyer.get("/invoices").text
+    ofd = packed("OFD.xml", "Doc_0/Document.xml")
+    for content in (packed("word/document.xml"), ofd[:-30], b"PK\x03\x04 and no more", packed("Doc_0/OFD.xml")):
+        refused = desk.post(f"/cooperative{path}/issue", data=paper(1, content=content))
+        assert (refused.status_code, "PDF 或 OFD" in refused.text) == (422, True)
+    waiting = buyer.get("/invoices").text
+    assert desk.post(f"/cooperative{path}/issue", data=paper(1, content=ofd)).status_code == 303
+    listed = buyer.get("/invoices").text
+    assert [each.count("等合作社开票") for each in (waiting, listed)] == [1, 0]
+    assert listed.count("已开票") == waiting.count("已开票") + 1
+    answer = buyer.get(f"{path}/file")
+    assert (answer.data, answer.headers["Content-Disposition"]) == (ofd, f"attachment; filename={NUMBER}.ofd")
 
 
 def test_nobody_else_sees_it(app: Flask) -> None:
