@@ -22,14 +22,17 @@ from marketplace.households.household import Household
 from marketplace.jobs import payments as jobs
 from marketplace.orders import order_refund
 from marketplace.orders.order import Order, Purchase, locked_order
-from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import call
+from marketplace.organisations.organisation import Cooperative, Organisation
+from marketplace.payments import call, channel_key, key_material
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.payment import Payment
 from marketplace.simulation import command
+from tests import builders
 from tests.seeded import seeded_folder
 
 __all__ = ["seeded_folder"]
 
+STRIPE = ("sk_test_" + "51Kept0Secret" * 4, "whsec_" + "AlsoKept0Secret" * 4)
 # Tables in which what happened is written down; every text of theirs is looked through.
 WRITTEN = ("audit_event", "payment_call", "alipay_notice", "outbox_message", "idempotency_key")
 
@@ -49,12 +52,15 @@ def week(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         read_settings({}, environment="test", data_dir=folder, secret_key="t" * 40, alipay_gateway=running.gateway_url)
     )
     app.config["WTF_CSRF_ENABLED"] = False
+    with app.app_context():
+        keys = _keys_of_a_cooperative()
+        db.session.remove()
     try:
         result = app.test_cli_runner().invoke(command.group, ["--days", "7", "--until", "2026-11-20", "--json"])
         assert result.exit_code == 0, result.output
         written.write(result.output)
         with app.app_context():
-            pages = _trouble(app)
+            pages = _trouble(app, keys)
             yield app, written.getvalue() + pages
             db.session.remove()
             db.engine.dispose()
@@ -64,8 +70,22 @@ def week(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         running.stop()
 
 
-def _trouble(app: Flask) -> str:
-    """Calls over the network, forged notices, and a database that fails in the middle: the pages that come of it."""
+def _keys_of_a_cooperative() -> list[int]:
+    """Keys of its own for both channels, beside those in use; their ids."""
+    own = db.session.scalars(select(Cooperative.organisation_id).order_by(Cooperative.organisation_id)).first()
+    assert own is not None
+    actor = builders.person(own, "accountant")
+    public = key_material.public_half(key_material.new_private_key())
+    alipay = transaction(lambda: key_material.add_alipay(own, private="", public=public, actor=actor).id)
+    stripe = transaction(
+        lambda: key_material.add_stripe(own, account="acct_1Jingan", secret_key=STRIPE[0], webhook_secret=STRIPE[1], actor=actor).id
+    )
+    return [alipay, stripe]
+
+
+def _trouble(app: Flask, keys: list[int]) -> str:
+    """Calls over the network, also with keys that the channel does not know, forged notices, and a database that fails in the middle:
+    the pages that come of it."""
     order_id = db.session.scalars(
         select(Order.id).where(Order.kind == "PUBLIC", Order.payment == "PAID", Order.settled_at.is_(None), Order.refunded_fen == 0)
     ).first()
@@ -77,6 +97,14 @@ def _trouble(app: Flask) -> str:
     call.ask(payment_id)
     outbox.drain(kinds={"refund"})
     jobs.ask_due()
+    owner = db.session.get_one(ChannelKey, keys[0]).organisation_id
+    director = builders.person(owner, "director")
+    for key_id in keys:
+        transaction(lambda number=key_id: channel_key.switch(number, actor=director))  # type: ignore[misc]
+    with_new_key = db.session.scalars(select(Payment.id).where(Payment.organisation_id == owner, Payment.channel == "alipay")).first()
+    assert with_new_key is not None and call.ask(with_new_key)
+    seller = db.session.get_one(Organisation, owner).public_id
+    assert app.test_client().post(f"/stripe/notice/{seller}", data=b"{}", headers={"Stripe-Signature": "t=1,v1=forged"}).status_code >= 400
     client = app.test_client()
     form = {"out_trade_no": number, "sign": "forged", "sign_type": "RSA2", "total_amount": "1.00", "biz_content": "{}"}
     kind = "application/x-www-form-urlencoded"
@@ -84,11 +112,12 @@ def _trouble(app: Flask) -> str:
     paths = ("/orders/nothing", "/cooperative/refunds", "/operator/money", "/nowhere")
     pages += [client.get(path, follow_redirects=True).text for path in paths]
     with db.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE payment RENAME TO gone"))
+        connection.execute(text("ALTER TABLE channel_key RENAME TO gone"))  # where an unknown signature is looked up
     app.testing = False
-    pages.append(client.post("/alipay/notice", data=urlencode(form), content_type=kind).text)
+    told = form | {"app_id": db.session.get_one(Payment, with_new_key).app_id}
+    pages.append(client.post("/alipay/notice", data=urlencode(told), content_type=kind).text)
     with db.engine.begin() as connection:
-        connection.execute(text("ALTER TABLE gone RENAME TO payment"))
+        connection.execute(text("ALTER TABLE gone RENAME TO channel_key"))
     return "\n".join(pages)
 
 
@@ -99,6 +128,11 @@ def secrets_of(app: Flask) -> dict[str, str]:
     for pem in (settings.data_dir / "emulator").glob("*_private.pem"):
         body = "".join(pem.read_text().splitlines()[1:-1])
         known[pem.name] = body[400:460]
+    for key in db.session.scalars(select(ChannelKey)):
+        for name, part in key.parts.items():
+            body = "".join(part.strip().splitlines()[1:-1]) or part
+            known[f"{key.channel} {name}"] = body[400:460] or body[-40:]
+    known.pop("alipay alipay_public_key", None)  # no secret
     for each in db.session.scalars(select(Household).limit(200)):
         known[f"ID of {each.code}"], known[f"card of {each.code}"] = each.id_number, each.bank_account
     for seller in db.session.scalars(select(Cooperative)):
@@ -135,4 +169,5 @@ def test_the_search_would_find_what_it_looks_for(week: tuple[Flask, str]) -> Non
     app, _ = week
     known = secrets_of(app)
     assert {"SECRET_KEY", "app_private.pem", "alipay_private.pem"} <= set(known)
+    assert (known["stripe secret_key"], known["stripe webhook_secret"], len(known["alipay private_key"])) == (STRIPE[0][-40:], STRIPE[1][-40:], 60)
     assert sum(what.startswith("ID of") for what in known) > 50 and sum(what.startswith("card of") for what in known) > 50
