@@ -147,6 +147,7 @@ def differences() -> Any:
         chips=[(_("要说明的"), url_for(".differences"), not done, None), (_("已说明"), url_for(".differences", view="explained"), done, None)],
         next_url=url_for(".differences", view="explained" if done else None, before=rows[PAGE - 1].public_id) if len(rows) > PAGE else None,
         words=payment_words.DIFFERENCES,
+        proposals=payment_words.PROPOSALS,
         **desk(actor),
     )
 

@@ -75,3 +75,9 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "outside": (LABELS["outside"], N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
 }
 DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样")}
+# What is proposed to whoever looks at a difference: where it usually comes from, and what to do about it.
+PROPOSALS = {
+    "ONLY_THEIRS": N_("建议：到支付宝商家平台按订单号查这笔。是门店收款或别的应用收的，写明来源；是商城的，请运营方补登。"),
+    "ONLY_OURS": N_("建议：等后一天的账单，跨零点的会晚一天出现。仍没有的，到支付宝商家平台按订单号查；确实没有到账的，不要发货，请运营方更正。"),
+    "AMOUNT": N_("建议：以支付宝账单为准。先查这笔有没有改价或部分退款，写明差额原因，请运营方更正我们的账。"),
+}

@@ -1,7 +1,7 @@
 """Payments on pages: one payment's whole story, refunds that wait for a person, differences from the bill, and money health."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -18,9 +18,11 @@ from marketplace.payments.channel import Answer
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import money_health
+from marketplace.web import payment_words
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
+from tests.payments import statement
 from tests.payments.gateway import WrittenChannel
 from tests.payments.test_bill_import import _bill
 from tests.statements import counted, repeated
@@ -147,6 +149,32 @@ def test_a_difference_is_explained_on_its_page(app: Flask, market: Market) -> No
     client.post(address, data={"explanation": "门店收款，不归平台。"})
     assert "账和支付宝账单一致" in client.get("/cooperative/differences").text
     assert "门店收款" in client.get("/cooperative/differences?view=explained").text
+
+
+def test_each_kind_of_difference_comes_with_a_proposal(app: Flask, market: Market) -> None:
+    transaction(lambda: bill_import.take(market.cooperative, _bill(market)))
+    bill_id = db.session.scalars(select(bill_import.ImportedBill.id)).one()
+    with transaction():
+        for kind in payment_words.DIFFERENCES:
+            ours, theirs = (0 if kind == "ONLY_THEIRS" else 100), (0 if kind == "ONLY_OURS" else 90)
+            db.session.add(
+                BillDifference(
+                    organisation_id=market.cooperative, bill_id=bill_id, kind=kind, out_trade_no=f"T{kind}", ours_fen=ours, theirs_fen=theirs,
+                    found_at=clock.now(),
+                )
+            )  # fmt: skip
+    page = browser(app, market.accountant).get("/cooperative/differences").text
+    rows = {kind: page[page.index(f"T{kind}<") :].partition("</tr>")[0] for kind in payment_words.DIFFERENCES}
+    for kind, telling in (("ONLY_THEIRS", "写明来源"), ("ONLY_OURS", "等后一天的账单"), ("AMOUNT", "以支付宝账单为准")):
+        assert [each for each, row in rows.items() if telling in row] == [kind]
+
+
+def test_a_receipt_that_nobody_matched_is_a_trouble_with_its_fen(app: Flask, market: Market) -> None:
+    statement.take(market.accountant, [("2026-03-01", 100, "某人", "", "S2"), ("2026-03-02", 4200, "靖安县某小学", "", "S1")])
+    found = standing()["receipts"]
+    assert (found.count, found.fen, found.oldest and clock.business_date(found.oldest)) == (2, 4300, date(2026, 3, 1))
+    page = browser(app, builders.person(builders.operator(), "treasurer")).get("/operator/money/receipts").text
+    assert "¥42.00" in page and "¥1.00" in page
 
 
 def standing() -> dict[str, money_health.Standing]:
