@@ -56,6 +56,10 @@ TRIGGERS: dict[str, list[str]] = {
            BEGIN SELECT RAISE(ABORT, 'ledger: entries are never deleted'); END""",
     ],
     "closed_period": [
+        # REPLACE by the row's hidden number would delete the month that has it.
+        """CREATE TRIGGER closed_period_new BEFORE INSERT ON closed_period
+           WHEN EXISTS (SELECT 1 FROM closed_period c WHERE c.rowid = NEW.rowid)
+           BEGIN SELECT RAISE(ABORT, 'ledger: this month is closed'); END""",
         """CREATE TRIGGER closed_period_follows BEFORE INSERT ON closed_period
            WHEN NEW.period <= (SELECT max(c.period) FROM closed_period c)
            BEGIN SELECT RAISE(ABORT, 'ledger: this month is closed'); END""",

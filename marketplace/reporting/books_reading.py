@@ -1,4 +1,4 @@
-"""The books as people read them: what each account held at a day, the entries behind it, and what caused an entry.
+"""The books as people read them: what each account held at a day, and the entries behind it.
 
 An entry counts for a day by its month, and within it by when it was posted: what came late stands in the month that was open.
 """
@@ -17,14 +17,6 @@ from marketplace.ledger import account
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.period import ClosedPeriod, PeriodBalance
-from marketplace.orders.order import Order
-from marketplace.payments.payment import Payment
-from marketplace.payments.refund import Refund
-from marketplace.settlement.distribution import Distribution
-from marketplace.settlement.distribution_share import DistributionGroup
-from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
-from marketplace.settlement.settlement import Settlement
-from marketplace.settlement.unclaimed import Unclaimed
 
 _ITS_LINES = (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id)
 
@@ -125,52 +117,6 @@ def relatives(entry: JournalEntry) -> list[JournalEntry]:
         .limit(50)
     )
     return list(db.session.scalars(query))
-
-
-@dataclass(frozen=True)
-class Cause:
-    """What caused an entry: the row's ``public_id``, and the token of the order's receipt where an order stands behind it."""
-
-    public_id: str
-    receipt_token: str | None = None
-
-
-def cause(entry: JournalEntry) -> Cause | None:
-    """Where the entry's story goes on, if it has a page."""
-    query = _CAUSES.get(entry.source_type)
-    if query is None:
-        return None
-    row = db.session.execute(query(entry.source_id)).first()
-    return Cause(*row) if row else None
-
-
-def _with_order(model: Any) -> Any:
-    return lambda number: (
-        select(model.public_id, Order.receipt_token).join(Order, Order.id == model.order_id).where(model.id == number)
-    )
-
-
-_CAUSES: dict[str, Any] = {
-    "settlement": _with_order(Settlement),
-    "refund": _with_order(Refund),
-    "payment": lambda number: (
-        select(Payment.public_id, Order.receipt_token)
-        .join(Order, Order.id == Payment.payable_id)
-        .where(Payment.id == number, Payment.payable_kind.in_(("order", "directed_order")))
-    ),
-    "distribution_group": lambda number: (
-        select(Distribution.public_id)
-        .join(DistributionGroup, DistributionGroup.distribution_id == Distribution.id)
-        .where(DistributionGroup.id == number)
-    ),
-    "unclaimed": lambda number: select(Unclaimed.public_id).where(Unclaimed.id == number),
-    "payout_batch": lambda number: select(PayoutBatch.public_id).where(PayoutBatch.id == number),
-    "payout_item": lambda number: (
-        select(PayoutBatch.public_id)
-        .join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id)
-        .where(PayoutItem.id == number)
-    ),
-}
 
 
 def months(book: int | None) -> Sequence[Any]:

@@ -19,7 +19,13 @@ from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution_notice import GroupPart, body
-from marketplace.settlement.distribution_pool import available, brought_back, lock_pool, undivided
+from marketplace.settlement.distribution_pool import (
+    available,
+    brought_back,
+    lock_pool,
+    recoverable,
+    undivided,
+)
 from marketplace.settlement.distribution_share import (
     STATES,
     Distribution,
@@ -302,4 +308,9 @@ def _notice_body(row: Distribution) -> dict[str, object]:
     relieved = select(func.count(DistributionShare.household_id.distinct())).where(
         DistributionShare.distribution_id == row.id, DistributionShare.relief_fen > 0
     )
-    return body(row.period, row.total_fen, parts, relieved=db.session.scalar(relieved) or 0)
+    owed = recoverable(row.organisation_id)
+    left_fen = sum(max(0, owed.get(each.linkage_group_id, 0) - each.recovered_fen) for each in groups_of(row.id))
+    return body(
+        row.period, row.total_fen, parts, relieved=db.session.scalar(relieved) or 0,
+        recoverable_fen=left_fen, cap_bp=settings().recovery_cap_bp,
+    )  # fmt: skip

@@ -20,14 +20,16 @@ class GroupPart:
     relief_fen: int = 0
 
 
-def body(period: str, total_fen: int, parts: Sequence[GroupPart], *, relieved: int = 0) -> dict[str, object]:
-    """The figures of the notice: total, what recovers earlier refunds, what was guaranteed and what of it the pools reached for, and
+def body(period: str, total_fen: int, parts: Sequence[GroupPart], *, relieved: int = 0, recoverable_fen: int = 0, cap_bp: int = 0) -> dict[str, object]:
+    """The figures of the notice: total, what recovers earlier refunds and what of these is left for later periods, what was guaranteed and what of it the pools reached for, and
     per group name, households and fen. What relief came to ``relieved`` households is told of five and more only."""
     cells = merged([GroupFigure(part.name, part.households, part.fen) for part in parts])
     return {
         "period": period,
         "total_fen": total_fen,
         "recovered_fen": sum(part.recovered_fen for part in parts),
+        "still_recoverable_fen": recoverable_fen,
+        "recovery_cap_bp": cap_bp,
         "guaranteed_due_fen": sum(part.guaranteed_due_fen for part in parts),
         "guaranteed_fen": sum(part.guaranteed_fen for part in parts),
         "relief": {"households": relieved, "fen": sum(part.relief_fen for part in parts)} if relieved >= LEAST_HOUSEHOLDS else None,

@@ -53,6 +53,13 @@ def available(organisation_id: int, group_id: int, period: str, settled_fen: int
     return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
 
 
+def recoverable(organisation_id: int) -> dict[int, int]:
+    """Fen by linkage group that refunds after distribution took and no distribution has recovered yet. Owed by no household: it comes
+    out of later revenue only, at most ``recovery_cap_bp`` of a period's pool."""
+    owed = balance.by_owner("pool_recoverable", organisation_id)
+    return {int(ref.partition(":")[2]): fen for ref, fen in sorted(owed.items()) if fen > 0}
+
+
 def brought_back(organisation_id: int) -> dict[int, int]:
     """Fen by linkage group that a pool holds though no settlement waits for it and no draft divides it: of refunds that failed."""
     held = {int(ref.partition(":")[2]): fen for ref, fen in balance.by_owner("household_pool", organisation_id).items()}

@@ -20,8 +20,9 @@ from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.reporting import books_reading
+from marketplace.reporting import books_reading, entry_cause
 from marketplace.settlement import period_close
+from marketplace.web import cause_links
 from marketplace.web.book_words import class_words, entry_words, kind_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
@@ -136,7 +137,7 @@ def entry(number: int) -> Any:
         row=row,
         lines=db.session.execute(lines.limit(MOST_LINES)).all(),
         relatives=books_reading.relatives(row),
-        cause=books_reading.cause(row),
+        causes=cause_links.links(entry_cause.causes(row), actor),
         own=db.session.get_one(Organisation, row.book),
         crumbs=[(_("账簿"), url_for(".index")), (_("凭证"), url_for(".entries")), (str(row.id), None)],
         **_words(),

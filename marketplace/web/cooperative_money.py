@@ -7,20 +7,24 @@ from flask import Blueprint, Response, render_template, request, url_for
 from sqlalchemy import Select, select
 
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db
 from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_
+from marketplace.foundation.language import N_, text
 from marketplace.foundation.language import gettext as _
+from marketplace.households.linkage_group import LinkageGroup
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.reporting import cooperative_money
 from marketplace.settlement import distribution_preview, remittance
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.distribution_pool import recoverable
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.settlement import Settlement, window_ends
 from marketplace.web import distribution, payout
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shown import money
 from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("cooperative_money", __name__, url_prefix="/cooperative/money")
@@ -60,6 +64,8 @@ def show() -> Any:
         households=cooperative_money.households(own),
         available=remittance.available(own),
         months=distribution_preview.months(own),
+        recoverable=_recoverable(own),
+        cap_bp=settings().recovery_cap_bp,
         distributions=list(db.session.scalars(found)),
         distribution_states=distribution.state_words(),
         batches=list(db.session.scalars(batches)),
@@ -149,6 +155,13 @@ def export_settled() -> Response:
         for row, order in streamed(query)
     )  # fmt: skip
     return download(_("已结算的订单"), columns, rows)
+
+
+def _recoverable(own: int) -> list[tuple[str, str]]:
+    """Groups that refunds after distribution still take from, and how much."""
+    owed = recoverable(own)
+    groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id)) if owed else []
+    return [(text(group, "name"), money(owed[group.id])) for group in groups]
 
 
 def _month() -> str:

@@ -17,6 +17,7 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement import distribution, distribution_preview
 from marketplace.settlement.distribution import Distribution, DistributionGroup
+from marketplace.settlement.distribution_pool import recoverable
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.web.distribution_way import next_strip, way
 from marketplace.web.permission import needs, permission, the_actor
@@ -167,6 +168,8 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         bases=basis_words(),
         steps=way(row, notice, objections, people, paid_fen=_paid(row)),
         strip=next_strip(row, notice, objections, batches, actor),
+        recoverable=recoverable(row.organisation_id),
+        cap_bp=settings().recovery_cap_bp,
         recovered_fen=sum(group.recovered_fen for group, _group in groups),
         workdays=settings().notice_workdays,
         errors=errors,

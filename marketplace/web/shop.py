@@ -11,6 +11,7 @@ from marketplace import search
 from marketplace.catalogue import scheme_proposal, split_scheme
 from marketplace.catalogue.category import CATEGORIES
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import language, text
@@ -115,6 +116,7 @@ def cooperative(public_id: str) -> Any:
         today=clock.business_date(),
         groups=[(group, rules.get(group.id, [])) for group in db.session.scalars(groups)],
         rule_reasons=rule_proposal.reasons(organisation.id),
+        cap_bp=settings().recovery_cap_bp,
         month=clock.period_of(clock.business_date()),
     )
 

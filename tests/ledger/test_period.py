@@ -202,3 +202,44 @@ def test_a_roll_up_goes_on_over_closed_months(three_months: Books) -> None:
     transaction(lambda: settle(three_months, 5, "2020-11"))
     transaction(balance.roll_up)
     assert held(three_months.cooperative, "revenue") == 69
+
+
+@pytest.mark.parametrize("recursive_triggers", ["ON", "OFF"])
+def test_what_is_closed_is_not_replaced(three_months: Books, recursive_triggers: str) -> None:
+    """INSERT OR REPLACE deletes without asking the delete triggers, unless recursive triggers are on: it must fail either way, by
+    the key and by the row's hidden number."""
+    if db.engine.dialect.name != "sqlite":
+        pytest.skip("REPLACE is SQLite's")
+    close("2020-10")
+
+    def kept() -> tuple[list[object], ...]:
+        with db.engine.connect() as connection:
+            return tuple(list(connection.execute(text(f"SELECT * FROM {table} ORDER BY 1, 2"))) for table in ("closed_period", "period_balance"))
+
+    before = kept()
+    assert all(before)
+    closed = "closed_at, closed_by_id, entries, lines, gross"
+    for statement in (
+        f"INSERT OR REPLACE INTO closed_period (period, {closed}, sha256) SELECT period, {closed}, 'x' FROM closed_period",
+        f"INSERT OR REPLACE INTO closed_period (rowid, period, {closed}, sha256) SELECT rowid, '2020-12', {closed}, 'x' FROM closed_period",
+        "INSERT OR REPLACE INTO period_balance (period, account_id, debit_fen, credit_fen, fen) SELECT period, account_id, 0, 0, 7 FROM period_balance",
+    ):
+        db.session.remove()
+        with pytest.raises(DBAPIError, match="ledger"), db.engine.begin() as connection:
+            connection.execute(text(f"PRAGMA recursive_triggers = {recursive_triggers}"))
+            connection.execute(text(statement))
+        assert kept() == before
+
+
+def test_a_closed_month_has_its_index_and_an_open_one_pays_for_none(three_months: Books) -> None:
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one table for all months")
+    close("2020-10")
+
+    def by_account() -> set[str]:
+        query = "SELECT tablename FROM pg_indexes WHERE schemaname = 'journal' AND indexdef LIKE '%(account_id, entry_id)'"
+        return set(db.session.scalars(text(query)))
+
+    assert by_account() == {"line_2020_09", "line_2020_10"}
+    close("2020-11")
+    assert by_account() == {"line_2020_09", "line_2020_10", "line_2020_11"}

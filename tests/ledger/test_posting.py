@@ -4,7 +4,7 @@ import threading
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import audit
@@ -176,3 +176,29 @@ def test_the_number_of_an_account_that_was_undone_is_forgotten(books: Books) -> 
     for attempt in range(3):
         transaction(lambda n=attempt: event.fee(book=books.cooperative, source=Source("payment", n), fen=1))  # type: ignore[misc]
     assert held(books.cooperative, "fees") == 3
+
+
+@pytest.mark.both
+def test_two_post_to_the_same_accounts_and_neither_waits(app: Flask, books: Books) -> None:
+    """No row is hot: while one transaction that posted to two accounts is open, another posts to both and commits."""
+    if db.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+
+    def paid(number: int, fen: int) -> int:
+        return event.alipay_paid(book=books.cooperative, source=Source("payment", number), fen=fen)
+
+    transaction(lambda: paid(1, 100))  # the accounts are there
+    committed: list[int] = []
+
+    def second() -> None:
+        with app.app_context(), transaction():
+            db.session.execute(text("SET LOCAL lock_timeout = '500ms'"))
+            committed.append(paid(3, 7))
+
+    with transaction():
+        first = paid(2, 20)
+        other = threading.Thread(target=second)
+        other.start()
+        other.join(30)
+        assert committed and committed[0] > first, "the second had to wait for the first"
+    assert held(books.cooperative, "buyer_funds") == 127

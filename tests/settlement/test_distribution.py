@@ -299,3 +299,24 @@ def test_a_pool_divides_exactly_for_any_shares_and_deliveries(
             assert part.patronage_fen == 0
         if not part.share_days:
             assert part.equity_fen == 0
+
+
+@pytest.mark.parametrize(
+    ("published_on", "ends_on"),
+    [
+        (date(2026, 11, 25), date(2026, 12, 4)),  # over one weekend
+        (date(2026, 9, 29), date(2026, 10, 14)),  # over the National Day, with its Saturday that is worked
+    ],
+)
+def test_a_notice_ends_with_the_seventh_working_day_after_it(app: Flask, published_on: date, ends_on: date) -> None:
+    with clock.travel(clock.beijing_midnight(published_on) + timedelta(hours=10)):
+        market = builders.market()
+        sold(market, 30_000)
+        row = published(market)
+        notice = db.session.get_one(PublicNotice, row.notice_id)
+        assert (notice.published_at, notice.ends_on) == (clock.now(), ends_on)
+        assert not notice.is_provisional
+    with clock.travel(clock.beijing_midnight(ends_on) + timedelta(hours=23)), pytest.raises(Conflict), transaction():
+        distribution.post(row.id, actor=market.accountant)
+    with clock.travel(clock.beijing_midnight(ends_on + timedelta(days=1))):
+        assert transaction(lambda: distribution.post(row.id, actor=market.accountant)).state == "POSTED"

@@ -1,7 +1,8 @@
 """The books on screen: the auditor sees all of the money and changes nothing; a cooperative sees its own book; the treasurer closes."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from html import unescape
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -15,11 +16,27 @@ from marketplace.ledger import account, event, month, period
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments.bank_statement import BankMatch, BankReceipt
+from marketplace.payments.bill_import import ImportedRow
+from marketplace.payments.match_undo import MatchUndo
+from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.payments.row_decision import RowDecision
+from marketplace.payments.statement_row import StatementRow
+from marketplace.payments.withdrawal import Withdrawal
+from marketplace.procurement.directed_order import Acceptance
+from marketplace.procurement.late_interest import LateInterest
+from marketplace.procurement.price_cut import PriceCut
 from marketplace.reporting import books_reading
 from marketplace.web import spreadsheet
 from tests import builders
 from tests.builders import Market
 from tests.builders_people import operator, person
+from tests.reporting import planted
+from tests.settlement.builders import order
+from tests.settlement.test_payout_batch import bring, posted, sent
+from tests.settlement.test_recovery import refunded, settled
+from tests.settlement.test_remittance import approve, propose
+from tests.settlement.test_remittance import paid as remitted
 from tests.web.work_desk import browser, rows_of
 
 
@@ -176,3 +193,73 @@ def test_an_entrys_lines_are_exported_all(app: Flask, market: Market) -> None:
     assert sum(row[3] or 0 for row in rows[1:]) == sum(row[4] or 0 for row in rows[1:]) == 300 * 301 / 200
     assert browser(app, person(operator(), "auditor")).get(f"/books/entries/{numbers()[2]}?export=1").status_code == 200
     assert reader.get(f"/books/entries/{numbers()[2]}?export=1").status_code == 404
+
+
+def followed(app: Flask, market: Market, number: int) -> set[str]:
+    """The pages that an entry's story leads to, for the county's auditor and the cooperative's accountant, who both can open them all."""
+    found: list[set[str]] = []
+    for reader in (browser(app, person(operator(), "auditor")), browser(app, market.accountant)):
+        page = reader.get(f"/books/entries/{number}").text
+        story = page[page.index("来龙去脉") :]
+        links = re.findall(r'href="(/(?!books/|static)[^"]+)">看', story)
+        for link in links:
+            assert reader.get(unescape(link)).status_code == 200, link
+        found.append({re.sub(r"^/(?:operator|cooperative)(?=/payments)", "", link).split("/")[1] for link in links})
+    assert found[0] == found[1]
+    return found[0]
+
+
+def posted_by(kind: str) -> int:
+    return db.session.scalars(select(JournalEntry.id).where(JournalEntry.source_type == kind).order_by(JournalEntry.id.desc())).first() or 0
+
+
+def test_an_entry_leads_to_what_caused_it(app: Flask) -> None:
+    """Settlement to receipt, distribution and payout to their pages, a remittance to its own, a refund to payment and receipt."""
+    market, distribution_id = posted()
+    batch = sent(market, distribution_id)
+    bring(batch, market, f"{batch.number},1,10.00,paid,", f"{batch.number},2,20.00,paid,", f"{batch.number},3,30.00,paid,")
+    with transaction():
+        event.withdrawn(book=market.cooperative, source=Source("withdrawal", 1), fen=30_000)
+    remitted(approve(propose(market, "REVENUE", 100), market), market)
+    refunded(settled(market, 5_000), 500)
+    leads = {kind: followed(app, market, posted_by(kind)) for kind in ("settlement", "distribution_group", "payout_batch", "remittance", "refund")}
+    assert leads == {
+        "settlement": {"r"}, "distribution_group": {"distributions"}, "payout_batch": {"payouts"}, "remittance": {"remittances"},
+        "refund": {"r", "payments"},
+    }  # fmt: skip
+
+
+DAY = date(2026, 11, 20)
+
+
+def test_what_the_bank_and_alipay_moved_leads_to_that_days_reconciliation(app: Flask) -> None:
+    market = builders.market()
+    own = market.cooperative
+    paid_for = order(market, 700)
+    planted.row(BankReceipt, id=5, organisation_id=own, received_on=DAY, fen=100, state="imported", serial="S5", payer_name="甲")
+    planted.row(BankMatch, id=6, organisation_id=own, receipt_id=5, payable_kind="order", payable_id=paid_for, fen=100)
+    planted.row(MatchUndo, id=7, organisation_id=own, match_id=6)
+    planted.row(ReceiptReturn, id=8, organisation_id=own, receipt_id=5)
+    planted.row(StatementRow, id=9, organisation_id=own, side="alipay", day=DAY, fen=100, serial="S9")
+    planted.row(RowDecision, id=10, organisation_id=own, row_id=9)
+    planted.row(Withdrawal, id=11, organisation_id=own, ordered_on=DAY, number="W11", serial="W11", fen=100)
+    planted.row(ImportedRow, id=12, organisation_id=own, finished_at=clock.beijing_midnight(DAY), out_trade_no="T12")
+    sources = {
+        "bank_receipt": 5, "bank_match": 6, "match_undo": 7, "receipt_return": 8, "row_decision": 10, "alipay_withdrawal": 11, "alipay_bill_row": 12,
+    }  # fmt: skip
+    for kind, number in sources.items():
+        with transaction():
+            entry = event.unrelated_row(book=own, source=Source(kind, number), fen=100)
+        side = "bank" if kind in ("bank_receipt", "bank_match", "match_undo", "receipt_return") else "alipay"
+        page = browser(app, market.accountant).get(f"/books/entries/{entry}").text
+        assert f"/{side}?day=2026-11-20" in page, kind
+        assert followed(app, market, entry) == {"reconciliation"} | ({"r"} if kind in ("bank_match", "match_undo") else set()), kind
+
+
+def test_a_units_papers_lead_to_the_receipt_of_their_order(app: Flask) -> None:
+    market = builders.market()
+    for number, (model, kind) in enumerate(((Acceptance, "acceptance"), (PriceCut, "price_cut"), (LateInterest, "late_interest")), 5):
+        planted.row(model, id=number, organisation_id=market.cooperative, order_id=order(market, 700))
+        with transaction():
+            entry = event.unrelated_row(book=market.cooperative, source=Source(kind, number), fen=100)
+        assert followed(app, market, entry) == {"r"}, kind

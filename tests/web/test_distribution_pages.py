@@ -13,12 +13,14 @@ from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.notices import objection
 from marketplace.notices.public_notice import Objection, PublicNotice
+from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import grant
 from marketplace.settlement import distribution
 from marketplace.settlement.distribution import Distribution
 from tests import builders
 from tests.builders import Market
 from tests.settlement.test_distribution import drafted, published, sold, this_period
+from tests.settlement.test_recovery import distributed, refunded, settled
 from tests.web.test_goods import browser
 
 
@@ -275,3 +277,32 @@ def test_empty_pages_say_why(app: Flask) -> None:
     assert client.get("/distributions/new?period=soon").status_code == 400
     assert client.get("/distributions?view=nonsense").status_code == 400
     assert client.post("/distributions/new", data={"period": "2026-01", "idempotency_key": "k"}).status_code == 409
+
+
+def test_what_refunds_still_take_from_later_revenue_is_told_wherever_it_matters(app: Flask) -> None:
+    """¥20.00 were given to households and then refunded; the next ¥60.00 may give back a fifth, ¥12.00, and ¥8.00 wait on."""
+    market = builders.market()
+    returned = settled(market, 10_000)
+    distributed(market)
+    director = browser(app, market.director)
+    assert "待收回" not in director.get("/cooperative/money").text
+    refunded(returned, 10_000)
+    sold(market, 30_000)
+    row = published(market)
+
+    page = director.get(f"/distributions/{row.public_id}").text
+    assert "待收回 ¥20.00（每期最多收回 20%）" in page
+    money = director.get("/cooperative/money").text
+    assert "分配以后退的款，待收回" in money and "<dd>¥20.00</dd>" in money
+    notice = db.session.get_one(PublicNotice, row.notice_id)
+    body = notice.body
+    assert (body["total_fen"], body["recovered_fen"], body["still_recoverable_fen"], body["recovery_cap_bp"]) == (4_800, 1_200, 800, 2_000)
+    public = app.test_client()
+    announced = public.get(f"/notices/{notice.public_id}").text
+    assert "这次从收益池里收回 ¥12.00，还有 ¥8.00 待收回。 每期最多收回收益池的 20%，从不向农户追讨。" in announced
+    own = db.session.get_one(Organisation, market.cooperative).public_id
+    assert "一个月最多抵 20%" in public.get(f"/cooperatives/{own}").text
+
+    with clock.travel(ended(row)):
+        transaction(lambda: distribution.post(row.id, actor=market.accountant))
+    assert "待收回 ¥8.00（每期最多收回 20%）" in director.get(f"/distributions/{row.public_id}").text

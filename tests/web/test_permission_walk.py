@@ -61,6 +61,21 @@ def test_who_may_not_is_refused_and_who_may_never_sees_anothers(app: Flask) -> N
     assert asked > 0
 
 
+# All that an auditor may change: themself. Of money, nothing; a route that joins this list needs a reason to.
+AN_AUDITOR_MAY = {
+    "account.act_as",  # in which organisation one works
+    "messages.read_all", "messages.save", "messages.confirm",  # one's own messages and where they go
+    "own_page.rename", "own_page.change_phone", "own_page.change_password",
+}  # fmt: skip
+
+
+def test_an_auditor_changes_nothing_but_what_is_their_own(app: Flask) -> None:
+    writing = [rule for rule in app.url_map.iter_rules() if rule.endpoint != "static" and (rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}]
+    asked = {rule.endpoint: app.view_functions[rule.endpoint].permission for rule in writing}  # type: ignore[attr-defined]
+    assert {endpoint for endpoint, name in asked.items() if name != "public" and ("OPERATOR", "auditor") in PERMISSIONS[name]} == AN_AUDITOR_MAY
+    assert "payout_step.take" in asked, "the walk sees routes of money"
+
+
 def test_a_stranger_is_asked_to_sign_in(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.endpoint == "static" or "GET" not in rule.methods or "<" in rule.rule:
