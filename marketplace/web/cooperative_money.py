@@ -160,7 +160,7 @@ def export_settled() -> Response:
 def _recoverable(own: int) -> list[tuple[str, str]]:
     """Groups that refunds after distribution still take from, and how much."""
     owed = recoverable(own)
-    groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id)) if owed else []
+    groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id))
     return [(text(group, "name"), money(owed[group.id])) for group in groups]
 
 
