@@ -5,8 +5,10 @@ from flask import Flask
 from sqlalchemy import select
 
 from marketplace.cli.seed_load import DEMO_PASSWORD
-from marketplace.foundation.database import db
-from marketplace.organisations.person import Person
+from marketplace.foundation.database import db, transaction
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.person import Person, grant
+from tests import builders
 from tests.seeded import market, seeded_folder
 
 __all__ = ["market", "seeded_folder"]
@@ -79,3 +81,28 @@ def test_who_signs_in_goes_on_to_the_own_desk(market: Flask, login: str, goal: s
     browser = market.test_client()
     assert browser.post("/sign-in", data={"login": login, "password": DEMO_PASSWORD, "next": goal}).location == place
     assert browser.get(place).status_code == 200
+
+
+def test_a_person_of_two_organisations_goes_from_one_to_the_other_and_nowhere_else(app: Flask) -> None:
+    director = builders.person(builders.cooperative("云顶合作社"), "director")
+    school = builders.person(builders.unit("县第一小学"), "buyer")
+    elsewhere = builders.person(builders.unit("县水利局"), "buyer")
+    with transaction():
+        grant(director.person_id, school.organisation_id, "buyer")
+    there, not_there = (db.session.get_one(Organisation, each.organisation_id).public_id for each in (school, elsewhere))
+    browser = app.test_client()
+    with browser.session_transaction() as session:
+        session["person_id"], session["organisation_id"] = director.person_id, director.organisation_id
+    assert "县水利局" not in browser.get("/act-as").text
+    assert browser.get("/cooperative").status_code == 200
+    assert browser.post(f"/act-as/{there}", data={"next": "/unit"}).location == "/unit"
+    page = browser.get("/unit")
+    assert page.status_code == 200
+    assert "县第一小学" in page.text
+    assert browser.get("/cooperative").status_code == 403
+    refused = browser.post(f"/act-as/{not_there}", data={"next": "/unit"})
+    assert refused.status_code == 403
+    assert "您在这个单位没有岗位" in refused.text
+    with browser.session_transaction() as session:
+        assert (session["person_id"], session["organisation_id"]) == (director.person_id, school.organisation_id)
+    assert "县第一小学" in browser.get("/unit").text
