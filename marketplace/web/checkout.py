@@ -49,7 +49,7 @@ def place() -> Any:
     shown = form.get("shown_fen", "")
     shown_fen = int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 12 else None
     cart_id = own.id if own else 0
-    region_id = db.session.scalar(select(Region.id).where(Region.code == form.get("region", ""))) if form.get("region") else None
+    region_id = region_of(form.get("region", ""))
     values = {name: form.get(name, "").strip() for name in FIELDS}
     destination = _chosen(values) or Destination(
         recipient=values["recipient"],
@@ -261,6 +261,11 @@ def _chosen(values: dict[str, str]) -> Destination | None:
     return Destination(
         recipient=row.recipient, phone=row.phone, street=row.street, region_id=row.region_id, province=row.province, city=row.city, note=values["note"]
     )
+
+
+def region_of(code: str) -> int | None:
+    """The place with this code; none if none was chosen, and 0, which is nowhere, for a code that there is not: that is said, not passed over."""
+    return (db.session.scalar(select(Region.id).where(Region.code == code)) or 0) if code else None
 
 
 def regions() -> list[tuple[str, list[tuple[str, str]]]]:

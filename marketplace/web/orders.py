@@ -91,6 +91,7 @@ def _page(purchase: Purchase, wrong: str, errors: dict[str, str]) -> str:
         by_card={order.id for order in payable if order.organisation_id in takes_cards and order_payment.may_pay_over("stripe", order.total_fen)},
         parts=_parts(orders),
         to_pay_fen=sum(order.total_fen for order in payable) if in_time else 0,
+        too_late=bool(payable) and not in_time,
         key=secrets.token_urlsafe(16),
         wrong=wrong,
         errors=errors,

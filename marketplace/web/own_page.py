@@ -13,7 +13,7 @@ from marketplace.organisations import address, own_sign_in
 from marketplace.organisations.address import Address
 from marketplace.organisations.person import Person
 from marketplace.organisations.region import Region
-from marketplace.web.checkout import places, regions
+from marketplace.web.checkout import places, region_of, regions
 from marketplace.web.limits import limiter, was_refused
 from marketplace.web.permission import needs, the_actor
 
@@ -125,7 +125,7 @@ def _typed(row: Address) -> dict[str, str]:
 def _saved(public_id: str | None) -> Any:
     actor, values = the_actor(), {name: request.form.get(name, "").strip() for name in FIELDS}
     instead_of = _own(public_id).id if public_id else None
-    region_id = db.session.scalar(select(Region.id).where(Region.code == values["region"])) if values["region"] else None
+    region_id = region_of(values["region"])
     try:
         transaction(
             lambda: address.save(

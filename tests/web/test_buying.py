@@ -1,6 +1,7 @@
 """The buyer's pages: from a tin on the shelf to the cashier and back, with nothing asked of a script."""
 
 import re
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -10,13 +11,16 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from marketplace.catalogue.product import Pack
+from marketplace.foundation import clock
 from marketplace.foundation.config import Settings, read_settings
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, transaction
+from marketplace.orders import expiry
 from marketplace.orders.order import Order, Purchase
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.region import Region
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Payment
 from tests import builders
@@ -141,6 +145,58 @@ def test_what_cannot_be_delivered_or_sold_is_said_on_the_same_page(app: Flask) -
     assert late.status_code == 422
     assert "只剩 0 件" in late.text
     assert len(list(db.session.scalars(select(Order)))) == 1
+
+
+def test_to_a_village_of_the_county_by_its_code(app: Flask) -> None:
+    market = builders.market()
+    village = db.session.get_one(Region, market.village)
+    client = _browser(app, builders.customer())
+    _put_in(client, market.pack)
+    form = _form(client) | {"province": "", "city": "", "region": village.code}
+    assert client.post("/checkout", data=form).status_code == 303
+    purchase = db.session.scalars(select(Purchase)).one()
+    assert (purchase.region_id, purchase.street) == (market.village, "赣江中大道 1 号")
+    page = client.get(f"/orders/{purchase.public_id}").text
+    assert village.name_zh in page
+    assert "南昌市" not in page
+
+
+@pytest.mark.parametrize("place", [{}, {"province": "", "city": ""}])
+def test_a_village_that_there_is_not_is_asked_for_again(app: Flask, place: dict[str, str]) -> None:
+    market = builders.market()
+    client = _browser(app, builders.customer())
+    _put_in(client, market.pack)
+    answer = client.post("/checkout", data=_form(client) | place | {"region": "360925999999"})
+    assert answer.status_code == 422
+    assert "请选择乡镇和村" in answer.text
+    for typed in ("王小明", "13800138000", "赣江中大道 1 号", *(() if place else ("江西省", "南昌市"))):
+        assert f'value="{typed}"' in answer.text
+    assert db.session.scalar(select(func.count(Purchase.id))) == 0
+    assert trade.free(market.pack) == (10, 0)
+
+
+def test_what_waits_for_payment_says_until_when_and_what_expired_asks_for_nothing(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    client = _browser(app, buyer)
+    trade.placed(buyer, (market.pack, 2))
+    address = f"/orders/{db.session.scalars(select(Purchase)).one().public_id}"
+    waiting = client.get(address).text
+    assert "还没有收到付款" in waiting
+    assert "去支付宝付 ¥176.00" in waiting
+    assert f'action="{address}/pay"' in waiting
+    with clock.travel(clock.now() + timedelta(minutes=31)):
+        late = client.get(address).text  # before the job has come by
+        assert f"{address}/pay" not in late
+        assert "过了付款时间" in late
+        with transaction():
+            assert expiry.expire_due() == 1
+        over = client.get(address).text
+        assert f"{address}/pay" not in over
+        assert "超过付款时间，货已放回货架" in over
+        refused = client.post(f"{address}/pay", data={"idempotency_key": "late"})
+        assert (refused.status_code, refused.location) == (303, address)  # back to the order, and not to the cashier
+    assert trade.free(market.pack) == (10, 0)
 
 
 def test_a_buyer_cancels_confirms_and_asks_for_money_back(app: Flask) -> None:
