@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from marketplace.foundation import clock
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
-from marketplace.payments import alipay_sdk
+from marketplace.payments import alipay_sdk, alipay_transfer
 from marketplace.payments.alipay_account_bill import AccountBill, read_account_bill
 from marketplace.payments.alipay_bill import BadBill, read_bill
 from marketplace.payments.alipay_certificate import Certificates
@@ -28,11 +28,13 @@ from marketplace.payments.alipay_outcome import (
     Closed,
     Misconfigured,
     NotRefunded,
+    NotTransferred,
     Precreated,
     QrCode,
     Refunded,
     Refused,
     Trade,
+    Transferred,
     Unknown,
     fen_of,
     moment_of,
@@ -40,11 +42,13 @@ from marketplace.payments.alipay_outcome import (
 )  # fmt: skip
 from marketplace.payments.alipay_sdk import odd_code
 from marketplace.payments.alipay_signing import private_key, public_key
+from marketplace.payments.alipay_transfer import Payee
 from marketplace.payments.alipay_transport import HttpTransport, Lost, Transport
 
 __all__ = [
     "Absent", "AlipayClient", "BadBill", "BadNotice", "Bill", "BillAbsent", "BillRow", "Closed", "MergeOrder", "Misconfigured",
-    "NotRefunded", "Notice", "Precreated", "QrCode", "Refunded", "Refused", "Trade", "Unknown", "verify_notice",
+    "NotRefunded", "NotTransferred", "Notice", "Payee", "Precreated", "QrCode", "Refunded", "Refused", "Trade", "Transferred", "Unknown",
+    "verify_notice",
 ]  # fmt: skip
 
 _PRODUCT = {False: "FAST_INSTANT_TRADE_PAY", True: "QUICK_WAP_WAY"}
@@ -275,6 +279,14 @@ class AlipayClient:
         if fen_of(node.get("refund_amount")) != fen:
             return Unknown("other_amount")
         return Refunded(out_trade_no, out_request_no, fen, None)
+
+    def transfer(self, out_biz_no: str, fen: int, payee: Payee, title: str) -> Transferred | Refused | Unknown | Misconfigured:
+        """Send ``fen`` from the balance to a person: see ``alipay_transfer.transfer``."""
+        return alipay_transfer.transfer(self._application, _number(out_biz_no), fen, payee, _subject(title))
+
+    def transfer_query(self, out_biz_no: str, fen: int) -> Transferred | NotTransferred | Unknown | Misconfigured:
+        """Whether the transfer of this number happened: see ``alipay_transfer.transfer_query``."""
+        return alipay_transfer.transfer_query(self._application, _number(out_biz_no), fen)
 
     def bill(self, day: date) -> Bill | BillAbsent | Unknown | Misconfigured:
         """The seller's trade bill of a Beijing day: ask for its address, fetch it, read it.

@@ -90,6 +90,26 @@ class NotRefunded:
 
 
 @dataclass(frozen=True)
+class Transferred:
+    """Money reached a person's account, under this number and in this amount. ``order_id`` is Alipay's own number."""
+
+    out_biz_no: str
+    order_id: str
+    fen: int
+    paid_at: datetime | None
+
+
+@dataclass(frozen=True)
+class NotTransferred:
+    """No transfer of this number is known: it may be under way yet, so it has not failed.
+
+    It permits one thing: to send the identical transfer again under the same number.
+    """
+
+    out_biz_no: str
+
+
+@dataclass(frozen=True)
 class Precreated:
     """A merged payment that waits to be opened on a phone."""
 
