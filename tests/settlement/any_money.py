@@ -18,6 +18,8 @@ from sqlalchemy import func, select
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.ledger import period as ledger_period
+from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.period import ClosedPeriod
 from marketplace.notices import objection
 from marketplace.notices.public_notice import Objection, PublicNotice
 from marketplace.orders import return_request, shipment
@@ -60,6 +62,7 @@ class AnyMoney(MoneyHolds):
 
     market_opened: ClassVar[Callable[[], AbstractContextManager[Any]]]
     every_rule: ClassVar[bool] = True
+    seen: ClassVar[set[str]] = set()
     unit_orders = Bundle("unit_orders")
 
     def __init__(self) -> None:
@@ -75,16 +78,24 @@ class AnyMoney(MoneyHolds):
             self.treasurer = builders.person(operator(), "treasurer")
 
     def teardown(self) -> None:
+        db.session.rollback()
+        self.seen.update(db.session.scalars(select(JournalEntry.kind)))
+        self.seen.update("closed" for _ in db.session.scalars(select(ClosedPeriod)))
         self.left_open.close()
 
     # Units
 
-    @initialize(target=unit_orders)
-    def a_unit_has_bought(self) -> int | MultipleResults[int]:
-        """One of its orders is divided already, another waits to be shipped."""
+    @initialize(target=unit_orders, ended=st.sampled_from((9, 0, 8, 7, 4)))
+    def a_unit_has_bought(self, ended: int) -> int | MultipleResults[int]:
+        """One of its orders is divided already, and perhaps paid on to the households, or half given back since; another waits."""
         divided = self.unit_orders_on_terms(2, "POSTPAY")
         assert isinstance(divided, int)
         self.unit_order_goes_on(divided, 4)
+        if ended:
+            self.month_end_goes_on(min(ended, 8))
+        if ended == 9:
+            self.cooperative_gives_back(divided, 2)
+            self.another_month()
         waiting = self.unit_orders_on_terms(1, "PREPAY")
         assert isinstance(waiting, int)
         return multiple(divided, waiting)
@@ -167,6 +178,13 @@ class AnyMoney(MoneyHolds):
         fen, may = max(1, left // part), left > 0 and not self._open_return(order_id)
         made = self.tried(may, lambda: return_request.propose(order_id, fen, "抽检不合格", actor=self.market.clerk))
         return made.id if made else multiple()
+
+    @rule(order_id=st.one_of(AnyWay.orders, unit_orders), part=st.sampled_from((1, 1, 2)))
+    def cooperative_gives_back(self, order_id: int, part: int) -> None:
+        """Proposed and agreed to at once."""
+        made = self.cooperative_proposes(order_id, part)
+        if isinstance(made, int):
+            self.answer(made, True)
 
     def who_answers(self, request: ReturnRequest) -> Actor:
         return self.market.director if request.by_seller else self.market.accountant
@@ -328,6 +346,16 @@ class AnyMoney(MoneyHolds):
                 self.director_decides(True)
             else:
                 self.draft(0)
+
+    @rule()
+    def another_month(self) -> None:
+        """A buyer's order and a month's end; then the month before is closed."""
+        order_id = self.place(1, 0)
+        if isinstance(order_id, int):
+            self.goes_on(order_id, 4)
+        self.now = max(self.now, clock.beijing_midnight((clock.business_date(self.now).replace(day=1) + timedelta(days=32)).replace(day=2)))
+        self.month_end_goes_on(8)
+        self.close_the_oldest_month(0)
 
     @rule(early=st.integers(0, 5))
     def close_the_oldest_month(self, early: int) -> None:
