@@ -30,6 +30,8 @@ from marketplace.simulation import (
 from marketplace.simulation.gateway import Gateway, gateway
 from marketplace.simulation.people import People, everybody
 
+WATCHED = 7  # on so many of the last days somebody compares Alipay's bills with the books; before that on Mondays
+
 
 @click.command("simulate")
 @click.option("--days", type=click.IntRange(1, 400), default=60, show_default=True, help="How many days to trade.")
@@ -50,7 +52,7 @@ def group(days: int, until: datetime | None, seed: int, orders: int, as_json: bo
     with _not_waiting_for_the_disk(), gateway() as opened:
         for back in range(days - 1, -1, -1):
             day = last - timedelta(days=back)
-            trade_day(day, random.Random(f"{seed}-{day}"), orders, people, opened, done, late=last_evening.late(people, day, last), ships=day < last)
+            trade_day(day, random.Random(f"{seed}-{day}"), orders, people, opened, done, late=last_evening.late(people, day, last), ships=day < last, looks=back < WATCHED or day.weekday() == 0)
             if not as_json and (days - back) % 10 == 0:
                 click.echo(f"  {days - back} of {days} days, {done['orders']} orders, {time.monotonic() - began:.0f} s")
         with clock.travel(clock.beijing_midnight(last) + timedelta(hours=19)):
@@ -84,9 +86,10 @@ def _not_waiting_for_the_disk() -> Iterator[None]:
 
 def trade_day(
     day: date, chance: random.Random, orders: int, people: People, opened: Gateway, done: Counter[str], *,
-    late: Collection[int] = (), ships: bool = True,
+    late: Collection[int] = (), ships: bool = True, looks: bool = True,
 ) -> None:  # fmt: skip
-    """One Beijing day, from morning to evening. The cooperatives that are ``late`` do not distribute; what came in is sent if it ``ships``."""
+    """One Beijing day, from morning to evening. The cooperatives that are ``late`` do not distribute; what came in is sent if it ``ships``;
+    Alipay's bills are compared with the books if somebody ``looks``."""
     morning, account = clock.beijing_midnight(day) + timedelta(hours=8), bank.Bank()
     with clock.travel(clock.beijing_midnight(day) + timedelta(minutes=10)):
         seal.close_the_day(done)
@@ -103,7 +106,7 @@ def trade_day(
         if day.day == 15:
             month_end.close(done)
     with clock.travel(morning + timedelta(hours=2, minutes=10)):
-        treasury.bills(opened, done)
+        treasury.bills(opened, done, looks=looks)
         if day.weekday() == 0:
             treasury.withdraw(people, opened, done)
         month_end.credit(people, opened, done)

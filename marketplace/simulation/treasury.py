@@ -14,8 +14,8 @@ KEPT_FEN = 3_000_00  # stays in Alipay for refunds
 WORTH_FEN = 2_000_00  # less is not worth a withdrawal
 
 
-def bills(opened: Gateway, done: Counter[str]) -> None:
-    """Yesterday's trade bills, with their fees, and account bills; what differs is listed at once."""
+def bills(opened: Gateway, done: Counter[str], *, looks: bool = True) -> None:
+    """Yesterday's trade bills, with their fees, and account bills. Where somebody ``looks``, what differs is listed at once."""
     for organisation_id, day in transaction(lambda: bill_import.missing_days(500)):
         bill = opened.channel(organisation_id).bill(day)
         if bill is not None:
@@ -24,7 +24,9 @@ def bills(opened: Gateway, done: Counter[str]) -> None:
     for organisation_id, day in transaction(lambda: account_bill.missing_days(500)):
         account = opened.channel(organisation_id).account_bill(day)
         if account is not None:
-            transaction(lambda number=organisation_id, came=account: (account_bill.take(number, came), difference.reconcile(number, ["alipay"])))  # type: ignore[misc]
+            transaction(lambda number=organisation_id, came=account: account_bill.take(number, came))  # type: ignore[misc]
+            if looks:
+                transaction(lambda number=organisation_id: difference.reconcile(number, ["alipay"]))  # type: ignore[misc]
 
 
 def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:

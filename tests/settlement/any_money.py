@@ -330,8 +330,8 @@ class AnyMoney(MoneyHolds):
         """So many steps of the way that most distributions go."""
         for _ in range(steps):
             if self._oldest(PayoutBatch, "SENT"):
-                self.bank_answers(0, ("paid", "returned", "paid"))
-                self.issue_again(0)
+                self.bank_answers(-1, ("paid", "returned", "paid"))
+                self.issue_again(-1)
             elif self._oldest(PayoutBatch, "APPROVED"):
                 self.bank_gets_the_file()
             elif self._oldest(PayoutBatch, "DRAFT"):
