@@ -14,10 +14,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.catalogue.product import Pack, PriceTier, Product
 from marketplace.foundation import audit, clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import Identified, Model, Public, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
 from marketplace.orders import cart, checkout
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, lines_of, locked_order
@@ -30,6 +32,7 @@ from marketplace.supply import stock
 
 SHIP_DAYS = 7
 PAY_DAYS = 30  # of public bodies: after acceptance (POSTPAY) or after confirmation (PREPAY)
+MOST_LATE_RATE = 1000  # millionths a day
 PROGRAMMES = ("COUNTY", "832", "UNION")
 # Without letters and digits that are misread on a bank's counter.
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
@@ -65,6 +68,7 @@ class DirectedOrder(Public, Model):
     confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     ship_by: Mapped[date | None]
     pay_by: Mapped[date | None]
+    late_rate: Mapped[int | None]  # agreed late interest, millionths a day; None: the market's
     extended_at: Mapped[datetime | None]  # a PREPAY deadline moves once
     extended_by_id: Mapped[int | None]
 
@@ -108,20 +112,24 @@ def submit(
     commitment_id: int | None = None,
     is_trade_union: bool = False,
     programme: str = "COUNTY",
+    late_rate: int | None = None,
 ) -> int:
     """A unit's buyer orders packs (pack id → packs) of one cooperative; the directed order's id. The same ``key``, the same order.
 
-    Each pack is priced by its quantity tier, frozen, and its stock set aside. Raises InvalidInput for a bad field,
+    Each pack is priced by its quantity tier, frozen, and its stock set aside. ``late_rate`` (millionths a day) is late interest other
+    than the market's: the unit's approver and the cooperative agree to it with the order. Raises InvalidInput for a bad field,
     StockShortage, Conflict ``pack.off_sale``, ``cooperative.suspended``, ``commitment.foreign``, ``scheme.missing``.
     """
     actor.must_have("UNIT", "buyer")
     request = {
         "packs": sorted(packs.items()), "cooperative": cooperative_id, "to": destination.as_request(), "terms": terms,
         "commitment": commitment_id, "union": is_trade_union, "programme": programme,
+        **({} if late_rate is None else {"late_rate": late_rate}),
     }  # fmt: skip
 
     def work() -> dict[str, int]:
         _check(packs, terms, programme)
+        _check_late_rate(late_rate)
         destination.check()
         wanted = [_wanted(pack_id, quantity, cooperative_id) for pack_id, quantity in sorted(packs.items())]
         if commitment_id is not None:
@@ -138,6 +146,7 @@ def submit(
             terms=terms,
             programme="UNION" if is_trade_union else programme,
             is_trade_union=is_trade_union,
+            late_rate=late_rate,
             reference="JA" + "".join(secrets.choice(_LETTERS) for _ in range(8)),
             submitted_at=clock.now(),
             approvals_needed=approval_rule.needed(actor.organisation_id, order.total_fen),
@@ -292,6 +301,16 @@ def _check(packs: Mapping[int, int], terms: str, programme: str) -> None:
         raise InvalidInput("terms.bad", N_("请选择先款后货或先货后款。"), field="terms")
     if programme not in PROGRAMMES:
         raise InvalidInput("programme.bad", N_("请选择采购项目。"), field="programme")
+
+
+def _check_late_rate(rate: int | None) -> None:
+    """Not below the one-year LPR (保障中小企业款项支付条例), and no more than 0.1 % a day."""
+    least = settings().late_interest_least
+    if rate is not None and not least <= rate <= MOST_LATE_RATE:
+        raise InvalidInput(
+            "late_rate.bad", N_("约定的逾期利率按每天万分之几填，不能低于 %(least)s，不能高于 %(most)s。"), field="late_rate",
+            least=format_yuan(least), most=format_yuan(MOST_LATE_RATE),
+        )  # fmt: skip
 
 
 def _wanted(pack_id: int, quantity: int, cooperative_id: int) -> checkout.Wanted:

@@ -1,6 +1,6 @@
 """Late interest (逾期利息): what a unit owes for paying after its day, claimed by the cooperative, never by itself.
 
-Each claim covers days that no other claim of the order covers. The rate is configuration: as agreed, else 0.05 % a day
+Each claim covers days that no other claim of the order covers. The rate is what was agreed with the order, else configuration: 0.05 % a day
 (保障中小企业款项支付条例: public bodies pay within 30 days of acceptance, 60 at most by contract).
 """
 
@@ -81,6 +81,11 @@ def interest(principal_fen: int, paid: Sequence[tuple[date, int]], from_on: date
     return (weighed * rate * 2 + 1_000_000) // 2_000_000
 
 
+def rate_of(directed: DirectedOrder) -> int:
+    """Millionths a day: as agreed with the order, else the market's."""
+    return settings().late_interest_rate if directed.late_rate is None else directed.late_rate
+
+
 def accrued(order: Order, directed: DirectedOrder) -> Accrued | None:
     """What the order's unit owes beyond earlier claims, through yesterday; None if nothing."""
     return accrued_many([(order, directed)]).get(order.id)
@@ -98,7 +103,7 @@ def accrued_many(orders: Sequence[tuple[Order, DirectedOrder]]) -> dict[int, Acc
             continue
         from_on = max(last.get(order.id, directed.pay_by), directed.pay_by) + timedelta(days=1)
         if from_on <= through_on:
-            fen = interest(due_fen(order), paid.get(order.id, []), from_on, through_on, settings().late_interest_rate)
+            fen = interest(due_fen(order), paid.get(order.id, []), from_on, through_on, rate_of(directed))
             if fen:
                 found[order.id] = Accrued(from_on, through_on, fen)
     return found
@@ -123,7 +128,7 @@ def _claim(order_id: int, actor: Actor) -> int:
         raise Conflict("interest.none", N_("这张单到昨天为止没有可以计的逾期利息。"))
     row = LateInterest(
         organisation_id=order.organisation_id, unit_id=directed.organisation_id, order_id=order.id, from_on=found.from_on,
-        through_on=found.through_on, rate=settings().late_interest_rate, fen=found.fen, claimed_at=clock.now(),
+        through_on=found.through_on, rate=rate_of(directed), fen=found.fen, claimed_at=clock.now(),
         claimed_by_id=actor.person_id, version=1,
     )  # fmt: skip
     db.session.add(row)

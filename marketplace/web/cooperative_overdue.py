@@ -111,6 +111,7 @@ def _facts(row: DirectedOrder) -> dict[str, Any]:
         "seller": db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == row.cooperative_id)).one_or_none(),
         "open_fen": max(0, order.accepted_fen - order.cut_fen + order.freight_fen - order.paid_fen + order.refunded_fen),
         "late_days": max(0, (clock.business_date() - row.pay_by).days) if row.pay_by else 0,
+        "rate": late_interest.rate_of(row),
         "accrued": late_interest.accrued(order, row),
         "claims": late_interest.claims_of(order.id),
         "today": clock.business_date(),

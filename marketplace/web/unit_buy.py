@@ -7,10 +7,12 @@ from sqlalchemy import func, select
 
 from marketplace.catalogue.product import Pack, PriceTier, Product
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
 from marketplace.foundation.errors import InvalidInput, MarketError
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
+from marketplace.foundation.money import parse_yuan
 from marketplace.orders import cart
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, Purchase
@@ -72,6 +74,7 @@ def submit(cooperative_id: str) -> Any:
     try:
         packs = _packs(seller_id)
         pledge = _pledge(actor)
+        late_rate = _late_rate(form.get("late_rate", ""))
         destination = Destination(
             recipient=form.get("recipient", ""), phone=form.get("phone", ""), street=form.get("street", ""),
             province=form.get("province", ""), city=form.get("city", ""), note=form.get("note", ""),
@@ -79,7 +82,7 @@ def submit(cooperative_id: str) -> Any:
         made = transaction(
             lambda: directed_order.submit(
                 packs, cooperative_id=seller_id, destination=destination, terms=form.get("terms", ""), actor=actor,
-                key=form.get("idempotency_key", ""), commitment_id=pledge, is_trade_union=bool(form.get("is_trade_union")),
+                key=form.get("idempotency_key", ""), commitment_id=pledge, is_trade_union=bool(form.get("is_trade_union")), late_rate=late_rate,
             )
         )
     except MarketError as error:
@@ -104,6 +107,16 @@ def _packs(cooperative_id: int) -> dict[int, int]:
 def _pledge(actor: Actor) -> int | None:
     chosen = request.form.get("commitment", "")
     return by_public_id(Commitment, chosen, scoped(actor, Commitment)).id if chosen else None
+
+
+def _late_rate(typed: str) -> int | None:
+    """Millionths a day of what is typed in ten-thousandths, with two places at most; None if nothing is."""
+    if not typed.strip():
+        return None
+    try:
+        return parse_yuan(typed)
+    except ValueError as error:
+        raise InvalidInput("late_rate.bad", N_("请填一个数，例如 3 或 3.65。"), field="late_rate") from error
 
 
 def _form(seller: Organisation, errors: dict[str, str]) -> str:
@@ -133,6 +146,7 @@ def _form(seller: Organisation, errors: dict[str, str]) -> str:
         pledges=[(each.row.public_id, _("还剩 %(fen)s", fen=money(each.left_fen)) + f" {each.row.note}".rstrip()) for each in pledges],
         errors=errors,
         values=request.form or _last_destination(actor),
+        market_rate=settings().late_interest_rate / 100,
         rule=approval_rule.of(actor.organisation_id),
         key=request.form.get("idempotency_key") or new_public_id(),
         **desk(actor),

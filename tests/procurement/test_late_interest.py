@@ -14,6 +14,7 @@ from marketplace.ledger import balance
 from marketplace.organisations.actor import Actor
 from marketplace.payments import bank_match
 from marketplace.procurement import late_interest
+from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest, interest
 from marketplace.reporting import books, overdue
 from tests import builders
@@ -25,8 +26,10 @@ from tests.procurement.unit_market import (
     order_of,
     receipt,
     ship,
+    submit,
     unit_market,
 )
+from tests.web.work_desk import browser
 
 DAY = date(2026, 5, 1)
 
@@ -135,3 +138,22 @@ def test_who_may_claim_and_who_may_waive(app: Flask) -> None:
             with pytest.raises(error), transaction():
                 late_interest.waive(made_id, reason, version=version, actor=actor)
         assert db.session.get_one(LateInterest, made_id).state == "CLAIMED"
+
+
+def test_an_agreed_rate_goes_before_the_markets_and_no_less_than_the_lpr_may_be_agreed(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10, late_rate=300)  # three ten-thousandths a day of 800.00
+    ship(at, made, 10)
+    accept(at, made, 10)
+    with clock.travel(clock.now() + timedelta(days=41)):
+        public_id = db.session.get_one(DirectedOrder, made).public_id
+        assert "万分之 3.0 " in browser(app, at.market.accountant).get(f"/cooperative/overdue/{public_id}").text
+        assert "万分之 3.0" in browser(app, at.buyer).get(f"/unit/orders/{public_id}").text
+        assert "万分之 3.0" in browser(app, at.market.director).get("/cooperative/unit-orders").text
+        row = claim(at, made)
+        assert (row.rate, row.fen, held(at, "interest")) == (300, 240, 240)
+    for rate in (82, 1001):
+        with pytest.raises(InvalidInput, match=r"late_rate\.bad"):
+            submit(at, 1, key=f"r{rate}", late_rate=rate)
+    assert [submit(at, 1, key=f"k{rate}", late_rate=rate) > 0 for rate in (83, 1000)] == [True, True]
+    assert broken() == []

@@ -34,18 +34,18 @@ def unit_market(*, on_hand: int = 100) -> UnitMarket:
     return UnitMarket(market, unit, builders.person(unit, "buyer"), builders.person(unit, "approver"))
 
 
-def submit(at: UnitMarket, quantity: int = 10, *, terms: str = "POSTPAY", key: str = "k", union: bool = False, commitment_id: int | None = None) -> int:
+def submit(at: UnitMarket, quantity: int = 10, *, terms: str = "POSTPAY", key: str = "k", union: bool = False, commitment_id: int | None = None, late_rate: int | None = None) -> int:
     """A submitted order of tins; the directed order's id."""
     with transaction():
         return directed_order.submit(
             {at.market.pack: quantity}, cooperative_id=at.market.cooperative, destination=DESTINATION, terms=terms,
-            actor=at.buyer, key=key, is_trade_union=union, commitment_id=commitment_id,
+            actor=at.buyer, key=key, is_trade_union=union, commitment_id=commitment_id, late_rate=late_rate,
         )  # fmt: skip
 
 
-def confirmed(at: UnitMarket, quantity: int = 10, *, terms: str = "POSTPAY", key: str = "k", union: bool = False) -> int:
+def confirmed(at: UnitMarket, quantity: int = 10, *, terms: str = "POSTPAY", key: str = "k", union: bool = False, late_rate: int | None = None) -> int:
     """An order that the cooperative took on; the directed order's id."""
-    made = submit(at, quantity, terms=terms, key=key, union=union)
+    made = submit(at, quantity, terms=terms, key=key, union=union, late_rate=late_rate)
     with transaction():
         directed_order.approve(made, actor=at.approver)
     with transaction():
