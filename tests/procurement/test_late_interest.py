@@ -1,5 +1,6 @@
 """Late interest: 0.05 % a day of what was open at each day's end, each day claimed once, paid like an order, shared with nobody."""
 
+from dataclasses import asdict
 from datetime import date, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.ledger import balance
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_match
 from marketplace.procurement import late_interest
 from marketplace.procurement.directed_order import DirectedOrder
@@ -19,6 +21,7 @@ from marketplace.procurement.late_interest import LateInterest, interest
 from marketplace.reporting import books, overdue
 from tests import builders
 from tests.procurement.unit_market import (
+    DESTINATION,
     UnitMarket,
     accept,
     confirmed,
@@ -157,3 +160,16 @@ def test_an_agreed_rate_goes_before_the_markets_and_no_less_than_the_lpr_may_be_
             submit(at, 1, key=f"r{rate}", late_rate=rate)
     assert [submit(at, 1, key=f"k{rate}", late_rate=rate) > 0 for rate in (83, 1000)] == [True, True]
     assert broken() == []
+
+
+def test_the_agreed_rate_is_typed_in_ten_thousandths_when_ordering(app: Flask) -> None:
+    at = unit_market()
+    client = browser(app, at.buyer)
+    address = f"/unit/orders/new/{db.session.get_one(Organisation, at.market.cooperative).public_id}"
+    assert "每天万分之 5.0" in client.get(address).text
+    given = {f"quantity-{at.market.pack}": "2", "terms": "POSTPAY", "idempotency_key": "k", **asdict(DESTINATION)}
+    for typed in ("abc", "0.5", "-3", "3.655"):
+        refused = client.post(address, data=given | {"late_rate": typed})
+        assert (refused.status_code, f'value="{typed}"' in refused.text) == (422, True)
+    assert client.post(address, data=given | {"late_rate": "3.65"}).status_code == 302
+    assert db.session.scalars(db.select(DirectedOrder.late_rate)).one() == 365
