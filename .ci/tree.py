@@ -15,6 +15,7 @@ LONGEST_OF_ALL = 400
 WRITTEN = {".py", ".html", ".css", ".js", ".sh", ".txt", ".md", ".toml", ".xml", ".svg", ""}
 GENERATED = ("static/vendor/", "static/pictures/", "requirements", "LICENSE", "catalog_seed/pictures/", "tests/payments/localstripe.txt", "marketplace/foundation/migrations/versions/")
 MAGNETS = {"utils", "util", "helpers", "services", "service", "managers", "models", "views", "common"}
+LISTED = re.compile(r"^``(\w+)``  +\S", re.MULTILINE)
 # Spelt in two halves, so that this file does not find itself.
 REGISTRIES = re.compile(
     "|".join(
@@ -90,6 +91,18 @@ def magnets(top: Path) -> Iterator[str]:
             yield f"{name}: not a noun of the business; a file named so grows without end"
 
 
+def closed(top: Path) -> Iterator[str]:
+    """Everything in the foundation stands, with why, in the list of its docstring, and nothing stands there that is gone."""
+    package = "marketplace/foundation/"
+    names = {Path(name.removeprefix(package)).parts[0].removesuffix(".py") for name in files(top) if name.startswith(package)} - {"__init__"}
+    said = top / package / "__init__.py"
+    listed = set(LISTED.findall(said.read_text())) if said.is_file() else set()
+    for name in sorted(names - listed):
+        yield f"{package}{name}: not in the list of {package}__init__.py: is it a noun that knows nothing of the market?"
+    for name in sorted(listed - names):
+        yield f"{package}{name}: in the list of {package}__init__.py, but not here"
+
+
 def addresses(top: Path) -> Iterator[str]:
     yield from lines(top, REGISTRIES, "a registry's address; the environment's own configuration names it")
     for name in files(top):
@@ -154,7 +167,7 @@ def vendored(top: Path) -> Iterator[str]:
 
 
 CHECKS: tuple[Callable[[Path], Iterator[str]], ...] = (
-    too_long, magnets, addresses, own_folders, foreign_parts, clocks, commits, vendored,
+    too_long, magnets, closed, addresses, own_folders, foreign_parts, clocks, commits, vendored,
 )  # fmt: skip
 
 

@@ -350,6 +350,9 @@ def test_targets_follow_the_canteen() -> None:
         assert row["state"] in ("FILED", "LOCKED")
         filed[row["unit_code"], row["year"]] += 1
     assert set(filed.values()) == {1}
+    this_year = {unit for unit, year in filed if year == "2026"}
+    assert len(this_year) >= 40
+    assert sum(bool(ORGANISATIONS[unit]["parent_code"]) for unit in this_year) >= 20
 
 
 def test_excel_can_open_and_save_the_files(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ def test_opens_beside_a_taken_port_and_ends_with_ctrl_c(
         assert "靖" in answer.read().decode()
     assert re.search(r"customer +customer", said), "the sign-ins are printed"
     assert len(processes_of(folder)) > 2
+    assert any(command.endswith("flask jobs run ") for command in processes_of(folder)), "somebody does what is due"
 
     demo.send_signal(signal.SIGINT)
     assert demo.wait(20) == 0

@@ -29,6 +29,8 @@ PLANTED = [
     ("too_long", "marketplace/orders/order.py", "x = 1\n" * 401),
     ("magnets", "marketplace/orders/utils.py", "x = 1\n"),
     ("magnets", "marketplace/services/order.py", "x = 1\n"),
+    ("closed", "marketplace/foundation/basket.py", "x = 1\n"),
+    ("closed", "marketplace/foundation/__init__.py", '"""A list.\n\n``basket``  goods: gone long ago\n"""\n'),
     ("addresses", "README.md", "pip install -i https://pypi" + ".org/simple flask\n"),
     ("addresses", "requirements.txt", "--find-links https://example.org/wheels\n"),
     ("own_folders", "docs/setting-up.md", "cd /" + "root/market\n"),
