@@ -91,11 +91,11 @@ def by_kind(book: int | None = None) -> dict[str, int]:
     return {kind: account.natural(kind, int(fen)) for kind, fen in db.session.execute(query)}
 
 
-def of_book(book: int, owners_of: str) -> dict[tuple[str, str], int]:
-    """What a book's accounts hold or owe, in fen, by kind: those of ``owners_of`` one by one (kind, owner_ref), the others summed
-    under (kind, ""). One reading, for whoever sets parts against each other."""
+def of_book(book: int, *owners_of: str) -> dict[tuple[str, str], int]:
+    """What a book's accounts hold or owe, in fen, by kind: those of the kinds ``owners_of`` one by one (kind, owner_ref), the
+    others summed under (kind, ""). One reading, for whoever sets parts against each other."""
     tail = _tail(_rolled())
-    owner = case((Account.kind == owners_of, Account.owner_ref), else_="").label("shown")
+    owner = case((Account.kind.in_(owners_of), Account.owner_ref), else_="").label("shown")
     query = _with_snapshots(select(Account.kind, owner, func.sum(_sum(tail))), tail)
     query = query.where(Account.book == book).group_by(Account.kind, "shown")
     return {(kind, ref): account.natural(kind, int(fen)) for kind, ref, fen in db.session.execute(query)}

@@ -1,5 +1,7 @@
 """What of a linkage group's pool a distribution may divide: what settled, refunds off, and what failed refunds brought back."""
 
+from collections.abc import Mapping
+
 from sqlalchemy import func, select
 
 from marketplace.foundation.config import settings
@@ -53,10 +55,13 @@ def available(organisation_id: int, group_id: int, period: str, settled_fen: int
     return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
 
 
-def recoverable(organisation_id: int) -> dict[int, int]:
+def recoverable(organisation_id: int, book: Mapping[tuple[str, str], int] | None = None) -> dict[int, int]:
     """Fen by linkage group that refunds after distribution took and no distribution has recovered yet. Owed by no household: it comes
-    out of later revenue only, at most ``recovery_cap_bp`` of a period's pool."""
-    owed = balance.by_owner("pool_recoverable", organisation_id)
+    out of later revenue only, at most ``recovery_cap_bp`` of a period's pool. ``book`` is the cooperative's if it was read already, group by group."""
+    if book is None:
+        owed = balance.by_owner("pool_recoverable", organisation_id)
+    else:
+        owed = {ref: fen for (kind, ref), fen in book.items() if kind == "pool_recoverable"}
     return {int(ref.partition(":")[2]): fen for ref, fen in sorted(owed.items()) if fen > 0}
 
 

@@ -5,6 +5,7 @@ director approves, the accountant pays at the bank and records it: only then is 
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -84,9 +85,9 @@ class Available:
         return self.fund_fen if kind == "FUND" else self.own_fen
 
 
-def available(organisation_id: int) -> Available:
-    """From the cooperative's book, exact to the last posting."""
-    book = balance.of_book(organisation_id, "village_collective")
+def available(organisation_id: int, book: Mapping[tuple[str, str], int] | None = None) -> Available:
+    """From the cooperative's book, exact to the last posting; ``book`` if it was read already, village by village."""
+    book = balance.of_book(organisation_id, "village_collective") if book is None else book
     held: Counter[str] = Counter()
     for (kind, _ref), fen in book.items():
         held[kind] += fen

@@ -1,6 +1,7 @@
 """The cooperative's money: settled, waiting and why, given to households, and what may leave for villages, fund and the cooperative itself."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -13,6 +14,7 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, text
 from marketplace.foundation.language import gettext as _
 from marketplace.households.linkage_group import LinkageGroup
+from marketplace.ledger import balance
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.reporting import cooperative_money
@@ -52,6 +54,7 @@ def show() -> Any:
     found = select(Distribution).where(Distribution.organisation_id == own).order_by(Distribution.id.desc()).limit(LATEST)
     batches = select(PayoutBatch).where(PayoutBatch.organisation_id == own).order_by(PayoutBatch.id.desc()).limit(LATEST)
     waiting = cooperative_money.waiting(own)
+    book = balance.of_book(own, "village_collective", "pool_recoverable")
     this_month, ever = cooperative_money.settled(own, month)
     return render_template(
         "money/show.html",
@@ -62,9 +65,9 @@ def show() -> Any:
         this_month=this_month,
         ever=ever,
         households=cooperative_money.households(own),
-        available=remittance.available(own),
+        available=remittance.available(own, book),
         months=distribution_preview.months(own),
-        recoverable=_recoverable(own),
+        recoverable=_recoverable(own, book),
         cap_bp=settings().recovery_cap_bp,
         distributions=list(db.session.scalars(found)),
         distribution_states=distribution.state_words(),
@@ -157,9 +160,9 @@ def export_settled() -> Response:
     return download(_("已结算的订单"), columns, rows)
 
 
-def _recoverable(own: int) -> list[tuple[str, str]]:
+def _recoverable(own: int, book: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
     """Groups that refunds after distribution still take from, and how much."""
-    owed = recoverable(own)
+    owed = recoverable(own, book)
     groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id))
     return [(text(group, "name"), money(owed[group.id])) for group in groups]
 

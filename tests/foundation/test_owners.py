@@ -23,6 +23,7 @@ BY_ANOTHER_NAME = {
 MAY_BE_NOBODYS = {
     "audit_event": "an act of nobody in particular: a job's, or a sign-in that failed",
     "cart": "a stranger's, until they sign in",
+    "alarm": "what is wrong with the whole market: a rule of the books, the log, its seal, a letter, task or notice of no one cooperative",
 }
 
 

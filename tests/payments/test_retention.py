@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from marketplace.foundation import clock, outbox
+from marketplace.foundation import clock, driver, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.idempotency import IdempotencyKey
@@ -15,7 +15,7 @@ from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
-from marketplace.payments.payment import AlipayNotice, Payment, keep_notice
+from marketplace.payments.payment import AlipayNotice, Payment, notice_row
 from marketplace.payments.refund import Refund
 from tests import builders
 from tests.orders import trade
@@ -70,7 +70,7 @@ def test_a_notice_is_kept_three_years(app: Flask) -> None:
     now = clock.now()
     for number, age in (("old", 3 * 366 + 1), ("fresh", 3 * 366 - 1)):
         with clock.travel(now - timedelta(days=age)), transaction():
-            keep_notice(number, "T1", "TRADE_SUCCESS", 100, "applied")
+            driver.together(notice_row(number, "T1", "TRADE_SUCCESS", 100, "applied"))
     with clock.travel(now):
         assert jobs.forget() == "1 rows"
     assert list(db.session.scalars(select(AlipayNotice.notify_id))) == ["fresh"]

@@ -19,7 +19,7 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
-from marketplace.settlement import distribution, distribution_preview, recovery, settlement
+from marketplace.settlement import distribution, distribution_pool, distribution_preview, recovery, settlement
 from marketplace.settlement.distribution import Distribution
 from tests import builders
 from tests.builders import Market
@@ -152,6 +152,8 @@ def test_what_was_recovered_for_a_refund_that_then_failed_goes_back_to_the_pool(
 
         refund_id = transaction(pay_back)
         assert balance.held(recoverable, book, pool) == share
+        whole = balance.of_book(book, "village_collective", recoverable)
+        assert distribution_pool.recoverable(book, whole) == distribution_pool.recoverable(book) == {market.group: share}
         settled(market, 100_000)  # a later period's revenue
         later = balance.held("household_pool", book, pool)
         transaction(
