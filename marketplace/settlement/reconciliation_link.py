@@ -127,6 +127,8 @@ _NUMBERS: dict[str, Any] = {
     ),
     "receipt_return": lambda ids: select(ReceiptReturn.id, ReceiptReturn.number, ReceiptReturn.reference).where(ReceiptReturn.id.in_(ids)),
     "remittance": lambda ids: select(Remittance.id, Remittance.number, Remittance.bank_serial).where(Remittance.id.in_(ids)),
+    "payout_batch": lambda ids: select(PayoutBatch.id, PayoutBatch.number).where(PayoutBatch.id.in_(ids)),
+    # As entries of results were written once, one a household.
     "payout_item": lambda ids: (
         select(PayoutItem.id, PayoutBatch.number).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id).where(PayoutItem.id.in_(ids))
     ),

@@ -24,8 +24,8 @@ from marketplace.foundation.config import read_settings
 from marketplace.foundation.database import db
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.jobs import payments as asking
-from marketplace.ledger import balance
-from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger import account
+from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.refund import GOING, Refund
@@ -104,9 +104,19 @@ class Days:
                 went = state.row("SELECT coalesce(sum(fen), 0) AS n FROM refund WHERE app_id = ?", seller.alipay_app_id)
                 assert came is not None
                 assert went is not None
-                held = balance.held("alipay", seller.organisation_id)
+                held = self._traded(seller.organisation_id)
                 if held != came["n"] - went["n"]:
                     self.wrong.append(f"{seller.alipay_app_id}: {came['n']} - {went['n']} fen at the gateway, the books say {held}")
+
+    def _traded(self, organisation_id: int) -> int:
+        """What payments and refunds left in Alipay by the books; its fees, and what was drawn to the bank, are for reconciliation to tell."""
+        lines = (
+            select(func.coalesce(func.sum(JournalLine.fen), 0))
+            .join(JournalEntry, (JournalEntry.period == JournalLine.period) & (JournalEntry.id == JournalLine.entry_id))
+            .where(JournalEntry.book == organisation_id, JournalEntry.kind.in_(("alipay_paid", "alipay_unapplied", "refund_succeeded")))
+            .where(JournalLine.account_id == account.existing("alipay", organisation_id))
+        )
+        return int(db.session.scalar(lines) or 0)
 
     def _noon(self) -> Any:
         return clock.beijing_midnight(self.day - timedelta(days=1))

@@ -73,7 +73,7 @@ def ends_reconciled(market: Flask) -> None:
     ]
     sellers = db.session.scalar(select(func.count()).select_from(Cooperative))
     assert {side: sum(1 for each, _ in told if each == side) for side in ("bank", "alipay")} == {"bank": sellers, "alipay": sellers}
-    assert min(matched for _, matched in told) > 5
+    assert min(matched for _, matched in told) > 2  # a payout is one row of the bank, however many households it pays
     assert market.test_cli_runner().invoke(args=["reconcile", "show"]).exit_code == 0
 
 
