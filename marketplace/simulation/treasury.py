@@ -6,6 +6,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import transaction
 from marketplace.ledger import balance
 from marketplace.payments import account_bill, bill_import, withdrawal
+from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.settlement import difference
 from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People
@@ -24,9 +25,13 @@ def bills(opened: Gateway, done: Counter[str], *, looks: bool = True) -> None:
     for organisation_id, day in transaction(lambda: account_bill.missing_days(500)):
         account = opened.channel(organisation_id).account_bill(day)
         if account is not None:
-            transaction(lambda number=organisation_id, came=account: account_bill.take(number, came))  # type: ignore[misc]
-            if looks:
-                transaction(lambda number=organisation_id: difference.reconcile(number, ["alipay"]))  # type: ignore[misc]
+            transaction(lambda number=organisation_id, came=account: _take(number, came, looks))  # type: ignore[misc]
+
+
+def _take(organisation_id: int, bill: AccountBill, looks: bool) -> None:
+    account_bill.take(organisation_id, bill)
+    if looks:
+        difference.reconcile(organisation_id, ["alipay"])
 
 
 def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:

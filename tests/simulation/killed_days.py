@@ -1,7 +1,7 @@
 """Days of the county's trade, each in a process that may be killed with SIGKILL at any moment; the next day goes on from what is left.
 
 ``python -m tests.simulation.killed_days FOLDER DATABASE FIRST ROUNDS QUIET SEED`` (FIRST: a day; DATABASE may be ""): prints what it saw as JSON. The market in
-FOLDER is seeded. After each round the books are checked; QUIET days without a kill at the end let everything that was under way come to its end.
+FOLDER is seeded. After each round, when the morning's schedule has taken up what was left lying, the books are checked; QUIET days without a kill at the end let everything that was under way come to its end.
 """
 
 import json
@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,36 +51,48 @@ class Days:
         self.longest = 0.3
 
     def passes(self, kill_after: float | None) -> None:
-        """One day in a process of its own, killed after so many seconds if it has not ended by then."""
-        db.session.remove()
-        db.engine.dispose()  # a connection is not shared over a fork
+        """A morning on which the schedule takes up what was left lying, the check, and the day, killed after so many seconds if it still runs."""
+        if code := os.waitstatus_to_exitcode(self._waited(self._forked(self._sweep))):
+            self.wrong.append(f"{self.day}: the morning ended with {code}")
+        self._check()
         began = time.monotonic()
-        if (child := os.fork()) == 0:
-            self._trade()
+        child = self._forked(self._trade)
         if kill_after is not None:
             time.sleep(kill_after)
             os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
+        status = self._waited(child)
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
         self.seen["killed" if killed else "ended"] += 1
         if not killed:
             self.longest = max(self.longest, time.monotonic() - began)
-            if os.waitstatus_to_exitcode(status):
-                self.wrong.append(f"{self.day}: the day ended with {os.waitstatus_to_exitcode(status)}")
-        self.wrong += [f"{self.day}: {each.rule}: {each.detail}" for each in books.check() if not each.ok]
+            if code := os.waitstatus_to_exitcode(status):
+                self.wrong.append(f"{self.day}: the day ended with {code}")
         self.day += timedelta(days=1)
 
-    def _trade(self) -> None:
+    def _check(self) -> None:
+        self.wrong += [f"{self.day}: {each.rule}: {each.detail}" for each in books.check() if not each.ok]
+
+    def _forked(self, work: Callable[[Gateway], None]) -> int:
+        """Work in a process of its own; its number."""
+        db.session.remove()
+        db.engine.dispose()  # a connection is not shared over a fork
+        if child := os.fork():
+            return child
         code = 1
         try:
             with gateway() as opened:
-                self._sweep(opened)
-                trade_day(self.day, random.Random(f"{self.seed}-{self.day}"), ORDERS, self.people, opened, Counter())
+                work(opened)
             code = 0
         finally:
             if code:
                 traceback.print_exc()
             os._exit(code)  # nothing of the parent's runs here
+
+    def _waited(self, child: int) -> int:
+        return os.waitpid(child, 0)[1]
+
+    def _trade(self, opened: Gateway) -> None:
+        trade_day(self.day, random.Random(f"{self.seed}-{self.day}"), ORDERS, self.people, opened, Counter())
 
     def _sweep(self, _opened: Gateway) -> None:
         """What the schedule asks about at night: payments of which nothing was heard."""
@@ -88,9 +101,11 @@ class Days:
             while asking.ask_due():
                 pass
             outbox.drain(kinds=ASKED)
+            asking.reconcile()
 
     def account(self) -> None:
         """Everything has come to an end, and the gateway's memory agrees with the books to the fen."""
+        self._check()
         self._none("payments still open", select(func.count()).where(Payment.state.in_(OPEN), Payment.channel == "alipay", Payment.created_at < self._noon()))
         self._none("refunds under way", select(func.count()).where(Refund.state.in_(GOING), Refund.way == "alipay", Refund.approved_at < self._noon()))
         self._none(
