@@ -110,7 +110,7 @@ def test_a_family_buys_and_every_yuan_is_followed(live_shop: LiveShop, new_conte
     buyer.look()
     buyer.reads("货款 ¥47.00", "运费 ¥8.00", "¥30.55", "¥14.10", "¥1.18", "¥1.17")
 
-    accountant, director, stranger = visitor("tea-accountant", width=DESK), visitor("tea-director", width=DESK), visitor()
+    accountant, director, stranger = visitor("tea-accountant"), visitor("tea-director"), visitor()
     distribution = month_end.divide_april(live_shop, accountant, director, stranger)
     batch = month_end.credit(live_shop, accountant, distribution)
     buyer.open(tea_receipt)
