@@ -138,15 +138,18 @@ def test_posters_and_the_closer_race_and_every_entry_is_in_the_closing_or_refuse
     def post(first: int) -> None:
         with app.app_context():
             begun.wait()
-            for number in range(first, first + 40):
+            for number in range(first, first + 1000):  # until it is refused
                 try:
                     transaction(lambda number=number: settle(books, number, "2020-10"))  # type: ignore[misc]
                     posted.append(number)
                 except PeriodClosed:
                     refused.append(number)
+                    break
+                if number - first > 20:
+                    time.sleep(0.005)  # SQLite's one writer is whoever asks first: the closer gets its turn
             db.session.remove()
 
-    threads = [threading.Thread(target=post, args=(1 + 100 * n,)) for n in range(4)]
+    threads = [threading.Thread(target=post, args=(1 + 10_000 * n,)) for n in range(4)]
     for thread in threads:
         thread.start()
     begun.wait()
@@ -166,8 +169,7 @@ def test_posters_and_the_closer_race_and_every_entry_is_in_the_closing_or_refuse
     for thread in threads:
         thread.join()
     closed = db.session.get_one(ClosedPeriod, "2020-10")
-    assert len(posted) + len(refused) == 160
-    assert refused, "the month was closed when all were done: the race did not happen"
+    assert len(refused) == 4, "the month was closed when all were done: the race did not happen"
     assert closed.entries == len(posted) + 1
     assert period.written("2020-10").sha256 == closed.sha256
     assert held(books.cooperative, "revenue") == 9 * (len(posted) + 1)
