@@ -1,14 +1,18 @@
 """Health: whether the process answers, and whether it could serve, with reasons."""
 
+import shutil
 from typing import Any
 
 from flask import Blueprint
 from sqlalchemy import inspect, text
 
 from marketplace import search
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
 
 bp = Blueprint("health", __name__)
+
+LEAST_FREE = 256 * 1024 * 1024  # bytes under DATA_DIR; below it somebody should make room before writing fails
 
 
 @bp.get("/healthz")
@@ -27,7 +31,12 @@ def readyz() -> Any:
             reasons["search"] = reason
     except Exception as error:  # noqa: BLE001 -- whatever it is, it is the reason
         reasons["database"] = type(error).__name__
-    return ({"status": "ready"}, 200) if not reasons else ({"status": "not ready", "reasons": reasons}, 503)
+    if reasons:
+        return {"status": "not ready", "reasons": reasons}, 503
+    # A full disk stops what is written, not what is read: the shop stays open, and whoever watches it is told.
+    free = shutil.disk_usage(settings().data_dir).free
+    warnings = {"disk": f"{free // 1024 // 1024} MiB free in DATA_DIR"} if free < LEAST_FREE else {}
+    return {"status": "ready", "warnings": warnings} if warnings else {"status": "ready"}
 
 
 for _view in (healthz, readyz):

@@ -134,8 +134,11 @@ def _fill(processes: Processes, command: str, what: str, *arguments: str, quiet:
 
 
 def _any(model: type[Organisation] | type[Order]) -> bool:
-    db.session.rollback()  # another process may have written since the last look
-    return db.session.scalar(select(model.id).limit(1)) is not None
+    """Whether there is one. The look is ended at once: an open one would keep SQLite's log growing while the next program writes."""
+    try:
+        return db.session.scalar(select(model.id).limit(1)) is not None
+    finally:
+        db.session.remove()
 
 
 @contextmanager

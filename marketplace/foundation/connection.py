@@ -17,7 +17,10 @@ from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 # A connection that was quiet for so many seconds is asked: a firewall forgets connections without a word to either side.
 QUIET = 30.0
-_PREPARED = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=15000")
+_PREPARED = (
+    "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "recursive_triggers=ON", "busy_timeout=15000",
+    "journal_size_limit=67108864",  # what grew in a long read is cut to 64 MiB again
+)  # fmt: skip
 
 # What SQLite is given past SQLAlchemy, as SQLAlchemy would keep it there.
 sqlite3.register_adapter(datetime, lambda moment: moment.astimezone(UTC).isoformat(" ", "microseconds")[:26])

@@ -143,7 +143,7 @@ def _must_be_sound(group: LinkageGroup, terms: Terms, from_period: str, reason: 
     if not 0 <= terms.guaranteed_fen <= MOST_GUARANTEED_FEN:
         raise InvalidInput("rule.guaranteed", N_("每股每月的保底要在 0 到 100,000 元之间。"), field="guaranteed_fen")
     if not 0 <= terms.relief_bp <= MOST_RELIEF_BP:
-        raise InvalidInput("rule.relief", N_("先给不能劳动的户的，最多 50%%。"), field="relief_bp")
+        raise InvalidInput("rule.relief", N_("先给不能劳动的户的那一份，最多占收益池的 50%%。"), field="relief_bp")
     if terms.relief_by not in RELIEF_BY:
         raise InvalidInput("rule.by", N_("请选按人还是按户平均。"), field="relief_by")
     if not 0 <= terms.relief_most_fen <= MOST_GUARANTEED_FEN:

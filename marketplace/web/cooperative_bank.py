@@ -8,8 +8,8 @@ from sqlalchemy.orm import aliased
 
 from marketplace.foundation.database import by_public_id, db, not_found, transaction
 from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import said
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Organisation
@@ -23,6 +23,7 @@ from marketplace.procurement import price_cut
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
+from marketplace.web import form_input
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download, streamed
@@ -64,9 +65,9 @@ def ask_undo(public_id: str) -> Any:
 def decide_undo(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     row_id = by_public_id(MatchUndo, public_id, scoped(actor, MatchUndo)).id
-    approved, version = _decision(), form.get("version", "")
+    approved, version = form_input.approves(), form_input.version()
     try:
-        transaction(lambda: match_undo.decide(row_id, version=int(version), approved=approved, reason=form.get("reason", ""), actor=actor))
+        transaction(lambda: match_undo.decide(row_id, version=version, approved=approved, reason=form.get("reason", ""), actor=actor))
     except InvalidInput as error:
         db.session.rollback()
         return _matches({public_id: said(error)}), 422
@@ -124,22 +125,14 @@ def cuts() -> Any:
 def decide_cut(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     row_id = by_public_id(PriceCut, public_id, scoped(actor, PriceCut, "organisation_id")).id
-    approved, version = _decision(), form.get("version", "")
+    approved, version = form_input.approves(), form_input.version()
     try:
-        transaction(lambda: price_cut.decide(row_id, version=int(version), approved=approved, reason=form.get("reason", ""), actor=actor))
+        transaction(lambda: price_cut.decide(row_id, version=version, approved=approved, reason=form.get("reason", ""), actor=actor))
     except InvalidInput as error:
         db.session.rollback()
         return _cuts({public_id: said(error)}), 422
     flash(_("已同意减价，应收少了。") if approved else _("已答复不同意。"), "done")
     return redirect(url_for(".cuts"))
-
-
-def _decision() -> bool:
-    form = request.form
-    version = form.get("version", "")
-    if form.get("decision") not in ("approve", "return") or not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
-    return form["decision"] == "approve"
 
 
 def _match(public_id: str) -> BankMatch:

@@ -22,6 +22,13 @@ def version() -> int:
     return whole("version", N_("这一页不完整，请刷新后再试。"), most=10**9)
 
 
+def approves() -> bool:
+    """Which of a decision's two buttons was pressed, "approve" or "return"; InvalidInput ``decision.bad`` for a page without either."""
+    if given("decision") not in ("approve", "return"):
+        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
+    return given("decision") == "approve"
+
+
 def whole(name: str, message: str = N_("请写一个整数。"), *, most: int = 10**9, least: int = 0) -> int:
     """A whole number between ``least`` and ``most``."""
     return whole_of(given(name), name, message, most=most, least=least)

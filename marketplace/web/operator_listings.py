@@ -13,8 +13,8 @@ from marketplace.catalogue.listing_check import ListingRefused
 from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import said
 from marketplace.households.linkage_group import LinkageGroup
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.region import Region
@@ -72,16 +72,14 @@ def show(public_id: str) -> Any:
 def decide(public_id: str) -> Any:
     actor = the_actor()
     product_id = _submitted_once(public_id).id
-    decision, reason, version = request.form.get("decision"), request.form.get("reason", ""), request.form.get("version", "")
-    if decision not in ("approve", "return") or not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
+    approved, reason, version = form_input.approves(), request.form.get("reason", ""), form_input.version()
     try:
         transaction(
-            lambda: listing_review.decide(product_id, version=int(version), approved=decision == "approve", reason=reason, actor=actor)
+            lambda: listing_review.decide(product_id, version=version, approved=approved, reason=reason, actor=actor)
         )
     except (ListingRefused, InvalidInput) as error:
         return _page(_submitted_once(public_id), {str(error.data.get("field", "")): said(error)}), 422
-    if decision == "approve":
+    if approved:
         flash(_("已批准，买家看到的就是这一版，几秒后就能搜到。"), "done")
     else:
         flash(_("已退回，合作社看得到理由。"), "done")

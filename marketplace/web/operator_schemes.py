@@ -69,16 +69,14 @@ def show(public_id: str) -> Any:
 def decide(public_id: str) -> Any:
     actor = the_actor()
     row_id = by_public_id(SchemeProposal, public_id).id
-    decision, reason, version = form_input.given("decision"), form_input.given("reason"), form_input.version()
-    if decision not in ("approve", "return"):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
+    approved, reason, version = form_input.approves(), form_input.given("reason"), form_input.version()
     try:
-        transaction(lambda: scheme_proposal.decide(row_id, version=version, approved=decision == "approve", reason=reason, actor=actor))
+        transaction(lambda: scheme_proposal.decide(row_id, version=version, approved=approved, reason=reason, actor=actor))
     except (InvalidInput, Conflict) as error:
         if error.code not in ("reason.missing", "proposal.late"):
             raise
         return _page(by_public_id(SchemeProposal, public_id), {"reason": said(error)}), 422
-    flash(_("已批准，从执行日起用于新订单，公开页上看得到。") if decision == "approve" else _("已退回，合作社看得到理由。"), "done")
+    flash(_("已批准，从执行日起用于新订单，公开页上看得到。") if approved else _("已退回，合作社看得到理由。"), "done")
     return redirect(url_for(".index"))
 
 

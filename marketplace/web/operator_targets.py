@@ -15,6 +15,7 @@ from marketplace.procurement import target, target_adjustment, target_year
 from marketplace.procurement.target import Target
 from marketplace.procurement.target_adjustment import TargetAdjustment
 from marketplace.procurement.target_year import Filing, TargetYear
+from marketplace.web import form_input
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download
@@ -111,19 +112,17 @@ def adjustment(public_id: str) -> Any:
 def decide(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     row_id = by_public_id(TargetAdjustment, public_id).id
-    decision, version = form.get("decision"), form.get("version", "")
-    if decision not in ("approve", "return") or not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
+    approved, version = form_input.approves(), form_input.version()
     try:
         transaction(
             lambda: target_adjustment.decide(
-                row_id, version=int(version), approved=decision == "approve", reason=form.get("reason", ""), actor=actor
+                row_id, version=version, approved=approved, reason=form.get("reason", ""), actor=actor
             )
         )
     except InvalidInput as error:
         db.session.rollback()
         return _page(by_public_id(TargetAdjustment, public_id), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已同意，任务按调整后的数算。") if decision == "approve" else _("已退回，单位看得到理由。"), "done")
+    flash(_("已同意，任务按调整后的数算。") if approved else _("已退回，单位看得到理由。"), "done")
     return redirect(url_for(".index"))
 
 

@@ -22,6 +22,7 @@ from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementRow
 from marketplace.settlement import difference
+from marketplace.web import form_input
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import typed_version
@@ -103,7 +104,7 @@ def returns() -> Any:
 @needs("bank.undo")
 def decide_return(public_id: str) -> Any:
     actor, number, version, reason = the_actor(), _own_return(public_id).id, typed_version(), request.form.get("reason", "")
-    approved = _agreed()
+    approved = form_input.approves()
     try:
         transaction(lambda: receipt_return.decide(number, version=version, approved=approved, reason=reason, actor=actor))
     except InvalidInput as error:
@@ -136,7 +137,7 @@ def decisions() -> Any:
 @bp.post("/decisions/<public_id>")
 @needs("bank.undo")
 def decide(public_id: str) -> Any:
-    actor, version, reason, approved = the_actor(), typed_version(), request.form.get("reason", ""), _agreed()
+    actor, version, reason, approved = the_actor(), typed_version(), request.form.get("reason", ""), form_input.approves()
     number = by_public_id(RowDecision, public_id, scoped(actor, RowDecision)).id
 
     def work() -> None:
@@ -160,12 +161,6 @@ def _own(public_id: str) -> BankReceipt:
 def _own_return(public_id: str) -> ReceiptReturn:
     row: ReceiptReturn = by_public_id(ReceiptReturn, public_id, scoped(the_actor(), ReceiptReturn))
     return row
-
-
-def _agreed() -> bool:
-    if request.form.get("decision") not in ("approve", "return"):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
-    return request.form["decision"] == "approve"
 
 
 def _day(typed: str) -> date:

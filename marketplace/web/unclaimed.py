@@ -172,16 +172,14 @@ def turned_up(public_id: str, household_id: str) -> Any:
 @bp.post("/<public_id>/returns/<return_id>")
 @needs("unclaimed.approve")
 def decide(public_id: str, return_id: str) -> Any:
-    actor, decision, reason, version = the_actor(), form_input.given("decision"), form_input.given("reason"), form_input.version()
+    actor, approved, reason, version = the_actor(), form_input.approves(), form_input.given("reason"), form_input.version()
     row = own(public_id, actor)
     number = by_public_id(UnclaimedReturn, return_id, select(UnclaimedReturn).where(UnclaimedReturn.unclaimed_id == row.id)).id
-    if decision not in ("approve", "return"):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
     try:
-        transaction(lambda: unclaimed_return.decide(number, actor=actor, version=version, approved=decision == "approve", reason=reason))
+        transaction(lambda: unclaimed_return.decide(number, actor=actor, version=version, approved=approved, reason=reason))
     except InvalidInput as error:
         return _page(own(public_id, actor), {return_id: said(error)}), 422
-    flash(_("已退还到这一户名下，下次代发时发给他们。") if decision == "approve" else _("已退回，会计看得到理由。"), "done")
+    flash(_("已退还到这一户名下，下次代发时发给他们。") if approved else _("已退回，会计看得到理由。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
 
 

@@ -15,6 +15,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
 from marketplace.procurement import scorecard, target, target_year
 from marketplace.procurement.target import Target
+from marketplace.web import form_input
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download
 from marketplace.web.unit_desk import desk
@@ -64,19 +65,17 @@ def show(public_id: str) -> Any:
 def decide(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     target_id = _own(public_id).id
-    decision, version = form.get("decision"), form.get("version", "")
-    if decision not in ("approve", "return") or not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="decision")
+    approved, version = form_input.approves(), form_input.version()
     try:
         transaction(
             lambda: target.review(
-                target_id, version=int(version), approved=decision == "approve", reason=form.get("reason", ""), actor=actor
+                target_id, version=version, approved=approved, reason=form.get("reason", ""), actor=actor
             )
         )
     except InvalidInput as error:
         db.session.rollback()
         return _page(public_id, {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已审核。县财政锁定后生效。") if decision == "approve" else _("已退回，单位看得到理由。"), "done")
+    flash(_("已审核。县财政锁定后生效。") if approved else _("已退回，单位看得到理由。"), "done")
     return redirect(url_for(".index", view="review"))
 
 

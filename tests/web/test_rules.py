@@ -40,7 +40,10 @@ def test_a_rule_goes_its_way_and_the_public_sees_both_versions(app: Flask) -> No
     address = f"/operator/rules/{row.public_id}"
     assert "等审批的分配规则" in office.get("/operator").text
     assert address in office.get("/operator/queues/rules").text
-    assert address in office.get("/operator/rules").text
+    listed = office.get("/operator/rules").text
+    assert address in listed
+    for page in (listed, director.get("/cooperative/rules").text):  # what is proposed stands in the row, whichever part it changes
+        assert "最多 10%，按人平均" in page
     page = office.get(address).text
     assert ("<b>每股每月 ¥2.00</b>" in page, "最多 10%，按人平均，每人每月最多 ¥30.00" in page) == (True, True)
     assert office.post(f"{address}/decide", data={"decision": "return", "version": "1"}).status_code == 422
