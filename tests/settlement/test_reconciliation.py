@@ -30,6 +30,7 @@ from tests import builders
 from tests.builders import Market
 from tests.orders import trade
 from tests.payments.statement import row, take
+from tests.settlement.test_payout_batch import bring, posted, sent
 from tests.web.test_buying_emulator import emulator, settings
 
 __all__ = ["emulator", "settings"]
@@ -299,3 +300,15 @@ def test_books_below_zero_are_a_warning(app: Flask) -> None:
     with transaction():
         event.revenue_taken_out(book=market.cooperative, source=Source("planted", 1), fen=500)
     assert money_health.below_zero() == [(market.cooperative, "bank", -500)] == money_health.below_zero(market.cooperative)
+
+
+def test_a_payout_is_one_row_of_the_bank_and_known_by_its_batchs_number(app: Flask) -> None:
+    """However many households it pays, and in however many answers the bank says so."""
+    market, distribution_id = posted()
+    batch = sent(market, distribution_id)
+    number, today = batch.number, f"{clock.business_date()}"
+    bring(batch, market, f"{number},1,10.00,paid,")
+    bring(batch, market, f"{number},2,20.00,paid,", f"{number},3,30.00,paid,")
+    take(market.accountant, [(today, 100_000, "靖安县第一中学", "货款", "B1"), (today, -6_000, "代发", f"代发 {number}", "B2")])
+    assert reconciled(market) == []
+    assert [(each.side, each.matched) for each in [reconciliation.position(market.cooperative, "bank")]] == [("bank", 3)]
