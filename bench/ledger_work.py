@@ -312,7 +312,7 @@ _counted = [0]
 def _fresh() -> int:
     """A number that no other worker draws."""
     _counted[0] += 1_000
-    return (os.getpid() % 100_000) * 10_000_000_000 + _counted[0] * 1_000
+    return (os.getpid() % 100_000) * 10_000_000_000 + _counted[0] * 100
 
 
 def _postgresql() -> bool:
