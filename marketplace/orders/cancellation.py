@@ -1,6 +1,6 @@
 """Cancelling an order before anything was shipped: the stock goes back to the shelf, the money back whole."""
 
-from marketplace.foundation import audit, clock, outbox
+from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db
 from marketplace.foundation.language import N_
 from marketplace.orders import order_refund
@@ -31,15 +31,9 @@ def call_off(order: Order, reason: str, *, person_id: int | None) -> Order:
     for line in lines_of(order.id):
         packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity
     stock.release(packs, source_type="order", source_id=order.id)
-    _close_attempts(order)
+    payments.cancel_open("order", order.id)
     left = order.paid_fen - order.refunded_fen
     if left:
         order_refund.pay_back(order, left, reason, person_id=person_id)
     audit.record("order.cancelled", order, person_id=person_id, reason=order.cancel_reason)
     return order
-
-
-def _close_attempts(order: Order) -> None:
-    for payment_id in payments.cancel_open("order", order.id):
-        outbox.put("payment.close", str(payment_id), {"payment_id": payment_id})
-

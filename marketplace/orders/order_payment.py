@@ -24,7 +24,9 @@ def open_for_orders(order_ids: Sequence[int], *, key: str, channel: str = "alipa
     Raises Conflict ``order.unpayable`` if one is cancelled or paid, ``purchase.expired`` after its time, ``channel.closed`` or
     ``channel.amount`` if the channel does not take it, InvalidInput ``orders.mixed``.
     """
-    orders = list(db.session.scalars(select(Order).where(Order.id.in_(order_ids)).order_by(Order.id)))
+    # Held, so that none is cancelled between this look and the attempt: nobody would close that one.
+    query = select(Order).where(Order.id.in_(order_ids)).order_by(Order.id)
+    orders = list(db.session.scalars(query.with_for_update().execution_options(populate_existing=True)))
     if not orders or len(orders) != len(set(order_ids)) or len({order.purchase_id for order in orders}) != 1:
         raise InvalidInput("orders.mixed", N_("这些订单不能一起付款。"))
     for order in orders:

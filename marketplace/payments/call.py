@@ -184,10 +184,13 @@ def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
     if payment.state not in payments.OPEN:
         # Asked after it was cancelled here: whatever the answer, the sweeper need not ask again.
         payment.ask_at = None
+    elif payments.is_over(payment):
+        payments.give_up(payment)
     else:
         # While the channel has no clear answer the buyer may have paid: that is not the same as waiting for them.
         payment.state = "processing" if answer.outcome == "unknown" else "requires_action"
-        payment.ask_at = clock.now() + timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
+        pause = timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
+        payment.ask_at = min(clock.now() + pause, payment.expires_at)
 
 
 def _record_fee(payment_id: int, answer: Answer) -> None:

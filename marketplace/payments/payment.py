@@ -248,13 +248,25 @@ def cancel(payment: Payment) -> None:
     db.session.flush()
 
 
-def cancel_open(payable_kind: str, payable_id: int) -> list[int]:
-    """Cancel every open attempt to pay a payable; their ids."""
+def is_over(payment: Payment) -> bool:
+    """Whether nobody needs an open attempt any more: its time is over, or another attempt has paid for the same."""
+    if payment.expires_at <= clock.now():
+        return True
+    same = Payment.payable_kind == payment.payable_kind, Payment.payable_id == payment.payable_id
+    return db.session.scalar(select(Payment.id).where(*same, Payment.state == "succeeded").limit(1)) is not None
+
+
+def give_up(payment: Payment) -> None:
+    """Cancel an open attempt, and have the channel close it and be asked once more: it may have been paid in between. The caller holds the row."""
+    cancel(payment)
+    outbox.put("payment.close", str(payment.id), {"payment_id": payment.id})
+
+
+def cancel_open(payable_kind: str, payable_id: int) -> None:
+    """Give up every open attempt to pay a payable."""
     query = select(Payment).where(Payment.payable_kind == payable_kind, Payment.payable_id == payable_id, Payment.state.in_(OPEN))
-    rows = list(db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)))
-    for payment in rows:
-        cancel(payment)
-    return [payment.id for payment in rows]
+    for payment in db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)).all():
+        give_up(payment)
 
 
 def must_fit(payment: Payment | Attempt, outcome: Outcome) -> None:

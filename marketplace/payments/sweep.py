@@ -1,4 +1,5 @@
 """The sweep: which payments the channel is asked about because nobody told us. A browser's return proves nothing, and a notice may be lost.
+An attempt that is still open when its time is over, or when another has paid, is closed (``call``); so each comes to an end.
 
 It only finds and postpones; the job that asks opens its own transactions on either side of the network.
 """

@@ -46,6 +46,7 @@ from tests.builders import Market
 from tests.orders import trade
 
 STEP = timedelta(seconds=10)  # of the common clock, a round of the worker
+PAID_WITHIN = 10  # minutes: a page that nobody opened stays open so long, and the run waits for its end
 JOBS = ("outbox", "ask", "expire")
 LATE = 0.5  # seconds that the gateway keeps an answer, a byte of it or a notice back
 DEADLINE = 0.4  # seconds that the worker gives a whole exchange: what is late comes after it
@@ -54,8 +55,9 @@ LATE_ANSWERS = {"delay_before": "alipay.trade.query", "delay_after": "alipay.tra
 
 def settings_of(folder: Path, database: str, gateway: str, base_url: str) -> Settings:
     return read_settings(
-        {}, environment="test", data_dir=folder, database_url=database, secret_key="t" * 40, alipay_gateway=gateway, base_url=base_url
-    )
+        {}, environment="test", data_dir=folder, database_url=database, secret_key="t" * 40, alipay_gateway=gateway, base_url=base_url,
+        payment_minutes=PAID_WITHIN,
+    )  # fmt: skip
 
 
 class SharedClock:
@@ -100,13 +102,14 @@ class Told:
     unknown: int = 0
     late: int = 0
     kills: int = 0
+    unseen: int = 0
     drained: timedelta = field(default_factory=timedelta)
 
     def __str__(self) -> str:
         share = 100 * self.unknown // max(1, self.calls)
         return (
             f"{self.payments} paid, {self.refunds} refunds, {self.calls} calls of which {share} % came to an unknown end "
-            f"({self.late} at the deadline), worker killed {self.kills} times; drained within {self.drained} after the gateway healed"
+            f"({self.late} at the deadline), {self.unseen} pages never opened, worker killed {self.kills} times; drained within {self.drained} after the gateway healed"
         )
 
 
@@ -201,14 +204,18 @@ class Chaos:
         buyer = builders.customer()
         with clock.travel(self.shared.now()):
             (order_id,) = trade.placed(buyer, (self.market.pack, self.chance.randint(1, 3)))
-            tabs = self.chance.choice((0, 1, 1, 1, 1, 1, 2))
-            for _ in range(tabs):
+            # How many pages are asked for, and of how many of them the first is closed unseen.
+            tabs, unseen = self.chance.choice(((0, 0), (1, 1), (1, 0), (1, 0), (1, 0), (1, 0), (2, 0), (2, 1)))
+            for number in range(tabs):
                 with contextlib.suppress(MarketError):  # paid or expired meanwhile
                     ids = trade.opened([order_id])
                     payments = list(db.session.scalars(select(Payment).where(Payment.id.in_(ids))))
                     url = seller_channel.cashier_url(payments, return_url="")
                     db.session.rollback()
-                    self._pays(url)
+                    if number < unseen:
+                        self.told.unseen += 1
+                    else:
+                        self._pays(url)
         return order_id, buyer
 
     def _pays(self, url: str) -> None:

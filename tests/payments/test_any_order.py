@@ -13,6 +13,7 @@ from sqlalchemy import select
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.outbox import OutboxMessage
+from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.orders import cancellation, expiry
 from marketplace.orders.order import WrongState
@@ -34,34 +35,39 @@ _days = count()
 @dataclass(frozen=True)
 class Facts:
     """What happened. ``tabs`` says which of two attempts were paid; ``end`` whether the order expired or its buyer cancelled it;
-    ``back`` what was refunded by hand on the channel's own pages."""
+    ``back`` what was refunded by hand on the channel's own pages; ``unseen`` that no page was opened but those that were paid."""
 
     tabs: tuple[bool, bool]
     end: str = ""
     back: int = 0
+    unseen: bool = False
 
 
 # A part of the examples is refunded at the channel by hand: it is there that the order of news matters most.
 FACTS = st.one_of(
     st.builds(Facts, tabs=st.just((True, False)), back=st.sampled_from((600, AMOUNT))),
-    st.builds(Facts, tabs=st.tuples(st.booleans(), st.booleans()), end=st.sampled_from(("", "expire", "cancel"))),
+    st.builds(Facts, tabs=st.tuples(st.booleans(), st.booleans()), end=st.sampled_from(("", "expire", "cancel")), unseen=st.booleans()),
 )
 
 
 class Gateway:
     """The channel as these facts leave it. Each of our refunds is made at once, and its first answer is lost."""
 
-    def __init__(self, app: Flask, paid: dict[str, Outcome]) -> None:
-        self.paid = paid
+    def __init__(self, app: Flask, paid: dict[str, Outcome], *, unseen: bool) -> None:
+        self.paid, self.unseen = paid, unseen
         self.made: dict[str, tuple[str, int]] = {}  # out_request_no → (out_trade_no, fen)
         app.extensions[EXTENSION] = lambda organisation_id: self
 
     def query(self, out_trade_no: str) -> Answer:
+        if self.unseen and out_trade_no not in self.paid:
+            return Answer("refused", sub_code="ACQ.TRADE_NOT_EXIST")
         return Answer("succeeded", trade=self.paid.get(out_trade_no, Outcome(out_trade_no, "pending")))
 
     def close(self, out_trade_no: str) -> Answer:
         if out_trade_no in self.paid:
             return Answer("refused", sub_code="ACQ.TRADE_STATUS_ERROR")
+        if self.unseen:
+            return Answer("refused", sub_code="ACQ.TRADE_NOT_EXIST")
         return Answer("succeeded", trade=Outcome(out_trade_no, "closed"))
 
     def refund(self, out_trade_no: str, out_request_no: str, fen: int, reason: str) -> Answer:
@@ -88,12 +94,12 @@ class Story:
         self.seller = db.session.scalars(select(Cooperative.alipay_seller_id).where(own)).one()
         self.at = clock.now()
         told = [trade.succeeded(each, at=self.at) for each, paid in zip(self.attempts, facts.tabs, strict=True) if paid]
-        self.gateway = Gateway(app, {each.out_trade_no: each for each in told})
+        self.gateway = Gateway(app, {each.out_trade_no: each for each in told}, unseen=facts.unseen)
         self.billed: set[str] = set()
 
     def news(self) -> list[News]:
         """Everything that is said or done, each at least once: notices, answers of queries, bills, closings and our own refunds."""
-        said: list[News] = ["drain payment.close", "drain refund", "drain refund", "tell of our refunds", "bill our refunds"]
+        said: list[News] = ["ask", "drain payment.close", "drain refund", "drain refund", "tell of our refunds", "bill our refunds"]
         if self.facts.end:
             said.append(self.facts.end)
         for payment_id, paid in zip(self.attempts, self.facts.tabs, strict=True):
@@ -101,6 +107,8 @@ class Story:
         return said
 
     def _unpaid(self, payment_id: int) -> list[News]:
+        if self.facts.unseen:
+            return []  # the channel has never heard of it
         waits = trade.succeeded(payment_id, state="pending", trade_no=None)
         return [waits, replace(waits, state="closed")]  # closed without a moment of payment: nobody paid
 
@@ -129,6 +137,8 @@ class Story:
             elif said == "cancel":
                 with suppress(WrongState):  # a second time
                     transaction(lambda: cancellation.cancel(self.order_id, actor=self.buyer))
+            elif said == "ask":
+                jobs.ask_due()
             elif said == "tell of our refunds":
                 for number, (out_trade_no, fen) in self.gateway.made.items():
                     told = replace(self.gateway.paid[out_trade_no], state="closed", refunded_fen=fen, refund_no=number)
@@ -149,6 +159,7 @@ class Story:
         """The jobs go on until nothing is left to do."""
         for days in range(1, 4):
             with clock.travel(self.at + timedelta(days=days)):
+                jobs.ask_due()
                 outbox.drain(kinds={"payment.close", "refund"})
         self.hear("bill our refunds")
 
@@ -157,14 +168,14 @@ def kept_of(facts: Facts, order: list[News]) -> int:
     """Fen that pay the order in the end. An order that expires is paid only by what was heard before."""
     if not any(facts.tabs) or facts.end == "cancel":
         return 0
-    paying = [place for place, said in enumerate(order) if not isinstance(said, str) and _tells_of_money(said)]
+    paying = [place for place, said in enumerate(order) if _tells_of_money(said)]
     if facts.end == "expire" and order.index("expire") < paying[0]:
         return 0
     return AMOUNT - facts.back
 
 
-def _tells_of_money(said: Outcome | Bill) -> bool:
-    return isinstance(said, Bill) or said.at is not None
+def _tells_of_money(said: News) -> bool:
+    return said == "ask" if isinstance(said, str) else isinstance(said, Bill) or said.at is not None
 
 
 @given(facts=FACTS, data=st.data())
