@@ -59,7 +59,7 @@ def pay_back(
     left = order.paid_fen - order.refunded_fen
     if fen > left:
         raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=left, left_yuan=format_yuan(left), asked_fen=fen)
-    goods = dict(lines) if lines else None
+    goods = dict(lines) if lines is not None else None
     made = []
     for payment, part in _from_payments(order, fen, reissues):
         refund = refunds.request(
@@ -80,6 +80,7 @@ def count_elsewhere(order: Order, payment: Payment, fen: int, number: str) -> No
 
 def _post(order: Order, refund: Refund, goods: dict[int, int] | None) -> None:
     parts, freight = _count(order, refund.fen, goods)
+    refund.goods = [[line_id, fen] for line_id, fen in parts.items()]
     if order.settled_at is None:
         event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
     elif _after_settlement:
@@ -89,11 +90,14 @@ def _post(order: Order, refund: Refund, goods: dict[int, int] | None) -> None:
 
 
 def count_back(order: Order, fen: int, refund_id: int) -> None:
-    """A refund of ``fen`` failed for good: the order has it again, freight first, as the mirror of how it was counted."""
+    """A refund of ``fen`` failed for good: its lines and the freight have it again, each what was counted to it."""
     lines = lines_of(order.id)
-    freight = min(fen, order.refunded_fen - sum(line.refunded_fen for line in lines))
-    for line, part in _shared(lines, [line.refunded_fen for line in lines], fen - freight):
-        line.refunded_fen -= part
+    counted = refunds.goods_of(refund_id)
+    if counted is None:  # before it was kept: as all of the order's refunds together
+        freight = min(fen, order.refunded_fen - sum(line.refunded_fen for line in lines))
+        counted = {line.id: part for line, part in _shared(lines, [line.refunded_fen for line in lines], fen - freight)}
+    for line in lines:
+        line.refunded_fen -= counted.get(line.id, 0)
     order.refunded_fen -= fen
     order.payment = "PAID" if order.paid_fen == order.total_fen else "PARTLY_PAID"
     db.session.flush()

@@ -110,5 +110,6 @@ def _again(failed: Refund, way: str, actor: Actor) -> Refund:
     if failed.order_id is None:
         return refunds.give_back(payment, way=way, reissues_id=failed.id, approved_by_id=actor.person_id)
     order = locked_order(failed.order_id)
-    (made,) = order_refund.pay_back(order, failed.fen, failed.reason, person_id=actor.person_id, way=way, reissues=failed)
+    goods = refunds.goods_of(failed.id)
+    (made,) = order_refund.pay_back(order, failed.fen, failed.reason, person_id=actor.person_id, lines=goods, way=way, reissues=failed)
     return db.session.get_one(Refund, made)

@@ -7,7 +7,7 @@ bank is told by whoever registers as a ``Desk``: this rung knows no orders.
 import re
 import secrets
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -22,13 +22,11 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
-from marketplace.payments import refund as refunds
-from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import Refund
 
 CHANNEL = "bank_transfer"
+OPEN = ("imported", "partial")  # states of a receipt of which something may be left
 # Why a payable is proposed, and how much each reason weighs: a reference says it almost alone, a name hardly anything.
 WEIGHTS = {"REFERENCE": 100, "AMOUNT": 40, "PAYER": 20, "PAYER_SIMILAR": 8, "PART": 1}
 
@@ -119,29 +117,6 @@ def match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, *, acto
         lambda: {"match_id": _match(receipt_id, payable_kind, payable_id, fen, actor)},
     )  # fmt: skip
     return db.session.get_one(BankMatch, answer["match_id"])
-
-
-def paid_back(refund_id: int, *, serial: str = "", actor: Actor) -> None:
-    """The accountant made the transfer of a refund that goes back over the bank: refunds_payable to bank. Once; ``serial``: the bank's number."""
-    actor.must_have("COOPERATIVE", "accountant")
-    refund = db.session.get(Refund, refund_id)
-    payment = db.session.get(Payment, refund.payment_id) if refund else None
-    if payment is None or payment.organisation_id != actor.organisation_id or payment.channel != CHANNEL:
-        raise NotFound("refund.missing", N_("没有找到，或不归您的单位查看。"))
-    number = serial.strip()[:40]
-    if number and db.session.scalar(select(BankRefund.id).where(BankRefund.refund_id == refund_id)) is None:
-        used = select(BankRefund.id).where(BankRefund.organisation_id == actor.organisation_id, BankRefund.reference == number)
-        if db.session.scalar(used) is not None:
-            raise Conflict("transfer.used", N_("这个流水号已经记在别的退款上。"), reference=number)
-        # The statement's row is known by it.
-        db.session.add(
-            BankRefund(
-                organisation_id=actor.organisation_id, refund_id=refund_id, state="PAID", reference=number, paid_on=clock.business_date(),
-                proposed_at=clock.now(), proposed_by_id=actor.person_id, recorded_at=clock.now(), recorded_by_id=actor.person_id,
-            )
-        )
-    if refunds.succeed(refund_id):
-        audit.record("refund.paid_back", refund, person_id=actor.person_id, serial=serial.strip()[:80])
 
 
 def _match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, actor: Actor) -> int:
@@ -237,9 +212,16 @@ def _plain(text: str) -> str:
     return re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", text)).upper()
 
 
+def references_waiting(organisation_id: int, references: Iterable[str]) -> set[str]:
+    """Which of ``references`` stand in the remark of a receipt of the cooperative of which something is left to match."""
+    waiting = select(BankReceipt.remark).where(BankReceipt.organisation_id == organisation_id, BankReceipt.state.in_(OPEN), BankReceipt.remark != "")
+    remarks = [_plain(remark) for remark in db.session.scalars(waiting)]
+    return {reference for reference in references if any(_plain(reference) in remark for remark in remarks)}
+
+
 def unmatched(actor: Actor) -> list[BankReceipt]:
     """Receipts of the actor's cooperative with something left to match, oldest first."""
     query = select(BankReceipt).where(
-        BankReceipt.organisation_id == actor.organisation_id, BankReceipt.state.in_(("imported", "partial", "unmatched"))
+        BankReceipt.organisation_id == actor.organisation_id, BankReceipt.state.in_(OPEN)
     )
     return list(db.session.scalars(query.order_by(BankReceipt.received_on, BankReceipt.id)))

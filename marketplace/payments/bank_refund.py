@@ -12,9 +12,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation import audit, clock
 from marketplace.foundation.crypto import Sealed, sealed_column
 from marketplace.foundation.database import Model, Public, db, locked, not_found
-from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
+from marketplace.payments import bank_transfer
 from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
 
@@ -53,27 +54,20 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
     """The accountant made the transfer of an approved refund: refunds_payable to bank, once. The same reference again: the same row.
 
     Raises InvalidInput ``transfer.reference``, ``transfer.day``; Conflict ``transfer.other`` if it was recorded otherwise,
-    ``transfer.way`` if it goes back over the channel.
+    ``transfer.way`` if it goes back over the channel, ``transfer.used`` if the bank's number stands for another thing.
     """
     actor.must_have("COOPERATIVE", "accountant")
     refund = locked(Refund, refund_id)
     if refund.organisation_id != actor.organisation_id:
         raise not_found(Refund)
-    reference = reference.strip()
-    if not 4 <= len(reference) <= 40:
-        raise InvalidInput("transfer.reference", N_("请填写银行的转账流水号，4 到 40 个字。"), field="reference")
-    if not clock.business_date(refund.approved_at) <= paid_on <= clock.business_date():
-        raise InvalidInput("transfer.day", N_("转账日期要在同意退款之后，不晚于今天。"), field="paid_on")
     if refund.way != "bank":
         raise Conflict("transfer.way", N_("这笔退款由支付宝原路退回，不用转账。"))
     row = db.session.scalars(select(BankRefund).where(BankRefund.refund_id == refund.id)).one_or_none()
     if row is not None and row.state == "PAID":
-        if row.reference == reference:
+        if row.reference == reference.strip():
             return row
         raise Conflict("transfer.other", N_("这笔退款已经记过另一个流水号。"), reference=row.reference)
-    used = select(BankRefund.id).where(BankRefund.organisation_id == actor.organisation_id, BankRefund.reference == reference)
-    if db.session.scalar(used):
-        raise Conflict("transfer.used", N_("这个流水号已经记在别的退款上。"), reference=reference)
+    reference = bank_transfer.record(reference, paid_on, source=("refund", refund.id), agreed_at=refund.approved_at, actor=actor)
     if row is None:
         row = BankRefund(
             organisation_id=refund.organisation_id, refund_id=refund.id, proposed_at=clock.now(), proposed_by_id=actor.person_id

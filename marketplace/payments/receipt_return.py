@@ -19,6 +19,7 @@ from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.payments import bank_transfer
 from marketplace.payments.bank_statement import BankReceipt
 
 
@@ -116,13 +117,7 @@ def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, 
     if row.state != "APPROVED":
         raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
     row.must_be_version(version)
-    reference = reference.strip()
-    if not 4 <= len(reference) <= 40:
-        raise InvalidInput("transfer.reference", N_("请填写银行的转账流水号，4 到 40 个字。"), field="reference")
-    if row.decided_at is None or not clock.business_date(row.decided_at) <= paid_on <= clock.business_date():
-        raise InvalidInput("transfer.day", N_("转账日期要在同意退款之后，不晚于今天。"), field="paid_on")
-    if db.session.scalar(select(ReceiptReturn.id).where(ReceiptReturn.organisation_id == row.organisation_id, ReceiptReturn.reference == reference)):
-        raise Conflict("transfer.used", N_("这个流水号已经记在别的退款上。"), reference=reference)
+    reference = bank_transfer.record(reference, paid_on, source=("receipt_return", row.id), agreed_at=row.decided_at, actor=actor)
     row.state, row.reference, row.paid_on, row.recorded_by_id = "PAID", reference, paid_on, actor.person_id
     at = clock.now() if paid_on == clock.business_date() else clock.beijing_midnight(paid_on)
     event.refund_succeeded(book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen, channel="bank", at=at)

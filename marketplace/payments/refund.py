@@ -6,6 +6,7 @@ when that way is closed: then a person makes the transfer (``bank_refund``).
 
 import secrets
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, false, func, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -46,6 +47,7 @@ class Refund(Public, Model):
     way: Mapped[str] = mapped_column(String(8), default="alipay", server_default="alipay")
     sub_code: Mapped[str] = mapped_column(String(60), default="", server_default="")  # why the channel refused, in its words
     reissues_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), unique=True)  # the failed one that this replaces
+    goods: Mapped[list[Any] | None]  # [order line id, fen] each, as it was counted; what is beyond them is freight. None: of no order
     elsewhere: Mapped[bool] = mapped_column(default=False, server_default=false())  # made at the channel, not by us
 
 
@@ -122,6 +124,12 @@ def made_elsewhere(payment: Payment, fen: int, number: str, *, order_id: int | N
     refund.out_request_no = f"X{refund.out_request_no}" if known or not number else number[:64]
     db.session.flush()
     return approve(refund.id, approved_by_id=None)
+
+
+def goods_of(refund_id: int) -> dict[int, int] | None:
+    """Fen of goods by order line id, as the refund was counted; None if that was not kept."""
+    goods = db.session.get_one(Refund, refund_id).goods
+    return {int(line_id): int(fen) for line_id, fen in goods} if goods is not None else None
 
 
 def sent_over(payment_id: int, way: str) -> int:

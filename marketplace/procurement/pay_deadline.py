@@ -1,8 +1,12 @@
-"""The deadline of a PREPAY order: 30 days from confirmation, moved once by 15; unpaid after that, the goods go back to the shelf."""
+"""The deadline of a PREPAY order: 30 days from confirmation, moved once by 15; unpaid after that, the goods go back to the shelf.
+
+A transfer of the last day is on the statement some days later, so an order ends only when the bank has told of the days after its
+deadline too, and no receipt that names it waits for its match. A cooperative that imports nothing holds the goods two weeks, no longer.
+"""
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, get, locked
@@ -10,10 +14,14 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.language import N_
 from marketplace.orders.order import Order, locked_order
 from marketplace.organisations.actor import Actor
+from marketplace.payments import bank_match
+from marketplace.payments.bank_statement import BankStatement
 from marketplace.procurement import directed_order
 from marketplace.procurement.directed_order import DirectedOrder
 
 EXTENSION_DAYS = 15
+ON_ITS_WAY_DAYS = 3  # between banks, a weekend included
+LATEST_DAYS = 14  # after the deadline, without a statement
 LAPSED = "LAPSED"
 
 
@@ -44,23 +52,38 @@ def extend(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrde
 
 
 def lapsed(limit: int = 100) -> list[int]:
-    """Ids of directed orders whose deadline has passed with nothing paid, oldest first. What was paid in part waits for a person."""
+    """Ids of directed orders whose deadline has passed with nothing paid or on its way, oldest first. What was paid in part waits for a person."""
+    return [each.id for each, order in _over(None) if not _may_be_paid(each, order)][:limit]
+
+
+def _over(directed_order_id: int | None) -> list[tuple[DirectedOrder, Order]]:
+    """Those (or the one) that are unpaid past their deadline, and whose bank has told of the days after it or had the time to."""
+    today = clock.business_date()
+    told = select(func.max(BankStatement.last_day)).where(BankStatement.organisation_id == Order.organisation_id, BankStatement.taken_at.is_not(None))
     query = (
-        select(DirectedOrder.id)
+        select(DirectedOrder, Order)
         .join(Order, Order.id == DirectedOrder.order_id)
-        .where(_waits(), DirectedOrder.pay_by < clock.business_date(), Order.paid_fen == 0)
+        .where(_waits(), DirectedOrder.pay_by < today - timedelta(days=ON_ITS_WAY_DAYS), Order.paid_fen == 0)
+        .where((told.scalar_subquery() > DirectedOrder.pay_by) | (DirectedOrder.pay_by < today - timedelta(days=LATEST_DAYS)))
         .order_by(DirectedOrder.pay_by, DirectedOrder.id)
     )
-    return list(db.session.scalars(query.limit(limit)))
+    if directed_order_id is not None:
+        query = query.where(DirectedOrder.id == directed_order_id)
+    return [(row, order) for row, order in db.session.execute(query)]
+
+
+def _may_be_paid(row: DirectedOrder, order: Order) -> bool:
+    """Whether a receipt that names the order waits for the accountant."""
+    return bool(bank_match.references_waiting(order.organisation_id, [row.reference]))
 
 
 def lapse(directed_order_id: int) -> None:
-    """End an order whose deadline has passed unpaid. Conflict ``deadline.running`` if it was paid or moved meanwhile."""
+    """End an order whose deadline has passed unpaid. Conflict ``deadline.running`` if it was paid or moved, or money may be on its way."""
     order = locked_order(get(DirectedOrder, directed_order_id).order_id)
     row = locked(DirectedOrder, directed_order_id)
-    still = row.terms == "PREPAY" and row.approval == "CONFIRMED" and order.fulfilment == "WAITING" and order.paid_fen == 0
-    if not still or row.pay_by is None or row.pay_by >= clock.business_date():
-        raise Conflict("deadline.running", N_("这张单已经付款或延期。"))
+    db.session.flush()
+    if not any(not _may_be_paid(*each) for each in _over(directed_order_id)):
+        raise Conflict("deadline.running", N_("这张单已经付款或延期，或者钱可能在路上。"))
     directed_order.end(row, order, "CANCELLED", LAPSED, None)
     db.session.flush()
 

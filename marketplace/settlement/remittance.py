@@ -24,6 +24,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments import bank_transfer
 from marketplace.payments.withdrawal import Withdrawal
 
 KINDS = ("COLLECTIVE", "FUND", "REVENUE")
@@ -169,16 +170,13 @@ def approve(remittance_id: int, *, actor: Actor, version: int, approved: bool = 
 def record_paid(remittance_id: int, *, paid_on: date, bank_serial: str, actor: Actor, version: int) -> Remittance:
     """The bank has carried it out on ``paid_on`` (Beijing) under its serial number: post it. By the accountant.
 
-    What the bank did is a fact and is posted as such. Raises InvalidInput ``remittance.paid_on`` or ``remittance.serial``.
+    What the bank did is a fact and is posted as such. Raises as ``bank_transfer.record``.
     """
     row = _of(remittance_id, actor, "accountant")
     row.must_be("APPROVED")
     row.must_be_version(version)
-    if row.approved_at is None or not clock.business_date(row.approved_at) <= paid_on <= clock.business_date():
-        raise InvalidInput("remittance.paid_on", N_("日期要在审批那天和今天之间。"), field="paid_on")
-    if not 1 <= len(bank_serial.strip()) <= 40:
-        raise InvalidInput("remittance.serial", N_("请填写银行回单上的流水号。"), field="bank_serial")
-    row.state, row.paid_on, row.bank_serial, row.recorded_at = "PAID", paid_on, bank_serial.strip(), clock.now()
+    bank_serial = bank_transfer.record(bank_serial, paid_on, source=("remittance", row.id), agreed_at=row.approved_at, actor=actor)
+    row.state, row.paid_on, row.bank_serial, row.recorded_at = "PAID", paid_on, bank_serial, clock.now()
     book, source = row.organisation_id, Source("remittance", row.id)
     if row.village_id is not None:
         event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen)

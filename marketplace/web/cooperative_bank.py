@@ -13,7 +13,7 @@ from marketplace.foundation.language import said
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bank_match, match_undo
+from marketplace.payments import match_undo
 from marketplace.payments.bank_match import CHANNEL
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.match_undo import MatchUndo
@@ -102,16 +102,6 @@ def refunds() -> Any:
         next_url=url_for(".refunds", view="done" if done else None, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         **desk(actor),
     )
-
-
-@bp.post("/refunds/<public_id>")
-@needs("bank.match")
-def paid_back(public_id: str) -> Any:
-    actor, serial = the_actor(), request.form.get("serial", "").strip()
-    refund_id = by_public_id(Refund, public_id, scoped(actor, Refund)).id
-    transaction(lambda: bank_match.paid_back(refund_id, serial=serial, actor=actor))
-    flash(_("已记为退回。"), "done")
-    return redirect(url_for(".refunds"))
 
 
 @bp.get("/cuts")

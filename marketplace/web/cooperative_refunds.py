@@ -18,6 +18,7 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
 from marketplace.payments import bank_refund, bill_import
 from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_import import BillDifference
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
@@ -191,6 +192,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         proposals=proposals,
         before=before,
         after=after,
+        payers=_payers(payment) if refund.way == "bank" and not proposals else [],
         open_=next((row for row, _name in proposals if row.state == "PROPOSED"), None),
         states=payment_words.REFUND_STATES,
         ways=payment_words.WAYS,
@@ -200,3 +202,9 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         crumbs=[(_("退款"), url_for(".index")), (refund.out_request_no, None)],
         **desk(actor),
     )
+
+
+def _payers(payment: Payment) -> list[BankReceipt]:
+    """The transfers that paid it, whose payer is who gets the money back."""
+    matched = select(BankMatch.receipt_id).where(BankMatch.payable_kind == "payment", BankMatch.payable_id == payment.id)
+    return list(db.session.scalars(select(BankReceipt).where(BankReceipt.id.in_(matched)).order_by(BankReceipt.id)))

@@ -164,7 +164,9 @@ def take(public_id: str, step: str) -> Any:
 
     try:
         transaction(work)
-    except InvalidInput as error:
+    except (InvalidInput, Conflict) as error:
+        if isinstance(error, Conflict) and "field" not in error.data:
+            raise
         return _ask(own(public_id, actor), step, {str(error.data.get("field", "")): said(error)}), 422
     done = {"approve": _("已同意，请会计到银行办理。"), "return": _("已退回。"), "withdraw": _("已撤回。"), "paid": _("已记账。")}
     flash(done[step], "done")

@@ -8,10 +8,11 @@ from sqlalchemy import select
 
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput
-from marketplace.orders import return_request
-from marketplace.orders.order import Purchase, lines_of
+from marketplace.orders import order_refund, refund_reissue, return_request
+from marketplace.orders.order import Purchase, lines_of, locked_order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
+from marketplace.payments import refund as refunds
 from marketplace.reporting import books
 from tests import builders
 from tests.builders import Market
@@ -78,3 +79,50 @@ def test_the_buyer_chooses_packs_on_the_page_and_the_cooperative_sees_them(app: 
     db.session.rollback()
     transaction(lambda: return_request.approve(request, actor=market.director))
     assert "正在退回" in client.get(f"/orders/{purchase}").text
+
+
+@pytest.mark.both
+def test_a_refund_of_one_line_that_fails_is_counted_back_and_made_again_for_that_line_alone(bought: tuple[Market, Actor, int]) -> None:
+    market, buyer, order_id = bought
+
+    def refund_of(*packs: int) -> int:
+        number = asked(order_id, buyer, *packs).id
+        db.session.rollback()
+        return int(transaction(lambda: return_request.approve(number, actor=market.director).refund_id) or 0)
+
+    def counted() -> list[int]:
+        db.session.expire_all()
+        return [line.refunded_fen for line in lines_of(order_id)]
+
+    tin, bag = refund_of(1, 0), refund_of(0, 1)
+    assert counted() == [8800, 3000]
+    transaction(lambda: refunds.fail(bag, "ACQ.TRADE_HAS_FINISHED"))
+    assert counted() == [8800, 0]
+    transaction(lambda: refunds.fail(tin, "ACQ.TRADE_HAS_FINISHED"))
+    assert counted() == [0, 0]
+    again = transaction(lambda: refund_reissue.resend(tin, actor=market.accountant).id)
+    assert counted() == [8800, 0]
+    proposal = transaction(lambda: refund_reissue.propose(bag, "李四", "6222000011112222", "农商行", actor=market.accountant).id)
+    transaction(lambda: refund_reissue.decide(proposal, approved=True, actor=market.director))
+    assert counted() == [8800, 3000]
+    transaction(lambda: refunds.fail(again, "ACQ.TRADE_HAS_FINISHED"))
+    assert counted() == [0, 3000]
+    assert [each.detail for each in books.check() if not each.ok] == []
+
+
+def test_freight_that_fails_to_go_back_comes_back_as_freight(bought: tuple[Market, Actor, int]) -> None:
+    market, _, order_id = bought
+    goods = sum(line.goods_fen for line in lines_of(order_id))
+    freight = trade.order(order_id).total_fen - goods
+    assert freight > 0
+
+    def back(fen: int) -> int:
+        return int(transaction(lambda: order_refund.pay_back(locked_order(order_id), fen, "退", person_id=None)[0]))
+
+    back(goods)
+    only = back(freight)
+    transaction(lambda: refunds.fail(only, "ACQ.TRADE_HAS_FINISHED"))
+    db.session.expire_all()
+    assert sum(line.refunded_fen for line in lines_of(order_id)) == goods == trade.order(order_id).refunded_fen
+    transaction(lambda: refund_reissue.resend(only, actor=market.accountant))
+    assert trade.order(order_id).refunded_fen == goods + freight

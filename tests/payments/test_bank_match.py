@@ -3,11 +3,12 @@
 import pytest
 from flask import Flask
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
 from marketplace.ledger import balance
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bank_match
+from marketplace.payments import bank_match, bank_refund
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import Refund
 from marketplace.procurement.directed_order import DirectedOrder
@@ -130,7 +131,7 @@ def test_prepaid_shipping_begins_with_the_whole_payment_and_a_shortage_goes_back
     assert (balance.held("buyer_funds", book), balance.held("refunds_payable", book)) == (64_000, 16_000)
     (refund,) = db.session.query(Refund).all()
     with transaction():
-        bank_match.paid_back(refund.id, actor=at.market.accountant)
+        bank_refund.record(refund.id, "WY2601", clock.business_date(), actor=at.market.accountant)
     assert (balance.held("refunds_payable", book), balance.held("bank", book)) == (0, 64_000)
 
 

@@ -12,7 +12,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.ledger import balance
 from marketplace.organisations.approval import OwnWork
-from marketplace.payments import bank_match, receipt_return, row_decision
+from marketplace.payments import bank_match, bank_transfer, receipt_return, row_decision
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.row_decision import RowDecision
@@ -122,6 +122,21 @@ def test_a_transfer_has_a_number_and_a_day_after_the_agreement(market: Market, r
     with pytest.raises(InvalidInput), transaction():
         receipt_return.record_paid(made.id, reference=reference, paid_on=day, version=2, actor=market.accountant)
     assert held(market)[2] == 4_000
+
+
+@pytest.mark.both
+def test_one_number_of_the_bank_pays_one_thing(market: Market) -> None:
+    first, second = agreed(market, 4_000), agreed(market, 3_000)
+    day = date(2026, 3, 12)
+    with transaction():
+        receipt_return.record_paid(first.id, reference=" HD20260312 ", paid_on=day, version=2, actor=market.accountant)
+    with pytest.raises(Conflict, match=r"transfer\.used"), transaction():
+        receipt_return.record_paid(second.id, reference="HD20260312", paid_on=day, version=2, actor=market.accountant)
+    with pytest.raises(Conflict, match=r"transfer\.used"), transaction():  # whatever the other thing is
+        bank_transfer.record("HD20260312", day, source=("remittance", 1), agreed_at=NOW, actor=market.accountant)
+    assert held(market) == (6_000, 3_000, 3_000)
+    with transaction():
+        bank_transfer.record("HD20260312", day, source=("remittance", 1), agreed_at=NOW, actor=builders.market(name="乙社").accountant)
 
 
 # What a row is, where no number tells.

@@ -37,7 +37,9 @@ def test_moved_once_then_the_goods_go_back(app: Flask) -> None:
         assert pay_deadline.lapsed() == []
         with pytest.raises(Conflict, match=r"deadline\.running"):
             lapse(made)
-    with clock.travel(clock.now() + timedelta(days=46)):
+    with clock.travel(clock.now() + timedelta(days=45 + pay_deadline.LATEST_DAYS)):
+        assert pay_deadline.lapsed() == []
+    with clock.travel(clock.now() + timedelta(days=46 + pay_deadline.LATEST_DAYS)):
         assert pay_deadline.lapsed() == [made]
         lapse(made)
         assert pay_deadline.lapsed() == []
@@ -45,6 +47,26 @@ def test_moved_once_then_the_goods_go_back(app: Flask) -> None:
     assert (order.fulfilment, order.cancel_reason) == ("CANCELLED", "LAPSED")
     stock = db.session.get_one(Stock, at.market.pack)
     assert (stock.on_hand, stock.reserved) == (100, 0)
+
+
+def test_a_transfer_of_the_last_day_is_waited_for(app: Flask) -> None:
+    """The statement tells of it days later; while it may be on its way, and while a receipt names the order, the goods are kept."""
+    at = unit_market()
+    made, other = confirmed(at, 10, terms="PREPAY"), confirmed(at, 5, terms="PREPAY", key="other")
+    pay_by = clock.business_date() + timedelta(days=30)
+    row = db.session.get_one(DirectedOrder, made)
+    assert row.pay_by == pay_by
+    with clock.travel(clock.now() + timedelta(days=34)):
+        assert pay_deadline.lapsed() == []  # the bank has told of no day yet
+        receipt(at, 80_000, day=f"{pay_by}", remark=f"货款 {row.reference.lower()}", serial="S1")
+        assert pay_deadline.lapsed() == []  # of the last day, not of the days after it
+        receipt(at, 100, day=f"{pay_by + timedelta(days=1)}", remark="利息", serial="S2")
+        assert pay_deadline.lapsed() == [other]
+        with pytest.raises(Conflict, match=r"deadline\.running"):
+            lapse(made)
+        lapse(other)
+    with clock.travel(clock.now() + timedelta(days=90)):
+        assert pay_deadline.lapsed() == []  # the receipt still waits for its match
 
 
 def test_what_was_paid_in_part_waits_for_a_person(app: Flask) -> None:

@@ -26,7 +26,7 @@ from marketplace.orders import return_request, shipment
 from marketplace.orders.order import Order, lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
-from marketplace.payments import bank_match, bank_statement
+from marketplace.payments import bank_match, bank_refund, bank_statement
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.refund import GOING, Refund
 from marketplace.procurement import acceptance, directed_order
@@ -195,7 +195,7 @@ class AnyMoney(MoneyHolds):
         refund = db.session.scalars(going).first()
         if refund is not None and refund.way == "bank":
             number = refund.id
-            self.tried(True, lambda: bank_match.paid_back(number, actor=self.market.accountant))
+            self.tried(True, lambda: bank_refund.record(number, f"WY{number:06}", clock.business_date(), actor=self.market.accountant))
         else:
             super().the_oldest_refund_ends(succeeds)
 

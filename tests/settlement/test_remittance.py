@@ -41,7 +41,7 @@ def approve(row: Remittance, market: Market) -> Remittance:
 
 def paid(row: Remittance, market: Market, version: int = 2) -> Remittance:
     today = clock.business_date()
-    return transaction(lambda: remittance.record_paid(row.id, paid_on=today, bank_serial="N1", actor=market.accountant, version=version))
+    return transaction(lambda: remittance.record_paid(row.id, paid_on=today, bank_serial=f"WY{row.id:06}", actor=market.accountant, version=version))
 
 
 def books_hold() -> bool:
@@ -137,7 +137,7 @@ def test_a_refund_that_took_the_share_stops_the_approval(app: Flask) -> None:
     assert remittance.available(market.cooperative).fund_fen == 1_150
 
 
-@pytest.mark.parametrize(("days", "serial"), [(1, "N1"), (-1, "N1"), (0, " "), (0, "x" * 41)])
+@pytest.mark.parametrize(("days", "serial"), [(1, "WY000001"), (-1, "WY000001"), (0, " "), (0, "WY1"), (0, "x" * 41)])
 def test_the_banks_slip_must_make_sense(app: Flask, days: int, serial: str) -> None:
     market = earning()
     row = propose(market, "FUND", 100)

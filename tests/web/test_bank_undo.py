@@ -159,16 +159,20 @@ def test_bank_money_goes_back_once_and_by_the_accountant(app: Flask) -> None:
     ship(at, made, 9)
     accept(at, made, 9, 1)
     refund = db.session.query(Refund).one()
-    path, book = f"/cooperative/bank/refunds/{refund.public_id}", refund.organisation_id
+    path, book = f"/cooperative/refunds/{refund.public_id}/transfer", refund.organisation_id
     accountant = browser(app, at.market.accountant)
     page = accountant.get("/cooperative/bank/refunds").text
+    assert path.removesuffix("/transfer") in page
+    sent = {"reference": "WY000001", "paid_on": today()}
     assert ("¥80.00" in page, "验收短缺" in page) == (True, True)
-    assert browser(app, at.market.director).post(path, data={"serial": "T1"}).status_code == 403
-    assert browser(app, builders.market(name="乙社").accountant).post(path, data={"serial": "T1"}).status_code == 404
+    assert browser(app, at.market.director).post(path, data=sent).status_code == 403
+    assert browser(app, builders.market(name="乙社").accountant).post(path, data=sent).status_code == 404
+    for number in ("", "T1"):
+        assert accountant.post(path, data={**sent, "reference": number}).status_code == 422
     for _ in range(2):
-        assert accountant.post(path, data={"serial": "T1"}).status_code == 302
+        assert accountant.post(path, data=sent).status_code == 303
     assert (balance.held("refunds_payable", book), balance.held("bank", book)) == (0, 72_000)
-    assert db.session.query(AuditEvent).filter_by(action="refund.paid_back").one().data["serial"] == "T1"
+    assert db.session.query(AuditEvent).filter_by(action="refund.transferred").one().data["fen"] == 8_000
     assert "¥80.00" in accountant.get("/cooperative/bank/refunds?view=done").text
     assert sound()
 
