@@ -110,8 +110,9 @@ def test_a_refund_of_one_line_that_fails_is_counted_back_and_made_again_for_that
     assert [each.detail for each in books.check() if not each.ok] == []
 
 
-def test_freight_that_fails_to_go_back_comes_back_as_freight(bought: tuple[Market, Actor, int]) -> None:
-    market, _, order_id = bought
+def test_freight_that_fails_to_go_back_comes_back_as_freight(app: Flask) -> None:
+    market = builders.market()
+    order_id = trade.bought(builders.customer(), (market.pack, 1))
     goods = sum(line.goods_fen for line in lines_of(order_id))
     freight = trade.order(order_id).total_fen - goods
     assert freight > 0
