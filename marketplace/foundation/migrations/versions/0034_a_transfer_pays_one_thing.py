@@ -35,8 +35,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_bank_transfer_organisation_id")),
         sa.ForeignKeyConstraint(["recorded_by_id"], ["person.id"], name=op.f("fk_bank_transfer_recorded_by_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bank_transfer")),
-        sa.UniqueConstraint("organisation_id", "number", name=op.f("uq_bank_transfer_organisation_id")),
-        sa.UniqueConstraint("source_type", "source_id", name=op.f("uq_bank_transfer_source_type")),
+        sa.UniqueConstraint("organisation_id", "number", name=op.f("uq_bank_transfer_organisation_id_number")),
+        sa.UniqueConstraint("source_type", "source_id", name=op.f("uq_bank_transfer_source_type_source_id")),
     )
     for source, row, number, at, person in (
         ("bank_refund", "refund_id", "reference", "recorded_at", "recorded_by_id"),
