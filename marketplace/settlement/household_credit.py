@@ -17,18 +17,15 @@ from sqlalchemy import (
     String,
     Subquery,
     and_,
-    case,
     func,
-    literal,
     select,
     union_all,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import clock
-from marketplace.foundation.config import settings
 from marketplace.foundation.database import Identified, Model, db
 from marketplace.households.household import Household
+from marketplace.settlement import payout_cap
 from marketplace.settlement.distribution_share import Distribution, DistributionShare
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
@@ -36,7 +33,6 @@ from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 MOVES = ("FUND", "BACK", "SPLIT", "HEIR")
 TO_FUND = ("FUND", "BACK")  # what went to the relief fund, less what came back
 CHANNELS = ("bank", "alipay")
-LEAST_ALIPAY_FEN, MOST_ALIPAY_FEN = 10, 5_000_000  # one transfer to a person
 
 
 class CreditMove(Identified, Model):
@@ -100,24 +96,51 @@ def payable(distribution: Distribution, channel: str = "bank") -> Select[Any]:
 
     What is above the cap of the month is not in the fen to pay now; whom nothing can be paid of is left out.
     """
-    of_it, month = owed(Distribution.id == distribution.id), _this_month(distribution.organisation_id)
-    now = _now(of_it, month, channel)
+    of_it, month = owed(Distribution.id == distribution.id), payout_cap.counted(distribution.organisation_id)
+    now, enough = payout_cap.fits(of_it.c.fen, month, channel)
     return (
         select(Household.id, Household.code, now.label("now"), of_it.c.fen)
         .join(of_it, of_it.c.household_id == Household.id)
         .outerjoin(month, month.c.household_id == Household.id)
-        .where(has_account(channel), now >= (LEAST_ALIPAY_FEN if channel == "alipay" else 1))
+        .where(has_account(channel), enough)
         .order_by(Household.code)
     )
 
 
 def counted(distribution: Distribution, channel: str = "bank") -> Payable:
     """The same in figures, one statement."""
-    of_it, month = owed(Distribution.id == distribution.id), _this_month(distribution.organisation_id)
-    now = _now(of_it, month, channel)
-    goes = and_(has_account(channel), now >= (LEAST_ALIPAY_FEN if channel == "alipay" else 1))
+    return _counted(owed(Distribution.id == distribution.id), distribution.organisation_id, channel)
+
+
+def payable_again(batch: PayoutBatch, channel: str) -> Select[Any]:
+    """(household id, fen to pay now, item id) of what came back of a batch, as ``payable``. Of an item of which only a part may be
+    paid now, the rest is owed of its distribution again once the part is issued."""
+    of_it, month = _back(batch), payout_cap.counted(batch.organisation_id)
+    now, enough = payout_cap.fits(of_it.c.fen, month, channel)
+    return (
+        select(Household.id, now.label("now"), of_it.c.item_id)
+        .join(of_it, of_it.c.household_id == Household.id)
+        .outerjoin(month, month.c.household_id == Household.id)
+        .where(has_account(channel), enough)
+        .order_by(Household.code)
+    )
+
+
+def counted_again(batch: PayoutBatch, channel: str) -> Payable:
+    """The same in figures, one statement."""
+    return _counted(_back(batch), batch.organisation_id, channel)
+
+
+def _back(batch: PayoutBatch) -> Subquery:
+    query = select(PayoutItem.household_id, PayoutItem.fen, PayoutItem.id.label("item_id"))
+    return query.where(PayoutItem.batch_id == batch.id, PayoutItem.state == "returned").subquery("back")
+
+
+def _counted(of_it: Subquery, organisation_id: int, channel: str) -> Payable:
+    month = payout_cap.counted(organisation_id)
+    now, enough = payout_cap.fits(of_it.c.fen, month, channel)
     rest = of_it.c.fen - now
-    figures = [(goes, now), (~has_account(channel), of_it.c.fen), (has_account(channel) & (rest > 0), rest)]
+    figures = [(and_(has_account(channel), enough), now), (~has_account(channel), of_it.c.fen), (has_account(channel) & (rest > 0), rest)]
     columns = [
         column
         for which, fen in figures
@@ -151,30 +174,3 @@ def has_account(channel: str) -> ColumnElement[bool]:
 def _of(query: Any, model: Any, distributions: tuple[ColumnElement[bool], ...]) -> Any:
     column = model.distribution_id
     return query.where(column.in_(select(Distribution.id).where(Distribution.state == "POSTED", *distributions)))
-
-
-def _this_month(organisation_id: int) -> Subquery:
-    """What batches of this Beijing month pay each household of the cooperative: (household, fen)."""
-    first = clock.beijing_midnight(clock.business_date().replace(day=1))
-    return (
-        select(PayoutItem.household_id, func.sum(PayoutItem.fen).label("fen"))
-        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .where(
-            PayoutBatch.organisation_id == organisation_id, PayoutBatch.made_at >= first, PayoutBatch.state != "CANCELLED",
-            PayoutItem.state.not_in(("returned", "reissued")),
-        )
-        .group_by(PayoutItem.household_id)
-        .subquery("this_month")
-    )  # fmt: skip
-
-
-def _now(of_it: Subquery, month: Subquery, channel: str) -> ColumnElement[int]:
-    most: Any = of_it.c.fen
-    cap = settings().payout_cap_fen
-    if cap:
-        left = literal(cap) - func.coalesce(month.c.fen, 0)
-        most = case((left < most, case((left > 0, left), else_=0)), else_=most)
-    if channel == "alipay":
-        most = case((most > MOST_ALIPAY_FEN, MOST_ALIPAY_FEN), else_=most)
-    result: ColumnElement[int] = most
-    return result

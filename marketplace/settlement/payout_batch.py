@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Select, select, update
+from sqlalchemy.orm import aliased
 
 from marketplace.foundation import audit, clock, files
 from marketplace.foundation.config import settings
@@ -20,7 +21,7 @@ from marketplace.ledger import event_each
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import household_credit, payout_file, payout_import, payout_item
+from marketplace.settlement import household_credit, payout_cap, payout_file, payout_import, payout_item
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.payout_import import Changed
 from marketplace.settlement.payout_item import (
@@ -45,6 +46,7 @@ def make(distribution_id: int, *, actor: Actor, channel: str = "bank") -> Payout
     Households without an account there stay out, and what is above the cap of the month (PAYOUT_CAP_FEN): what they are owed stays
     on their ledger account. Raises Conflict ``payout.unposted`` or ``payout.empty``.
     """
+    payout_cap.hold(actor.organisation_id)
     distribution = locked(Distribution, distribution_id)
     actor.must_have("COOPERATIVE", "accountant")
     if actor.organisation_id != distribution.organisation_id:
@@ -141,16 +143,20 @@ def import_results(batch_id: int, content: bytes, *, actor: Actor) -> Changed:
 def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:
     """A new draft batch, linked to the old, of the items that came back; to the accounts the households have now.
 
-    By the accountant; the director approves it as any other. ``channel``: the old one's unless named. Raises Conflict
-    ``payout.nothing_returned``.
+    By the accountant; the director approves it as any other. ``channel``: the old one's unless named. The cap of the month holds as
+    in ``make``: what came back and is above it waits. Raises Conflict ``payout.nothing_returned``, ``payout.capped``.
     """
+    payout_cap.hold(actor.organisation_id)
     row = _of(batch_id, actor, "accountant")
     channel = channel or row.channel
-    query = returned(row.id).where(household_credit.has_account(channel)).with_only_columns(Household.id, PayoutItem.fen, PayoutItem.id)
-    due: list[Due] = [(household, fen, item) for household, fen, item in db.session.execute(query)]
+    counted = household_credit.counted_again(row, channel)
+    due: list[Due] = [(household, now, item) for household, now, item in db.session.execute(household_credit.payable_again(row, channel))]
+    if not due and counted.above:
+        raise Conflict("payout.capped", N_("退回的款项都超过了一户一个月的上限，下个月再补发。"))
     if not due:
         raise Conflict("payout.nothing_returned", N_("这一批没有退回的款项。"))
-    fresh = _draft(db.session.get_one(Distribution, row.distribution_id), due, actor=actor, channel=channel, reissue_of_id=row.id)
+    above = (counted.above, counted.above_fen)
+    fresh = _draft(db.session.get_one(Distribution, row.distribution_id), due, actor=actor, channel=channel, reissue_of_id=row.id, above=above)
     again = select(PayoutItem.reissue_of_id).where(PayoutItem.batch_id == fresh.id)
     db.session.execute(update(PayoutItem).where(PayoutItem.id.in_(again)).values(state="reissued"), **UNSEEN)
     seen_anew()
@@ -229,8 +235,10 @@ def _draft(
 
 
 def _cancel(row: PayoutBatch) -> PayoutBatch:
-    # What a cancelled re-issue wanted to send came back before: it waits for another one.
-    again = select(PayoutItem.reissue_of_id).where(PayoutItem.batch_id == row.id, PayoutItem.reissue_of_id.is_not(None))
+    # What a cancelled re-issue wanted to send came back before: it waits for another one. Of what it wanted to send a part only, the
+    # rest may be in another batch by now: all that is left is owed of the distribution.
+    before = aliased(PayoutItem)
+    again = select(before.id).join(PayoutItem, PayoutItem.reissue_of_id == before.id).where(PayoutItem.batch_id == row.id, PayoutItem.fen == before.fen)
     db.session.execute(update(PayoutItem).where(PayoutItem.id.in_(again)).values(state="returned"), **UNSEEN)
     seen_anew()
     row.state = "CANCELLED"

@@ -3,8 +3,9 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import func, select
+from sqlalchemy import select
 
+from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import last_four, masked_name
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
@@ -154,20 +155,15 @@ def _places(row: PayoutBatch, step: str) -> Places:
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
     actor.must_have("COOPERATIVE", "accountant")
     found = payout_batch.returned(row.id)
-    count, total_fen = db.session.execute(
-        found.where(household_credit.has_account(row.channel))
-        .order_by(None)
-        .with_only_columns(func.count(), func.coalesce(func.sum(PayoutItem.fen), 0), maintain_column_froms=True)
-    ).one()
     account = "alipay_account" if row.channel == "alipay" else "bank_account"
     return render_template(
         "payout/reissue.html",
         row=row,
         returned=[(item, house, masked_name(house.name), last_four(getattr(house, account))) for item, house in db.session.execute(found.limit(SHOWN))],
-        count=count,
+        counted=household_credit.counted_again(row, row.channel),
+        cap_fen=settings().payout_cap_fen,
         shown=SHOWN,
         accounts_waiting=account_proposal.waiting(actor.organisation_id, found.order_by(None).with_only_columns(Household.id, maintain_column_froms=True)),
-        total_fen=int(total_fen),
         crumbs=[*_crumbs(row), (_("补发"), None)],
         **desk(actor),
     )

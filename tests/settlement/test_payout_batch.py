@@ -29,6 +29,11 @@ HEADER = "number,sequence,amount,result,reason"
 def posted() -> tuple[Market, int]:
     """A posted distribution of 10.00, 20.00 and 30.00 yuan."""
     market = builders.market()
+    return market, posted_of(market)
+
+
+def posted_of(market: Market) -> int:
+    """One more of the same of a market there is."""
     order_id = order(market, 30_000)
     period = transaction(lambda: settlement.settle(order_id)).period
     row = transaction(lambda: distribution.draft(market.cooperative, period, actor=market.accountant))
@@ -36,7 +41,7 @@ def posted() -> tuple[Market, int]:
     notice: PublicNotice = transaction(lambda: distribution.publish(row.id, actor=market.director))
     with clock.travel(clock.beijing_midnight(notice.ends_on + timedelta(days=1))):
         transaction(lambda: distribution.post(row.id, actor=market.accountant))
-    return market, row.id
+    return row.id
 
 
 def made(market: Market, distribution_id: int) -> PayoutBatch:
