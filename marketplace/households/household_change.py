@@ -31,7 +31,8 @@ carries: list[Callable[["HouseholdChange"], None]] = []
 
 
 class HouseholdChange(Public, Versioned, Model):
-    """What is asked for. ``other_*`` is the household that divides off, or the heir who is paid from now on."""
+    """What is asked for. ``other_*`` is the household that divides off, or the heir who is paid from now on: a person with an account,
+    or a household of the register (``other_id`` from the first, and ``other_code``), whose credit it becomes."""
 
     __tablename__ = "household_change"
     __table_args__ = (
@@ -73,8 +74,8 @@ class HouseholdChange(Public, Versioned, Model):
 
 @dataclass(frozen=True)
 class Other:
-    """Whom the document names: the heir (name, ID number, bank, account), or the household that divides off (code, people, how many of
-    them cannot work, its part of the shares and of the old credit in basis points)."""
+    """Whom the document names: the heir (name, ID number, bank, account; of a household of the register its code alone), or the household
+    that divides off (code, people, how many of them cannot work, its part of the shares and of the old credit in basis points)."""
 
     name: str = ""
     id_number: str = ""
@@ -102,6 +103,7 @@ def propose(
     if db.session.scalar(waits) is not None:
         raise Conflict("change.waiting", N_("这户已经有一项变动在等同意，先办完那一项。"))
     _must_be_sound(home, kind, last_day, reason, other)
+    heir = _heir(home, other.code) if kind == "DIES" and other.code.strip() else None
     if not document:
         raise InvalidInput("change.document", N_("请附上证明文件，例如销户证明、公证书、分户协议。"), field="document")
     file = files.store(document, name=name, media_type=media_type, organisation_id=actor.organisation_id, sensitivity="PERSONAL")
@@ -109,7 +111,7 @@ def propose(
         organisation_id=actor.organisation_id, household_id=home.id, kind=kind, last_day=last_day, reason=reason.strip(), file_id=file.id,
         proposed_at=clock.now(), proposed_by_id=actor.person_id, people_before=home.people, other_bank=other.bank.strip(),
         other_code=other.code.strip().upper(), other_people=other.people, other_unable=other.unable, shares_bp=other.shares_bp,
-        credit_bp=other.credit_bp, version=1,
+        credit_bp=10_000 if heir else other.credit_bp, other_id=heir.id if heir else None, version=1,
     )  # fmt: skip
     row.other_name, row.other_id_number, row.other_account = other.name.strip(), other.id_number.strip().upper(), other.account.strip()
     db.session.add(row)
@@ -120,8 +122,8 @@ def propose(
 
 
 def decide(change_id: int, *, actor: Actor, version: int, approved: bool, reason: str = "") -> HouseholdChange:
-    """Another administrator's word; approved, the change is made. OwnWork; Conflict ``change.decided``, ``change.future`` if a share
-    begins after the last day: it is ended first, by the cooperative."""
+    """Another administrator's word; approved, the change is made. OwnWork; Conflict ``change.decided``, ``change.heir_exited``,
+    ``change.future`` if a share begins after the last day: it is ended first, by the cooperative."""
     home = locked(Household, get(HouseholdChange, change_id).household_id)
     row = locked(HouseholdChange, change_id)
     actor.must_have("OPERATOR", "administrator")
@@ -146,8 +148,15 @@ def _make(home: Household, row: HouseholdChange) -> None:
         row.other_id = _divided_off(home, row).id
     else:
         home.exited_on = row.last_day
-        if row.other_account:
-            _pay_heir(home, row)
+        if row.other_id is not None:
+            heir = locked(Household, row.other_id)
+            if heir.exited_on is not None:
+                raise Conflict("change.heir_exited", N_("继承的那一户自己也已经退出，请退回这项变动，另提一项。"))
+            # What is on its way and comes back, and what is distributed later for days before the last, goes to the heir as well.
+            name, number = (heir.payee_name, heir.payee_id_number) if heir.payee_name_sealed else (heir.name, heir.id_number)
+            _pay_heir(home, row, Other(name=name, id_number=number, bank=heir.bank_name, account=heir.bank_account))
+        elif row.other_account:
+            _pay_heir(home, row, Other(name=row.other_name, id_number=row.other_id_number, bank=row.other_bank, account=row.other_account))
     _end_shares(home, row)
     home.version += 1
     db.session.flush()
@@ -172,13 +181,15 @@ def _end_shares(home: Household, row: HouseholdChange) -> None:
             continue
         share.ends_on, share.ended_by_id, share.end_reason = last, row.decided_by_id, row.reason[:200]
         if row.kind == "SPLITS":
-            for household_id, shares in ((home.id, share.shares - part), (row.other_id, part)):
+            # What was appraised is divided with the shares that stand for it. Where that is less than a fen, there is nothing to say.
+            worth = (share.appraised_fen or 0) * part // share.shares
+            for household_id, shares, fen in ((home.id, share.shares - part, (share.appraised_fen or 0) - worth), (row.other_id, part, worth)):
                 if shares:
                     db.session.add(
                         LinkageShare(
                             organisation_id=share.organisation_id, group_id=share.group_id, household_id=household_id, kind=share.kind,
-                            shares=shares, starts_on=last + timedelta(days=1), ends_on=until, basis_zh=share.basis_zh,
-                            recorded_by_id=row.decided_by_id,
+                            shares=shares, asset_kind=share.asset_kind if fen else None, appraised_fen=fen or None,
+                            starts_on=last + timedelta(days=1), ends_on=until, basis_zh=share.basis_zh, recorded_by_id=row.decided_by_id,
                         )
                     )  # fmt: skip
 
@@ -198,16 +209,24 @@ def _divided_off(home: Household, row: HouseholdChange) -> Household:
     return other
 
 
-def _pay_heir(home: Household, row: HouseholdChange) -> None:
-    """From now on the heir is paid what the household is owed: name, ID number and account of the document."""
+def _heir(home: Household, code: str) -> Household:
+    """The household of the register that inherits. InvalidInput ``change.heir`` for one that is not there, or the same."""
+    heir = db.session.scalars(select(Household).where(Household.code == code.strip().upper())).one_or_none()
+    if heir is None or heir.exited_on is not None or heir.id == home.id:
+        raise InvalidInput("change.heir", N_("继承的户要是在册的另一户，请核对户编号。"), field="other_code")
+    return heir
+
+
+def _pay_heir(home: Household, row: HouseholdChange, heir: Other) -> None:
+    """From now on the heir is paid what the household is owed: under the heir's name and ID number, to the heir's bank account."""
     before = home.bank_account
     change = AccountCorrection(
         organisation_id=row.organisation_id, household_id=home.id, bank_before=home.bank_name, last4_before=last_four(before),
-        last4_after=last_four(row.other_account), reason=row.reason[:200], at=clock.now(), by_id=row.proposed_by_id, approved_by_id=row.decided_by_id,
+        last4_after=last_four(heir.account), reason=row.reason[:200], at=clock.now(), by_id=row.proposed_by_id, approved_by_id=row.decided_by_id,
     )  # fmt: skip
     change.account_before = before
-    home.bank_name, home.bank_account = row.other_bank, row.other_account
-    home.payee_name, home.payee_id_number = row.other_name, row.other_id_number
+    home.bank_name, home.bank_account, home.alipay_account = heir.bank, heir.account, ""
+    home.payee_name, home.payee_id_number = heir.name, heir.id_number
     db.session.add(change)
 
 
@@ -221,6 +240,9 @@ def _must_be_sound(home: Household, kind: str, last_day: date, reason: str, othe
         raise InvalidInput("change.reason", N_("请写明原因和凭什么。"), field="reason")
     if kind == "SPLITS":
         _must_divide(home, other)
+    elif kind == "DIES" and other.code.strip():
+        if any((other.name, other.id_number, other.bank, other.account)):
+            raise InvalidInput("change.heir", N_("继承的是在册的户，只写它的户编号：钱发到那一户登记的账户。"), field="other_code")
     elif any((other.name, other.id_number, other.bank, other.account)):
         if not 2 <= len(other.name.strip()) <= 40 or len(other.id_number.strip()) != 18:
             raise InvalidInput("change.heir", N_("继承人要写姓名和 18 位身份证号。"), field="other_name")

@@ -279,9 +279,11 @@ def unclaimed_back(*, book: int, source: Source, household_id: int, fen: int, at
     return _post("unclaimed_back", book, source, [("relief_fund", None, fen)], [("household", household_id, fen)], at)
 
 
-def credit_divided(*, book: int, source: Source, household_id: int, other_id: int, fen: int, at: datetime | None = None) -> int:
-    """A household divided, and its credit with it: household to the other household."""
-    return _post("credit_divided", book, source, [("household", household_id, fen)], [("household", other_id, fen)], at)
+def credit_divided(
+    *, book: int, source: Source, household_id: int, other_id: int, fen: int, inherited: bool = False, at: datetime | None = None
+) -> int:
+    """A household divided, and its credit with it, or another one inherits it: household to the other household."""
+    return _post("credit_inherited" if inherited else "credit_divided", book, source, [("household", household_id, fen)], [("household", other_id, fen)], at)
 
 
 def collective_paid(

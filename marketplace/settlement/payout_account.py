@@ -8,11 +8,14 @@ from marketplace.foundation.database import db
 from marketplace.households import account_correction
 from marketplace.households.account_correction import AccountCorrection
 from marketplace.settlement.distribution import Distribution, DistributionShare
+from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 
 
 def was_given(household_id: int, organisation_id: int) -> bool:
-    """Whether a posted distribution of this cooperative gave the household money; every payout item comes of one."""
+    """Whether a posted distribution of this cooperative gave the household money, or such money was moved to it; every payout item comes
+    of one of them."""
+    moved = select(CreditMove.id).where(CreditMove.household_id == household_id, CreditMove.organisation_id == organisation_id)
     query = (
         select(DistributionShare.id)
         .join(Distribution, Distribution.id == DistributionShare.distribution_id)
@@ -21,7 +24,7 @@ def was_given(household_id: int, organisation_id: int) -> bool:
             Distribution.organisation_id == organisation_id, Distribution.state == "POSTED",
         )
     )  # fmt: skip
-    return db.session.scalar(query.limit(1)) is not None
+    return any(db.session.scalar(each.limit(1)) is not None for each in (query, moved))
 
 
 def new_accounts(batch: PayoutBatch) -> set[int]:

@@ -7,7 +7,7 @@ either side of a month's end never pay more than the cap in one month.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Subquery, and_, case, func, literal, or_, select
+from sqlalchemy import ColumnElement, Subquery, case, func, literal, or_, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings

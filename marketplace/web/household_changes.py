@@ -144,12 +144,14 @@ def _form(errors: dict[str, str]) -> str:
 
 def _page(row: HouseholdChange, errors: dict[str, str]) -> str:
     home = get(Household, row.household_id)
+    other = db.session.get(Household, row.other_id) if row.other_id else None
     return render_template(
         "operator/household_change.html",
         row=row,
         home=home,
         name=masked_name(home.name),
-        other=db.session.get(Household, row.other_id) if row.other_id else None,
+        other=other,
+        heir_name=masked_name(other.name) if other else "",
         other_name=masked_name(row.other_name),
         other_last=last_four(row.other_account),
         people=names_of((row.proposed_by_id, row.decided_by_id)),

@@ -16,7 +16,7 @@ from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
 from marketplace.settlement import household_credit, payout_batch, payout_file, payout_results
 from marketplace.settlement.payout_account import new_accounts
-from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_item import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step

@@ -16,13 +16,16 @@ from marketplace.households.household import Household
 from marketplace.households.household_change import HouseholdChange, Other
 from marketplace.households.linkage_group import LinkageShare
 from marketplace.ledger import balance
+from marketplace.ledger.entry import of_source
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.reporting import books_shares, fairness
-from marketplace.settlement import payout_batch
+from marketplace.settlement import payout_account, payout_batch
+from marketplace.settlement.payout_batch import PayoutBatch
 from tests import builders
 from tests.builders import Market
-from tests.settlement.test_payout_batch import posted
+from tests.ledger.account_book import read
+from tests.settlement.test_payout_batch import bring, posted, sent
 from tests.web.work_desk import browser
 
 HEIR = Other(name="王继承", id_number="360925199001010012", bank="靖安农商银行", account="6228480000000001")
@@ -108,6 +111,102 @@ def test_a_household_divides_with_its_people_shares_and_old_credit(app: Flask) -
     batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
     assert {item.household_id: item.fen for item in payout_batch.items_of(batch.id)}[new.id] == 750
     assert (batch.total_fen, batch.items) == (6_000, 4)
+
+
+def returned_to(market: Market, distribution_id: int, sequence: int) -> PayoutBatch:
+    """The bank paid the others, and sent this one back."""
+    row = sent(market, distribution_id)
+    bring(row, market, *(f"{row.number},{n},{n}0.00,{'returned' if n == sequence else 'paid'},户名不符" for n in (1, 2, 3)))
+    return row
+
+
+def owed_of(market: Market, *household_ids: int | None) -> list[int]:
+    held = balance.by_owner("household", market.cooperative)
+    return [held.get(f"household:{each}", 0) for each in household_ids]
+
+
+@pytest.mark.both
+def test_what_was_moved_to_a_household_is_divided_when_it_divides_in_its_turn(app: Flask) -> None:
+    market, distribution_id = posted()
+    old = market.households[2]
+    first = changed(old, "SPLITS", Other(**{**vars(DIVIDED), "people": 2, "credit_bp": 5_000}))
+    assert first.other_id is not None
+    with clock.travel(clock.now() + timedelta(days=40)):
+        second = changed(first.other_id, "SPLITS", Other(**{**vars(DIVIDED), "code": "JA-NEW-02", "credit_bp": 5_000}))
+    assert owed_of(market, old, first.other_id, second.other_id) == [1_500, 750, 750]
+    with transaction():
+        db.session.get_one(Household, second.other_id).bank_account = "6228000099990000"
+    batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert {item.household_id: item.fen for item in payout_batch.items_of(batch.id)}[second.other_id] == 750
+    assert rules_hold()
+    assert payout_account.was_given(second.other_id, market.cooperative), "its accountant may look after the account"
+
+
+@pytest.mark.both
+def test_what_came_back_from_the_bank_is_divided_too(app: Flask) -> None:
+    market, distribution_id = posted()
+    old = market.households[2]
+    back = returned_to(market, distribution_id, 3)
+    row = changed(old, "SPLITS", DIVIDED)
+    assert owed_of(market, old, row.other_id) == [2_250, 750]
+    with pytest.raises(Conflict, match=r"payout\.nothing_returned"):
+        transaction(lambda: payout_batch.reissue(back.id, actor=market.accountant))
+    with transaction():
+        db.session.get_one(Household, row.other_id).bank_account = "6228000099990000"
+    batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert {item.household_id: item.fen for item in payout_batch.items_of(batch.id)} == {old: 2_250, row.other_id: 750}
+    assert rules_hold()
+
+
+@pytest.mark.both
+def test_what_was_appraised_is_divided_with_the_shares(app: Flask) -> None:
+    market, _ = posted()
+    old = market.households[2]
+    with transaction():
+        share = db.session.scalars(db.select(LinkageShare).where(LinkageShare.household_id == old)).one()
+        share.asset_kind, share.appraised_fen = "LAND", 100_000
+    row = changed(old, "SPLITS", DIVIDED)  # three shares: one of them divides off
+    query = db.select(LinkageShare).where(LinkageShare.household_id.in_((old, row.other_id))).order_by(LinkageShare.id)
+    assert [(each.household_id, each.shares, each.asset_kind, each.appraised_fen) for each in db.session.scalars(query)] == [
+        (old, 3, "LAND", 100_000), (old, 2, "LAND", 66_667), (row.other_id, 1, "LAND", 33_333),
+    ]  # fmt: skip
+
+
+@pytest.mark.both
+def test_a_household_of_the_register_inherits_the_credit_of_one_that_died(app: Flask) -> None:
+    market, distribution_id = posted()
+    dead, heir = market.households[2], market.households[0]
+    returned_to(market, distribution_id, 3)
+    of_heir = db.session.get_one(Household, heir)
+    code, account = of_heir.code, of_heir.bank_account
+    row = changed(dead, "DIES", Other(code=code.lower()))
+    assert (row.other_id, owed_of(market, dead, heir)) == (heir, [0, 3_000])
+    batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert [(item.household_id, item.fen) for item in payout_batch.items_of(batch.id)] == [(heir, 3_000)]
+    (entry,) = of_source("household_change", row.id)
+    assert (entry.kind, read(entry.id).splitlines()) == (
+        "credit_inherited", [f"debit  household household:{dead} 30.00", f"credit household household:{heir} 30.00"],
+    )  # fmt: skip
+    assert rules_hold()
+    # What is credited to it later, for days before it died, goes to the heir's account too.
+    gone = db.session.get_one(Household, dead)
+    assert (gone.exited_on, gone.bank_account, gone.payee_name) == (today(), account, db.session.get_one(Household, heir).name)
+    assert "继承" in app.test_client().get(f"/h/{db.session.get_one(Household, heir).statement_token}").text
+
+
+def test_an_heir_of_the_register_is_there_and_is_another(app: Flask) -> None:
+    market, _ = posted()
+    dead, heir = market.households[1], market.households[0]
+    own, other = (db.session.get_one(Household, each).code for each in (dead, heir))
+    for wrong in (Other(code="no-such"), Other(code=own), Other(**{**vars(HEIR), "code": other})):
+        with pytest.raises(InvalidInput) as refused:
+            proposed(dead, "DIES", wrong)
+        assert refused.value.data["field"] == "other_code"
+    row, second = proposed(dead, "DIES", Other(code=other)), administrator()
+    changed(heir, "LEAVES")
+    with pytest.raises(Conflict, match=r"change\.heir_exited"):
+        transaction(lambda: household_change.decide(row.id, actor=second, version=1, approved=True))
+    assert db.session.get_one(Household, dead).exited_on is None
 
 
 def test_old_credit_stays_where_the_document_says_nothing(app: Flask) -> None:
