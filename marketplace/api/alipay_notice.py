@@ -50,8 +50,8 @@ hear.permission = "public"  # type: ignore[attr-defined]
 
 
 def _verified() -> Notice:
-    """The notice, signed with the configuration's key, about which nothing is asked of the database, or with one that the application it
-    names has besides. BadNotice."""
+    """The notice, signed with the configuration's key, about which nothing is asked of the database, or with one that the seller of the
+    trade it names has besides. BadNotice."""
     configured = seller_channel.configured_public_key()
     try:
         if configured:
@@ -59,8 +59,8 @@ def _verified() -> Notice:
     except BadNotice as error:
         if error.data["reason"] != "signature":
             raise
-    named = request.form.get("app_id", "")[:32]
-    keys = [each for each in transaction(lambda: seller_channel.believed_keys(named)) if each != configured]
+    named, number = request.form.get("app_id", "")[:32], request.form.get("out_trade_no", "")[:64]
+    keys = [each for each in transaction(lambda: seller_channel.believed_keys(named, number)) if each != configured]
     if not keys:
         raise BadNotice("signature")
     return verify_notice(request.form, alipay_public_key_pem=keys[0], also=keys[1:], app_ids=None)

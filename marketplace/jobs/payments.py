@@ -6,14 +6,13 @@ from datetime import date
 from functools import partial
 from typing import TypeVar
 
-from marketplace.foundation.database import get, transaction
+from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.jobs.schedule import job
 from marketplace.payments import account_bill, bill_import, call, retention, sweep
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.channel import Channel, client_for
-from marketplace.payments.payment import Payment
 from marketplace.settlement import difference, reconciliation
 
 _Bill = TypeVar("_Bill", Bill, AccountBill)
@@ -34,7 +33,6 @@ def ask_due(limit: int = 100) -> int:
     payment_ids = transaction(lambda: sweep.due(limit))
     for payment_id in payment_ids:
         try:
-            transaction(lambda number=payment_id: call.must_be_open(get(Payment, number).organisation_id))  # type: ignore[misc]
             call.ask(payment_id)
         except MarketError as error:
             # One payment whose answer does not fit must not keep the others from being asked about.

@@ -1,16 +1,18 @@
 """Alipay's keys as they are kept: our private key with Alipay's public key, or with three certificates; by application, opened for its client.
 
-Rows of ``channel_key`` come first, then the configuration. What comes signed is believed of every row that is not retired, and of the
-configuration as long as it stands there.
+Rows of ``channel_key`` come first, then the configuration. They are the seller's own, even where several share an application; for the
+platform's application the operator's are taken too. What comes signed is believed of every row that is not retired, and of the configuration
+as long as it stands there.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
+from marketplace.organisations.organisation import Organisation
 from marketplace.payments.alipay_certificate import Certificates, certificates_of, read_certificates
 from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.channel_key import BELIEVED, ChannelKey
@@ -26,10 +28,13 @@ class Opened:
     also: tuple[tuple[str, str], ...] = ()
 
 
-def opened(app_id: str, configured: Opened | None) -> Opened | None:
-    """The keys of an application as they stand now; ``configured`` is what the configuration says. None if there are none at all."""
-    rows = _rows(app_id)
-    in_use = next((row for row in rows if row.state == "CURRENT"), None)
+def opened(organisation_id: int, app_id: str, configured: Opened | None) -> Opened | None:
+    """A seller's keys of an application as they stand now; ``configured`` is what the configuration says. None if there are none at all.
+
+    An application that the seller has left is still signed for with what was in use last: refunds of what was paid there go on.
+    """
+    rows = _rows(organisation_id, app_id)
+    in_use = next((row for state in ("CURRENT", "OLD") for row in rows if row.state == state), None)
     main = _of_row(in_use) if in_use is not None else configured
     if main is None:
         return None
@@ -39,9 +44,9 @@ def opened(app_id: str, configured: Opened | None) -> Opened | None:
     return Opened(main.private_key, main.public_key, main.certificates, also)
 
 
-def believed(app_id: str, configured: Opened | None) -> list[str]:
-    """Alipay's public keys of which a notice to this application is believed."""
-    keys = opened(app_id, configured)
+def believed(organisation_id: int, app_id: str, configured: Opened | None) -> list[str]:
+    """Alipay's public keys of which a notice to this application about this seller's trade is believed."""
+    keys = opened(organisation_id, app_id, configured)
     if keys is None:
         return []
     own = keys.certificates.alipay_public_key if keys.certificates else keys.public_key
@@ -53,9 +58,14 @@ def configured_certificates(app_id: str) -> Certificates | None:
     return read_certificates(Path(settings().alipay_certificates), app_id) if settings().alipay_certificates else None
 
 
-def _rows(app_id: str) -> list[ChannelKey]:
+def _rows(organisation_id: int, app_id: str) -> list[ChannelKey]:
+    """The seller's own first, the newest first."""
     query = select(ChannelKey).where(ChannelKey.channel == "alipay", ChannelKey.account == app_id, ChannelKey.state.in_(BELIEVED))
-    return list(db.session.scalars(query.order_by(ChannelKey.id.desc())))
+    owner: ColumnElement[bool] = ChannelKey.organisation_id == organisation_id
+    if app_id == settings().alipay_app_id:
+        owner = owner | ChannelKey.organisation_id.in_(select(Organisation.id).where(Organisation.kind == "OPERATOR"))
+    found = db.session.scalars(query.where(owner).order_by(ChannelKey.id.desc()))
+    return sorted(found, key=lambda row: row.organisation_id != organisation_id)
 
 
 def _if_good(row: ChannelKey) -> Opened | None:

@@ -19,10 +19,10 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.payments import bill_import
+from marketplace.payments import bill_import, channel_key
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
-from marketplace.payments.channel import Answer, Attempt, Cashier, client_for
+from marketplace.payments.channel import Answer, Attempt, Cashier, client_for, merging
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 
@@ -39,12 +39,18 @@ class PaymentCall(Identified, Model):
     """One request to the channel and what came of it. Holds no key and no card; ``outcome`` is succeeded, refused or unknown."""
 
     __tablename__ = "payment_call"
-    __table_args__ = (Index("ix_payment_call_subject", "kind", "subject_id"), Index("ix_payment_call_answered", "organisation_id", "answered_at"))
+    __table_args__ = (
+        Index("ix_payment_call_subject", "kind", "subject_id"),
+        Index("ix_payment_call_answered", "organisation_id", "answered_at"),
+        Index("ix_payment_call_account", "account", "answered_at"),
+    )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
     subject_id: Mapped[int]  # a payment's or a refund's id
     request_no: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[str] = mapped_column(String(16), default="alipay", server_default="alipay")
+    account: Mapped[str] = mapped_column(String(64), default="", server_default="")  # the application or account whose key signed
     made_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     outcome: Mapped[str | None] = mapped_column(String(12))
@@ -55,18 +61,18 @@ def make(kind: str, subject_id: int) -> int:
     """The row of a call about a payment (query, close, qr_code, merge, checkout, fee) or a refund (refund, refund_query); its id."""
     if kind not in KINDS:
         raise ValueError(kind)
-    subject: Payment | Refund
     if kind in OF_PAYMENT:
-        subject = get(Payment, subject_id)
-        request_no = subject.out_trade_no
+        payment = get(Payment, subject_id)
+        request_no = payment.out_trade_no
     else:
-        subject = locked(Refund, subject_id)
-        request_no = subject.out_request_no
-        if kind == "refund" and subject.state in ("approved", "unknown"):
-            subject.state = "submitting"
+        refund = locked(Refund, subject_id)
+        payment, request_no = get(Payment, refund.payment_id), refund.out_request_no
+        if kind == "refund" and refund.state in ("approved", "unknown"):
+            refund.state = "submitting"
     call = PaymentCall(
-        organisation_id=subject.organisation_id, kind=kind, subject_id=subject_id, request_no=request_no, made_at=clock.now()
-    )
+        organisation_id=payment.organisation_id, kind=kind, subject_id=subject_id, request_no=request_no, channel=payment.channel,
+        account=_account(kind, payment), made_at=clock.now(),
+    )  # fmt: skip
     db.session.add(call)
     db.session.flush()
     return call.id
@@ -88,26 +94,35 @@ def carry_out(call_id: int) -> str:
 
 
 def ask(payment_id: int) -> str:
-    """Ask the channel how a payment stands and apply the answer; the payment's state afterwards."""
-    carry_out(transaction(lambda: make("query", payment_id)))
+    """Ask the channel how a payment stands and apply the answer; the payment's state afterwards. OutsideFailure ``channel.stopped``."""
+    _send("query", payment_id)
     return transaction(lambda: get(Payment, payment_id).state)
 
 
-def must_be_open(organisation_id: int) -> None:
-    """Raise OutsideFailure ``channel.stopped`` while the channel refuses what this seller sends: every call more would be refused too."""
-    if alarm(organisation_id):
+def must_be_open(organisation_id: int, channel: str = "alipay", account: str = "") -> None:
+    """Raise OutsideFailure ``channel.stopped`` while the channel refuses what is sent for ``account`` (by default the seller's own): every
+    call more would be refused too."""
+    if alarm(organisation_id, channel, account):
         raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"))
 
 
-def announce(payment_ids: Sequence[int], kind: str) -> None:
-    """Have the channel make what the buyer pays these attempts with, unless it has: a QR code, a phone's merged order, a page.
+def announce(payment_ids: Sequence[int], kind: str = "") -> None:
+    """Have the channel make what the buyer pays these attempts with, unless it has: a QR code, a phone's merged order, a page. Without
+    ``kind`` nothing needs to be made.
 
-    Raises OutsideFailure ``channel.unavailable`` if it did not: nothing was paid, and asking again is harmless.
+    Raises OutsideFailure ``channel.unavailable`` if it did not: nothing was paid, and asking again is harmless; ``channel.paused`` if the
+    channel refuses our keys: then no page of its would open.
     """
     first = payment_ids[0]
-    if transaction(lambda: get(Payment, first).precreated):
-        return
-    if carry_out(transaction(lambda: make(kind, first))) != "succeeded":
+    try:
+        if transaction(lambda: _made_already(first, kind or ("merge" if len(payment_ids) > 1 else ""))) or not kind:
+            return
+        said = _send(kind, first)
+    except OutsideFailure as error:
+        if error.code != "channel.stopped":
+            raise
+        raise OutsideFailure("channel.paused", N_("这家合作社的支付渠道暂时用不了，钱没有扣。请过十分钟再试，或换一种付款方式。")) from error
+    if said != "succeeded":
         raise OutsideFailure("channel.unavailable", N_("付款页没有打开，钱没有扣。请再试一次。"))
 
 
@@ -117,6 +132,18 @@ def page_of(payment_id: int) -> str:
     return str((made.answer or {}).get("url", "")) if made else ""
 
 
+def _made_already(payment_id: int, kind: str) -> bool:
+    """Whether the channel has made what an attempt is paid with. OutsideFailure ``channel.stopped`` if nobody could pay with it now."""
+    payment = get(Payment, payment_id)
+    must_be_open(payment.organisation_id, payment.channel, _account(kind, payment))
+    return bool(payment.precreated)
+
+
+def _account(kind: str, payment: Payment) -> str:
+    """Whose key signs: that of the account over which it was or will be paid, or of the application that merges."""
+    return merging(payment) if kind == "merge" else payment.app_id
+
+
 def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
     """The call's kind and subject, and its question with every number read: nothing of the database is touched when it is asked."""
     call = get(PaymentCall, call_id)
@@ -124,7 +151,10 @@ def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
         raise ValueError(f"call {call_id} was answered")
     refund = None if call.kind in OF_PAYMENT else get(Refund, call.subject_id)
     payment = get(Payment, call.subject_id if refund is None else refund.payment_id)
-    client = client_for(call.organisation_id, payment.channel, page=payment.precreated or "", trade_no=payment.trade_no or "")
+    client = client_for(
+        call.organisation_id, payment.channel, account=_account(call.kind, payment), seller_id=payment.seller_id,
+        page=payment.precreated or "", trade_no=payment.trade_no or "",
+    )  # fmt: skip
     number, until = payment.out_trade_no, payment.expires_at
     question: Callable[[], Answer]
     if refund is not None:
@@ -248,16 +278,26 @@ def _refund(payload: dict[str, Any]) -> None:
 
 def _send(kind: str, subject_id: int) -> str:
     """Make a call and carry it out, unless the seller's channel is stopped: then OutsideFailure, and the message waits its turn."""
-    subject: type[Payment] | type[Refund] = Payment if kind in OF_PAYMENT else Refund
-    transaction(lambda: must_be_open(get(subject, subject_id).organisation_id))
-    return carry_out(transaction(lambda: make(kind, subject_id)))
+
+    def made() -> int:
+        payment = get(Payment, subject_id if kind in OF_PAYMENT else get(Refund, subject_id).payment_id)
+        must_be_open(payment.organisation_id, payment.channel, _account(kind, payment))
+        return make(kind, subject_id)
+
+    return carry_out(transaction(made))
 
 
-def alarm(organisation_id: int) -> bool:
-    """Whether the channel lately refused this seller's keys, form or permissions: nothing happens until a person mends it."""
-    query = select(PaymentCall).where(PaymentCall.organisation_id == organisation_id, PaymentCall.answered_at >= clock.now() - STOPPED)
+def alarm(organisation_id: int, channel: str = "alipay", account: str = "") -> bool:
+    """Whether the channel lately refused the key, form or permissions of this ``account`` (by default the seller's own): nothing happens
+    until a person mends it. A key that was switched to since has not been refused yet. What the platform signs is refused to all alike."""
+    account = account or payments.account_of(organisation_id, channel)[0]
+    query = select(PaymentCall).where(PaymentCall.channel == channel, PaymentCall.account == account, PaymentCall.answered_at >= clock.now() - STOPPED)
+    if account != settings().alipay_app_id:
+        query = query.where(PaymentCall.organisation_id == organisation_id)
     newest = db.session.scalars(query.order_by(PaymentCall.answered_at.desc(), PaymentCall.id.desc()).limit(1)).one_or_none()
-    return newest is not None and bool((newest.answer or {}).get("misconfigured"))
+    if newest is None or newest.answered_at is None or not (newest.answer or {}).get("misconfigured"):
+        return False
+    return not channel_key.switched_since(channel, account, newest.answered_at)
 
 
 def last_of(kind: str, subject_id: int, outcome: str = "") -> PaymentCall | None:

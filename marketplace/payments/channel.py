@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 from flask import current_app
 
+from marketplace.foundation.config import settings
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
-from marketplace.payments.payment import Outcome
+from marketplace.payments.payment import Outcome, Payment
 
 EXTENSION = "payment_channel"
 
@@ -65,7 +66,7 @@ class Channel(Protocol):
         """A code to be scanned. Until somebody does, a query knows of no trade."""
 
     def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
-        """Several sellers' orders announced, to be paid on a phone in one act."""
+        """Several sellers' orders announced, to be paid on a phone in one act; asked of the platform's client where it has one."""
 
 
 class Cashier(Protocol):
@@ -78,16 +79,24 @@ class Cashier(Protocol):
         """What the channel kept of a payment, as ``told["fee_fen"]``."""
 
 
-def client_for(organisation_id: int, channel: str = "alipay", *, page: str = "", trade_no: str = "") -> Channel:
-    """The client that acts for a merchant of record over ``channel``; ``page`` and ``trade_no`` are the channel's names of the trade.
+def merging(first: Payment) -> str:
+    """Alipay's application that opens one page for several sellers. In a demonstration the platform has none: the first seller's does."""
+    return settings().alipay_app_id or first.app_id
+
+
+def client_for(
+    organisation_id: int, channel: str = "alipay", *, account: str = "", seller_id: str = "", page: str = "", trade_no: str = ""
+) -> Channel:
+    """The client that acts for a merchant of record over ``channel``: of the ``account`` (and seller there) that it had when the trade was
+    opened, by default of the one it has now. ``page`` and ``trade_no`` are the channel's names of the trade.
     Tests put their own in ``app.extensions``."""
     if channel == "stripe":
         from marketplace.payments import stripe_seller
 
-        return stripe_seller.client_for(organisation_id, page=page, trade_no=trade_no)
+        return stripe_seller.client_for(organisation_id, account=account, page=page, trade_no=trade_no)
     replaced: Callable[[int], Channel] | None = current_app.extensions.get(EXTENSION)
     if replaced is not None:
         return replaced(organisation_id)
     from marketplace.payments import seller_channel
 
-    return seller_channel.client_for(organisation_id)
+    return seller_channel.client_for(organisation_id, account=account, seller_id=seller_id)

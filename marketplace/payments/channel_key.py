@@ -124,6 +124,20 @@ def current(organisation_id: int, channel: str) -> ChannelKey | None:
     return next(iter(_of(organisation_id, channel, ("CURRENT",))), None)
 
 
+def signing(organisation_id: int, channel: str, account: str = "") -> ChannelKey | None:
+    """The key that an organisation signs with for ``account``: the one in use, or what was in use last if it has left that account."""
+    if not account:
+        return current(organisation_id, channel)
+    rows = [row for row in _of(organisation_id, channel, ("CURRENT", "OLD")) if row.account == account]
+    return max(rows, key=lambda row: (row.state == "CURRENT", row.id), default=None)
+
+
+def switched_since(channel: str, account: str, moment: datetime) -> bool:
+    """Whether another key of this account was switched to after ``moment``."""
+    query = select(ChannelKey.id).where(ChannelKey.channel == channel, ChannelKey.account == account, ChannelKey.switched_at > moment)
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def believed(organisation_id: int, channel: str) -> Sequence[ChannelKey]:
     """Every key of which something that comes signed is believed, the one in use first."""
     return sorted(_of(organisation_id, channel, BELIEVED), key=lambda row: (row.state != "CURRENT", -row.id))

@@ -174,7 +174,7 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
     merge_no = f"M{_trade_no(now)}" if len(payables) > 1 else None
     made = []
     for payable in payables:
-        app_id, seller_id = _account(payable.organisation_id, channel)
+        app_id, seller_id = account_of(payable.organisation_id, channel)
         payment = Payment(
             organisation_id=payable.organisation_id,
             payable_kind=payable.kind,
@@ -197,8 +197,8 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
     return [payment.id for payment in made]
 
 
-def _account(organisation_id: int, channel: str) -> tuple[str, str]:
-    """How the channel calls the seller: application and seller. Conflict ``channel.closed`` if it has none there."""
+def account_of(organisation_id: int, channel: str) -> tuple[str, str]:
+    """How the channel calls the seller now: application and seller. Conflict ``channel.closed`` if it has none there."""
     if channel == "stripe":
         key = channel_key.current(organisation_id, channel)
         if key is None:

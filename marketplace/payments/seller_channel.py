@@ -1,7 +1,6 @@
 """Alipay as a cooperative's channel: its client, and what the client's outcomes mean for a payment or a refund."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
@@ -31,7 +30,7 @@ from marketplace.payments.alipay_outcome import (
     Trade,
 )
 from marketplace.payments.alipay_signing import BadKey
-from marketplace.payments.channel import Answer, Attempt
+from marketplace.payments.channel import Answer, Attempt, merging
 from marketplace.payments.payment import Outcome, Payment
 
 NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
@@ -65,8 +64,7 @@ class SellerChannel:
 
     def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
         orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.fen, each.subject) for each in attempts]
-        platform = replace(self.client, app_id=settings().alipay_app_id or self.client.app_id)
-        return answer_of(platform.merge_precreate(orders, merge_no=merge_no, notify_url=notify_url(), expires_at=expires_at))
+        return answer_of(self.client.merge_precreate(orders, merge_no=merge_no, notify_url=notify_url(), expires_at=expires_at))
 
 
     def bill(self, day: date) -> Bill | None:
@@ -94,12 +92,13 @@ def notify_url() -> str:
     return f"{settings().base_url.rstrip('/')}/alipay/notice"
 
 
-def client_for(organisation_id: int) -> SellerChannel:
-    """The channel of a cooperative. NotFound if it is none, OutsideFailure ``alipay.unconfigured`` without keys."""
+def client_for(organisation_id: int, *, account: str = "", seller_id: str = "") -> SellerChannel:
+    """The channel of a cooperative over the application ``account``, by default the one it has now. NotFound if it is no cooperative,
+    OutsideFailure ``alipay.unconfigured`` without keys."""
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one_or_none()
     if seller is None:
         raise not_found(Cooperative)
-    return SellerChannel(_client(seller.alipay_app_id, seller.alipay_seller_id))
+    return SellerChannel(_client(organisation_id, account or seller.alipay_app_id, seller_id or seller.alipay_seller_id))
 
 
 def cashier_url(payments: Sequence[Payment], *, return_url: str, wap: bool = False) -> str:
@@ -110,7 +109,7 @@ def cashier_url(payments: Sequence[Payment], *, return_url: str, wap: bool = Fal
     """
     first = payments[0]
     if len(payments) == 1:
-        return _client(first.app_id, first.seller_id).page_pay_url(
+        return _client(first.organisation_id, first.app_id, first.seller_id).page_pay_url(
             first.out_trade_no,
             first.amount_fen,
             first.subject,
@@ -119,8 +118,7 @@ def cashier_url(payments: Sequence[Payment], *, return_url: str, wap: bool = Fal
             expires_at=first.expires_at,
             wap=wap,
         )
-    # In a demonstration the platform has no application of its own: the first seller's opens the page.
-    platform = _client(settings().alipay_app_id or first.app_id, "" if settings().alipay_app_id else first.seller_id)
+    platform = _client(first.organisation_id, merging(first), first.seller_id)
     if wap:
         if not first.precreated:
             raise Conflict("payment.unannounced", N_("付款页没有打开，钱没有扣。请再试一次。"))
@@ -131,13 +129,13 @@ def cashier_url(payments: Sequence[Payment], *, return_url: str, wap: bool = Fal
     )
 
 
-def _client(app_id: str, seller_id: str) -> AlipayClient:
+def _client(organisation_id: int, app_id: str, seller_id: str) -> AlipayClient:
     if not settings().alipay_gateway:
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="gateway")
     if settings().is_production and app_id.startswith(EMULATOR_APPLICATIONS):
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing="app_id")
     try:
-        keys = alipay_key.opened(app_id, configured_keys(app_id))
+        keys = alipay_key.opened(organisation_id, app_id, configured_keys(app_id))
         if keys is None:
             raise BadKey("key")
         return _kept_client(settings().alipay_gateway, app_id, seller_id, keys)
@@ -151,14 +149,19 @@ def _kept_client(gateway: str, app_id: str, seller_id: str, keys: Opened) -> Ali
     return AlipayClient(gateway, app_id, seller_id, keys.private_key, keys.public_key, certificates=keys.certificates, also=keys.also)
 
 
-def believed_keys(app_id: str) -> list[str]:
-    """Alipay's public keys of which a notice to this application is believed. OutsideFailure ``alipay.unconfigured`` without one."""
+def believed_keys(app_id: str, out_trade_no: str) -> list[str]:
+    """Alipay's public keys of which a notice to this application about this trade is believed: those of the trade's own seller, none if
+    there is no such trade. OutsideFailure ``alipay.unconfigured`` without one."""
+    of_trade = select(Payment.organisation_id).where(Payment.out_trade_no == out_trade_no, Payment.app_id == app_id)
+    organisation_id = db.session.scalar(of_trade)
+    if organisation_id is None:
+        return []
     try:
         configured = configured_keys(app_id)
     except BadKey:  # its certificates are over, the key beside them is not
         configured = Opened("", settings().alipay_public_key or _of_emulator("alipay_public.pem"))
     try:
-        keys = alipay_key.believed(app_id, configured)
+        keys = alipay_key.believed(organisation_id, app_id, configured)
     except BadKey as error:
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=str(error)) from error
     if not keys:

@@ -149,9 +149,9 @@ class StripeSeller:
         return None
 
 
-def client_for(organisation_id: int, *, page: str = "", trade_no: str = "") -> StripeSeller:
-    """The channel of a cooperative. OutsideFailure ``stripe.unconfigured`` if it has none."""
-    key = channel_key.current(organisation_id, "stripe")
+def client_for(organisation_id: int, *, account: str = "", page: str = "", trade_no: str = "") -> StripeSeller:
+    """The channel of a cooperative over ``account``, by default the one it has now. OutsideFailure ``stripe.unconfigured`` if it has none."""
+    key = channel_key.signing(organisation_id, "stripe", account)
     if key is None:
         raise OutsideFailure("stripe.unconfigured", N_("这家合作社没有开通银行卡付款。"))
     return StripeSeller(api_for(key.parts["secret_key"], settings().stripe_api), key.account, page=page, trade_no=trade_no)

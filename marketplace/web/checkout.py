@@ -171,8 +171,7 @@ def _to_cashier(purchase_id: int, key: str) -> Any:
     public_id = _public_id(purchase_id)
     try:
         ids = transaction(open_attempts)
-        if wap and len(ids) > 1:
-            call.announce(ids, "merge")
+        call.announce(ids, "merge" if wap and len(ids) > 1 else "")
         payments = list(db.session.scalars(select(Payment).where(Payment.id.in_(ids)).order_by(Payment.id)))
         back = f"{settings().base_url.rstrip('/')}{url_for('checkout.returned', public_id=public_id)}"
         url = seller_channel.cashier_url(payments, return_url=back, wap=wap)
