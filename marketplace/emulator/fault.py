@@ -12,7 +12,7 @@ from marketplace.emulator.state import State
 ANSWERS = (
     "delay_before", "delay_after", "drop_before", "drop_after", "http_502_before", "http_502", "http_302", "truncate", "drip",
     "bad_signature", "sha1_signature", "md5_signature", "no_signature", "other_order", "empty",
-    "code_10003", "code_20000_before", "code_20000",
+    "code_10003", "code_20000_before", "code_20000", "other_refund_before",
 )  # fmt: skip
 NOTICES = ("no_notice", "duplicate_notice", "late_notice", "reordered_notice")
 ANY = "any"  # one of all that can happen to an answer, or to a notice

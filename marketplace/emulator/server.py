@@ -59,7 +59,7 @@ def create_server_app(emulator: Emulator, postman: Postman) -> Flask:
         out_trade_no = _order_named(pairs)
         faults = fault.take(state, method, out_trade_no)
         seal = partial(gateway.envelope, key, method, cert_sn=gateway.cert_sn(state, pairs))
-        struck = strike_before(faults, seal)
+        struck = strike_before(faults, seal, method, out_trade_no, answers)
         if struck is not None:
             return struck
         node = gateway.node(state, pairs, request.host_url.rstrip("/"))

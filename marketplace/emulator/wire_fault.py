@@ -17,11 +17,11 @@ _SIGN_TYPES = {"sha1_signature": "RSA", "md5_signature": "MD5"}
 
 # Makes the signed response of a node; ``sign_type`` is only another than RSA2 for a fault.
 Seal = Callable[..., bytes]
-# The last genuine answers, (method, out_trade_no, body), for the fault that sends another order's.
+# The last genuine answers, (method, out_trade_no, body), for the faults that send another order's, or another refund's of the same order.
 Answers = deque[tuple[str, str, bytes]]
 
 
-def strike_before(faults: list[Fault], seal: Seal) -> Response | None:
+def strike_before(faults: list[Fault], seal: Seal, method: str, out_trade_no: str, answers: Answers) -> Response | None:
     """Faults that strike before the gateway has acted: a delay, or an answer without a deed."""
     for each in faults:
         if each.kind == "delay_before":
@@ -32,6 +32,10 @@ def strike_before(faults: list[Fault], seal: Seal) -> Response | None:
             return Response("<html>502 Bad Gateway</html>", 502)
         elif each.kind == "code_20000_before":
             return _json(seal(dict(_UNAVAILABLE.node())))
+        elif each.kind == "other_refund_before" and method == "alipay.trade.refund":
+            told = next((kept for asked, number, kept in reversed(answers) if (asked, number) == (method, out_trade_no)), None)
+            if told is not None:
+                return _json(told)
     return None
 
 

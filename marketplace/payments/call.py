@@ -22,7 +22,7 @@ from marketplace.ledger.posting import Source
 from marketplace.payments import bill_import, channel_key
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
-from marketplace.payments.channel import Answer, Attempt, Cashier, client_for, merging
+from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt, Cashier, client_for, merging
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 
@@ -197,7 +197,7 @@ def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
     elif kind in OF_PAYMENT:
         _record_trade(kind, subject_id, answer)
     else:
-        _record_refund(kind, subject_id, answer)
+        _record_refund(call_id, kind, subject_id, answer)
     call = get(PaymentCall, call_id)
     call.answered_at = clock.now()
     call.outcome = answer.outcome
@@ -230,17 +230,34 @@ def _record_fee(payment_id: int, answer: Answer) -> None:
         event.fee(book=payment.organisation_id, source=Source("payment", payment_id), fen=fen, channel=payment.channel)
 
 
-def _record_refund(kind: str, refund_id: int, answer: Answer) -> None:
+def _record_refund(call_id: int, kind: str, refund_id: int, answer: Answer) -> None:
     refund = locked(Refund, refund_id)
     if refund.state not in GOING:
         return
     if answer.outcome == "succeeded":
         refunds.succeed(refund_id)
-    elif kind == "refund" and answer.outcome == "refused" and answer.sub_code not in NOT_SURE:
-        refunds.fail(refund_id, answer.sub_code)
+    elif answer.outcome == "refused" and (why := _refused_for_good(call_id, kind, refund_id, answer)):
+        refunds.fail(refund_id, why)
         bill_import.recount(refund.payment_id)
     else:
         refund.state = "unknown"
+
+
+def _refused_for_good(call_id: int, kind: str, refund_id: int, answer: Answer) -> str:
+    """Why a refund will certainly not happen; empty if it may have happened.
+
+    A refusal decides at once if nothing was sent before. After a try of unknown end, which may have moved the money, it decides only together
+    with the channel's clear word that this refund did not leave.
+    """
+    if answer.told.get("status") in ENDED:
+        return answer.sub_code
+    if kind == "refund":
+        query = select(PaymentCall.id).where(PaymentCall.kind == "refund", PaymentCall.subject_id == refund_id, PaymentCall.id != call_id)
+        doubtful = answer.sub_code in NOT_SURE or db.session.scalar(query.where(PaymentCall.outcome.is_distinct_from("refused")).limit(1)) is not None
+        return "" if doubtful else answer.sub_code
+    tried = last_of("refund", refund_id)
+    why = str((tried.answer or {}).get("sub_code")) if tried is not None and tried.outcome == "refused" else ""
+    return why if answer.sub_code == NOT_REFUNDED and why not in NOT_SURE else ""
 
 
 @outbox.handles("payment.query")
@@ -271,7 +288,8 @@ def _refund(payload: dict[str, Any]) -> None:
         return
     if state != "approved" and _send("refund_query", refund_id) == "succeeded":
         return
-    _send("refund", refund_id)
+    if _send("refund", refund_id) == "refused" and transaction(lambda: get(Refund, refund_id).state) in GOING:
+        _send("refund_query", refund_id)  # an earlier try may have moved the money: only now is it known
     if transaction(lambda: get(Refund, refund_id).state) in GOING:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 

@@ -16,6 +16,8 @@ from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.payment import Outcome, Payment
 
 EXTENSION = "payment_channel"
+NOT_REFUNDED = "not_refunded"  # the sub code of a refund's query: clearly none of this number left
+ENDED = ("failed", "canceled")  # what a refund's ``told["status"]`` is when the channel knows it and it moved nothing
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Channel(Protocol):
         """Give ``fen`` back."""
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
-        """Whether this refund of ``fen`` left; refused if the channel knows of none."""
+        """Whether this refund of ``fen`` left; refused with ``NOT_REFUNDED`` if the channel knows of none."""
 
     def bill(self, day: date) -> Bill | None:
         """The seller's bill of a Beijing day, whole and adding up; None if it is not to be had now."""

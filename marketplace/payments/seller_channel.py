@@ -28,9 +28,10 @@ from marketplace.payments.alipay_outcome import (
     Refunded,
     Refused,
     Trade,
+    Unknown,
 )
 from marketplace.payments.alipay_signing import BadKey
-from marketplace.payments.channel import Answer, Attempt, merging
+from marketplace.payments.channel import NOT_REFUNDED, Answer, Attempt, merging
 from marketplace.payments.payment import Outcome, Payment
 
 NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
@@ -49,7 +50,13 @@ class SellerChannel:
         return answer_of(self.client.close(out_trade_no))
 
     def refund(self, out_trade_no: str, out_request_no: str, fen: int, reason: str) -> Answer:
-        return answer_of(self.client.refund(out_trade_no, out_request_no, fen, reason))
+        """What Alipay signs when money moved names the trade and the sum of all its refunds, but not this one: it is asked by number and
+        amount before it counts. A replay is answered without a word either, and asked for too."""
+        said = self.client.refund(out_trade_no, out_request_no, fen, reason)
+        if not isinstance(said, Refunded) and not (isinstance(said, Unknown) and said.reason == "repeated"):
+            return answer_of(said)
+        known = self.client.refund_query(out_trade_no, out_request_no, fen)
+        return answer_of(known) if isinstance(known, Refunded) else Answer("unknown", sub_code="unconfirmed")
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         return answer_of(self.client.refund_query(out_trade_no, out_request_no, fen))
@@ -223,7 +230,7 @@ def answer_of(said: Any) -> Answer:
         case Absent():
             return Answer("refused", sub_code=NEVER_OPENED)
         case NotRefunded():
-            return Answer("refused", sub_code="not_refunded")
+            return Answer("refused", sub_code=NOT_REFUNDED)
         case Refused():
             return Answer("unknown" if said.passing else "refused", sub_code=said.sub_code)
         case Misconfigured():

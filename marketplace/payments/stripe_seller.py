@@ -15,7 +15,7 @@ from marketplace.foundation.language import N_
 from marketplace.payments import channel_key
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
-from marketplace.payments.channel import Answer, Attempt
+from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt
 from marketplace.payments.payment import Outcome
 from marketplace.payments.stripe_api import (
     CURRENCY,
@@ -112,7 +112,7 @@ class StripeSeller:
 
         def ask() -> Answer:
             known = _numbered(self.api.refunds(self.trade_no), out_request_no)
-            return Answer("refused", sub_code="not_refunded") if known is None else _of_refund(known, fen)
+            return Answer("refused", sub_code=NOT_REFUNDED) if known is None else _of_refund(known, fen)
 
         return _answered(ask)
 
@@ -226,7 +226,7 @@ def _of_refund(refund: dict[str, Any], fen: int) -> Answer:
         return Answer("unknown", sub_code="other_amount", told=told)
     if refund.get("status") == "succeeded":
         return Answer("succeeded", told=told)
-    if refund.get("status") in ("failed", "canceled"):
+    if refund.get("status") in ENDED:
         return Answer("refused", sub_code=str(refund.get("failure_reason") or refund["status"])[:60], told=told)
     return Answer("unknown", sub_code=str(refund.get("status"))[:60], told=told)
 

@@ -29,7 +29,7 @@ from marketplace.payments.alipay import (
     Unknown,
 )
 from marketplace.payments.channel import Answer
-from marketplace.payments.seller_channel import answer_of
+from marketplace.payments.seller_channel import SellerChannel, answer_of
 from tests.emulator.desk import Desk, open_desk
 
 
@@ -180,6 +180,25 @@ def test_a_refund_answer_of_another_order_is_not_taken(desk: Desk) -> None:
     assert isinstance(desk.tea.refund(other, "R1", 500, "破损"), Refunded)
     desk.fault("other_order", number, method="alipay.trade.refund")
     assert desk.tea.refund(number, "R1", 500, "破损") == Unknown("other_order")
+
+
+def test_an_answer_to_another_refund_of_the_same_order_is_no_proof_of_this_one(desk: Desk) -> None:
+    """What Alipay signs names the order and the sum of its refunds, so refund 1's answer fits refund 2: only the query tells them apart."""
+    number, channel = desk.buy(20_000), SellerChannel(desk.tea)
+    assert channel.refund(number, "R1", 10_000, "缺货").outcome == "succeeded"
+    desk.fault("other_refund_before", number, method="alipay.trade.refund")
+    assert channel.refund(number, "R2", 5_000, "破损") == Answer("unknown", sub_code="unconfirmed")
+    assert channel.refund_query(number, "R2", 5_000).outcome == "refused"  # indeed nothing left
+    assert channel.refund(number, "R2", 5_000, "破损").outcome == "succeeded"
+    assert channel.refund(number, "R2", 5_000, "破损").outcome == "succeeded"  # a replay, asked about
+    assert desk.tea.refund_query(number, "R2", 5_000) == Refunded(number, "R2", 5_000, None)
+
+
+def test_a_refund_whose_confirmation_does_not_come_is_unknown(desk: Desk) -> None:
+    number, channel = desk.buy(20_000), SellerChannel(desk.tea)
+    desk.fault("drop_after", number, method="alipay.trade.fastpay.refund.query")
+    assert channel.refund(number, "R1", 10_000, "缺货").outcome == "unknown"
+    assert channel.refund_query(number, "R1", 10_000).outcome == "succeeded"
 
 
 def test_refunds_at_once_stop_at_the_total(desk: Desk) -> None:

@@ -30,7 +30,7 @@ FAULTS: dict[str, str] = {
     "price changed between attempts": "payments/test_faults.py::test_a_price_changed_between_two_attempts_changes_no_placed_order payments/test_faults.py::test_one_key_never_pays_two_amounts",
     "query times out, drips": "payments/test_alipay.py::test_an_answer_that_takes_too_long_is_cut_at_the_deadline",
     "query gets 502, 302, truncated": "payments/test_alipay.py::test_a_spoilt_answer_leaves_the_outcome_unknown",
-    "response replayed from another order": "payments/test_alipay.py::test_a_spoilt_answer_leaves_the_outcome_unknown payments/test_alipay.py::test_a_refund_answer_of_another_order_is_not_taken",
+    "response replayed from another order": "payments/test_alipay.py::test_a_spoilt_answer_leaves_the_outcome_unknown payments/test_alipay.py::test_a_refund_answer_of_another_order_is_not_taken payments/test_alipay.py::test_an_answer_to_another_refund_of_the_same_order_is_no_proof_of_this_one",
     "rotated keys": "payments/test_alipay.py::test_wrong_keys_and_applications_are_for_a_person_to_mend payments/test_alipay_certificate.py::test_a_new_certificate_of_alipays_is_not_believed_unseen payments/test_faults.py::test_a_channel_that_refuses_our_keys_is_not_asked_for_every_refund",
     "refund committed then timed out": "payments/test_payment_call.py::test_a_refund_committed_and_then_timed_out_is_not_sent_twice payments/test_alipay.py::test_a_refund_whose_answer_was_lost_is_found_by_its_number",
     "same refund number, other amount": "payments/test_alipay.py::test_the_same_refund_twice_moves_money_once payments/test_faults.py::test_a_refund_that_the_channel_has_under_another_amount_waits_for_a_person",

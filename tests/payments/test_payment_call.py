@@ -168,3 +168,54 @@ def test_a_close_that_was_too_late_finds_the_payment_and_gives_it_back(app: Flas
         assert outbox.drain(kinds={"refund"}) == (1, 0)
     assert trade.payment_state(payment_id) == "late_paid"
     assert [trade.held(market, kind) for kind in ("alipay", "unapplied", "refunds_payable")] == [0, 0, 0]
+
+
+FINISHED = Answer("refused", sub_code="ACQ.TRADE_HAS_FINISHED")
+
+
+@pytest.mark.parametrize(
+    ("last", "ends"), [(NOT_THERE, ("failed", 17600, 0)), (DONE, ("succeeded", 0, 0)), (UNKNOWN, ("unknown", 0, 17600))]
+)
+def test_a_refusal_after_a_try_of_unknown_end_decides_only_with_a_clear_word(app: Flask, last: Answer, ends: tuple[str, int, int]) -> None:
+    """The first try may have moved the money, and the question about it came to nothing: a refused repeat proves nothing by itself."""
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    channel = WrittenChannel(app, refund=[UNKNOWN, FINISHED], refund_query=[UNKNOWN, last])
+    assert outbox.drain(kinds={"refund"}) == (0, 1)
+    with clock.travel(clock.now() + timedelta(minutes=1)):
+        outbox.drain(kinds={"refund"})
+    assert (_refund_state(), trade.held(market, "buyer_funds"), trade.held(market, "refunds_payable")) == ends
+    assert [each[0] for each in channel.asked] == ["refund", "refund_query", "refund", "refund_query"]
+    if ends[0] == "failed":
+        db.session.rollback()
+        assert db.session.scalars(select(Refund.sub_code)).one() == "ACQ.TRADE_HAS_FINISHED"
+
+
+def test_a_refusal_after_a_worker_was_killed_in_the_middle_is_no_end_either(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    db.session.rollback()
+    refund_id = db.session.scalars(select(Refund.id)).one()
+    transaction(lambda: call.make("refund", refund_id))  # and never answered
+    WrittenChannel(app, refund=[FINISHED], refund_query=[UNKNOWN])
+    assert outbox.drain(kinds={"refund"}) == (0, 1)
+    assert _refund_state() == "unknown"
+
+
+def test_a_refund_that_the_channel_itself_calls_failed_is_failed_whatever_was_before(app: Flask) -> None:
+    market = builders.market()
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    WrittenChannel(app, refund=[UNKNOWN], refund_query=[Answer("refused", sub_code="expired_or_canceled_card", told={"status": "failed"})])
+    outbox.drain(kinds={"refund"})
+    with clock.travel(clock.now() + timedelta(minutes=1)):
+        assert outbox.drain(kinds={"refund"})[1] == 0
+    assert _refund_state() == "failed"
