@@ -114,7 +114,8 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     with db.engine.begin() as connection:
         connection.execute(text("ALTER TABLE channel_key RENAME TO gone"))  # where an unknown signature is looked up
     app.testing = False
-    told = form | {"app_id": db.session.get_one(Payment, with_new_key).app_id}
+    of_that_seller = db.session.get_one(Payment, with_new_key)
+    told = form | {"app_id": of_that_seller.app_id, "out_trade_no": of_that_seller.out_trade_no}
     pages.append(client.post("/alipay/notice", data=urlencode(told), content_type=kind).text)
     with db.engine.begin() as connection:
         connection.execute(text("ALTER TABLE gone RENAME TO channel_key"))
