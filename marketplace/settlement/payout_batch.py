@@ -4,14 +4,13 @@ Made by the accountant, checked by the director; frozen by hash at approval; res
 under a new number linked to the old. Whatever its size, a batch changes in a handful of statements.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import aliased
 
-from marketplace.foundation import audit, clock, files
+from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, locked, new_public_id, not_found
 from marketplace.foundation.errors import Conflict
@@ -21,7 +20,7 @@ from marketplace.ledger import event_each
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import household_credit, payout_cap, payout_file, payout_import, payout_item
+from marketplace.settlement import household_credit, payout_cap, payout_import, payout_item, payout_layout, payout_part
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.payout_import import Changed
 from marketplace.settlement.payout_item import (
@@ -35,13 +34,15 @@ from marketplace.settlement.payout_item import (
 )
 
 __all__ = [
-    "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "by_number", "import_results",
-    "items_of", "make", "mark_sent", "payout_file", "reissue", "returned",
+    "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "bank_file_sent", "by_number", "import_results",
+    "items_of", "make", "mark_sent", "purpose_of", "reissue", "returned", "use_layout",
 ]  # fmt: skip
 
 
-def make(distribution_id: int, *, actor: Actor, channel: str = "bank") -> PayoutBatch:
+def make(distribution_id: int, *, actor: Actor, channel: str = "bank", layout_id: int | None = None) -> PayoutBatch:
     """A draft batch of what a posted distribution gave and nobody pays yet, over ``channel`` (bank, alipay). By the accountant.
+
+    ``layout_id``: how the bank's file is written; None is the first preset.
 
     Households without an account there stay out, and what is above the cap of the month (PAYOUT_CAP_FEN): what they are owed stays
     on their ledger account. Raises Conflict ``payout.unposted`` or ``payout.empty``.
@@ -57,12 +58,15 @@ def make(distribution_id: int, *, actor: Actor, channel: str = "bank") -> Payout
     due: list[Due] = [(household, now, None) for household, _code, now, _fen in db.session.execute(household_credit.payable(distribution, channel))]
     if not due:
         raise Conflict("payout.empty", N_("这份分配没有待发的钱。"))
-    return _draft(distribution, due, actor=actor, channel=channel, above=(counted.above, counted.above_fen))
+    return _draft(distribution, due, actor=actor, channel=channel, above=(counted.above, counted.above_fen), layout_id=layout_id)
 
 
 def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> PayoutBatch:
-    """The director's decision. Approved, the batch's file is written once and frozen by its SHA-256; returned (also after approval,
-    while nobody has it), the batch is cancelled and its money can be batched anew. OwnWork if the director made it."""
+    """The director's decision. Approved, the batch's files are written once and frozen by their SHA-256; returned (also after approval,
+    while nobody has it), the batch is cancelled and its money can be batched anew.
+
+    Raises OwnWork if the director made it, Conflict ``payout.unwritable`` for what the bank's file cannot hold.
+    """
     row = _of(batch_id, actor, "director")
     row.must_be(*(("DRAFT",) if approved else ("DRAFT", "APPROVED")))
     row.must_be_version(version)
@@ -72,40 +76,55 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
     )  # fmt: skip
     if not approved:
         return _cancel(row)
-    distribution = db.session.get_one(Distribution, row.distribution_id)
-    file = files.store_chunks(
-        payout_file.chunks(payout_item.file_rows(row, f"{distribution.period} 联农收益")),
-        name=f"{row.number}.csv",
-        media_type="text/csv; charset=gb18030",
-        organisation_id=row.organisation_id,
-        sensitivity="PERSONAL",
-    )
-    row.file_id, row.sha256 = file.id, file.sha256
+    row.sha256 = payout_part.freeze(row, purpose_of(row))
     row.state, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
     _become(row, "approved")
-    audit.record("payout.frozen", row, person_id=actor.person_id, sha256=file.sha256, items=row.items, total_fen=row.total_fen)
+    audit.record("payout.frozen", row, person_id=actor.person_id, sha256=row.sha256, items=row.items, total_fen=row.total_fen)
     db.session.flush()
     return row
 
 
-def bank_file(batch_id: int, *, actor: Actor) -> tuple[str, bytes]:
-    """Name and bytes of the frozen file; see ``bank_file_path``."""
-    name, path = bank_file_path(batch_id, actor=actor)
+def use_layout(batch_id: int, layout_id: int | None, *, actor: Actor, version: int) -> PayoutBatch:
+    """Write a draft's file in another bank's way. By the accountant; once approved nothing changes any more."""
+    row = _of(batch_id, actor, "accountant")
+    row.must_be("DRAFT")
+    row.must_be_version(version)
+    chosen = payout_layout.chosen(layout_id, row.organisation_id)
+    row.layout_id = chosen.id if chosen else None
+    db.session.flush()
+    audit.record("payout.layout", row, person_id=actor.person_id, layout=chosen.name if chosen else "")
+    db.session.flush()
+    return row
+
+
+def purpose_of(row: PayoutBatch) -> str:
+    """What the payment is for, as it stands in the bank's file."""
+    return f"{db.session.get_one(Distribution, row.distribution_id).period} 联农收益"
+
+
+def bank_file(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, bytes]:
+    """Name and bytes of a frozen file; see ``bank_file_path``."""
+    name, path = bank_file_path(batch_id, actor=actor, part=part)
     return name, path.read_bytes()
 
 
-def bank_file_path(batch_id: int, *, actor: Actor) -> tuple[str, Path]:
-    """What the frozen file is called and where it lies, for the accountant or the director. Every reading is audited.
+def bank_file_path(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, Path]:
+    """What a frozen file is called and where it lies; see ``bank_file_sent``."""
+    return bank_file_sent(batch_id, actor=actor, part=part)[:2]
+
+
+def bank_file_sent(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, Path, str]:
+    """What a frozen file is called, where it lies and as what it is sent, for the accountant or the director. Every reading is audited.
 
     Raises Conflict ``payout.unapproved``, ``payout.state`` of a cancelled batch (its households are in another one by now),
-    ``payout.altered`` if the bytes no longer have the hash of the approval.
+    ``payout.altered`` if the bytes no longer have the hash of the approval; NotFound for a part that there is not.
     """
     row = _of(batch_id, actor, "accountant", "director")
     row.must_be("DRAFT", "APPROVED", "SENT", "DONE")
-    path = frozen(row)
-    audit.record("payout.file_read", row, person_id=actor.person_id, sha256=row.sha256)
+    ((its, path),) = payout_part.frozen(row, part)
+    audit.record("payout.file_read", row, person_id=actor.person_id, sha256=its.sha256, part=part)
     db.session.flush()
-    return f"{row.number}.csv", path
+    return payout_part.name_of(row, its), path, payout_part.media_type(payout_layout.form_of(row))
 
 
 def mark_sent(batch_id: int, *, actor: Actor, version: int | None = None) -> PayoutBatch:
@@ -113,7 +132,7 @@ def mark_sent(batch_id: int, *, actor: Actor, version: int | None = None) -> Pay
     row = _of(batch_id, actor, "accountant", "director")
     row.must_be("APPROVED")
     row.must_be_version(row.version if version is None else version)
-    frozen(row)
+    payout_part.frozen(row)
     event_each.payout_sent_by(
         book=row.organisation_id,
         source=Source("payout_batch", row.id),
@@ -155,8 +174,10 @@ def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:
         raise Conflict("payout.capped", N_("退回的款项都超过了一户一个月的上限，下个月再补发。"))
     if not due:
         raise Conflict("payout.nothing_returned", N_("这一批没有退回的款项。"))
-    above = (counted.above, counted.above_fen)
-    fresh = _draft(db.session.get_one(Distribution, row.distribution_id), due, actor=actor, channel=channel, reissue_of_id=row.id, above=above)
+    fresh = _draft(
+        db.session.get_one(Distribution, row.distribution_id), due, actor=actor, channel=channel, reissue_of_id=row.id,
+        above=(counted.above, counted.above_fen), layout_id=payout_layout.still_offered(row.layout_id),
+    )  # fmt: skip
     again = select(PayoutItem.reissue_of_id).where(PayoutItem.batch_id == fresh.id)
     db.session.execute(update(PayoutItem).where(PayoutItem.id.in_(again)).values(state="reissued"), **UNSEEN)
     seen_anew()
@@ -186,17 +207,6 @@ def by_number(number: str) -> PayoutBatch:
     return row
 
 
-def frozen(row: PayoutBatch) -> Path:
-    """Where the file lies that was approved, after its bytes were held against the hash of the approval."""
-    if row.file_id is None:
-        raise Conflict("payout.unapproved", N_("这一批还没有经理事长审批，没有代发文件。"))
-    path = db.session.get_one(files.StoredFile, row.file_id).checked_path()
-    with path.open("rb") as content:
-        if hashlib.file_digest(content, "sha256").hexdigest() != row.sha256:
-            raise Conflict("payout.altered", N_("代发文件和审批时的不一样，已停止。请联系运营方。"))
-    return path
-
-
 def _of(batch_id: int, actor: Actor, *roles: str) -> PayoutBatch:
     row = locked(PayoutBatch, batch_id)
     actor.must_have("COOPERATIVE", *roles)
@@ -206,8 +216,10 @@ def _of(batch_id: int, actor: Actor, *roles: str) -> PayoutBatch:
 
 
 def _draft(
-    distribution: Distribution, due: Sequence[Due], *, actor: Actor, channel: str, reissue_of_id: int | None = None, above: tuple[int, int] = (0, 0)
+    distribution: Distribution, due: Sequence[Due], *, actor: Actor, channel: str, reissue_of_id: int | None = None, above: tuple[int, int] = (0, 0),
+    layout_id: int | None = None,
 ) -> PayoutBatch:
+    layout = payout_layout.chosen(layout_id, distribution.organisation_id)
     row = PayoutBatch(
         organisation_id=distribution.organisation_id,
         distribution_id=distribution.id,
@@ -221,6 +233,7 @@ def _draft(
         cap_fen=settings().payout_cap_fen,
         held_back_households=above[0],
         held_back_fen=above[1],
+        layout_id=layout.id if layout and channel == "bank" else None,
         version=1,
     )
     db.session.add(row)

@@ -1,36 +1,32 @@
-"""The bank's two files: the batch that we give (GB18030 CSV) and the results that it gives back.
+"""The file that a bank gets: one payment a line, written as its form says, and safe to open in a spreadsheet.
 
-What leaves is safe to open in a spreadsheet; what comes back is checked line by line, and every error is named before anything changes.
+What a form cannot hold is told before anything is written; what was written is read back as it was.
 """
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
-from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_
-from marketplace.foundation.language import gettext as _
+import xlsxwriter
+
 from marketplace.foundation.money import parse_yuan
+from marketplace.foundation.sheet import first_sheet, text_of
+from marketplace.settlement import payout_preset
+from marketplace.settlement.payout_form import Form
 
-ENCODING = "gb18030"
-LARGEST = 16 * 1024 * 1024  # a results file; a line is some forty bytes
 AT_ONCE = 2_000  # lines written in one piece
-HEADER = ("序号", "姓名", "身份证号", "开户行", "账号", "金额（元）", "用途", "乡镇", "村")
-RESULT_HEADER = ("number", "sequence", "amount", "result", "reason")
-OUTCOMES = {
-    "paid": "paid", "成功": "paid", "已付": "paid",
-    "returned": "returned", "退票": "returned", "失败": "returned",
-    "refused": "refused", "拒付": "refused",
-}  # fmt: skip
-Expected = Callable[[int], int | None]
+IN_MEMORY = 1024 * 1024  # bytes of a workbook; a larger one lies in a file until it is read
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _RISKY = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One payment as the bank gets it; amount in fen."""
+    """One payment as the bank gets it; amount in fen. ``reference`` is our number of this one transfer, ``code`` the household's."""
 
     sequence: int
     name: str
@@ -41,16 +37,27 @@ class Row:
     purpose: str
     township: str
     village: str
+    number: str = ""
+    reference: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
-class Result:
-    """The bank's word on one item. ``outcome``: paid, returned (credited back after the debit) or refused (never debited)."""
+class Total:
+    """What a line of totals says: payments and their sum."""
+
+    rows: int
+    fen: int
+
+
+@dataclass(frozen=True)
+class Unwritable:
+    """A value that a form cannot hold: whose, which, and the characters that do not go in."""
 
     sequence: int
-    fen: int
-    outcome: str
-    reason: str
+    name: str
+    value: str
+    characters: str
 
 
 def yuan(fen: int) -> str:
@@ -63,94 +70,158 @@ def safe(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_RISKY) else cell
 
 
-def write(rows: Iterable[Row]) -> bytes:
-    """The batch file: GB18030, comma separated, CRLF, a heading line, amounts in yuan."""
-    return b"".join(chunks(rows))
+def bare(cell: str) -> str:
+    """A cell without what was put around it so that a spreadsheet leaves it alone."""
+    return cell.strip().strip("\t'＇").strip()
 
 
-def chunks(rows: Iterable[Row]) -> Iterator[bytes]:
-    """The same in pieces of so many lines."""
-    each = chain([HEADER], map(_cells, rows))
-    while some := list(islice(each, AT_ONCE)):
-        out = io.StringIO(newline="")
-        csv.writer(out).writerows(some)
-        yield out.getvalue().encode(ENCODING)
+def write(rows: Iterable[Row], form: Form | None = None) -> bytes:
+    """A whole file in memory: for one that is known to be small."""
+    rows = list(rows)
+    return b"".join(chunks(rows, form, Total(len(rows), sum(row.fen for row in rows))))
 
 
-def _cells(row: Row) -> tuple[object, ...]:
-    texts = (row.name, row.id_number, row.bank, row.account)
-    return (row.sequence, *map(safe, texts), yuan(row.fen), *map(safe, (row.purpose, row.township, row.village)))
+def chunks(rows: Iterable[Row], form: Form | None = None, total: Total | None = None) -> Iterator[bytes]:
+    """A file in pieces, lines ended by CRLF. UnicodeEncodeError for what the encoding cannot hold: see ``unwritable``."""
+    form = form or payout_preset.form(payout_preset.FIRST)
+    each = chain(_before(form, total), (cells(row, form) for row in rows), _after(form, total))
+    return _workbook(each, form) if form.kind == "xlsx" else _text(each, form)
 
 
-def read_results(content: bytes, *, number: str, expected: Expected) -> list[Result]:
-    """The results in a file of number, sequence, amount (yuan), result, reason; UTF-8 or GB18030.
-
-    ``expected``: fen as sent of a sequence, None for one that was not. Raises InvalidInput ``results.bad`` with all errors of all lines in ``errors``: another
-    batch's number, an unknown or repeated sequence, an amount other than was sent, an unknown result, a return without a reason.
-    """
-    rows = _rows(content)
-    errors: list[str] = []
-    results: dict[int, Result] = {}
-    for line, cells in rows:
-        found = _result(cells, number, expected)
-        if isinstance(found, str):
-            errors.append(f"{line}: {found}")
-        elif found.sequence in results:
-            errors.append(f"{line}: {_('第 %(sequence)s 笔出现了两次', sequence=found.sequence)}")
-        else:
-            results[found.sequence] = found
-    if not rows:
-        errors.append(_("文件里一笔结果也没有"))
-    if errors:
-        raise _bad(errors)
-    return list(results.values())
+def lines(rows: Iterable[Row], form: Form, total: Total | None = None) -> list[list[str]]:
+    """The file as lines of cells, as a preview shows it."""
+    return [list(cells_) for cells_ in chain(_before(form, total), (cells(row, form) for row in rows), _after(form, total))]
 
 
-def _result(cells: list[str], number: str, expected: Expected) -> Result | str:
-    if len(cells) != len(RESULT_HEADER):
-        return _("有 %(n)s 栏，应为 %(wanted)s 栏", n=len(cells), wanted=len(RESULT_HEADER))
-    its_number, sequence, amount, result, reason = cells
-    if its_number != number:
-        return _("批号 %(its)s 不是这一批 %(number)s", its=its_number[:40], number=number)
-    sent_fen = expected(int(sequence)) if sequence.isascii() and sequence.isdigit() and len(sequence) < 10 else None
-    if sent_fen is None:
-        return _("序号 %(sequence)s 不在这一批里", sequence=sequence[:20])
-    try:
-        fen = parse_yuan(amount)
-    except ValueError:
-        return _("金额 %(amount)s 读不出来", amount=amount[:20])
-    if fen != sent_fen:
-        return _("金额 %(amount)s 和发出的 %(sent)s 不同", amount=amount[:20], sent=yuan(sent_fen))
-    outcome = OUTCOMES.get(result.lower())
-    if outcome is None:
-        return _("结果 %(result)s 不认识", result=result[:20])
-    if outcome != "paid" and not reason:
-        return _("退票或拒付没有写原因")
-    return Result(int(sequence), fen, outcome, reason[:120])
+def cells(row: Row, form: Form) -> list[str]:
+    """One payment's cells, in the order of the form."""
+    return [_cell(row, column.value, column.text, form) for column in form.columns]
 
 
-def _rows(content: bytes) -> list[tuple[int, list[str]]]:
-    if len(content) > LARGEST:
-        raise InvalidInput("results.large", N_("回盘文件超过 %(limit)s MB，不像是这一批的结果。"), field="file", limit=LARGEST // 1024 // 1024)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+def unwritable(rows: Iterable[Row], form: Form) -> Iterator[Unwritable]:
+    """Every value that the form cannot hold, with whose it is."""
+    for row in rows:
+        for cell, column in zip(cells(row, form), form.columns, strict=True):
+            wrong = _wrong(cell, form)
+            if wrong:
+                yield Unwritable(row.sequence, row.name, column.value, wrong)
+
+
+def read_back(path: Path, form: Form) -> Iterator[tuple[str, str, int]]:
+    """(name, account, fen) of each payment of a file that was written by ``chunks``, in its order; a text is never whole in memory."""
+    found = _read_workbook(path) if form.kind == "xlsx" else _read_text(path, form)
+    name, account, amount = (form.place(value) for value in ("name", "account", "amount"))
+    assert name is not None and account is not None and amount is not None
+    last: list[str] | None = None
+    for line in islice(found, (form.total == "first") + form.heading, None):
+        if last is not None:
+            yield bare(last[name]), bare(last[account]), _fen(last[amount], form)
+        last = line
+    if last is not None and form.total != "last":
+        yield bare(last[name]), bare(last[account]), _fen(last[amount], form)
+
+
+def money(fen: int, form: Form) -> str:
+    """An amount as the form writes it."""
+    return str(fen) if form.money == "fen" else yuan(fen)
+
+
+def _cell(row: Row, value: str, text: str, form: Form) -> str:
+    if value in ("text", "empty"):
+        return safe(text) if value == "text" and form.kind == "csv" else text
+    if value == "amount":
+        return money(row.fen, form)
+    if value == "sequence":
+        return str(row.sequence)
+    cell: str = getattr(row, value)
+    if value == "purpose":
+        cell = cell[: form.remark]
+    if form.kind == "xlsx":
+        return cell
+    cell = safe(cell)
+    if value == "account" and form.account != "plain" and cell == row.account:
+        return f"{cell}\t" if form.account == "tab" else f"'{cell}"
+    return cell
+
+
+def _wrong(cell: str, form: Form) -> str:
+    """The characters that the form cannot hold."""
+    if form.kind == "xlsx":
+        return ""
+    wrong = []
+    for character in dict.fromkeys(cell.removesuffix("\t") if form.account == "tab" else cell):
+        if form.separator != "," and character in (form.separator, '"', "\r", "\n"):
+            wrong.append(character)
+            continue
         try:
-            text = content.decode(ENCODING)
-        except UnicodeDecodeError:
-            raise _bad([_("既不是 UTF-8 也不是 GB18030 文字")]) from None
-    try:
-        rows = [[cell.strip() for cell in cells] for cells in csv.reader(io.StringIO(text, newline=""), strict=True)]
-    except csv.Error as error:
-        raise _bad([_("不是 CSV 表格：%(error)s", error=error)]) from None
-    if not rows or [cell.lower() for cell in rows[0]] != list(RESULT_HEADER):
-        raise _bad([f"1: {_('表头应为 %(heading)s', heading=','.join(RESULT_HEADER))}"])
-    return [(line, cells) for line, cells in enumerate(rows[1:], start=2) if any(cells)]
+            character.encode(form.encoding)
+        except UnicodeEncodeError:
+            wrong.append(character)
+    return "".join(wrong)
 
 
-def _bad(errors: list[str]) -> InvalidInput:
-    return InvalidInput(
-        "results.bad",
-        N_("回盘文件有 %(count)s 处不对，一行也没有导入：%(list)s"),
-        field="file", count=len(errors), errors=errors, list="; ".join(errors[:20]),
-    )  # fmt: skip
+def _before(form: Form, total: Total | None) -> Iterator[list[str]]:
+    if form.total == "first" and total is not None:
+        yield [str(total.rows), money(total.fen, form)]
+    if form.heading:
+        yield [safe(column.heading) if form.kind == "csv" else column.heading for column in form.columns]
+
+
+def _after(form: Form, total: Total | None) -> Iterator[list[str]]:
+    if form.total == "last" and total is not None:
+        last = [""] * len(form.columns)
+        last[form.place("amount") or 0] = money(total.fen, form)
+        words = next(place for place in range(len(last) + 1) if place == len(last) or not last[place])
+        last[words:words + 1] = [f"合计 {total.rows} 笔"]
+        yield last
+
+
+def _text(each: Iterator[list[str]], form: Form) -> Iterator[bytes]:
+    encoding = form.encoding
+    while some := list(islice(each, AT_ONCE)):
+        if form.separator == ",":
+            out = io.StringIO(newline="")
+            csv.writer(out).writerows(some)
+            text = out.getvalue()
+        else:
+            # Banks that take such files know no quotes: what would need them is told beforehand (``unwritable``).
+            text = "".join(f"{form.separator.join(line)}\r\n" for line in some)
+        yield text.encode(encoding)
+        encoding = "utf-8" if encoding == "utf-8-sig" else encoding  # the mark stands once, at the beginning
+
+
+def _workbook(each: Iterator[list[str]], form: Form) -> Iterator[bytes]:
+    """Numbers of accounts and people as text; amounts as numbers, so that the bank's own sum works. No text becomes a formula."""
+    with SpooledTemporaryFile(max_size=IN_MEMORY) as out:
+        book = xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+        sheet = book.add_worksheet()
+        number = book.add_format({"num_format": "0" if form.money == "fen" else "0.00"})
+        text = book.add_format({"num_format": "@"})
+        sheet.set_column(0, len(form.columns), 22)
+        amount = form.place("amount")
+        first = (form.total == "first") + form.heading
+        for line, row in enumerate(each):
+            for place, cell in enumerate(row):
+                if place == amount and line >= first:
+                    sheet.write_number(line, place, float(cell), number)
+                elif cell:
+                    sheet.write_string(line, place, cell, text)
+        book.close()
+        out.seek(0)
+        yield from iter(lambda: out.read(1 << 16), b"")
+
+
+def _fen(cell: str, form: Form) -> int:
+    return int(cell) if form.money == "fen" else parse_yuan(cell)
+
+
+def _read_text(path: Path, form: Form) -> Iterator[list[str]]:
+    with path.open(encoding=form.encoding, newline="") as text:
+        if form.separator == ",":
+            yield from csv.reader(text)
+        else:
+            yield from (line.rstrip("\r\n").split(form.separator) for line in text)
+
+
+def _read_workbook(path: Path) -> Iterator[list[str]]:
+    return ([text_of(cell) for cell in row] for row in first_sheet(path.read_bytes()))

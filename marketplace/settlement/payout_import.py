@@ -13,22 +13,24 @@ from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import event, event_each
 from marketplace.ledger.posting import Source
-from marketplace.settlement import payout_file
-from marketplace.settlement.payout_file import Result
+from marketplace.settlement import payout_answer, payout_layout, payout_part
+from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_item import ITEM_STATES, UNSEEN, PayoutBatch, PayoutItem, seen_anew
+from marketplace.settlement.payout_part import PayoutPart
 
-CHANGES = ("paid", "returned", "refused", "", "contradiction")
+CHANGES = ("paid", "returned", "refused", "unknown", "", "contradiction")
 
 
 @dataclass(frozen=True)
 class Changed:
-    """How many items came to be paid, and how many came back (returned or refused)."""
+    """How many items came to be paid, how many came back (returned or refused), and of how many the bank does not know yet."""
 
     paid: int
     returned: int
+    unknown: int = 0
 
     def __len__(self) -> int:
-        return self.paid + self.returned
+        return self.paid + self.returned + self.unknown
 
 
 class Standing:
@@ -46,18 +48,20 @@ class Standing:
         return self.fen[sequence] if 0 < sequence < len(self.fen) and self.state[sequence] >= 0 else None
 
     def change(self, result: Result) -> str:
-        """What a result changes: "paid", "returned" or "refused"; "" if it was known; "contradiction" if it cannot be."""
+        """What a result changes: "paid", "returned", "refused" or "unknown"; "" if it was known; "contradiction" if it cannot be."""
         state = ITEM_STATES[self.state[result.sequence]]
-        if state in ("sent", "unknown") or (state == "paid" and result.outcome == "returned"):
+        if state == "sent" or (state == "unknown" and result.outcome != state) or (state == "paid" and result.outcome == "returned"):
             return result.outcome
         known = state == result.outcome or (state in ("returned", "reissued") and result.outcome in ("returned", "refused"))
         return "" if known else "contradiction"
 
 
 def read(batch: PayoutBatch, content: bytes) -> tuple[Standing, list[Result]]:
-    """How the batch stands, and what a results file says of it. InvalidInput as ``payout_file.read_results``."""
+    """How the batch stands, and what a results file says of it. InvalidInput as ``payout_answer.read``."""
     standing = Standing(batch.id)
-    return standing, payout_file.read_results(content, number=batch.number, expected=standing.expected)
+    return standing, payout_answer.read(
+        content, number=batch.number, expected=standing.expected, answer=payout_layout.answer_of(batch), payees=lambda: payout_part.payees(batch)
+    )
 
 
 def apply(batch: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
@@ -73,13 +77,15 @@ def apply(batch: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
             sequence=first.sequence, before=ITEM_STATES[standing.state[first.sequence]],
         )  # fmt: skip
     batch.version += 1
-    paid, returned, refused = (by_change[change] for change in ("paid", "returned", "refused"))
+    paid, returned, refused, unknown = (by_change[change] for change in ("paid", "returned", "refused", "unknown"))
     fresh = [result for result in returned if ITEM_STATES[standing.state[result.sequence]] != "paid"]
     _post(batch, sum(result.fen for result in (*paid, *fresh)), returned, refused)
     _write(batch, paid, returned, refused)
-    changed = Changed(len(paid), len(returned) + len(refused))
+    _debited(batch, [*paid, *fresh])
+    _not_known(batch, unknown)
+    changed = Changed(len(paid), len(returned) + len(refused), len(unknown))
     finish(batch)
-    audit.record("payout.results", batch, person_id=person_id, paid=changed.paid, returned=changed.returned)
+    audit.record("payout.results", batch, person_id=person_id, paid=changed.paid, returned=changed.returned, unknown=changed.unknown)
     db.session.flush()
     return changed
 
@@ -112,10 +118,35 @@ def _write(batch: PayoutBatch, paid: Sequence[Result], returned: Sequence[Result
     for result in (*returned, *refused):
         by_reason.setdefault(result.reason, []).append(result)
     if paid:
-        db.session.execute(update(PayoutItem).where(_of(batch, paid)).values(state="paid", reason="", paid_at=clock.now()), **UNSEEN)
+        db.session.execute(update(PayoutItem).where(_of(batch, paid)).values(state="paid", reason="", paid_at=clock.now(), unknown_since=None), **UNSEEN)
     for reason, results in by_reason.items():
-        db.session.execute(update(PayoutItem).where(_of(batch, results)).values(state="returned", reason=reason, paid_at=None), **UNSEEN)
+        db.session.execute(update(PayoutItem).where(_of(batch, results)).values(state="returned", reason=reason, paid_at=None, unknown_since=None), **UNSEEN)
     seen_anew()
+
+
+def _debited(batch: PayoutBatch, results: Sequence[Result]) -> None:
+    """Under which number the debit of each was posted, so that it can be found again."""
+    if results:
+        db.session.execute(update(PayoutItem).where(_of(batch, results)).values(debited=batch.version), **UNSEEN)
+    seen_anew()
+
+
+def _not_known(batch: PayoutBatch, results: Sequence[Result]) -> None:
+    """The bank is still at it, or does not know: the money stays in transit, and waits for another word from now on."""
+    by_reason: dict[str, list[Result]] = {}
+    for result in results:
+        by_reason.setdefault(result.reason, []).append(result)
+    for reason, some in by_reason.items():
+        db.session.execute(update(PayoutItem).where(_of(batch, some)).values(state="unknown", reason=reason, unknown_since=clock.now()), **UNSEEN)
+    seen_anew()
+
+
+def missing(standing: Standing, results: Sequence[Result], parts: Sequence[PayoutPart]) -> list[int]:
+    """Payments that wait for an answer and stand in a file of the batch of which the results speak, but not in the results."""
+    told = {result.sequence for result in results}
+    waiting = {ITEM_STATES.index(state) for state in ("sent", "unknown")}
+    its = [part for part in parts if any(part.first <= sequence <= part.last for sequence in told)]
+    return [sequence for part in its for sequence in range(part.first, part.last + 1) if sequence not in told and standing.state[sequence] in waiting]
 
 
 def counted(standing: Standing, results: Sequence[Result]) -> dict[str, tuple[int, int]]:

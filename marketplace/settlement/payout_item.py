@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, false, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, select, text
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation.crypto import Sealed, last_four, sealed_column
@@ -62,6 +62,8 @@ class PayoutBatch(Public, Versioned, Model):
     cap_fen: Mapped[int] = mapped_column(default=0, server_default="0")
     held_back_fen: Mapped[int] = mapped_column(default=0, server_default="0")
     held_back_households: Mapped[int] = mapped_column(default=0, server_default="0")
+    layout_id: Mapped[int | None] = mapped_column(ForeignKey("payout_layout.id"))  # None: the first preset
+    form: Mapped[dict[str, Any] | None]  # as it was when the file was frozen
 
     def must_be(self, *states: str) -> None:
         """Raise Conflict unless it is in one of these states."""
@@ -77,6 +79,8 @@ class PayoutItem(Public, Model):
         UniqueConstraint("batch_id", "sequence"),
         CheckConstraint("fen > 0", name="fen"),
         CheckConstraint("state IN ('draft','approved','sent','unknown','paid','returned','reissued')", name="state"),
+        # Few are ever unknown, and they are asked for all the time.
+        Index("ix_payout_item_unknown", "organisation_id", sqlite_where=text("state = 'unknown'"), postgresql_where=text("state = 'unknown'")),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -91,6 +95,8 @@ class PayoutItem(Public, Model):
     state: Mapped[str] = mapped_column(String(10), default="draft")
     reason: Mapped[str] = mapped_column(String(120), default="")  # of a return, in the bank's words
     paid_at: Mapped[datetime | None]
+    debited: Mapped[int | None]  # the edition of the batch under whose number the debit was posted
+    unknown_since: Mapped[datetime | None]  # when the channel first said that it does not know yet
     reissue_of_id: Mapped[int | None] = mapped_column(ForeignKey("payout_item.id"))
     # What came back and was moved instead of being issued again (to the relief fund, to an heir) says so beside its state.
     moved: Mapped[bool] = mapped_column(default=False, server_default=false())
@@ -121,17 +127,17 @@ def _rows(batch: PayoutBatch, start: int, due: Sequence[Due]) -> Iterator[Sequen
         )  # fmt: skip
 
 
-def file_rows(batch: PayoutBatch, purpose: str) -> Iterator[payout_file.Row]:
-    """What stands in the batch's file, in order, opened a page at a time."""
+def file_rows(batch: PayoutBatch, purpose: str, *, first: int = 1, last: int | None = None) -> Iterator[payout_file.Row]:
+    """What stands in the batch's file (from ``first`` to ``last``), in order, opened a page at a time."""
     township = aliased(Region)
-    after = 0
+    after, end = first - 1, batch.items if last is None else last
     while True:
         query = (
             select(PayoutItem, Household, Region.name_zh, township.name_zh)
             .join(Household, Household.id == PayoutItem.household_id)
             .join(Region, Region.id == Household.village_id)
             .outerjoin(township, township.id == Region.parent_id)
-            .where(PayoutItem.batch_id == batch.id, PayoutItem.sequence > after)
+            .where(PayoutItem.batch_id == batch.id, PayoutItem.sequence > after, PayoutItem.sequence <= end)
             .order_by(PayoutItem.sequence)
             .limit(PAGE)
         )
@@ -143,6 +149,7 @@ def file_rows(batch: PayoutBatch, purpose: str) -> Iterator[payout_file.Row]:
             yield payout_file.Row(
                 sequence=item.sequence, name=payee[0], id_number=payee[1], bank=item.bank_name, account=item.bank_account,
                 fen=item.fen, purpose=purpose, township=above or "", village=village,
+                number=batch.number, reference=number_of(batch, item.sequence), code=home.code,
             )  # fmt: skip
         after = found[-1][0].sequence
 

@@ -13,8 +13,9 @@ from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import by_name
 from marketplace.settlement import distribution, payout_batch, period_close, remittance
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_answer import RESULT_HEADER
 from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.settlement.payout_file import RESULT_HEADER, yuan
+from marketplace.settlement.payout_file import yuan
 from marketplace.simulation import treasury
 from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People

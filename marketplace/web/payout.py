@@ -1,6 +1,7 @@
 """Payout batches: the list, making one from a posted distribution, and one batch with its items, its frozen file and its results."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.settlement import household_credit, payout_batch
+from marketplace.settlement import household_credit, payout_batch, payout_layout, payout_part, payout_preset
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_layout import PayoutLayout
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import distribution as distributions
 from marketplace.web.payout_way import next_strip, way
-from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.shared_desk import desk, money_home, names_of
+from marketplace.web.permission import holds, needs, permission, the_actor
+from marketplace.web.shared_desk import desk, money_home, names_of, typed_version
 from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("payout", __name__, url_prefix="/payouts")
@@ -39,13 +41,14 @@ permission("payout.make", COOPERATIVE="accountant")
 permission("payout.file", COOPERATIVE="accountant director")
 
 PAGE = 50
+LOOKED_THROUGH = 5_000  # payments of a draft that a page tries to write; of more, approval tells what does not go in
 VIEWS: dict[str, tuple[str, ...]] = {
     "": payout_batch.BATCH_STATES,
     "open": ("DRAFT", "APPROVED", "SENT"),
     "done": ("DONE",),
     "cancelled": ("CANCELLED",),
 }
-ITEM_VIEWS: dict[str, tuple[str, ...]] = {"": payout_batch.ITEM_STATES, "paid": ("paid",), "back": ("returned", "reissued"), "going": ("sent", "unknown")}
+ITEM_VIEWS: dict[str, tuple[str, ...]] = {"": payout_batch.ITEM_STATES, "paid": ("paid",), "back": ("returned", "reissued"), "going": ("sent", "unknown"), "unknown": ("unknown",)}
 
 
 def state_words() -> dict[str, str]:
@@ -56,7 +59,7 @@ def state_words() -> dict[str, str]:
 def item_words() -> dict[str, str]:
     """What the state of an item is called."""
     return {
-        "draft": _("待审批"), "approved": _("待交银行"), "sent": _("银行办理中"), "unknown": _("银行办理中"), "paid": _("已到账"),
+        "draft": _("待审批"), "approved": _("待交银行"), "sent": _("银行办理中"), "unknown": _("银行还没有结果"), "paid": _("已到账"),
         "returned": _("被退回，等补发"), "reissued": _("被退回，已补发"),
     }  # fmt: skip
 
@@ -126,6 +129,7 @@ def ask(distribution_id: str) -> Any:
         "payout/new.html",
         source=source,
         counted=household_credit.counted(source),
+        **layouts_offered(actor),
         without=[(row, fen, masked_name(row.name)) for row, fen in rows[:PAGE]],
         next_url=url_for(".ask", distribution_id=distribution_id, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         cap_fen=settings().payout_cap_fen,
@@ -142,14 +146,40 @@ def ask(distribution_id: str) -> Any:
 @needs("payout.make")
 def make(distribution_id: str) -> Any:
     actor, key = the_actor(), request.form.get("idempotency_key", "")
-    source_id = distributions.own(distribution_id, actor).id
+    source_id, layout_id = distributions.own(distribution_id, actor).id, layout_given(actor)
 
     def work() -> dict[str, Any]:
-        return {"public_id": payout_batch.make(source_id, actor=actor).public_id}
+        return {"public_id": payout_batch.make(source_id, actor=actor, layout_id=layout_id).public_id}
 
-    made = transaction(lambda: idempotency.once(f"payout.make:{actor.organisation_id}", key, {"distribution": source_id}, work))
+    asked = {"distribution": source_id, "layout": layout_id}
+    made = transaction(lambda: idempotency.once(f"payout.make:{actor.organisation_id}", key, asked, work))
     flash(_("代发批次做好了，等理事长审批。"), "done")
     return redirect(url_for(".show", public_id=made["public_id"]), 303)
+
+
+@bp.post("/<public_id>/layout")
+@needs("payout.make")
+def use_layout(public_id: str) -> Any:
+    """Write a draft's file in another bank's way."""
+    actor = the_actor()
+    number, version, layout_id = own(public_id, actor).id, typed_version(), layout_given(actor)
+    transaction(lambda: payout_batch.use_layout(number, layout_id, version=version, actor=actor))
+    flash(_("这一批的文件改用这个版式。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+def layouts_offered(actor: Actor) -> dict[str, Any]:
+    """What a batch may be written in: (outside name or "", words), and what the last one was."""
+    rows = payout_layout.offered(actor.organisation_id)
+    used = payout_layout.latest(actor.organisation_id)
+    first = _("%(name)s（通用）", name=_(payout_preset.PRESETS[payout_preset.FIRST][0]))
+    return {"layouts": [*((row.public_id, row.name) for row in rows), ("", first)], "layout": used.public_id if used else ""}
+
+
+def layout_given(actor: Actor) -> int | None:
+    """The layout that was chosen on a page; None for the first preset."""
+    chosen = request.form.get("layout", "")
+    return by_public_id(PayoutLayout, chosen, scoped(actor, PayoutLayout)).id if chosen else None
 
 
 @bp.get("/<public_id>")
@@ -176,6 +206,7 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
             select(PayoutItem.state, func.count(), func.sum(PayoutItem.fen)).where(PayoutItem.batch_id == row.id).group_by(PayoutItem.state)
         )
     }
+    layout = db.session.get(PayoutLayout, row.layout_id) if row.layout_id else None
     related = list(db.session.scalars(select(PayoutBatch).where((PayoutBatch.reissue_of_id == row.id) | (PayoutBatch.id == row.reissue_of_id)).order_by(PayoutBatch.id)))
     people = names_of((row.made_by_id, row.approved_by_id))
     refused = select(Approval.reason).where(Approval.subject_type == "payout_batch", Approval.subject_id == row.id, Approval.decision == "RETURNED")
@@ -189,6 +220,8 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         fresh=new_accounts(row) if row.state == "DRAFT" else set(),
         accounts_waiting=account_proposal.waiting(actor.organisation_id, select(PayoutItem.household_id).where(PayoutItem.batch_id == row.id)),
         counts=counts,
+        layout_name=layout.name if layout else _(payout_preset.PRESETS[payout_preset.FIRST][0]),
+        **_file(row, layout, actor),
         view=view,
         next_url=next_url,
         related=related,
@@ -208,12 +241,24 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
 @bp.post("/<public_id>/file")
 @needs("payout.file")
 def file(public_id: str) -> Any:
-    """The frozen file itself. A form and not a link: whoever takes it is written down."""
+    """A frozen file itself (of several, the one that ``part`` names). A form and not a link: whoever takes it is written down."""
     actor = the_actor()
-    number = own(public_id, actor).id
-    name, path = transaction(lambda: payout_batch.bank_file_path(number, actor=actor))
+    number, typed = own(public_id, actor).id, request.form.get("part", "1")
+    part = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 0
+    name, path, media_type = transaction(lambda: payout_batch.bank_file_sent(number, actor=actor, part=part))
     headers = {"Content-Disposition": f"attachment; filename={name}", "Content-Length": str(path.stat().st_size), "Cache-Control": "private, no-store"}
-    return Response(_pieces(path), mimetype="text/csv", content_type="text/csv; charset=gb18030", headers=headers)
+    return Response(_pieces(path), content_type=media_type, headers=headers)
+
+
+def _file(row: PayoutBatch, layout: PayoutLayout | None, actor: Actor) -> dict[str, Any]:
+    """What the page says of the bank's file: in which layout, its parts once it is frozen, and before what would not go in."""
+    if row.channel != "bank":
+        return {"parts": [], "unwritable": [], "layouts": [], "layout": ""}
+    if row.state != "DRAFT":
+        return {"parts": payout_part.parts_of(row.id), "unwritable": [], "layouts": [], "layout": ""}
+    wrong = payout_part.unwritable(row, payout_layout.form_of(row), payout_batch.purpose_of(row)) if row.items <= LOOKED_THROUGH else iter(())
+    offered = layouts_offered(actor) if holds(actor, "payout.make") else {"layouts": []}
+    return {"parts": [], "unwritable": list(islice(wrong, payout_part.TOLD)), **offered, "layout": layout.public_id if layout else ""}
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

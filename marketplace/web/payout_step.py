@@ -14,8 +14,9 @@ from marketplace.foundation.language import gettext as _
 from marketplace.households import account_proposal
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import household_credit, payout_batch, payout_file, payout_results
+from marketplace.settlement import household_credit, payout_answer_lines, payout_batch, payout_results
 from marketplace.settlement.payout_account import new_accounts
+from marketplace.settlement.payout_answer import RESULT_HEADER, UnknownHeading, UnknownWords
 from marketplace.settlement.payout_item import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
@@ -101,10 +102,12 @@ def receive(public_id: str) -> Any:
         if sent is None or not sent.filename:
             raise InvalidInput("file.missing", N_("请选择银行给的回盘文件。"), field="file")
         with sent.stream:  # a large upload lies in a file of its own until it is closed
-            content, name = sent.stream.read(payout_file.LARGEST + 1), sent.filename
+            content, name = sent.stream.read(payout_answer_lines.LARGEST + 1), sent.filename
         kept = transaction(lambda: payout_results.receive(number, content, name=name, actor=actor))
     except InvalidInput as error:
         return _upload(own(public_id, actor), {"file": said(error)}, error.data.get("errors", [])), 422
+    if not kept.lines:
+        return redirect(url_for("payout_reading.ask", public_id=public_id, results_id=kept.public_id), 303)
     return redirect(url_for(".preview", public_id=public_id, results_id=kept.public_id), 303)
 
 
@@ -115,10 +118,13 @@ def preview(public_id: str, results_id: str) -> Any:
     actor = the_actor()
     row = own(public_id, actor)
     kept = _results(row, results_id)
-    looked = payout_results.looked_at(kept, SHOWN)
+    try:
+        looked = payout_results.looked_at(kept, SHOWN)
+    except (UnknownHeading, UnknownWords):
+        return redirect(url_for("payout_reading.ask", public_id=public_id, results_id=results_id), 303)
     houses = {
         house.id: (house.code, masked_name(house.name))
-        for house in db.session.scalars(select(Household).where(Household.id.in_([line.item.household_id for line in looked.lines])))
+        for house in db.session.scalars(select(Household).where(Household.id.in_({item.household_id for item in (*(line.item for line in looked.lines), *looked.first_missing)})))
     }
     return render_template(
         "payout/preview.html",
@@ -128,6 +134,8 @@ def preview(public_id: str, results_id: str) -> Any:
         houses=houses,
         counts=looked.counts,
         total=looked.total,
+        missing=looked.missing,
+        first_missing=looked.first_missing,
         crumbs=[*_crumbs(row), (_("回盘"), None)],
         **desk(actor),
     )
@@ -139,7 +147,7 @@ def apply(public_id: str, results_id: str) -> Any:
     actor = the_actor()
     number = _results(own(public_id, actor), results_id).id
     changed = transaction(lambda: payout_results.apply(number, actor=actor))
-    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回。", paid=changed.paid, back=changed.returned), "done")
+    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
     return redirect(url_for("payout.show", public_id=public_id), 303)
 
 
@@ -173,7 +181,7 @@ def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> s
     row.must_be("SENT", "DONE")
     return render_template(
         "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
-        heading=",".join(payout_file.RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),
+        heading=",".join(RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from marketplace.ledger import balance, event, posting
 from marketplace.ledger.posting import Source
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.reporting import open_books
-from marketplace.settlement import distribution, payout_batch
+from marketplace.settlement import distribution, payout_batch, payout_file
 from tests import builders
 from tests.builders import Market
 from tests.settlement.test_distribution import sold
@@ -75,7 +75,7 @@ def test_what_is_on_its_way_is_what_the_ledger_holds_at_every_step(app: Flask) -
         transaction(lambda: payout_batch.approve(batch.id, actor=market.director, version=1))
         transaction(lambda: payout_batch.mark_sent(batch.id, actor=market.accountant))
         assert shown().waiting_fen == on_its_way() == 6_600
-        amounts = [payout_batch.payout_file.yuan(item.fen) for item in payout_batch.items_of(batch.id)]
+        amounts = [payout_file.yuan(item.fen) for item in payout_batch.items_of(batch.id)]
         bring(batch, market, f"{batch.number},1,{amounts[0]},paid,", f"{batch.number},2,{amounts[1]},returned,销户")
         assert (shown().waiting_fen, shown().paid_fen) == (on_its_way(), payout_batch.items_of(batch.id)[0].fen)
         bring(batch, market, f"{batch.number},3,{amounts[2]},paid,", f"{batch.number},1,{amounts[0]},returned,账户冻结")

@@ -10,7 +10,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
 from marketplace.notices.public_notice import PublicNotice
-from marketplace.settlement import payout_file
+from marketplace.settlement.payout_answer import RESULT_HEADER
 from marketplace.settlement.distribution import DistributionShare
 from marketplace.web.shown import money
 from tests.stories.live_shop import LiveShop
@@ -81,7 +81,7 @@ def pay_out(accountant: Visitor, director: Visitor, batch: str, fen: int, *, ret
     accountant.follow("记为已交银行")
     accountant.press(f"已交银行 {money(fen)}")
     number = next(word for word in accountant.page.locator("h1").inner_text().split() if word.startswith("DF"))
-    answer = [",".join(payout_file.RESULT_HEADER)]
+    answer = [",".join(RESULT_HEADER)]
     for place, line in enumerate(lines):
         answer.append(f"{number},{line[0]},{line[amount]},{'returned,账号不符' if place < returned else 'paid,'}")
     accountant.follow("导入回盘")
