@@ -210,7 +210,7 @@ def _numbered(said: Sequence[_Said], payees: Callable[[], Iterable[Payee]], answ
                 errors.append((each.line, _("账号尾号 %(last)s 不在这一批里", last=last_four(each.account))))
                 continue
             waiting.remove(fitting)
-            each = replace(each, sequence=str(fitting[1]))  # noqa: PLW2901 -- the same line, with its number
+            each = replace(each, sequence=str(fitting[1]))
         numbered.append(each)
     return numbered
 
@@ -251,7 +251,7 @@ def _other_number(said: _Said, number: str, *, own: bool) -> str | None:
 def _other_payees(lines: Mapping[int, _Said], payees: Callable[[], Iterable[Payee]]) -> list[tuple[int, str]]:
     """Lines whose name or account is not what was frozen under their sequence."""
     errors = []
-    for sequence, name, account, _fen_ in payees():
+    for sequence, name, account, _amount in payees():
         said = lines.get(sequence)
         if said is None:
             continue

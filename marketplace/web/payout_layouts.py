@@ -1,6 +1,7 @@
 """How each bank wants its payout file: the cooperative's layouts, and one of them with a preview of what it writes."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,10 +184,8 @@ def _typed(before: Form, answer: Answer) -> tuple[Form, Answer]:
 def _again(row: PayoutLayout | None, preset: str, error: InvalidInput) -> str:
     """The page as it was typed, with what is wrong."""
     form, answer = (row.its_form, row.its_answer) if row else (_preset(preset)[2], payout_form.answer())
-    try:
+    with suppress(InvalidInput):  # where a number cannot be read, the columns are shown as they were before
         form, answer = _typed(form, answer)
-    except InvalidInput:
-        pass  # the numbers cannot be read: the columns are shown as they were before
     return _page(row, preset, given("name"), form, answer, {str(error.data.get("field", "columns")): said(error)})
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
 
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
@@ -80,7 +81,8 @@ def answer(public_id: str, results_id: str) -> Any:
 
 def _results(public_id: str, results_id: str) -> PayoutResults:
     row = own(public_id, the_actor())
-    return by_public_id(PayoutResults, results_id, db.select(PayoutResults).where(PayoutResults.batch_id == row.id))
+    found: PayoutResults = by_public_id(PayoutResults, results_id, select(PayoutResults).where(PayoutResults.batch_id == row.id))
+    return found
 
 
 def _page(public_id: str, row: PayoutResults, asked: Asked, errors: dict[str, str], bad_lines: list[str] | None = None) -> str:

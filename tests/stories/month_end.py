@@ -10,8 +10,8 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
 from marketplace.notices.public_notice import PublicNotice
-from marketplace.settlement.payout_answer import RESULT_HEADER
 from marketplace.settlement.distribution import DistributionShare
+from marketplace.settlement.payout_answer import RESULT_HEADER
 from marketplace.web.shown import money
 from tests.stories.live_shop import LiveShop
 from tests.stories.visitor import Visitor
