@@ -20,7 +20,14 @@ from marketplace.ledger import event_each
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import household_credit, payout_cap, payout_import, payout_item, payout_layout, payout_part
+from marketplace.settlement import (
+    household_credit,
+    payout_cap,
+    payout_import,
+    payout_item,
+    payout_layout,
+    payout_part,
+)
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.payout_import import Changed
 from marketplace.settlement.payout_item import (
