@@ -4,6 +4,7 @@ import contextvars
 import shutil
 from collections.abc import Iterator
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,13 @@ def _make_tables(address: str, folder: Path) -> None:
         transaction(lambda: month.must_exist(month.ahead(2)))
         db.session.remove()
         db.engine.dispose()
+
+
+@pytest.fixture
+def months_ago() -> Iterator[None]:
+    """The story begins 150 days ago, so that its months are over: no month is closed ahead of the database's own clock."""
+    with clock.travel(clock.now() - timedelta(days=150)):
+        yield
 
 
 @pytest.fixture

@@ -120,11 +120,15 @@ _REFUSE_CLOSED = f"""CREATE OR REPLACE FUNCTION ledger_refuse_closed() RETURNS t
            BEGIN
              RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: this month is closed';
            END $body$"""
-# Months are closed one after the other.
+# Months are closed one after the other, and none before it is over in Beijing: by the database's own clock, since a month that was
+# closed ahead of its time could never be opened again.
 _FOLLOWS = f"""CREATE OR REPLACE FUNCTION ledger_follows() RETURNS trigger LANGUAGE plpgsql {_PATH} AS $body$
            BEGIN
              IF NEW.period <= (SELECT max(c.period) FROM closed_period c) THEN
                RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: this month is closed';
+             END IF;
+             IF NEW.period !~ '^(19|20|21)[0-9][0-9]-(0[1-9]|1[0-2])$' OR NEW.period >= to_char(now() AT TIME ZONE 'Asia/Shanghai', 'YYYY-MM') THEN
+               RAISE EXCEPTION USING ERRCODE = '23514', MESSAGE = 'ledger: ' || NEW.period || ' is not over';
              END IF;
              RETURN NEW;
            END $body$"""  # noqa: S608 - put together from constants

@@ -63,6 +63,10 @@ TRIGGERS: dict[str, list[str]] = {
         """CREATE TRIGGER closed_period_follows BEFORE INSERT ON closed_period
            WHEN NEW.period <= (SELECT max(c.period) FROM closed_period c)
            BEGIN SELECT RAISE(ABORT, 'ledger: this month is closed'); END""",
+        """CREATE TRIGGER closed_period_over BEFORE INSERT ON closed_period
+           WHEN NEW.period NOT GLOB '[12][0-9][0-9][0-9]-[01][0-9]' OR substr(NEW.period, 6) NOT BETWEEN '01' AND '12'
+             OR NEW.period >= strftime('%Y-%m', 'now', '+8 hours')
+           BEGIN SELECT RAISE(ABORT, 'ledger: this month is not over'); END""",
         """CREATE TRIGGER closed_period_stays BEFORE UPDATE ON closed_period
            BEGIN SELECT RAISE(ABORT, 'ledger: a closed month stays closed'); END""",
         """CREATE TRIGGER closed_period_kept BEFORE DELETE ON closed_period

@@ -74,6 +74,19 @@ def test_the_applications_role_is_refused(address: str, statement: str) -> None:
     assert db.session.scalar(text("SELECT sum(abs(fen)) FROM journal_line")) == 1000
 
 
+def test_the_applications_role_changes_neither_closed_months_nor_the_log(address: str) -> None:
+    columns = {"closed_period": "sha256", "period_balance": "fen", "log_leaf": "hash", "tree_head": "root", "log_key": "public_key"}
+    engine = create_engine(address)
+    for table, column in columns.items():
+        for statement in (f"UPDATE {table} SET {column} = {column}", f"DELETE FROM {table}", f"TRUNCATE {table}"):
+            with pytest.raises(DBAPIError, match=f"permission denied for table {table}"), engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+    # It may close a month, which must be over: one closed ahead would refuse every posting until then, for ever.
+    with pytest.raises(DBAPIError, match="is not over"), engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO closed_period VALUES ('2199-12', now(), 1, 0, 0, 0, '')")
+    engine.dispose()
+
+
 def test_the_applications_role_does_its_work(address: str, books: Books, tmp_path: Path) -> None:
     settings = read_settings({}, environment="test", data_dir=tmp_path, database_url=address, secret_key="t" * 40)
     theirs = create_app(settings)

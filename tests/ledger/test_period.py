@@ -2,6 +2,7 @@
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from flask import Flask
@@ -108,6 +109,21 @@ def test_a_closed_month_stays_closed(three_months: Books, statement: str) -> Non
     with pytest.raises(DBAPIError, match="ledger"), db.engine.begin() as connection:
         connection.execute(text(statement))
     assert period.last_closed() == "2020-10"
+
+
+def test_no_month_is_closed_before_it_is_over(three_months: Books) -> None:
+    """It could never be opened again, and every posting up to then would be refused."""
+    closer = person(operator(), "treasurer").person_id
+    for ahead in ("2199-12", *month.ahead(2), "2020-13", "2020-1", "zzzz"):
+        db.session.remove()
+        with pytest.raises(DBAPIError, match="is not over"), db.engine.begin() as connection:
+            connection.execute(
+                text("INSERT INTO closed_period VALUES (:period, '2020-12-01 00:00:00', :closer, 0, 0, 0, '')"), {"period": ahead, "closer": closer}
+            )
+    assert period.last_closed() == ""
+    last = clock.period_of(clock.business_date().replace(day=1) - timedelta(days=1))
+    close(last)
+    assert period.last_closed() == last
 
 
 def test_balances_at_the_end_of_a_month_go_on_from_the_month_before(three_months: Books) -> None:

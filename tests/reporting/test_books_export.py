@@ -69,7 +69,7 @@ def test_beancount_accepts_the_books_and_agrees_on_every_balance(app: Flask, eve
 
 
 def test_both_agree_on_every_balance_after_a_month_was_closed_and_trade_went_on(
-    app: Flask, every_event: None, tmp_path: Path
+    months_ago: None, app: Flask, every_event: None, tmp_path: Path
 ) -> None:
     book = db.session.scalars(select(Account.book).where(Account.kind == "alipay")).one()
     closer = person(operator(), "treasurer").person_id

@@ -25,7 +25,7 @@ def month_of(days: int) -> str:
 
 
 @pytest.fixture
-def traded(app: Flask) -> str:
+def traded(months_ago: None, app: Flask) -> str:
     """The first of two months in which rows of the bank's statement were booked."""
     for number, days in enumerate((0, 40)):
         with clock.travel(clock.now() + timedelta(days=days)), transaction():

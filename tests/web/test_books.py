@@ -104,7 +104,7 @@ def test_an_entry_tells_what_belongs_to_it(app: Flask, market: Market) -> None:
     assert "123.00" in page
 
 
-def test_the_trial_balance_of_any_day_is_the_sum_of_its_lines(market: Market) -> None:
+def test_the_trial_balance_of_any_day_is_the_sum_of_its_lines(months_ago: None, market: Market) -> None:
     today = clock.business_date()
     with clock.travel(clock.now() + timedelta(days=40)), transaction():
         event.unrelated_row(book=market.cooperative, source=Source("bank_receipt", 9), fen=50)
@@ -128,7 +128,7 @@ def test_the_trial_balance_of_any_day_is_the_sum_of_its_lines(market: Market) ->
     assert [held(days) for days in (-1, 0, 39, 40, 400)] == open_books
 
 
-def test_the_treasurer_closes_a_month_that_is_over(app: Flask, market: Market) -> None:
+def test_the_treasurer_closes_a_month_that_is_over(months_ago: None, app: Flask, market: Market) -> None:
     treasurer, this = browser(app, person(operator(), "treasurer")), month.ahead(1)[0]
     assert "还没有过完" in treasurer.get(f"/books/months/{this}/close").text
     with clock.travel(clock.now() + timedelta(days=40)):
