@@ -6,7 +6,7 @@ Approved, it becomes the next version from a day that is still to come; what was
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.catalogue.category import CATEGORIES
@@ -18,7 +18,7 @@ from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-from marketplace.organisations.organisation import Cooperative
+from marketplace.organisations.organisation import Cooperative, Organisation
 
 WHOLE = 10_000
 FURTHEST = timedelta(days=366)
@@ -32,7 +32,11 @@ class SchemeProposal(Public, Versioned, Model):
         CheckConstraint("state IN ('SUBMITTED','APPROVED','RETURNED','WITHDRAWN')", name="state"),
         CheckConstraint("cooperative_bp + household_pool_bp + village_collective_bp + relief_fund_bp = 10000", name="whole"),
         CheckConstraint("cooperative_bp >= 0 AND household_pool_bp > 0 AND village_collective_bp >= 0 AND relief_fund_bp >= 0", name="positive"),
-    )
+        Index(
+            "uq_scheme_proposal_waiting", "organisation_id", "category", unique=True,
+            sqlite_where=text("state = 'SUBMITTED'"), postgresql_where=text("state = 'SUBMITTED'"),
+        ),
+    )  # fmt: skip
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     category: Mapped[str] = mapped_column(ForeignKey("category.code"))
@@ -71,6 +75,7 @@ def propose(category: str, parts: Parts, effective_from: date, reason: str, *, a
 
 
 def _propose(category: str, parts: Parts, effective_from: date, reason: str, actor: Actor) -> int:
+    locked(Organisation, actor.organisation_id)  # two directors at once: the second finds the first one's proposal
     _must_be_sound(category, parts, effective_from, reason, actor.organisation_id)
     if waiting(actor.organisation_id, category) is not None:
         raise Conflict("proposal.open", N_("这类商品已有一份方案等审批，先撤回那一份，或等它有了结果。"))

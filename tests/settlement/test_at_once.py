@@ -2,11 +2,16 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.exc import IntegrityError
 
+from marketplace.catalogue import scheme_proposal
+from marketplace.catalogue.scheme_proposal import Parts, SchemeProposal
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.ledger import balance
@@ -50,6 +55,17 @@ def test_a_month_is_drafted_once(app: Flask) -> None:
     sold(market, 30_000)
     assert at_once(app, lambda _n: distribution.draft(market.cooperative, period, actor=market.accountant)) == ["distribution.empty"] * 3 + ["done"]
     assert [row.total_fen for row in db.session.query(Distribution)] == [6_000]
+
+
+def test_of_two_directors_one_proposes_a_scheme(app: Flask) -> None:
+    market = builders.market()
+    day = clock.business_date() + timedelta(days=10)
+    said = at_once(app, lambda n: scheme_proposal.propose("white_tea", Parts(6000, 3000, 600, 400), day, "多分一成", actor=market.director, key=f"k{n}"))
+    assert said == ["done"] + ["proposal.open"] * 3
+    row = db.session.query(SchemeProposal).one()
+    columns = {column.key: getattr(row, column.key) for column in db.inspect(SchemeProposal).column_attrs if column.key not in ("id", "public_id")}
+    with pytest.raises(IntegrityError), transaction():  # nor by whoever writes past the door
+        db.session.add(SchemeProposal(**columns))
 
 
 def test_a_batch_is_made_once(app: Flask) -> None:
