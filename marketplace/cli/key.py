@@ -1,4 +1,4 @@
-"""``flask key``: keys of payment channels, added from files, switched to by a second person, retired."""
+"""``flask key``: keys of payment channels, added from files, confirmed and switched to by a second person, retired."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.group("key")
 def group() -> None:
-    """Keys of Alipay and Stripe: the new one is added beside the old, a second person switches, then the old is retired.
+    """Keys of Alipay and Stripe: the new one is added beside the old, a second person confirms it, then switches; then the old is retired.
 
     Each belongs to the organisation of --actor: a cooperative's own account, or the platform's application.
     """
@@ -37,7 +37,8 @@ def list_(login: str) -> None:
     """Outside name, channel, account, state, fingerprint and last day of each key. Nothing secret is printed."""
     for row in _said(lambda: channel_key.history(_may(login))):
         ends = f"{clock.business_date(row.expires_at):%Y-%m-%d}" if row.expires_at else "-"
-        click.echo(f"{row.public_id}  {row.channel:<7} {row.account:<24} {row.state:<8} {row.fingerprint}  {ends}")
+        stage = "CONFIRMED" if row.state == "ADDED" and row.confirmed_at else row.state
+        click.echo(f"{row.public_id}  {row.channel:<7} {row.account:<24} {stage:<9} {row.fingerprint}  {ends}")
 
 
 @group.command("add-alipay")
@@ -84,12 +85,22 @@ def add_stripe(login: str, account: str, file: Path) -> None:
     click.echo(_said(lambda: transaction(work)))
 
 
+@group.command("confirm")
+@click.argument("name")
+@WHO
+@with_appcontext
+def confirm(name: str, login: str) -> None:
+    """Believe what comes signed with the key NAME. By another person than who added it, who has seen at the channel that it is the right one."""
+    _said(lambda: transaction(lambda: channel_key.confirm(_own(name, login), actor=by_name(login))))
+    click.echo(f"{name} is believed")
+
+
 @group.command("switch")
 @click.argument("name")
 @WHO
 @with_appcontext
 def switch(name: str, login: str) -> None:
-    """Sign with the key NAME from now on. By another person than who added it; the one before stays believed."""
+    """Sign with the confirmed key NAME from now on. By another person than who added it; the one before stays believed."""
     _said(lambda: transaction(lambda: channel_key.switch(_own(name, login), actor=by_name(login))))
     click.echo(f"{name} is in use")
 

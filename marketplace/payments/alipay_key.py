@@ -1,8 +1,8 @@
 """Alipay's keys as they are kept: our private key with Alipay's public key, or with three certificates; by application, opened for its client.
 
 Rows of ``channel_key`` come first, then the configuration. They are the seller's own, even where several share an application; for the
-platform's application the operator's are taken too. What comes signed is believed of every row that is not retired, and of the configuration
-as long as it stands there.
+platform's application the operator's are taken too. What comes signed is believed of every row that was confirmed and is not retired, and of
+the configuration as long as it stands there.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from marketplace.foundation.database import db
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.alipay_certificate import Certificates, certificates_of, read_certificates
 from marketplace.payments.alipay_signing import BadKey
-from marketplace.payments.channel_key import BELIEVED, ChannelKey
+from marketplace.payments.channel_key import KEPT, ChannelKey
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def configured_certificates(app_id: str) -> Certificates | None:
 
 
 def _rows(organisation_id: int, app_id: str) -> list[ChannelKey]:
-    """The seller's own first, the newest first."""
-    query = select(ChannelKey).where(ChannelKey.channel == "alipay", ChannelKey.account == app_id, ChannelKey.state.in_(BELIEVED))
+    """What is believed, the seller's own first, the newest first."""
+    query = select(ChannelKey).where(ChannelKey.channel == "alipay", ChannelKey.account == app_id, ChannelKey.state.in_(KEPT))
     owner: ColumnElement[bool] = ChannelKey.organisation_id == organisation_id
     if app_id == settings().alipay_app_id:
         owner = owner | ChannelKey.organisation_id.in_(select(Organisation.id).where(Organisation.kind == "OPERATOR"))
     found = db.session.scalars(query.where(owner).order_by(ChannelKey.id.desc()))
-    return sorted(found, key=lambda row: row.organisation_id != organisation_id)
+    return sorted((row for row in found if row.believed), key=lambda row: row.organisation_id != organisation_id)
 
 
 def _if_good(row: ChannelKey) -> Opened | None:

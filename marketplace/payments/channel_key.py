@@ -1,8 +1,9 @@
-"""A key with which a cooperative's channel is opened, or the platform's: added beside the one in use, switched to by a second person,
-and retired when nothing signed with the old one can come any more.
+"""A key with which a cooperative's channel is opened, or the platform's: added beside the one in use, confirmed and then switched to by a
+second person, and retired when nothing signed with the old one can come any more.
 
-ADDED → CURRENT → OLD → RETIRED. We sign with CURRENT; what comes signed with ADDED, CURRENT or OLD is believed. So both sides change
-when it suits them and nothing is refused in between. The material is sealed; a retired key's is destroyed.
+ADDED → CURRENT → OLD → RETIRED. We sign with CURRENT; what comes signed with CURRENT, with OLD, or with an ADDED one that was confirmed is
+believed. So both sides change when it suits them and nothing is refused in between, and no single person can bring a key with which to say
+that something was paid. The material is sealed; a retired key's is destroyed.
 """
 
 import json
@@ -22,7 +23,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 
 CHANNELS = ("alipay", "stripe")
-BELIEVED = ("ADDED", "CURRENT", "OLD")
+KEPT = ("ADDED", "CURRENT", "OLD")
 IN_USE = text("state = 'CURRENT'")
 
 
@@ -35,6 +36,7 @@ class ChannelKey(Public, Versioned, Model):
         CheckConstraint("state IN ('ADDED','CURRENT','OLD','RETIRED')", name="state"),
         CheckConstraint("channel IN ('alipay','stripe')", name="channel"),
         CheckConstraint("switched_by_id IS NULL OR switched_by_id <> added_by_id", name="two_people"),
+        CheckConstraint("confirmed_by_id IS NULL OR confirmed_by_id <> added_by_id", name="confirmed_by_another"),
         CheckConstraint("(state = 'RETIRED') = (material_sealed = '')", name="destroyed"),
         Index("uq_channel_key_current", "organisation_id", "channel", unique=True, sqlite_where=IN_USE, postgresql_where=IN_USE),
         Index("ix_channel_key_owner", "organisation_id", "channel", "state"),
@@ -50,10 +52,17 @@ class ChannelKey(Public, Versioned, Model):
     state: Mapped[str] = mapped_column(String(8), default="ADDED")
     added_at: Mapped[datetime]
     added_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    confirmed_at: Mapped[datetime | None]
+    confirmed_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     switched_at: Mapped[datetime | None]
     switched_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     retired_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]  # when its earliest certificate ends
+
+    @property
+    def believed(self) -> bool:
+        """Whether something that comes signed with it counts."""
+        return self.state in ("CURRENT", "OLD") or (self.state == "ADDED" and self.confirmed_at is not None)
 
     @property
     def parts(self) -> dict[str, str]:
@@ -68,7 +77,7 @@ def keep(
     """A checked key beside the one in use. Conflict ``key.known`` if the same stands there, ``key.waiting`` while another waits."""
     may_handle(organisation_id, actor)
     locked(Organisation, organisation_id)
-    for row in _of(organisation_id, channel, BELIEVED):
+    for row in _of(organisation_id, channel, KEPT):
         if row.fingerprint == fingerprint:
             raise Conflict("key.known", N_("这套密钥已经在了。"), fingerprint=fingerprint)
         if row.state == "ADDED":
@@ -84,17 +93,34 @@ def keep(
     return row
 
 
-def switch(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
-    """Sign with this one from now on; the one before stays believed until it is retired. By another person than who added it.
+def confirm(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
+    """Another person than who added it has seen that it is the channel's: from now on what comes signed with it is believed.
 
-    Conflict ``key.state``, ``key.expired``, ``version.stale``; NotAllowed ``key.own``.
+    Conflict ``key.state``, ``version.stale``; NotAllowed ``key.own``.
+    """
+    row = _handled(key_id, actor)
+    row.must_be_version(row.version if version is None else version)
+    if row.state != "ADDED" or row.confirmed_at is not None:
+        raise Conflict("key.state", N_("这套密钥不在等核对。"), state=row.state)
+    _must_be_anothers(row, actor)
+    row.confirmed_at, row.confirmed_by_id = clock.now(), actor.person_id
+    _record("confirmed", row, actor)
+    db.session.flush()
+    return row
+
+
+def switch(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
+    """Sign with this confirmed one from now on; the one before stays believed until it is retired. By another person than who added it.
+
+    Conflict ``key.state``, ``key.unconfirmed``, ``key.expired``, ``version.stale``; NotAllowed ``key.own``.
     """
     row = _handled(key_id, actor)
     row.must_be_version(row.version if version is None else version)
     if row.state != "ADDED":
         raise Conflict("key.state", N_("这套密钥不在等启用。"), state=row.state)
-    if row.added_by_id == actor.person_id:
-        raise NotAllowed("key.own", N_("自己加的密钥，要由另一个人启用。"))
+    _must_be_anothers(row, actor)
+    if row.confirmed_at is None:
+        raise Conflict("key.unconfirmed", N_("这套密钥还没有核对，核对过才能启用。"))
     if row.expires_at is not None and row.expires_at <= clock.now():
         raise Conflict("key.expired", N_("证书已经过期，不能启用。"))
     for before in _of(row.organisation_id, row.channel, ("CURRENT",)):
@@ -140,7 +166,7 @@ def switched_since(channel: str, account: str, moment: datetime) -> bool:
 
 def believed(organisation_id: int, channel: str) -> Sequence[ChannelKey]:
     """Every key of which something that comes signed is believed, the one in use first."""
-    return sorted(_of(organisation_id, channel, BELIEVED), key=lambda row: (row.state != "CURRENT", -row.id))
+    return sorted((row for row in _of(organisation_id, channel, KEPT) if row.believed), key=lambda row: (row.state != "CURRENT", -row.id))
 
 
 def with_channel(channel: str, organisation_ids: Sequence[int]) -> set[int]:
@@ -165,6 +191,11 @@ def may_handle(organisation_id: int, actor: Actor) -> None:
         actor.must_have("COOPERATIVE", "director", "accountant")
     if actor.organisation_id != organisation_id:
         raise NotFound("key.missing", N_("没有找到，或不归您的单位查看。"))
+
+
+def _must_be_anothers(row: ChannelKey, actor: Actor) -> None:
+    if row.added_by_id == actor.person_id:
+        raise NotAllowed("key.own", N_("自己加的密钥，要由另一个人核对和启用。"))
 
 
 def _handled(key_id: int, actor: Actor) -> ChannelKey:

@@ -14,7 +14,7 @@ from marketplace.foundation.money import format_yuan
 from marketplace.notices import message
 from marketplace.notices.alarm import Reader, Wrong
 from marketplace.notices.message import Say
-from marketplace.payments.channel_key import BELIEVED, ChannelKey
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.reporting import books, money_health
 
 HEAD_LATE = timedelta(days=2)  # a tree head is due every day
@@ -66,7 +66,7 @@ def _certificates(now: datetime) -> list[Wrong]:
     return [
         Wrong("certificates", row.public_id, f"{row.account} {row.expires_at.astimezone(clock.BEIJING):%Y-%m-%d}", now, row.organisation_id)
         for row in db.session.scalars(query)
-        if row.expires_at is not None and row.state in BELIEVED
+        if row.expires_at is not None and row.believed
     ]
 
 

@@ -1,4 +1,5 @@
-"""Keys of payment channels: a cooperative's own, or the platform's. New ones stand beside the old; a second person switches; then the old is retired."""
+"""Keys of payment channels: a cooperative's own, or the platform's. New ones stand beside the old; a second person confirms them, then
+switches; then the old is retired."""
 
 from typing import Any
 
@@ -23,8 +24,13 @@ bp = Blueprint("channel_keys", __name__, url_prefix="/keys")
 permission("key.handle", COOPERATIVE="director accountant", OPERATOR="administrator treasurer")
 
 STATES = {  # (words, kind of tag)
-    "ADDED": (N_("等启用"), "wait"), "CURRENT": (N_("正在用"), ""), "OLD": (N_("旧的，还认"), "still"), "RETIRED": (N_("已作废"), "still"),
+    "ADDED": (N_("等核对"), "wait"), "CONFIRMED": (N_("核对过，等启用"), "wait"), "CURRENT": (N_("正在用"), ""), "OLD": (N_("旧的，还认"), "still"), "RETIRED": (N_("已作废"), "still"),
 }  # fmt: skip
+STEPS = {
+    "confirm": (channel_key.confirm, N_("核对过了。从现在起认它签的通知；渠道那边准备好，再启用。")),
+    "switch": (channel_key.switch, N_("换好了。旧的那套还认，等渠道那边也换好再作废。")),
+    "retire": (channel_key.retire, N_("作废了，里面的密钥已经销毁。")),
+}
 LARGEST = 20_000  # characters of one certificate
 
 
@@ -69,9 +75,9 @@ def add_alipay() -> Any:
 @bp.get("/<public_id>/<step>")
 @needs("key.handle")
 def ask(public_id: str, step: str) -> Any:
-    """The question before switching, or before retiring."""
+    """The question before confirming, switching, or retiring."""
     row = _own(public_id)
-    if step not in ("switch", "retire"):
+    if step not in STEPS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="step")
     return render_template("payment/key_step.html", row=row, step=step, public=key_material.shown_public(row), **desk(the_actor()))
 
@@ -80,11 +86,11 @@ def ask(public_id: str, step: str) -> Any:
 @needs("key.handle")
 def act(public_id: str, step: str) -> Any:
     actor, row, version = the_actor(), _own(public_id), typed_version()
-    if step not in ("switch", "retire"):
+    if step not in STEPS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="step")
-    number, work = row.id, channel_key.switch if step == "switch" else channel_key.retire
+    number, (work, done) = row.id, STEPS[step]
     transaction(lambda: work(number, version=version, actor=actor))
-    flash(_("换好了。旧的那套还认，等渠道那边也换好再作废。") if step == "switch" else _("作废了，里面的密钥已经销毁。"), "done")
+    flash(_(done), "done")
     return redirect(url_for(".index"), 303)
 
 
@@ -99,7 +105,7 @@ def _added(work: Any, which: str) -> Any:
     except InvalidInput as error:
         db.session.rollback()
         return _page({str(error.data.get("field", "")): said(error)}, which), 422
-    flash(_("加好了。另一个人核对以后启用；在那之前一切照旧。"), "done")
+    flash(_("加好了，等另一个人核对；在那之前一切照旧，它签的什么都不认。"), "done")
     return redirect(url_for(".index"), 303)
 
 
@@ -119,7 +125,7 @@ def _page(errors: dict[str, str], which: str) -> str:
         "payment/keys.html",
         rows=rows,
         states=STATES,
-        people=names_of(each for row in rows for each in (row.added_by_id, row.switched_by_id)),
+        people=names_of(each for row in rows for each in (row.added_by_id, row.confirmed_by_id, row.switched_by_id)),
         publics={row.id: key_material.shown_public(row) for row in rows if row.state == "ADDED"},
         now=clock.now(),
         notice_url=_notice_url(actor),

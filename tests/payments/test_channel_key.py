@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from marketplace.emulator.server import Running
@@ -24,9 +24,11 @@ from marketplace.organisations.organisation import Cooperative
 from marketplace.organisations.person import Person
 from marketplace.payments import channel_key, key_material, seller_channel
 from marketplace.payments.channel_key import ChannelKey
+from marketplace.payments.payment import Payment
 from tests import builders
 from tests.builders import Market
 from tests.foundation.test_config_and_files import keys as pair
+from tests.orders import trade
 from tests.payments.test_payment_notice import FORM, _signed, _waiting
 from tests.web.work_desk import browser
 
@@ -61,7 +63,12 @@ def added(market: Market, private: str = "", public: str = "", certificates: tup
     )
 
 
+def confirmed(market: Market, key_id: int) -> None:
+    transaction(lambda: channel_key.confirm(key_id, actor=market.director))
+
+
 def switched(market: Market, key_id: int) -> None:
+    confirmed(market, key_id)
     transaction(lambda: channel_key.switch(key_id, actor=market.director))
 
 
@@ -84,18 +91,62 @@ def test_a_notice_signed_with_either_key_is_believed_until_the_old_one_is_retire
 
     assert [heard(each) for each in (first, second)] == [200, 400]
     row = added(market, public=second_public)
+    assert [heard(each) for each in (first, second)] == [200, 400]  # one person added it: nobody's word counts for it yet
+    confirmed(market, row)
     assert [heard(each) for each in (first, second, third)] == [200, 200, 400]
-    switched(market, row)
+    transaction(lambda: channel_key.switch(row, actor=market.director))
     newer = added(market, public=third_public)
+    confirmed(market, newer)
     assert [heard(each) for each in (first, second, third)] == [200, 200, 200]
-    switched(market, newer)
+    transaction(lambda: channel_key.switch(newer, actor=market.director))
     assert [heard(each) for each in (second, third)] == [200, 200]
     transaction(lambda: channel_key.retire(row, actor=market.accountant))
     assert [heard(each) for each in (second, third)] == [400, 200]
     # Another cooperative's new key is believed of its own application only.
     other = builders.market(name="另一家")
-    added(other, public=second_public)
+    confirmed(other, added(other, public=second_public))
     assert heard(second) == 400
+    # Nor of this one's trades, if both sell under one application: only the seller tells them apart.
+    with transaction():
+        db.session.execute(update(Cooperative).values(alipay_app_id=db.session.get_one(Payment, payment.id).app_id))
+    shared = builders.market(name="第三家")
+    with transaction():
+        db.session.execute(update(Cooperative).values(alipay_app_id=db.session.get_one(Payment, payment.id).app_id))
+    confirmed(shared, added(shared, public=second_public))
+    assert [heard(each) for each in (second, third)] == [400, 200]
+
+
+@pytest.mark.parametrize("who", ["accountant", "director"])
+def test_one_person_cannot_bring_a_key_and_say_with_it_that_something_was_paid(app: Flask, settings: object, who: str) -> None:
+    _, genuine = made()
+    forger, forged = made()
+    folder = Path(app.extensions["settings"].data_dir) / "emulator"
+    folder.mkdir(parents=True)
+    (folder / "alipay_public.pem").write_text(genuine)
+    market, order_id, payment = _waiting()
+    actor = getattr(market, who)
+    key_id = transaction(lambda: key_material.add_alipay(market.cooperative, private="", public=forged, actor=actor).id)
+    for step in (channel_key.confirm, channel_key.switch):
+        with pytest.raises(NotAllowed, match=r"key\.own"):
+            transaction(lambda step=step: step(key_id, actor=actor))  # type: ignore[misc]
+    form = _signed(payment, forger, trade_status="TRADE_SUCCESS")
+    assert app.test_client().post("/alipay/notice", data=form, content_type=FORM).status_code == 400
+    assert trade.order(order_id).payment == "UNPAID"
+    assert trade.held(market, "alipay") == 0
+
+
+def test_sellers_that_share_an_application_sign_with_their_own_keys(market: Market, emulator: Running) -> None:
+    other = builders.market(name="另一家")
+    own = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == market.cooperative)).one()
+    app_id, seller_id = own.alipay_app_id, own.alipay_seller_id
+    with transaction():
+        db.session.execute(update(Cooperative).values(alipay_app_id=app_id))
+    row = added(other, public=emulator.emulator.public_key_pem)
+    switched(other, row)
+    db.session.rollback()
+    emulator.emulator.register_app(app_id, key_material.shown_public(db.session.get_one(ChannelKey, row)), seller_id)
+    said = [type(alive(each)).__name__ for each in (other, market)]
+    assert said == ["Absent", "Misconfigured"]  # the gateway knows the other's key now, and market's is not the other's
 
 
 def test_our_own_key_changes_and_no_question_goes_unanswered(market: Market, emulator: Running) -> None:
@@ -162,19 +213,22 @@ def test_alipays_new_key_is_believed_in_answers_too(market: Market, emulator: Ru
 @pytest.mark.both
 def test_two_people_and_one_key_in_use(market: Market) -> None:
     first = added(market, public=pair()[1])
-    with pytest.raises(NotAllowed, match=r"key\.own"):
-        transaction(lambda: channel_key.switch(first, actor=market.accountant))
+    for step in (channel_key.confirm, channel_key.switch):
+        with pytest.raises(NotAllowed, match=r"key\.own"):
+            transaction(lambda step=step: step(first, actor=market.accountant))  # type: ignore[misc]
     with pytest.raises(Conflict, match=r"key\.waiting"):
         added(market, public=pair()[1])
     other = builders.market(name="另一家")
     for stranger in (other.director, builders.person(builders.operator(), "administrator")):
-        for act in (channel_key.switch, channel_key.retire):
+        for act in (channel_key.confirm, channel_key.switch, channel_key.retire):
             with pytest.raises(NotFound):
                 transaction(lambda act=act, stranger=stranger: act(first, actor=stranger))  # type: ignore[misc]
     switched(market, first)
     with pytest.raises(Conflict, match=r"key\.state"):
         switched(market, first)
     second = added(market, public=pair()[1])
+    with pytest.raises(Conflict, match=r"key\.unconfirmed"):
+        transaction(lambda: channel_key.switch(second, actor=market.director))
     stale = db.session.get_one(ChannelKey, second).version
     switched(market, second)
     with pytest.raises(Conflict, match=r"version\.stale"):
@@ -185,8 +239,13 @@ def test_two_people_and_one_key_in_use(market: Market) -> None:
         db.session.get_one(ChannelKey, first).state = "CURRENT"
         db.session.flush()
     db.session.rollback()
+    with pytest.raises(IntegrityError):  # and nobody confirm their own
+        row = db.session.get_one(ChannelKey, second)
+        row.confirmed_by_id = row.added_by_id
+        db.session.flush()
+    db.session.rollback()
     names = [row.action for row in db.session.scalars(select(AuditEvent).where(AuditEvent.subject_type == "channel_key").order_by(AuditEvent.id))]
-    assert names == ["channel_key.added", "channel_key.switched", "channel_key.added", "channel_key.switched"]
+    assert names == ["channel_key.added", "channel_key.confirmed", "channel_key.switched"] * 2
 
 
 def test_a_key_that_cannot_work_is_refused(app: Flask, market: Market) -> None:
@@ -221,11 +280,17 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
     assert refused.status_code == 422 and "secretsecret" not in refused.text
     assert one.post("/keys/stripe", data=stripe).status_code == 303
     page = one.get("/keys").text
-    assert "等另一个人启用" in page and "secretsecret" not in page and private[60:100] not in page
+    assert "等另一个人核对" in page and "secretsecret" not in page and private[60:100] not in page
     for row in channel_key.history(market.cooperative):
         path = f"/keys/{row.public_id}"
         form = {"version": str(row.version)}
-        assert one.post(f"{path}/switch", data=form).status_code == 403
+        assert [one.post(f"{path}/{step}", data=form).status_code for step in ("confirm", "switch", "burn")] == [403, 403, 400]
+        assert "核对新密钥" in two.get(f"{path}/confirm").text
+        assert two.post(f"{path}/switch", data=form).status_code == 409
+        assert two.post(f"{path}/confirm", data=form).status_code == 303
+        assert "等另一个人启用" in one.get("/keys").text
+        db.session.rollback()
+        form = {"version": str(db.session.get_one(ChannelKey, row.id).version)}
         assert "启用新密钥" in two.get(f"{path}/switch").text
         assert two.post(f"{path}/switch", data=form).status_code == 303
         assert two.post(f"{path}/retire", data={"version": str(row.version + 1)}).status_code == 409
@@ -253,6 +318,9 @@ def test_the_command_does_the_same(app: Flask, market: Market, tmp_path: Path) -
     one, two = login(market.accountant), login(market.director)
     name = run("add-alipay", "--actor", one, "--private-key", f"{tmp_path}/private.pem", "--alipay-public-key", f"{tmp_path}/public.pem").split()[0]
     assert "key.own" in run("switch", name, "--actor", one, fails=True)
+    assert "key.unconfirmed" in run("switch", name, "--actor", two, fails=True)
+    run("confirm", name, "--actor", two)
+    assert "CONFIRMED" in run("list", "--actor", one)
     run("switch", name, "--actor", two)
     assert "key.state" in run("retire", name, "--actor", two, fails=True)
     other = run("add-stripe", "--actor", two, "--account", "acct_1Tea0000", "--secrets", f"{tmp_path}/secrets").strip()

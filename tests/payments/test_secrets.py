@@ -100,6 +100,7 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     owner = db.session.get_one(ChannelKey, keys[0]).organisation_id
     director = builders.person(owner, "director")
     for key_id in keys:
+        transaction(lambda number=key_id: channel_key.confirm(number, actor=director))  # type: ignore[misc]
         transaction(lambda number=key_id: channel_key.switch(number, actor=director))  # type: ignore[misc]
     with_new_key = db.session.scalars(select(Payment.id).where(Payment.organisation_id == owner, Payment.channel == "alipay")).first()
     assert with_new_key is not None and call.ask(with_new_key)

@@ -35,9 +35,10 @@ ACCOUNT = "acct_1TeaCooperative"
 
 
 def takes_cards(market: Market, **changed: str) -> None:
-    """Open the channel: one person adds the key, another switches to it."""
+    """Open the channel: one person adds the key, another confirms it and switches to it."""
     given = {"account": ACCOUNT, "secret_key": "sk_test_0123456789", "webhook_secret": SECRET} | changed
     added = transaction(lambda: key_material.add_stripe(market.cooperative, **given, actor=market.accountant).id)
+    transaction(lambda: channel_key.confirm(added, actor=market.director))
     transaction(lambda: channel_key.switch(added, actor=market.director))
 
 
@@ -315,7 +316,11 @@ def test_a_key_is_checked_sealed_and_switched_by_a_second_person(app: Flask) -> 
     assert "sk_test" not in db.session.get_one(channel_key.ChannelKey, added).material_sealed
     with pytest.raises(NotAllowed, match=r"key\.own"):
         transaction(lambda: channel_key.switch(added, actor=market.director))
-    transaction(lambda: channel_key.switch(added, actor=builders.person(market.cooperative, "director")))
+    other = builders.person(market.cooperative, "director")
+    with pytest.raises(Conflict, match=r"key\.unconfirmed"):
+        transaction(lambda: channel_key.switch(added, actor=other))
+    for step in (channel_key.confirm, channel_key.switch):
+        transaction(lambda step=step: step(added, actor=other))  # type: ignore[misc]
     db.session.rollback()
     assert channel_key.with_channel("stripe", [market.cooperative]) == {market.cooperative}
 
@@ -327,6 +332,8 @@ def test_events_signed_with_either_secret_are_believed_until_the_old_one_is_reti
     new = "whsec_the_new_one_1234"
     parts = {"account": ACCOUNT, "secret_key": "sk_test_new_0123456789", "webhook_secret": new}
     added = transaction(lambda: key_material.add_stripe(market.cooperative, **parts, actor=market.accountant).id)
+    assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 400)  # one person's word for it
+    transaction(lambda: channel_key.confirm(added, actor=market.director))
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 200)
     transaction(lambda: channel_key.switch(added, actor=market.director))
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 200)

@@ -38,7 +38,7 @@ SHARED = {"organisation", "public_notice", "product", "pack", "batch", "picture"
 # What a form may act on only if it is one's own, though everybody may look at it.
 SEEN_BY_ALL = {"product", "pack", "batch", "picture", "household"}
 STEPS = (
-    "approve", "return", "recompute", "publish", "credit", "withdraw", "paid", "sent", "reissue", "switch", "retire", "take-back", "pause", "resume",
+    "approve", "return", "recompute", "publish", "credit", "withdraw", "paid", "sent", "reissue", "confirm", "switch", "retire", "take-back", "pause", "resume",
 )  # fmt: skip
 KINDS = ("COOPERATIVE", "UNIT", "STATION", "VILLAGE", "PERSON")  # the operator sees every row
 
