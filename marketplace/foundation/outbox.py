@@ -6,6 +6,8 @@ kept, and shown to a person; nothing is thrown away.
 """
 
 import json
+import math
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,19 +49,23 @@ class GiveUp(Exception):
 Handler = Callable[[dict[str, Any]], None]
 handlers: dict[str, Handler] = {}
 tries: dict[str, int] = {}  # after so many a message of the kind is given up; what is not named is tried for ever
+others: dict[str, str] = {}  # whose answer a kind waits for (the gateway, the mail server); what is not named waits for nobody's
 ready: dict[str, Callable[[], bool]] = {}  # messages of the kind wait, untried, until this says yes
 
 
-def handles(kind: str, *, most: int = 0, when: Callable[[], bool] | None = None) -> Callable[[Handler], Handler]:
+def handles(kind: str, *, most: int = 0, when: Callable[[], bool] | None = None, asks: str = "") -> Callable[[Handler], Handler]:
     """Register the function that carries out messages of ``kind``. It runs outside any transaction and may open its own.
 
     ``most``: tries until it is given up (0: never). ``when``: whether they can be carried out at all now; until then they wait.
+    ``asks``: who is asked over the network, if anybody is: such messages are carried out apart, since the other may keep us waiting.
     """
 
     def register(handler: Handler) -> Handler:
         if handlers.get(kind, handler).__qualname__ != handler.__qualname__:
             raise ValueError(f"two handlers for {kind}")
         handlers[kind] = handler
+        if asks:
+            others[kind] = asks
         if most:
             tries[kind] = most
         if when is not None:
@@ -85,12 +91,20 @@ def put(kind: str, key: str, payload: dict[str, Any] | None = None, *, due_at: d
     db.session.flush()
 
 
-def drain(limit: int = 200, kinds: set[str] | None = None) -> tuple[int, int]:
-    """Carry out what is due, each message on its own. Returns (done, failed). Never inside a transaction."""
+def asking(other: str = "") -> set[str]:
+    """The kinds that wait for this other's answer; by default those that wait for nobody's."""
+    return {kind for kind in handlers if others.get(kind, "") == other}
+
+
+def drain(limit: int = 200, kinds: set[str] | None = None, *, seconds: float = math.inf) -> tuple[int, int]:
+    """Carry out what is due, each message on its own, and begin none after ``seconds``. Returns (done, failed). Never inside a transaction."""
     if in_transaction():
         raise RuntimeError("drain() acts outside; it cannot run inside a transaction")
     done = failed = 0
+    until = time.monotonic() + seconds
     for _ in range(limit):
+        if time.monotonic() >= until:
+            break
         claimed = transaction(lambda: _claim(kinds))
         if claimed is None:
             break

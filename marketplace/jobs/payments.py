@@ -1,6 +1,7 @@
 """The jobs of payments: what nobody told us is asked for, first by query, at last by the day's bill."""
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -8,7 +9,7 @@ from typing import TypeVar
 
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import MarketError
-from marketplace.jobs.schedule import job
+from marketplace.jobs.schedule import SPELL, job
 from marketplace.payments import account_bill, bill_import, call, retention, sweep
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
@@ -19,29 +20,32 @@ _Bill = TypeVar("_Bill", Bill, AccountBill)
 log = logging.getLogger("market.jobs")
 
 
-@job("ask", 5, "ask Alipay about open payments of which no notice came")
+@job("ask", 5, "ask Alipay about open payments of which no notice came", asks="gateway")
 def ask() -> str:
     asked = ask_due(50)
     return f"{asked} asked about" if asked else ""
 
 
 def ask_due(limit: int = 100) -> int:
-    """Ask about each payment that is due, one call at a time; how many. Never inside a transaction.
+    """Ask about each payment that is due, one call at a time, for a spell; how many. Never inside a transaction.
 
     Once a seller's channel has refused our keys or our form its others wait, unasked.
     """
-    payment_ids = transaction(lambda: sweep.due(limit))
-    for payment_id in payment_ids:
+    asked, until = 0, time.monotonic() + SPELL
+    for payment_id in transaction(lambda: sweep.due(limit)):
+        if time.monotonic() >= until:
+            break
+        asked += 1
         try:
             call.ask(payment_id)
         except MarketError as error:
             # One payment whose answer does not fit must not keep the others from being asked about.
             log.warning("payment %s could not be asked about: %s", payment_id, error.code)
             transaction(lambda number=payment_id: sweep.postpone(number))  # type: ignore[misc]
-    return len(payment_ids)
+    return asked
 
 
-@job("bills", 900, "fetch the day's bills of Alipay, learn from them what nobody told, post their fees")
+@job("bills", 900, "fetch the day's bills of Alipay, learn from them what nobody told, post their fees", asks="gateway")
 def bills() -> str:
     fetched = fetch_bills(50)
     return f"{fetched} bills" if fetched else ""
@@ -53,7 +57,7 @@ def fetch_bills(limit: int = 50) -> int:
     return _fetch(wanted, "bill", lambda channel, day: channel.bill(day), bill_import.take)
 
 
-@job("accounts", 900, "fetch Alipay's account bills: every movement of each balance, to reconcile the books with")
+@job("accounts", 900, "fetch Alipay's account bills: every movement of each balance, to reconcile the books with", asks="gateway")
 def accounts() -> str:
     fetched = fetch_account_bills(50)
     return f"{fetched} account bills" if fetched else ""
@@ -79,9 +83,9 @@ def _fetch(
     wanted: Sequence[tuple[int, date]], what: str, fetch: Callable[[Channel, date], _Bill | None], take: Callable[[int, _Bill], object]
 ) -> int:
     """Fetch and take what is wanted of (seller, day). A seller whose channel refuses our keys or our form is not asked for its other days."""
-    fetched, stopped = 0, set[int]()
+    fetched, stopped, until = 0, set[int](), time.monotonic() + SPELL
     for organisation_id, day in wanted:
-        if organisation_id in stopped:
+        if organisation_id in stopped or time.monotonic() >= until:
             continue
         try:
             channel = transaction(partial(_open_channel, organisation_id))

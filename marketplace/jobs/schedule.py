@@ -1,6 +1,7 @@
 """What runs by itself: each job is a function that does what is due and says how much. Safe to run twice and at once.
 
-A job opens its own short transactions, one an item: one bad item never holds up the others.
+A job opens its own short transactions, one an item: one bad item never holds up the others. Jobs that wait for another's answer (the payment
+gateway, the mail server) have a worker of their own each: while that one hangs, everything else goes on.
 """
 
 import importlib
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Flask
 
@@ -20,33 +22,39 @@ log = logging.getLogger("market.jobs")
 
 @dataclass(frozen=True)
 class Job:
-    """``every`` seconds, ``work`` does what is due and returns a short report, empty if there was nothing."""
+    """``every`` seconds, ``work`` does what is due and returns a short report, empty if there was nothing. ``asks``: whose answer it waits for."""
 
     name: str
     every: int
     about: str
     work: Callable[[], str]
+    asks: str = ""
 
 
-def _drain_outbox() -> str:
-    done, failed = outbox.drain()
+SPELL = 60.0  # seconds after which a job that asks another begins nothing more: its worker has other jobs too
+
+
+def _drain_outbox(other: str) -> str:
+    done, failed = outbox.drain(kinds=outbox.asking(other), seconds=SPELL)
     return f"{done} done, {failed} postponed" if done or failed else ""
 
 
 JOBS: dict[str, Job] = {}
 
 
-def job(name: str, every: int, about: str) -> Callable[[Callable[[], str]], Callable[[], str]]:
+def job(name: str, every: int, about: str, *, asks: str = "") -> Callable[[Callable[[], str]], Callable[[], str]]:
     """Declare a job."""
 
     def declare(work: Callable[[], str]) -> Callable[[], str]:
-        JOBS[name] = Job(name, every, about, work)
+        JOBS[name] = Job(name, every, about, work, asks)
         return work
 
     return declare
 
 
-job("outbox", 2, "carry out what waits to be done outside: refunds, queries, search")(_drain_outbox)
+job("outbox", 2, "carry out what waits to be done beside the pages: search, exports")(partial(_drain_outbox, ""))
+job("calls", 2, "carry out what the payment gateway is asked for: refunds, queries, closings", asks="gateway")(partial(_drain_outbox, "gateway"))
+job("letters", 2, "send the e-mails that wait", asks="mail")(partial(_drain_outbox, "mail"))
 
 
 def known() -> dict[str, Job]:
@@ -66,8 +74,20 @@ def once(app: Flask, name: str) -> str:
 
 
 def run(app: Flask, stop: threading.Event, names: set[str] | None = None) -> None:
-    """Run the schedule until ``stop`` is set. A job that fails is logged and comes round again."""
-    due = {name: 0.0 for name in known() if names is None or name in names}
+    """Run the schedule until ``stop`` is set, a worker for each other that is asked. A job that fails is logged and comes round again."""
+    chosen = [each for each in known().values() if names is None or each.name in names]
+    workers = [
+        threading.Thread(target=_rounds, args=(app, stop, [each.name for each in chosen if each.asks == other]), name=f"jobs-{other or 'own'}")
+        for other in sorted({each.asks for each in chosen})
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def _rounds(app: Flask, stop: threading.Event, names: list[str]) -> None:
+    due = dict.fromkeys(names, 0.0)
     while not stop.is_set():
         for name, at in due.items():
             if time.monotonic() < at or stop.is_set():

@@ -168,7 +168,7 @@ def _must_be_plain(letter: Letter) -> None:
         raise InvalidInput("mail.header", N_("邮件的标题要写成一行，最多 200 字。"), field="subject")
 
 
-@outbox.handles(KIND, most=TRIES, when=can_send)
+@outbox.handles(KIND, most=TRIES, when=can_send, asks="mail")
 def _mail(payload: dict[str, Any]) -> None:
     letter = letter_of(payload)
     db.session.rollback()  # it was only read: no statement stays open while a mail server takes its time

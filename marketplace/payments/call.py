@@ -260,18 +260,18 @@ def _refused_for_good(call_id: int, kind: str, refund_id: int, answer: Answer) -
     return why if answer.sub_code == NOT_REFUNDED and why not in NOT_SURE else ""
 
 
-@outbox.handles("payment.query")
+@outbox.handles("payment.query", asks="gateway")
 def _query(payload: dict[str, Any]) -> None:
     _send("query", int(payload["payment_id"]))
 
 
-@outbox.handles("payment.fee")
+@outbox.handles("payment.fee", asks="gateway")
 def _fee(payload: dict[str, Any]) -> None:
     if _send("fee", int(payload["payment_id"])) == "unknown":
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
-@outbox.handles("payment.close")
+@outbox.handles("payment.close", asks="gateway")
 def _close(payload: dict[str, Any]) -> None:
     """Close an attempt that was cancelled here, then ask once more: it may have been paid in between."""
     said = [_send(kind, int(payload["payment_id"])) for kind in ("close", "query")]
@@ -279,7 +279,7 @@ def _close(payload: dict[str, Any]) -> None:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
-@outbox.handles("refund")
+@outbox.handles("refund", asks="gateway")
 def _refund(payload: dict[str, Any]) -> None:
     """Send a refund, always with the same number; ask first if an earlier try came to an unknown end."""
     refund_id = int(payload["refund_id"])

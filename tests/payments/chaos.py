@@ -47,7 +47,7 @@ from tests.orders import trade
 
 STEP = timedelta(seconds=10)  # of the common clock, a round of the worker
 PAID_WITHIN = 10  # minutes: a page that nobody opened stays open so long, and the run waits for its end
-JOBS = ("outbox", "ask", "expire")
+JOBS = ("outbox", "calls", "ask", "expire")
 LATE = 0.5  # seconds that the gateway keeps an answer, a byte of it or a notice back
 DEADLINE = 0.4  # seconds that the worker gives a whole exchange: what is late comes after it
 LATE_ANSWERS = {"delay_before": "alipay.trade.query", "delay_after": "alipay.trade.refund", "drip": "alipay.trade.fastpay.refund.query"}
