@@ -31,7 +31,7 @@ OWN_FOLDERS = re.compile(r"""(?:^|[\s"'`=(])/(?:work|root|home/\w+|tmp/\w+)/""")
 FOREIGN_PARTS = re.compile(r"""<(?:script|img|iframe|link|source)\b[^>]*\b(?:src|href|srcset)\s*=\s*["'](?:https?:)?//""", re.IGNORECASE)
 CLOCKS = re.compile(r"\bdatetime\.now\(|\bdate\.today\(|\butcnow\(|\btime\.time\(\)")
 COMMITS = re.compile(r"\bsession\.commit\(|\bsession\(\)\.commit\(")
-OPENS_TRANSACTION = re.compile(r"(?<![.\w])transaction\(")
+OPENS_TRANSACTION = re.compile(r"(?<![.\w])transaction\(|\bdriver\.alone\(")
 # The one file that talks to the network, which no transaction may be open during: it opens short ones on either side.
 BETWEEN_CALLS = ("marketplace/payments/call.py",)
 # An outbox message is carried out outside any transaction; this one's outside is a table.

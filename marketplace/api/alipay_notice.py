@@ -1,24 +1,35 @@
 """Alipay's notices: verify, store, apply, commit, and only then answer exactly ``success``.
 
-Only ``request.form`` is read: ``request.values`` would let a query string override a signed field.
+The usual one, of a payment that came whole and in time, is answered before Flask begins: it needs no session, no language and no page.
+Every other one, and whatever is wrong with one, is the route's. Only the form is read: a query string must not override a signed field.
 """
 
 import logging
-from typing import Any
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, request
 from flask.blueprints import BlueprintSetupState
 
+from marketplace.api.notice_burst import Burst
 from marketplace.foundation import driver
 from marketplace.foundation.database import transaction
 from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import NotFound
 from marketplace.payments import payment as payments
-from marketplace.payments import seller_channel
-from marketplace.payments.alipay_notice import BadNotice, Notice, verify_notice
+from marketplace.payments import payment_at_once, seller_channel
+from marketplace.payments.alipay_notice import MOST_FIELDS, BadNotice, Notice, verify_notice
+from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.payment import OutcomeMismatch
+from marketplace.payments.payment_at_once import Told
 
-LARGEST = 64 * 1024
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+ADDRESS, FORM, LARGEST = "/alipay/notice", "application/x-www-form-urlencoded", 64 * 1024
+TEXT = {"Content-Type": "text/plain; charset=utf-8"}
 bp = Blueprint("alipay_notice", __name__)
 log = logging.getLogger(__name__)
 
@@ -29,13 +40,51 @@ def _without_csrf(state: BlueprintSetupState) -> None:
     csrf = state.app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(bp)
+    state.app.wsgi_app = Door(state.app)  # type: ignore[method-assign]
 
 
-@bp.post("/alipay/notice")
+class Door:
+    """What stands before the application: it answers the usual notice, and gives everything else on as it came."""
+
+    def __init__(self, app: Flask) -> None:
+        self._within: WSGIApplication = app.wsgi_app
+        self._burst = Burst(app)
+        self._app = app
+
+    def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+        if environ["PATH_INFO"] == ADDRESS and (size := _size_of_form(environ)):
+            form = environ["wsgi.input"].read(size)
+            if self._hears(form):
+                start("200 OK", [*TEXT.items(), ("Content-Length", "7"), ("X-Content-Type-Options", "nosniff")])
+                return [b"success"]
+            environ["wsgi.input"] = BytesIO(form)
+        return self._within(environ, start)
+
+    def _hears(self, form: bytes) -> bool:
+        """Whether it was the usual one, and is applied, kept and committed. What is wrong with another is for the route to say."""
+        with self._app.app_context():
+            key = seller_channel.configured_public_key()
+        try:
+            fields = parse_qsl(form.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+            notice = verify_notice(fields, alipay_public_key_pem=key, app_ids=None)
+        except (BadNotice, BadKey, ValueError):
+            return False
+        outcome = seller_channel.outcome_of_notice(notice)
+        return payment_at_once.is_usual(outcome) and self._burst.hear(Told(outcome, notice.notify_id, notice.status))
+
+
+def _size_of_form(environ: "WSGIEnvironment") -> int:
+    """How many bytes a form has that may be a notice; 0 if it is none."""
+    size = environ.get("CONTENT_LENGTH") or ""
+    is_form = environ["REQUEST_METHOD"] == "POST" and environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == FORM
+    return int(size) if is_form and size.isdecimal() and len(size) < 9 and int(size) <= LARGEST else 0
+
+
+@bp.post(ADDRESS)
 def hear() -> Any:
     """Alipay says how a trade stands. Anything but ``success`` makes it say so again later."""
     request.max_content_length = LARGEST
-    if request.mimetype != "application/x-www-form-urlencoded" or (request.content_length or 0) > LARGEST:
+    if request.mimetype != FORM or (request.content_length or 0) > LARGEST:
         return _answer("failure", 400)
     try:
         notice = _verified()
@@ -85,4 +134,4 @@ def _hear(notice: Notice) -> str:
 
 
 def _answer(word: str, status: int) -> Any:
-    return word, status, {"Content-Type": "text/plain; charset=utf-8"}
+    return word, status, TEXT

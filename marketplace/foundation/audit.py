@@ -55,3 +55,11 @@ def write(action: str, table: str, number: int, *, organisation_id: int | None =
     """The same row, of nobody's act, for whoever writes past the session."""
     statement = "INSERT INTO audit_event (at, organisation_id, action, subject_type, subject_id, data) VALUES (?, ?, ?, ?, ?, ?)"
     return statement, (clock.now(), organisation_id, action, table, number, data)
+
+
+def of_each(action: str, table: str, rows: str) -> str:
+    """PostgreSQL: such a row for each of ``rows``, which has the columns posted_at, book, source_id and fen. All names come from code."""
+    return (
+        "INSERT INTO audit_event (at, organisation_id, action, subject_type, subject_id, data) "  # noqa: S608 -- names from code
+        f"SELECT posted_at, book, '{action}', '{table}', source_id, jsonb_build_object('fen', fen) FROM {rows}"
+    )

@@ -5,7 +5,8 @@ here is not seen by the session: what it has loaded of the row must be refreshed
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -26,13 +27,42 @@ def opened() -> Connection:
     return session.info.get("connection") or session.connection()
 
 
-def on_postgresql() -> bool:
-    return opened().dialect.name == "postgresql"
+@contextmanager
+def alone() -> Iterator[Connection]:
+    """A connection without a session, for what is said on it through this module alone. Only entrances open one.
+
+    On SQLite a transaction begins with it and is committed at the end. On PostgreSQL each statement is a transaction of its own: what must
+    be written together is one statement.
+    """
+    with db.engine.connect() as connection:
+        own: Any = connection.connection.driver_connection
+        if isinstance(own, sqlite3.Connection):
+            rows("BEGIN IMMEDIATE", on=connection)
+            try:
+                yield connection
+                rows("COMMIT", on=connection)
+            except BaseException:
+                if own.in_transaction:
+                    own.execute("ROLLBACK")
+                raise
+            return
+        own.autocommit = True
+        try:
+            yield connection
+        finally:
+            try:
+                own.autocommit = False
+            except Exception:  # noqa: BLE001 -- it was lost, or is in the middle of something: nobody finds it so
+                connection.invalidate()
 
 
-def rows(statement: str, *values: Any) -> list[Row]:
+def on_postgresql(on: Connection | None = None) -> bool:
+    return (on or opened()).dialect.name == "postgresql"
+
+
+def rows(statement: str, *values: Any, on: Connection | None = None) -> list[Row]:
     """What ``statement`` answers. It is text from code, with ``?`` for each value: number, text, moment, None, or a dict for JSON."""
-    connection = opened()
+    connection = on or opened()
     own: Any = connection.connection.driver_connection
     try:
         if isinstance(own, sqlite3.Connection):
@@ -72,9 +102,9 @@ def forget(model: type[Base], number: int) -> None:
         session.expire(held)
 
 
-def each(statement: str, many: Iterable[Sequence[Any]]) -> None:
+def each(statement: str, many: Iterable[Sequence[Any]], *, on: Connection | None = None) -> None:
     """Carry ``statement`` out once for each row of plain numbers and texts."""
-    connection = opened()
+    connection = on or opened()
     own: Any = connection.connection.driver_connection
     try:
         if isinstance(own, sqlite3.Connection):
@@ -84,6 +114,12 @@ def each(statement: str, many: Iterable[Sequence[Any]]) -> None:
                 cursor.executemany(_for_psycopg(statement), many)
     except connection.dialect.loaded_dbapi.Error as error:
         raise translated(error, statement, connection) from error
+
+
+def alike(writes: Sequence[Write], *, on: Connection | None = None) -> None:
+    """Carry these out, which differ in their values alone."""
+    if writes:
+        each(writes[0][0], [values for _, values in writes], on=on)
 
 
 @lru_cache(maxsize=512)

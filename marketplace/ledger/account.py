@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import CheckConstraint, Engine, ForeignKey, Index, String, Table, event, insert, select
+from sqlalchemy import CheckConstraint, Connection, Engine, ForeignKey, Index, String, Table, event, insert, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -136,6 +136,15 @@ def of_names(wanted: Collection[Name]) -> dict[Name, int]:
     return found
 
 
+def known(wanted: Sequence[Name], *, on: Connection) -> list[int] | None:
+    """The ids of these accounts, in their order; None if one is not open. To be asked where nothing can have been opened and be undone yet."""
+    kept = _kept.setdefault(db.engine, {})
+    if missing := {code_of(kind, book, owner_of(kind, owner)): (book, kind, owner) for book, kind, owner in wanted if (book, kind, owner) not in kept}:
+        kept |= {missing[code]: number for code, number in _find(list(missing), on=on).items()}
+    numbers = [kept.get(name) for name in wanted]
+    return None if None in numbers else cast("list[int]", numbers)
+
+
 def _opened_here() -> bool:
     return db.session().info.get(_OPENED) is db.session().get_transaction()
 
@@ -176,14 +185,14 @@ def code_of(kind: str, book: int, owner_ref: str) -> str:
     return f"{book}:{kind}:{owner_ref}" if owner_ref else f"{book}:{kind}"
 
 
-def _find(codes: Sequence[str]) -> dict[str, int]:
-    if driver.on_postgresql():
-        return dict(driver.rows("SELECT code, id FROM account WHERE code = ANY(?)", list(codes)))
+def _find(codes: Sequence[str], *, on: Connection | None = None) -> dict[str, int]:
+    if driver.on_postgresql(on):
+        return dict(driver.rows("SELECT code, id FROM account WHERE code = ANY(?)", list(codes), on=on))
     found: dict[str, int] = {}
     for start in range(0, len(codes), _CHUNK):
         some = codes[start : start + _CHUNK]
         marks = ", ".join("?" * len(some))
-        found.update(driver.rows(f"SELECT code, id FROM account WHERE code IN ({marks})", *some))  # noqa: S608
+        found.update(driver.rows(f"SELECT code, id FROM account WHERE code IN ({marks})", *some, on=on))  # noqa: S608
     return found
 
 

@@ -30,6 +30,11 @@ def must_exist(periods: Collection[str]) -> list[str]:
     return made
 
 
+def is_known(period: str) -> bool:
+    """Whether the month is certainly there. The database is not asked."""
+    return db.engine.dialect.name != "postgresql" or period in _known.get(db.engine, ())
+
+
 def ahead(months: int) -> list[str]:
     """The present month and those that follow, ``months`` in all, as YYYY-MM."""
     today = clock.business_date()

@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import chain
 from typing import NamedTuple
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import driver
@@ -69,7 +70,7 @@ def header(row: Header) -> int | None:
     if driver.on_postgresql():
         made = driver.rows(_HEADER, *row)
         return int(made[0][0]) if made else None
-    (number,) = _numbers_sqlite(1)
+    number = number_sqlite()
     try:
         driver.rows(_NUMBERED, number, *row)
     except IntegrityError as error:
@@ -113,10 +114,15 @@ def _text(row: Header, number: int, lines: Lines) -> str:
     return "".join([f"{before}{line_no}\t{account_id}\t{fen}\n" for line_no, (account_id, fen) in enumerate(lines, 1)])
 
 
+def number_sqlite(on: Connection | None = None) -> int:
+    """SQLite has one writer at a time, so the next numbers can be counted: the first of them."""
+    ((last,),) = driver.rows("SELECT coalesce(max(id), 0) FROM journal_entry", on=on)
+    return int(last) + 1
+
+
 def _numbers_sqlite(count: int) -> list[int]:
-    # One writer at a time: the next numbers can be counted.
-    ((last,),) = driver.rows("SELECT coalesce(max(id), 0) FROM journal_entry")
-    return list(range(last + 1, last + 1 + count))
+    first = number_sqlite()
+    return list(range(first, first + count))
 
 
 def _numbers_postgresql(count: int) -> list[int]:

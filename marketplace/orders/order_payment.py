@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import select
 
-from marketplace.foundation import clock, driver
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.foundation.driver import Write
+from marketplace.foundation.driver import Row
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.orders import order_refund
 from marketplace.orders.order import Order, Purchase, locked_order
 from marketplace.payments import payment as payments
-from marketplace.payments.payment import Payable, Payment
+from marketplace.payments.payment import Counting, Payable, Payment
 from marketplace.payments.stripe_api import LEAST_FEN, MOST_FEN
 
 
@@ -102,22 +102,23 @@ def may_count_out(order: Order, fen: int) -> None:
         raise Conflict("order.refunded", N_("这张单已经退过款，核销不能撤销。"))
 
 
-_PLAIN = "SELECT " + ", ".join(_Counted._fields) + ' FROM "order" WHERE id = ?'  # noqa: S608 -- names from code
-_LOCKED = _PLAIN + " FOR UPDATE"
+def _wholly_counted_in(decided: Row, fen: int, at: datetime) -> Row | None:
+    """What ``fulfilment``, ``payment``, ``paid_fen`` and ``paid_at`` become when ``fen`` pays what is left of the price."""
+    order = _Counted(*decided)
+    changes = _counted_in(order, fen, at) or {}
+    return (changes.get("fulfilment", order.fulfilment), "PAID", changes["paid_fen"], changes["paid_at"]) if changes.get("payment") == "PAID" else None
 
 
 class _OrderPayments:
+    counting = Counting(
+        model=Order,
+        decide={"kind": "text", "fulfilment": "text", "paid_fen": "bigint", "total_fen": "bigint"},
+        change={"fulfilment": "text", "payment": "text", "paid_fen": "bigint", "paid_at": "timestamptz"},
+        counted=_wholly_counted_in,
+    )
+
     def take(self, payment: Payment) -> bool:
         return count_in(locked_order(payment.payable_id), payment.amount_fen)
-
-    def taken(self, payable_id: int, fen: int) -> Write | None:
-        found = driver.rows(_LOCKED if driver.on_postgresql() else _PLAIN, payable_id)
-        changes = _counted_in(_Counted(*found[0]), fen, None) if found else None
-        if changes is None:
-            return None
-        driver.forget(Order, payable_id)
-        columns = ", ".join(f"{name} = ?" for name in changes)
-        return f'UPDATE "order" SET {columns} WHERE id = ?', (*changes.values(), payable_id)  # noqa: S608 -- names from code
 
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         order_refund.count_back(locked_order(order_id), fen, refund_id)

@@ -5,7 +5,7 @@ twice goes to ``unapplied`` and is refunded. The payable is known only by kind a
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -14,8 +14,8 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, driver, outbox
-from marketplace.foundation.database import Model, Public, db, locked_where, new_public_id
-from marketplace.foundation.driver import Write
+from marketplace.foundation.database import Base, Model, Public, db, locked_where, new_public_id
+from marketplace.foundation.driver import Row, Write
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
@@ -81,9 +81,8 @@ class AlipayNotice(Public, Model):
     channel: Mapped[str] = mapped_column(String(16), default="alipay", server_default="alipay")
 
 
-_NOTICE = (
-    "INSERT INTO alipay_notice (public_id, notify_id, out_trade_no, trade_status, total_fen, received_at, outcome) VALUES (?, ?, ?, ?, ?, ?, ?)"
-)
+NOTICE_COLUMNS = ("public_id", "notify_id", "out_trade_no", "trade_status", "total_fen", "received_at", "outcome")
+_NOTICE = f"INSERT INTO alipay_notice ({', '.join(NOTICE_COLUMNS)}) VALUES ({', '.join('?' * len(NOTICE_COLUMNS))})"  # noqa: S608 -- names from code
 
 
 def notice_row(notify_id: str, out_trade_no: str, trade_status: str, total_fen: int | None, outcome: str) -> Write:
@@ -124,7 +123,7 @@ class Outcome:
 
 
 class Attempt(NamedTuple):
-    """A payment as ``payment_at_once`` reads it, locked: what an outcome is compared with."""
+    """A payment as ``payment_at_once`` reads it: what an outcome is compared with."""
 
     id: int
     organisation_id: int
@@ -138,14 +137,31 @@ class Attempt(NamedTuple):
     channel: str
 
 
+@dataclass(frozen=True)
+class Counting:
+    """How a payment that pays the whole price is counted in past the session.
+
+    ``decide`` are the columns of the payable on which it depends, ``change`` those that it writes, with their types as PostgreSQL calls
+    them. ``counted`` says what they become at a moment; None if it cannot be counted in, or does not pay the whole price.
+    """
+
+    model: type[Base]
+    decide: Mapping[str, str]
+    change: Mapping[str, str]
+    counted: Callable[[Row, int, datetime], Row | None]
+
+    @property
+    def table(self) -> str:
+        return f'"{self.model.__tablename__}"'
+
+
 class Handler(Protocol):
     """What a kind of payable does with its payments, in the same transaction; errors propagate."""
 
+    counting: Counting
+
     def take(self, payment: Payment) -> bool:
         """Count the payment in and return True; False if the payable cannot take it (cancelled, or paid already)."""
-
-    def taken(self, payable_id: int, fen: int) -> Write | None:
-        """What ``take`` would write, for whoever writes it beside the entry, the payable locked; None if it cannot take it."""
 
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         """An approved refund will not happen: count it out again."""
