@@ -7,7 +7,7 @@ Every other one, and whatever is wrong with one, is the route's. Only the form i
 import logging
 from collections.abc import Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl
 
 from flask import Blueprint, Flask, request
@@ -15,6 +15,7 @@ from flask.blueprints import BlueprintSetupState
 
 from marketplace.api.notice_burst import Burst
 from marketplace.foundation import driver
+from marketplace.foundation.config import Settings
 from marketplace.foundation.database import transaction
 from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import NotFound
@@ -35,12 +36,13 @@ log = logging.getLogger(__name__)
 
 
 @bp.record_once
-def _without_csrf(state: BlueprintSetupState) -> None:
+def _attach(state: BlueprintSetupState) -> None:
     # The signature says who speaks; Alipay has no session of ours.
-    csrf = state.app.extensions.get("csrf")
+    app = cast("Flask", state.app)
+    csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(bp)
-    state.app.wsgi_app = Door(state.app)  # type: ignore[method-assign]
+    app.wsgi_app = Door(app)  # type: ignore[assignment]
 
 
 class Door:
@@ -49,7 +51,7 @@ class Door:
     def __init__(self, app: Flask) -> None:
         self._within: WSGIApplication = app.wsgi_app
         self._burst = Burst(app)
-        self._app = app
+        self._settings: Settings = app.extensions["settings"]
 
     def __call__(self, environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] == ADDRESS and (size := _size_of_form(environ)):
@@ -62,8 +64,7 @@ class Door:
 
     def _hears(self, form: bytes) -> bool:
         """Whether it was the usual one, and is applied, kept and committed. What is wrong with another is for the route to say."""
-        with self._app.app_context():
-            key = seller_channel.configured_public_key()
+        key = seller_channel.configured_public_key(self._settings)
         try:
             fields = parse_qsl(form.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
             notice = verify_notice(fields, alipay_public_key_pem=key, app_ids=None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 
 BEIJING = timezone(timedelta(hours=8), "Asia/Shanghai")
 
@@ -27,6 +28,7 @@ def business_date(moment: datetime | None = None) -> date:
     return moment.astimezone(BEIJING).date()
 
 
+@lru_cache(maxsize=64)
 def period_of(day: date) -> str:
     """The accounting period, ``YYYY-MM``, of a Beijing day."""
     return f"{day:%Y-%m}"

@@ -9,7 +9,18 @@ from datetime import datetime
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import CheckConstraint, Connection, Engine, ForeignKey, Index, String, Table, event, insert, select
+from sqlalchemy import (
+    CheckConstraint,
+    Connection,
+    Engine,
+    ForeignKey,
+    Index,
+    String,
+    Table,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.orm import Mapped, mapped_column
 

@@ -53,7 +53,7 @@ def known_place(book: int, debit: str, credit: str, posted_at: datetime, *, on: 
     """The same past the session, where nothing is opened: None if something may have to be."""
     period = clock.period_of(clock.business_date(posted_at))
     numbers = account.known(((book, debit, None), (book, credit, None)), on=on) if month.is_known(period) else None
-    return numbers and Place(numbers[0], numbers[1], period)
+    return Place(numbers[0], numbers[1], period) if numbers else None
 
 
 def parts(kind: str, source_type: str, of: str) -> str:

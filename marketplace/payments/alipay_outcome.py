@@ -11,6 +11,7 @@ Status = Literal["WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLO
 STATUSES: tuple[Status, ...] = ("WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED")
 
 _AMOUNT = re.compile(r"(?P<yuan>[0-9]{1,10})(?:\.(?P<fen>[0-9]{1,2}))?")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 @dataclass(frozen=True)
@@ -170,9 +171,9 @@ def yuan_of(fen: int) -> str:
 
 def moment_of(text: Any) -> datetime | None:
     """The moment of a Beijing ``2026-11-24 09:30:00``; None if there is none or it is no moment."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or _MOMENT.fullmatch(text) is None:
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=clock.BEIJING).astimezone(UTC)
+        return datetime.fromisoformat(text).replace(tzinfo=clock.BEIJING).astimezone(UTC)
     except ValueError:
         return None

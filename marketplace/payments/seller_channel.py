@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from marketplace.foundation.config import EMULATOR_APPLICATIONS, settings
+from marketplace.foundation.config import EMULATOR_APPLICATIONS, Settings, settings
 from marketplace.foundation.database import db, not_found
 from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
@@ -176,9 +176,9 @@ def believed_keys(app_id: str, out_trade_no: str) -> list[str]:
     return keys
 
 
-def configured_public_key() -> str:
+def configured_public_key(of: Settings | None = None) -> str:
     """Alipay's public key as the configuration says it; in a demonstration the emulator's. Empty if there is none."""
-    return settings().alipay_public_key or _of_emulator("alipay_public.pem", missing="")
+    return (of or settings()).alipay_public_key or _of_emulator("alipay_public.pem", missing="", of=of)
 
 
 def configured_keys(app_id: str) -> Opened | None:
@@ -245,9 +245,10 @@ def _state(status: str) -> str:
     return "closed" if status == "TRADE_CLOSED" else "pending"
 
 
-def _of_emulator(name: str, missing: str | None = None) -> str:
-    path = settings().data_dir / "emulator" / name
-    if settings().is_production or not path.exists():
+def _of_emulator(name: str, missing: str | None = None, of: Settings | None = None) -> str:
+    given = of or settings()
+    path = given.data_dir / "emulator" / name
+    if given.is_production or not path.exists():
         if missing is not None:
             return missing
         raise OutsideFailure("alipay.unconfigured", N_("支付宝还没有配置好，暂时不能付款。"), missing=name)
