@@ -11,10 +11,11 @@ from collections import deque
 from flask import Flask
 
 from marketplace.foundation import driver
+from marketplace.foundation.database import db
 from marketplace.payments import payment_at_once
 from marketplace.payments.payment_at_once import MOST, Told
 
-LINGER = 0.002  # seconds, at most, that the first of a burst waits for as many as came last time
+LINGER = 0.002  # seconds, at most, that the first of a burst waits for the others of it
 log = logging.getLogger(__name__)
 
 
@@ -32,17 +33,18 @@ class Burst:
     """The notices of one process, of whatever threads."""
 
     def __init__(self, app: Flask) -> None:
-        self._app = app
+        with app.app_context():
+            self._engine = db.engine
         self._waiting: deque[_Waiting] = deque()
         self._turn = threading.Lock()
-        self._came = 1  # together, last time
+        self._about = 1  # how many tell now
         self._as_many = threading.Event()  # as that wait now
 
     def hear(self, told: Told) -> bool:
         """Whether it was applied, now or before, and kept, and committed. Nothing is done otherwise."""
         mine = _Waiting(told)
         self._waiting.append(mine)
-        if len(self._waiting) >= self._came:
+        if len(self._waiting) >= self._about:
             self._as_many.set()
         with self._turn:  # whoever has it does the work of all who wait for it
             while mine.said is None:
@@ -52,18 +54,17 @@ class Burst:
     def _next(self) -> list[_Waiting]:
         """Those who have waited longest, each of another payment."""
         self._as_many.clear()
-        if len(self._waiting) < self._came:
+        if len(self._waiting) < self._about:
             self._as_many.wait(LINGER)
         some: dict[str, _Waiting] = {}
         while self._waiting and len(some) < MOST and self._waiting[0].told.outcome.out_trade_no not in some:
             first = self._waiting.popleft()
             some[first.told.outcome.out_trade_no] = first
-        self._came = len(some)
         return list(some.values())
 
     def _commit(self, some: list[_Waiting]) -> None:
         try:
-            with self._app.app_context(), driver.alone() as connection:
+            with driver.alone(self._engine) as connection:
                 said = payment_at_once.apply_all([each.told for each in some], connection)
             for each, word in zip(some, said, strict=True):
                 each.said = word
@@ -72,3 +73,5 @@ class Burst:
         finally:
             for each in some:
                 each.said = each.said or ""
+            # Whoever waits now is none of those that are answered now, and these tell the next one soon if it is a burst.
+            self._about = len(some) + len(self._waiting)

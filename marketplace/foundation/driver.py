@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.orm.util import identity_key
 
 from marketplace.foundation.connection import translated
@@ -28,13 +28,13 @@ def opened() -> Connection:
 
 
 @contextmanager
-def alone() -> Iterator[Connection]:
-    """A connection without a session, for what is said on it through this module alone. Only entrances open one.
+def alone(engine: Engine) -> Iterator[Connection]:
+    """A connection without a session and without an application's context, for what is said on it through this module alone. Only entrances open one.
 
     On SQLite a transaction begins with it and is committed at the end. On PostgreSQL each statement is a transaction of its own: what must
     be written together is one statement.
     """
-    with db.engine.connect() as connection:
+    with engine.connect() as connection:
         own: Any = connection.connection.driver_connection
         if isinstance(own, sqlite3.Connection):
             rows("BEGIN IMMEDIATE", on=connection)

@@ -149,7 +149,7 @@ def of_names(wanted: Collection[Name]) -> dict[Name, int]:
 
 def known(wanted: Sequence[Name], *, on: Connection) -> list[int] | None:
     """The ids of these accounts, in their order; None if one is not open. To be asked where nothing can have been opened and be undone yet."""
-    kept = _kept.setdefault(db.engine, {})
+    kept = _kept.setdefault(on.engine, {})
     if missing := {code_of(kind, book, owner_of(kind, owner)): (book, kind, owner) for book, kind, owner in wanted if (book, kind, owner) not in kept}:
         kept |= {missing[code]: number for code, number in _find(list(missing), on=on).items()}
     numbers = [kept.get(name) for name in wanted]

@@ -30,9 +30,9 @@ def must_exist(periods: Collection[str]) -> list[str]:
     return made
 
 
-def is_known(period: str) -> bool:
+def is_known(period: str, engine: Engine) -> bool:
     """Whether the month is certainly there. The database is not asked."""
-    return db.engine.dialect.name != "postgresql" or period in _known.get(db.engine, ())
+    return engine.dialect.name != "postgresql" or period in _known.get(engine, ())
 
 
 def ahead(months: int) -> list[str]:

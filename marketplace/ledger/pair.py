@@ -52,7 +52,7 @@ def place(book: int, debit: str, credit: str, posted_at: datetime) -> Place:
 def known_place(book: int, debit: str, credit: str, posted_at: datetime, *, on: Connection) -> Place | None:
     """The same past the session, where nothing is opened: None if something may have to be."""
     period = clock.period_of(clock.business_date(posted_at))
-    numbers = account.known(((book, debit, None), (book, credit, None)), on=on) if month.is_known(period) else None
+    numbers = account.known(((book, debit, None), (book, credit, None)), on=on) if month.is_known(period, on.engine) else None
     return Place(numbers[0], numbers[1], period) if numbers else None
 
 

@@ -172,7 +172,7 @@ def test_what_changed_since_it_was_read_is_not_written(app: Flask, market: Marke
         return found
 
     monkeypatch.setattr(payment_at_once, "_read", read_and_then)
-    with driver.alone() as connection:
+    with driver.alone(db.engine) as connection:
         assert payment_at_once.apply_all([one], connection) == [""]
     assert (trade.payment_state(payment_id), outcomes()) == ("requires_action", {})
 

@@ -12,8 +12,10 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ PAID_WITHIN = 10  # minutes: a page that nobody opened stays open so long, and t
 JOBS = ("outbox", "calls", "ask", "expire")
 LATE = 0.5  # seconds that the gateway keeps an answer, a byte of it or a notice back
 DEADLINE = 0.4  # seconds that the worker gives a whole exchange: what is late comes after it
+PATIENCE = 600  # seconds in which a worker must have begun to work, on whatever machine
 LATE_ANSWERS = {"delay_before": "alipay.trade.query", "delay_after": "alipay.trade.refund", "drip": "alipay.trade.fastpay.refund.query"}
 
 
@@ -127,8 +130,8 @@ class Chaos:
         for seller in db.session.scalars(select(Cooperative)):
             running.emulator.register_demo_app(seller.alipay_app_id, seller.alipay_seller_id)
 
-    def trade(self, buyers: int, kills: int, *, percent: int = 20, changing: float = 0.7) -> None:
-        """Let them buy while the gateway fails and the worker dies; then heal, and let a last worker finish.
+    def trade(self, buyers: int, kills: int, *, percent: int = 20, changing: float = 0.7, at_once: int = 1) -> None:
+        """Let them buy, so many ``at_once``, while the gateway fails and the worker dies; then heal, and let a last worker finish.
 
         ``changing``: the share of buyers who cancel or return something; besides, late and double payments go back.
         """
@@ -137,17 +140,15 @@ class Chaos:
         fault.order(state, kind=fault.ANY, method="notice", nth=0, percent=percent, seconds=LATE)
         for kind, method in LATE_ANSWERS.items():  # however few the calls are
             fault.order(state, kind=kind, method=method, nth=1, seconds=LATE)
-        dying = sorted(self.chance.sample(range(buyers), kills))
+        dying = sorted(self.chance.sample(range(1, buyers), kills))
         self.worker = worker = self._worker()
-        waiting: list[tuple[int, Actor]] = []
-        for number in range(buyers):
-            waiting.append(self._buys())
-            if len(waiting) > 4:
-                self._changes_mind(*waiting.pop(self.chance.randrange(len(waiting))), changing)
-            if number in dying:
+        for first, last in pairwise([0, *dying, buyers]):
+            with ThreadPoolExecutor(at_once) as shops:
+                share, more = divmod(last - first, at_once)
+                sizes = [share + (place < more) for place in range(at_once)]
+                self.told.unseen += sum(shops.map(self._shop, sizes, [self.chance.random() for _ in sizes], [changing] * at_once))
+            if last != buyers:
                 worker = self._killed(worker)
-        for each in waiting:
-            self._changes_mind(*each, changing)
         # The last one dies with what all of them ordered still to do; only then the gateway heals.
         self._kill(worker)
         self.told.kills += 1
@@ -200,12 +201,28 @@ class Chaos:
         self.told.late = sum((each or {}).get("sub_code") == "deadline" for each in answers)
         return wrong
 
-    def _buys(self) -> tuple[int, Actor]:
-        buyer = builders.customer()
+    def _shop(self, buyers: int, seed: float, changing: float) -> int:
+        """So many buyers, one after the other; each may think again when some others have bought. How many pages nobody opened."""
+        chance, unseen = random.Random(seed), 0
+        waiting: list[tuple[int, Actor]] = []
+        with self.app.app_context():
+            for _ in range(buyers):
+                order_id, buyer, closed = self._buys(chance)
+                waiting.append((order_id, buyer))
+                unseen += closed
+                if len(waiting) > 4:
+                    self._changes_mind(*waiting.pop(chance.randrange(len(waiting))), chance, changing)
+            for each in waiting:
+                self._changes_mind(*each, chance, changing)
+            db.session.remove()
+        return unseen
+
+    def _buys(self, chance: random.Random) -> tuple[int, Actor, int]:
+        buyer, closed = builders.customer(), 0
         with clock.travel(self.shared.now()):
-            (order_id,) = trade.placed(buyer, (self.market.pack, self.chance.randint(1, 3)))
+            (order_id,) = trade.placed(buyer, (self.market.pack, chance.randint(1, 3)))
             # How many pages are asked for, and of how many of them the first is closed unseen.
-            tabs, unseen = self.chance.choice(((0, 0), (1, 1), (1, 0), (1, 0), (1, 0), (1, 0), (2, 0), (2, 1)))
+            tabs, unseen = chance.choice(((0, 0), (1, 1), (1, 0), (1, 0), (1, 0), (1, 0), (2, 0), (2, 1)))
             for number in range(tabs):
                 with contextlib.suppress(MarketError):  # paid or expired meanwhile
                     ids = trade.opened([order_id])
@@ -213,10 +230,10 @@ class Chaos:
                     url = seller_channel.cashier_url(payments, return_url="")
                     db.session.rollback()
                     if number < unseen:
-                        self.told.unseen += 1
+                        closed += 1
                     else:
                         self._pays(url)
-        return order_id, buyer
+        return order_id, buyer, closed
 
     def _pays(self, url: str) -> None:
         page = self.http.request("GET", url, redirect=True, retries=3)
@@ -224,13 +241,13 @@ class Chaos:
             token = (page.geturl() or "").split("/cashier/")[1].split("?")[0]
             self.http.request("POST", f"{self.running.url}/cashier/{token}/pay", redirect=False)
 
-    def _changes_mind(self, order_id: int, buyer: Actor, changing: float) -> None:
-        what = self.chance.random()
+    def _changes_mind(self, order_id: int, buyer: Actor, chance: random.Random, changing: float) -> None:
+        what = chance.random()
         with clock.travel(self.shared.now()), contextlib.suppress(MarketError):  # paid late, shipped, expired: then not
             if what < changing * 0.6:
                 transaction(lambda: cancellation.cancel(order_id, actor=buyer))
             elif what < changing:
-                asked = transaction(lambda: return_request.raise_request(order_id, self.chance.randint(1, 900), "少了", actor=buyer).id)
+                asked = transaction(lambda: return_request.raise_request(order_id, chance.randint(1, 900), "少了", actor=buyer).id)
                 transaction(lambda: return_request.approve(asked, actor=self.market.director))
 
     def _worker(self) -> subprocess.Popen[bytes]:
@@ -239,7 +256,7 @@ class Chaos:
 
     def _killed(self, worker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
         """Let it get into its work, kill it in the middle of whatever it does, start another."""
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         before = self.shared.ahead
         while self.shared.ahead - before < 3 * STEP:
             assert worker.poll() is None, "the worker ended by itself"

@@ -25,7 +25,7 @@ def test_every_yuan_is_found_again(tmp_path: Path, database: str, seed: int, cap
 def test_five_thousand_payments(tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The whole measure: 5,000 payments, 1,000 refunds, the worker killed twenty times. A quarter of an hour each on two cores."""
     with chaos(tmp_path / "data", database, seed=5) as run:
-        run.trade(buyers=5300, kills=20, changing=0.2)
+        run.trade(buyers=6200, kills=20, changing=0.2, at_once=6)
         wrong = run.account()
         with capsys.disabled():
             print(f"\n{database.split(':', maxsplit=1)[0]}: {run.told}")
