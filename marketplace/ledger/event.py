@@ -11,7 +11,6 @@ from datetime import datetime
 
 from sqlalchemy import Select
 
-from marketplace.foundation.driver import Write
 from marketplace.ledger import account, posting
 from marketplace.ledger.account import owner_of
 from marketplace.ledger.posting import Line, Source
@@ -22,9 +21,9 @@ Part = tuple[str, int | None, int]
 Households = Sequence[tuple[int, int]]  # (household id, fen)
 
 
-def alipay_paid(*, book: int, source: Source, fen: int, at: datetime | None = None, beside: Sequence[Write] = ()) -> int:
-    """A buyer paid over Alipay: alipay to buyer_funds. ``beside``: see ``posting.post_many``."""
-    return _simple("alipay_paid", book, source, fen, "alipay", "buyer_funds", at, beside=beside)
+def alipay_paid(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A buyer paid over Alipay: alipay to buyer_funds. (Nine of ten times ``payment_at_once`` posts it, as a ``pair``.)"""
+    return _simple("alipay_paid", book, source, fen, "alipay", "buyer_funds", at)
 
 
 def alipay_unapplied(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
@@ -346,10 +345,8 @@ def _channel(channel: str) -> str:
     return channel
 
 
-def _simple(
-    kind: str, book: int, source: Source, fen: int, debit: str, credit: str, at: datetime | None, *, beside: Sequence[Write] = ()
-) -> int:
-    return _post(kind, book, source, [(debit, None, fen)], [(credit, None, fen)], at, beside=beside)
+def _simple(kind: str, book: int, source: Source, fen: int, debit: str, credit: str, at: datetime | None) -> int:
+    return _post(kind, book, source, [(debit, None, fen)], [(credit, None, fen)], at)
 
 
 @dataclass(frozen=True)
@@ -376,10 +373,10 @@ class _Entry:
 
 def _post(
     kind: str, book: int, source: Source, debits: Sequence[Part], credits: Sequence[Part], at: datetime | None,
-    *, period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None, beside: Sequence[Write] = (),
+    *, period: str | None = None, scheme_version_id: int | None = None, reverses_id: int | None = None,
 ) -> int:  # fmt: skip
     entry = _Entry(kind, book, source, debits, credits, at, period, scheme_version_id, reverses_id)
-    return posting.post_many(_drafts([entry]), beside=beside)[0]
+    return posting.post_many(_drafts([entry]))[0]
 
 
 def _drafts(entries: Sequence[_Entry]) -> list[posting.Draft]:

@@ -13,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import month, period, posting_write
@@ -78,11 +77,8 @@ def post(
     return post_many([Draft(kind, source, book, lines, event_at, period, scheme_version_id, reverses_id)])[0]
 
 
-def post_many(drafts: Sequence[Draft], *, beside: Sequence[Write] = ()) -> list[int]:
-    """Post entries together, all or none; their ids in the order given. Raises as ``post`` does.
-
-    ``beside`` one entry its cause may be written in the same statement; on AlreadyPosted the transaction must then end.
-    """
+def post_many(drafts: Sequence[Draft]) -> list[int]:
+    """Post entries together, all or none; their ids in the order given. Raises as ``post`` does."""
     if not drafts:
         return []
     posted_at = clock.now()
@@ -91,7 +87,7 @@ def post_many(drafts: Sequence[Draft], *, beside: Sequence[Write] = ()) -> list[
     lines = [[line for line in draft.lines if line[1]] for draft in drafts]
     try:
         if len(drafts) == 1:
-            number = posting_write.one(headers[0], lines[0], beside)
+            number = posting_write.one(headers[0], lines[0])
             if number is None:
                 raise already(headers[0])
             return [number]

@@ -13,7 +13,6 @@ from sqlalchemy.exc import IntegrityError
 
 from marketplace.foundation import driver
 from marketplace.foundation.database import broke_unique, insert_many
-from marketplace.foundation.driver import Write
 
 
 class Header(NamedTuple):
@@ -43,25 +42,21 @@ _ONCE = "ON CONFLICT (kind, source_type, source_id, source_seq) DO NOTHING"  # a
 _HEADER = f"INSERT INTO journal_entry ({_COLUMNS}) VALUES ({_MARKS}) {_ONCE} RETURNING id"  # noqa: S608
 _ENTRY = (  # header and lines in one statement: one way to the server and back
     f"WITH h AS ({_HEADER}), l AS (INSERT INTO journal_line ({', '.join(_LINE)}) "  # noqa: S608
-    "SELECT ?, h.id, x.line_no, x.account_id, x.fen FROM h, unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY x(account_id, fen, line_no))"
+    "SELECT ?, h.id, x.line_no, x.account_id, x.fen FROM h, unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY x(account_id, fen, line_no)) SELECT id FROM h"
 )
 _NUMBERED = f"INSERT INTO journal_entry (id, {_COLUMNS}) VALUES (?, {_MARKS})"  # noqa: S608
 _LINES = f"INSERT INTO journal_line ({', '.join(_LINE)}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
 
 
-def one(row: Header, lines: Lines, beside: Sequence[Write] = ()) -> int | None:
-    """Write one entry, and what its caller writes ``beside`` it; its number, or None if its source has one already: then it is not
-    written."""
+def one(row: Header, lines: Lines) -> int | None:
+    """Write one entry; its number, or None if its source has one already: then it is not written."""
     if driver.on_postgresql():
-        others = "".join(f", b{place} AS ({statement})" for place, (statement, _) in enumerate(beside))
         accounts, fens = [account_id for account_id, _ in lines], [fen for _, fen in lines]
-        values = chain.from_iterable(values for _, values in beside)
-        made = driver.rows(f"{_ENTRY}{others} SELECT id FROM h", *row, row.period, accounts, fens, *values)  # noqa: S608
+        made = driver.rows(_ENTRY, *row, row.period, accounts, fens)
         return int(made[0][0]) if made else None
     number = header(row)
     if number is not None:
         driver.each(_LINES, _rows(row, number, lines))
-        driver.together(*beside)
     return number
 
 

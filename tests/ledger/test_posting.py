@@ -1,5 +1,6 @@
 """The one door: whole entries, once for each source, whoever knocks and how often."""
 
+import json
 import threading
 
 import pytest
@@ -7,10 +8,10 @@ from flask import Flask
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from marketplace.foundation import audit
+from marketplace.foundation import audit, clock, driver
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, balance, entry, event, posting
+from marketplace.ledger import account, balance, entry, event, pair, posting
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import AlreadyPosted, Draft, Line, Source
 from tests.ledger.account_book import Books, held, read
@@ -152,16 +153,34 @@ def test_a_book_is_an_organisations(books: Books) -> None:
 
 
 @pytest.mark.both
-def test_what_is_written_beside_an_entry_comes_and_goes_with_it(books: Books) -> None:
-    beside = [audit.write("did", "payment", number, fen=5) for number in (1, 2)]
+def test_pairs_and_what_is_written_with_them_come_and_go_together(books: Books) -> None:
+    """Written past the session, several at once; one of them again, and the database refuses all of what came with it."""
+    place = transaction(lambda: pair.place(books.cooperative, "alipay", "buyer_funds", clock.now()))
 
-    def pay() -> int:
-        return event.alipay_paid(book=books.cooperative, source=Source("payment", 1), fen=5, beside=beside)
+    def pay(*numbers: int) -> None:
+        now = clock.now()
+        pairs = [pair.Pair(each, books.cooperative, place.debit, place.credit, 5 * each, now, place.period, now) for each in numbers]
+        acts = [audit.write("did", "payment", each.source_id, fen=each.fen) for each in pairs]
+        if db.engine.dialect.name == "sqlite":
+            driver.alike(acts)
+            pair.write("alipay_paid", "payment", pairs, on=driver.opened())
+            return
+        columns = ", ".join(f"{name} {kind}" for name, kind in pair.COLUMNS.items())
+        told = json.dumps([each._asdict() for each in pairs], default=str)
+        driver.rows(
+            f"WITH so AS (SELECT * FROM json_to_recordset(?::json) AS t ({columns})), {pair.parts('alipay_paid', 'payment', 'so')}, "
+            f"act AS ({audit.of_each('did', 'payment', 'so')}) SELECT 1",
+            told,
+        )
 
-    assert transaction(pay) == db.session.scalars(select(JournalEntry.id)).one()
-    with pytest.raises(AlreadyPosted):
-        transaction(pay)
-    assert list(db.session.scalars(select(AuditEvent.subject_id).order_by(AuditEvent.subject_id))) == [1, 2]
+    transaction(lambda: pay(1, 2))
+    with pytest.raises(IntegrityError):
+        transaction(lambda: pay(3, 2))
+    assert sorted(db.session.scalars(select(AuditEvent.subject_id))) == [1, 2]
+    assert [list(entry.book_lines(each.id)) for each in entry.of_source("payment", 2)] == [
+        [entry.BookLine("alipay", "", 10), entry.BookLine("buyer_funds", "", -10)]
+    ]
+    assert (held(books.cooperative, "alipay"), entries()) == (15, 2)
 
 
 @pytest.mark.both
