@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import Identified, Model, db, get, in_transaction, locked, transaction
-from marketplace.foundation.errors import MarketError, OutsideFailure
+from marketplace.foundation.errors import Conflict, MarketError, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
@@ -67,6 +67,8 @@ def make(kind: str, subject_id: int) -> int:
     else:
         refund = locked(Refund, subject_id)
         payment, request_no = get(Payment, refund.payment_id), refund.out_request_no
+        if kind == "refund" and refund.state not in GOING:
+            raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
         if kind == "refund" and refund.state in ("approved", "unknown"):
             refund.state = "submitting"
     call = PaymentCall(
@@ -97,6 +99,37 @@ def ask(payment_id: int) -> str:
     """Ask the channel how a payment stands and apply the answer; the payment's state afterwards. OutsideFailure ``channel.stopped``."""
     _send("query", payment_id)
     return transaction(lambda: get(Payment, payment_id).state)
+
+
+def stop_refund(refund_id: int) -> str:
+    """Ask once more about a refund that comes to no end; if the channel says plainly that it did not happen it is over, and can be made
+    again another way: succeeded, refused (it is ``failed`` now) or unknown.
+
+    Raises Conflict ``refund.sent_lately`` within ten minutes of the last try: what is on its way may still arrive; ``refund.state``.
+    """
+
+    def newest() -> int:
+        refund = locked(Refund, refund_id)
+        if refund.state not in GOING or refund.way == "bank":
+            raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
+        sent = last_of("refund", refund_id)
+        if sent is not None and sent.made_at > clock.now() - STOPPED:
+            raise Conflict("refund.sent_lately", N_("刚刚才交给支付渠道，可能还在路上。请等十分钟再试。"))
+        return sent.id if sent else 0
+
+    before = transaction(newest)
+    said = _send("refund_query", refund_id)
+
+    def end() -> str:
+        if get(Refund, refund_id).state == "failed":
+            return "refused"  # the refusal of the last try and this answer together ended it already
+        if said != "refused" or newest() != before:
+            return "succeeded" if said == "succeeded" else "unknown"
+        refunds.fail(refund_id, "STOPPED")
+        bill_import.recount(get(Refund, refund_id).payment_id)
+        return said
+
+    return transaction(end)
 
 
 def must_be_open(organisation_id: int, channel: str = "alipay", account: str = "") -> None:

@@ -16,7 +16,7 @@ from marketplace.orders import refund_reissue
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
-from marketplace.payments import bank_refund, bill_import
+from marketplace.payments import bank_refund, bill_import, call
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_import import BillDifference
@@ -93,6 +93,27 @@ def again(public_id: str) -> Any:
         return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
     flash(_("已用新的号码重新交给支付宝，通常几分钟有结果。"), "done")
     return redirect(url_for(".show", public_id=made), 303)
+
+
+@bp.post("/refunds/<public_id>/stop")
+@needs("refund.again")
+def stop(public_id: str) -> Any:
+    """Ask about a refund without an outcome; if it did not happen it ends here, and can be made again another way."""
+    number = _own(public_id, the_actor()).id
+    db.session.rollback()
+    try:
+        outcome = call.stop_refund(number)
+    except MarketError as error:
+        db.session.rollback()
+        flash(said(error), "bad")
+        return redirect(url_for(".show", public_id=public_id), 303)
+    words = {
+        "succeeded": (_("渠道说已经退了，记好了。"), "done"),
+        "refused": (_("渠道说没有退。这笔已经停下，请在下面重办。"), "done"),
+        "unknown": (_("渠道还是没有明确的结果。系统会继续问，也可以过一会儿再试。"), "bad"),
+    }
+    flash(*words[outcome])
+    return redirect(url_for(".show", public_id=public_id), 303)
 
 
 @bp.post("/refunds/<public_id>/payee")
@@ -193,6 +214,8 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         before=before,
         after=after,
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
+        unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
+        tried=call.last_of("refund", refund.id),
         open_=next((row for row, _name in proposals if row.state == "PROPOSED"), None),
         states=payment_words.REFUND_STATES,
         ways=payment_words.WAYS,

@@ -14,7 +14,7 @@ from marketplace.orders import cancellation, order_refund, refund_reissue
 from marketplace.orders.order import locked_order
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
-from marketplace.payments import bank_refund
+from marketplace.payments import bank_refund, call
 from marketplace.payments import payment as payments
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Outcome
@@ -24,6 +24,7 @@ from tests import builders
 from tests.builders import Market
 from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
+from tests.web.work_desk import browser
 
 PAYEE = ("王小明", "6217 0000 1111 2222", "靖安农商银行")
 
@@ -203,3 +204,72 @@ def test_news_of_our_own_refund_may_reveal_one_made_elsewhere(app: Flask, market
     assert trade.order(order_id).refunded_fen == 1600
     assert trade.held(market, "alipay") == 16000
     assert unsound() == []
+
+
+# No outcome, again and again.
+
+NOT_REFUNDED = Answer("refused", sub_code="not_refunded")
+
+
+@pytest.fixture
+def unsure(app: Flask, market: Market) -> int:
+    """A refund that the seller's empty balance keeps from going out; its id."""
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    with transaction():
+        cancellation.cancel(order_id, actor=buyer)
+    WrittenChannel(app, refund=[Answer("unknown", sub_code="ACQ.SELLER_BALANCE_NOT_ENOUGH")], refund_query=[NOT_REFUNDED])
+    outbox.drain(kinds={"refund"})
+    return refund_of("unknown")
+
+
+@pytest.mark.both
+def test_a_refund_without_an_outcome_is_stopped_and_goes_over_the_bank(app: Flask, market: Market, unsure: int) -> None:
+    with pytest.raises(Conflict, match=r"refund\.sent_lately"):
+        call.stop_refund(unsure)
+    with clock.travel(clock.now() + timedelta(minutes=11)):
+        channel = WrittenChannel(app, refund=[Answer("succeeded")], refund_query=[NOT_REFUNDED])
+        assert call.stop_refund(unsure) == "refused"
+        assert db.session.get_one(Refund, unsure).state == "failed"
+        approved_over_the_bank(unsure, market)
+    with clock.travel(clock.now() + timedelta(days=2)):
+        outbox.drain(kinds={"refund"})
+    assert [name for name, *_ in channel.asked] == ["refund_query"]  # what was stopped is never sent again
+    assert [trade.held(market, kind) for kind in ("buyer_funds", "refunds_payable", "alipay")] == [0, 17600, 17600]
+    assert unsound() == []
+
+
+@pytest.mark.parametrize(("said", "ends"), [(Answer("succeeded"), "succeeded"), (Answer("unknown", sub_code="timeout"), "unknown")])
+def test_it_is_not_stopped_unless_the_channel_says_plainly_that_nothing_went_back(app: Flask, unsure: int, said: Answer, ends: str) -> None:
+    WrittenChannel(app, refund_query=[said])
+    with clock.travel(clock.now() + timedelta(minutes=11)):
+        assert call.stop_refund(unsure) == ends
+    db.session.expire_all()
+    assert db.session.get_one(Refund, unsure).state == ends
+
+
+def test_what_was_sent_while_the_question_was_asked_is_not_stopped(app: Flask, unsure: int) -> None:
+    """The job sends between the question and its answer: the answer says nothing about that."""
+
+    class Meanwhile(WrittenChannel):
+        def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
+            transaction(lambda: call.make("refund", unsure))
+            return super().refund_query(out_trade_no, out_request_no, fen)
+
+    Meanwhile(app, refund_query=[NOT_REFUNDED])
+    with clock.travel(clock.now() + timedelta(minutes=11)), pytest.raises(Conflict, match=r"refund\.sent_lately"):
+        call.stop_refund(unsure)
+    assert db.session.get_one(Refund, unsure).state == "unknown"
+
+
+def test_the_page_offers_to_stop_it(app: Flask, market: Market, unsure: int) -> None:
+    public_id = db.session.get_one(Refund, unsure).public_id
+    accountant = browser(app, market.accountant)
+    address = f"/cooperative/refunds/{public_id}"
+    assert "SELLER_BALANCE_NOT_ENOUGH" in accountant.get(address).text
+    assert browser(app, market.clerk).post(f"{address}/stop").status_code == 403
+    assert browser(app, builders.market(name="乙社").accountant).post(f"{address}/stop").status_code == 404
+    assert "请等十分钟" in accountant.post(f"{address}/stop", follow_redirects=True).text
+    with clock.travel(clock.now() + timedelta(minutes=11)):
+        assert "已经停下" in accountant.post(f"{address}/stop", follow_redirects=True).text
+        assert "改走银行" in accountant.get(address).text
