@@ -1,7 +1,8 @@
 """Late interest (逾期利息): what a unit owes for paying after its day, claimed by the cooperative, never by itself.
 
 Each claim covers days that no other claim of the order covers. The rate is what was agreed with the order, else configuration: 0.05 % a day
-(保障中小企业款项支付条例: public bodies pay within 30 days of acceptance, 60 at most by contract).
+(保障中小企业款项支付条例, in force from 2025-06-01: article 9, public bodies pay within 30 days of delivery, 60 at most by contract; article
+17, an agreed rate is not below the one-year LPR of the day of the contract, without agreement it is 0.05 % a day).
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, false, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -29,14 +30,19 @@ from marketplace.procurement.directed_order import DirectedOrder, of_order
 
 
 class LateInterest(Public, Versioned, Model):
-    """CLAIMED → PAID or WAIVED. ``fen`` for the days from ``from_on`` through ``through_on`` (Beijing)."""
+    """CLAIMED → PAID or WAIVED. ``fen`` for the days from ``from_on`` through ``through_on`` (Beijing). Withdrawn, it never was: its days
+    may be claimed again."""
 
     __tablename__ = "late_interest"
     __table_args__ = (
         CheckConstraint("fen > 0 AND paid_fen >= 0 AND paid_fen <= fen", name="fen"),
         CheckConstraint("from_on <= through_on", name="days"),
         CheckConstraint("state IN ('CLAIMED','PAID','WAIVED')", name="state"),
-        Index("uq_late_interest_days", "order_id", "from_on", unique=True),
+        CheckConstraint("NOT withdrawn OR state = 'WAIVED'", name="withdrawn"),
+        Index(
+            "uq_late_interest_days", "order_id", "from_on", unique=True,
+            sqlite_where=text("NOT withdrawn"), postgresql_where=text("NOT withdrawn"),
+        ),
     )
     owner_columns: ClassVar = ("organisation_id", "unit_id")
 
@@ -52,6 +58,7 @@ class LateInterest(Public, Versioned, Model):
     claimed_at: Mapped[datetime]
     claimed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     waived_reason: Mapped[str] = mapped_column(String(300), default="")
+    withdrawn: Mapped[bool] = mapped_column(default=False, server_default=false())
     entry_id: Mapped[int | None]
 
 
@@ -94,7 +101,7 @@ def accrued(order: Order, directed: DirectedOrder) -> Accrued | None:
 def accrued_many(orders: Sequence[tuple[Order, DirectedOrder]]) -> dict[int, Accrued]:
     """The same for several, by order id; what owes nothing is left out."""
     ids = [order.id for order, _ in orders]
-    claimed = select(LateInterest.order_id, func.max(LateInterest.through_on)).where(LateInterest.order_id.in_(ids))
+    claimed = select(LateInterest.order_id, func.max(LateInterest.through_on)).where(LateInterest.order_id.in_(ids), ~LateInterest.withdrawn)
     last: dict[int, date] = {order_id: day for order_id, day in db.session.execute(claimed.group_by(LateInterest.order_id))}  # noqa: C416
     paid = _paid(ids)
     through_on, found = clock.business_date() - timedelta(days=1), {}
@@ -145,19 +152,51 @@ def waive(claim_id: int, reason: str, *, version: int, actor: Actor) -> LateInte
     Raises NotFound, InvalidInput ``reason.missing``, Conflict ``interest.state``, ``version.stale``.
     """
     actor.must_have("COOPERATIVE", "director")
+    return _let_go(locked(LateInterest, claim_id), reason, version, actor, withdrawn=False)
+
+
+def withdraw(claim_id: int, reason: str, *, version: int, actor: Actor) -> LateInterest:
+    """The accountant takes back the order's latest claim, which was reckoned without a payment that came to be known later: the entry is
+    reversed, and its days can be claimed again as they are. Raises as ``waive``, Conflict ``interest.later`` if a later claim stands."""
+    actor.must_have("COOPERATIVE", "accountant")
+    known = db.session.get(LateInterest, claim_id)
+    if known is None or known.organisation_id != actor.organisation_id:
+        raise not_found(LateInterest)
+    locked_order(known.order_id)
     row = locked(LateInterest, claim_id)
+    later = select(LateInterest.id).where(
+        LateInterest.order_id == row.order_id, LateInterest.from_on > row.from_on, LateInterest.state != "WAIVED"
+    )
+    if db.session.scalar(later):
+        raise Conflict("interest.later", N_("后面还有一笔利息，请先撤回最近的那一笔。"))
+    # What was waived since is reckoned again too: its days follow the withdrawn ones.
+    db.session.execute(
+        update(LateInterest).where(LateInterest.order_id == row.order_id, LateInterest.from_on > row.from_on).values(withdrawn=True)
+    )
+    return _let_go(row, reason, version, actor, withdrawn=True)
+
+
+def _let_go(row: LateInterest, reason: str, version: int, actor: Actor, *, withdrawn: bool) -> LateInterest:
     if row.organisation_id != actor.organisation_id:
         raise not_found(LateInterest)
     if row.state != "CLAIMED" or row.paid_fen or row.entry_id is None:
-        raise Conflict("interest.state", N_("这笔利息已经付过或免过了。"), state=row.state)
+        raise Conflict("interest.state", N_("这笔利息已经付过或免过了。付错的，先撤销到账的认领。"), state=row.state)
     if not 2 <= len(reason.strip()) <= 300:
-        raise InvalidInput("reason.missing", N_("请写明免收的理由。"), field="reason")
+        raise InvalidInput("reason.missing", N_("请写明理由。"), field="reason")
     row.must_be_version(version)
     posting.reverse(row.entry_id, source=Source("late_interest", row.id))
-    row.state, row.waived_reason = "WAIVED", reason.strip()
-    audit.record("interest.waived", row, person_id=actor.person_id, fen=row.fen)
+    row.state, row.waived_reason, row.withdrawn = "WAIVED", reason.strip(), withdrawn
+    audit.record("interest.withdrawn" if withdrawn else "interest.waived", row, person_id=actor.person_id, fen=row.fen)
     db.session.flush()
     return row
+
+
+def reckoned_again(order: Order) -> dict[int, int]:
+    """Fen that each open claim of the order would be by what is known now, by claim id; only where that differs."""
+    paid = _paid([order.id]).get(order.id, [])
+    claims = [each for each in claims_of(order.id) if each.state == "CLAIMED"]
+    now = {each.id: interest(due_fen(order), paid, each.from_on, each.through_on, each.rate) for each in claims}
+    return {each.id: now[each.id] for each in claims if now[each.id] != each.fen}
 
 
 def claims_of(order_id: int) -> list[LateInterest]:

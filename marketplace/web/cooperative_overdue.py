@@ -1,5 +1,6 @@
 """What units owe past their day: the list to remind by, a letter to print, and late interest, claimed or let go by a person."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -83,16 +84,26 @@ def claim(public_id: str) -> Any:
 @bp.post("/<public_id>/claims/<claim_id>/waive")
 @needs("interest.waive")
 def waive(public_id: str, claim_id: str) -> Any:
+    return _let_go(public_id, claim_id, late_interest.waive, _("这笔利息免收了。"))
+
+
+@bp.post("/<public_id>/claims/<claim_id>/withdraw")
+@needs("interest.claim")
+def withdraw(public_id: str, claim_id: str) -> Any:
+    return _let_go(public_id, claim_id, late_interest.withdraw, _("这笔利息撤回了，可以按现在的到账重新计收。"))
+
+
+def _let_go(public_id: str, claim_id: str, how: Callable[..., Any], done: str) -> Any:
     actor = the_actor()
     row = _own(public_id, actor)
     found = by_public_id(LateInterest, claim_id, scoped(actor, LateInterest, "organisation_id").where(LateInterest.order_id == row.order_id)).id
     reason, version = request.form.get("reason", ""), typed_version()
     try:
-        transaction(lambda: late_interest.waive(found, reason, version=version, actor=actor))
+        transaction(lambda: how(found, reason, version=version, actor=actor))
     except InvalidInput as error:
         db.session.rollback()
         return _page(_own(public_id, the_actor()), {claim_id: said(error)}), 422
-    flash(_("这笔利息免收了。"), "done")
+    flash(done, "done")
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
@@ -114,6 +125,7 @@ def _facts(row: DirectedOrder) -> dict[str, Any]:
         "rate": late_interest.rate_of(row),
         "accrued": late_interest.accrued(order, row),
         "claims": late_interest.claims_of(order.id),
+        "again": late_interest.reckoned_again(order),
         "today": clock.business_date(),
     }
 

@@ -173,3 +173,47 @@ def test_the_agreed_rate_is_typed_in_ten_thousandths_when_ordering(app: Flask) -
         assert (refused.status_code, f'value="{typed}"' in refused.text) == (422, True)
     assert client.post(address, data=given | {"late_rate": "3.65"}).status_code == 302
     assert db.session.scalars(db.select(DirectedOrder.late_rate)).one() == 365
+
+
+@pytest.mark.both
+def test_a_claim_that_did_not_know_of_a_payment_is_withdrawn_and_reckoned_again(app: Flask) -> None:
+    at = unit_market()
+    made = accepted(at)
+    start = clock.now()
+    with clock.travel(start + timedelta(days=41)):
+        first = claim(at, made)
+    with clock.travel(start + timedelta(days=43)):
+        # The statement comes late: half was paid on the third of the ten days.
+        day = f"{clock.business_date(start) + timedelta(days=33)}"
+        match(at, receipt(at, 40_000, day=day), made, 40_000)
+        order = order_of(made)
+        assert late_interest.reckoned_again(order) == {first.id: 2 * 40 + 8 * 20}
+        later = claim(at, made, "later")
+        with pytest.raises(Conflict, match=r"interest\.later"), transaction():
+            late_interest.withdraw(first.id, "到账晚了", version=1, actor=at.market.accountant)
+        with pytest.raises(NotAllowed), transaction():
+            late_interest.withdraw(later.id, "到账晚了", version=1, actor=at.market.director)
+        for number in (later.id, first.id):
+            with transaction():
+                late_interest.withdraw(number, "到账晚了", version=1, actor=at.market.accountant)
+        assert (held(at, "interest"), held(at, "receivable"), broken()) == (0, 40_000, [])
+        again = claim(at, made, "again")
+        assert (again.from_on, again.fen) == (first.from_on, 2 * 40 + 10 * 20)
+        assert (held(at, "interest"), broken()) == (280, [])
+
+
+def test_the_page_tells_of_it_and_takes_it_back(app: Flask) -> None:
+    at = unit_market()
+    made = accepted(at)
+    start = clock.now()
+    with clock.travel(start + timedelta(days=41)):
+        first = claim(at, made)
+        match(at, receipt(at, 40_000, day=f"{clock.business_date(start) + timedelta(days=33)}"), made, 40_000)
+        public_id, claim_id = db.session.get_one(DirectedOrder, made).public_id, first.public_id
+        address = f"/cooperative/overdue/{public_id}"
+        accountant = browser(app, at.market.accountant)
+        assert "按现在的到账是 ¥2.40" in accountant.get(address).text
+        assert accountant.post(f"{address}/claims/{claim_id}/withdraw", data={"version": "1", "reason": ""}).status_code == 422
+        assert accountant.post(f"{address}/claims/{claim_id}/withdraw", data={"version": "1", "reason": "到账晚了"}).status_code == 303
+        page = accountant.get(address).text
+        assert ("已撤回" in page, "计收利息 ¥2.40" in page) == (True, True)
