@@ -278,7 +278,7 @@ def _decide(row: DirectedOrder, order: Order, actor: Actor, *, approved: bool, r
 
 def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | None) -> DirectedOrder:
     """The order will not be: its stock goes back. Without an actor a deadline ended it, and ``reason`` is its code. Conflict ``order.paid``."""
-    if order.paid_fen:
+    if order.paid_fen > order.refunded_fen:
         raise Conflict("order.paid", N_("这张单已经收到货款，不能直接取消。请合作社先撤销到账的认领，把钱退回付款人，再取消这张单。"))
     row.approval, row.decided_reason = to, reason.strip()[:300] if actor else ""
     order.fulfilment, order.cancelled_at, order.cancel_reason = "CANCELLED", clock.now(), to if actor else reason

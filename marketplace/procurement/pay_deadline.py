@@ -52,7 +52,7 @@ def extend(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrde
 
 
 def lapsed(limit: int = 100) -> list[int]:
-    """Ids of directed orders whose deadline has passed with nothing paid or on its way, oldest first. What was paid in part waits for a person."""
+    """Ids of directed orders whose deadline has passed with nothing of theirs here or on its way, oldest first. What was paid in part waits for a person."""
     return [each.id for each, order in _over(None) if not _may_be_paid(each, order)][:limit]
 
 
@@ -63,7 +63,7 @@ def _over(directed_order_id: int | None) -> list[tuple[DirectedOrder, Order]]:
     query = (
         select(DirectedOrder, Order)
         .join(Order, Order.id == DirectedOrder.order_id)
-        .where(_waits(), DirectedOrder.pay_by < today - timedelta(days=ON_ITS_WAY_DAYS), Order.paid_fen == 0)
+        .where(_waits(), DirectedOrder.pay_by < today - timedelta(days=ON_ITS_WAY_DAYS), Order.paid_fen == Order.refunded_fen)
         .where((told.scalar_subquery() > DirectedOrder.pay_by) | (DirectedOrder.pay_by < today - timedelta(days=LATEST_DAYS)))
         .order_by(DirectedOrder.pay_by, DirectedOrder.id)
     )

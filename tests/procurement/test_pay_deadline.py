@@ -8,8 +8,11 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
+from marketplace.orders import order_refund
+from marketplace.orders.order import locked_order
 from marketplace.procurement import pay_deadline
 from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.reporting import books
 from marketplace.supply.stock import Stock
 from tests import builders
 from tests.procurement.unit_market import UnitMarket, confirmed, match, order_of, receipt, unit_market
@@ -77,6 +80,20 @@ def test_what_was_paid_in_part_waits_for_a_person(app: Flask) -> None:
         assert pay_deadline.lapsed() == []
         with pytest.raises(Conflict):
             lapse(made)
+
+
+@pytest.mark.both
+def test_what_was_paid_in_part_and_given_back_holds_the_goods_no_longer(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10, terms="PREPAY")
+    match(at, receipt(at, 10_000), made, 10_000)
+    with transaction():
+        order_refund.pay_back(locked_order(order_of(made).id), 10_000, "不要了", person_id=None)
+    with clock.travel(clock.now() + timedelta(days=60)):
+        assert pay_deadline.lapsed() == [made]
+        lapse(made)
+    assert db.session.get_one(Stock, at.market.pack).reserved == 0
+    assert [each.detail for each in books.check() if not each.ok] == []
 
 
 def test_who_may_move_it_and_when(app: Flask) -> None:
