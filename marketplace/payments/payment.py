@@ -79,6 +79,9 @@ class AlipayNotice(Public, Model):
     received_at: Mapped[datetime]
     outcome: Mapped[str] = mapped_column(String(40))
     channel: Mapped[str] = mapped_column(String(16), default="alipay", server_default="alipay")
+    handled_at: Mapped[datetime | None]  # of a refused one: a person looked into it
+    handled_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    handling: Mapped[str] = mapped_column(String(300), default="", server_default="")
 
 
 NOTICE_COLUMNS = ("public_id", "notify_id", "out_trade_no", "trade_status", "total_fen", "received_at", "outcome")

@@ -24,7 +24,6 @@ from marketplace.settlement.difference import Difference
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 TIRED = 5  # tries after which a message to the outside is looked at by a person
-RECENT = timedelta(days=30)  # how long a refused notice is shown
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
@@ -85,7 +84,7 @@ TROUBLES: tuple[Trouble, ...] = (
         Withdrawal.fen, Withdrawal.number,
     ),
     Trouble(
-        "notices", AlipayNotice, lambda: AlipayNotice.outcome.like("refused:%") & (AlipayNotice.received_at >= clock.now() - RECENT),
+        "notices", AlipayNotice, lambda: AlipayNotice.outcome.like("refused:%") & AlipayNotice.handled_at.is_(None),
         AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
     ),
     Trouble(

@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from flask import Blueprint, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput, NotFound
-from marketplace.foundation.language import N_, text
+from marketplace.foundation.language import N_, said, text
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments import refused_notice
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books, money_health
@@ -20,6 +21,7 @@ from marketplace.web.permission import needs, permission, the_actor
 bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
 
 permission("operator.read", OPERATOR="administrator reviewer treasurer auditor")
+permission("notice.handle", OPERATOR="treasurer")
 
 PAGE = 50
 
@@ -47,6 +49,19 @@ def _below() -> list[tuple[str, str, int]]:
     return [(text(owners[book], "name"), _(payment_words.ACCOUNTS[kind]), fen) for book, kind, fen in found]
 
 
+@bp.post("/notices/<public_id>")
+@needs("notice.handle")
+def handle(public_id: str) -> Any:
+    """A refused notice was looked into."""
+    handling, actor = request.form.get("handling", ""), the_actor()
+    try:
+        transaction(lambda: refused_notice.handle(public_id, handling, actor=actor))
+        flash(_("已记下，这条通知不再列在这里。"), "done")
+    except InvalidInput as error:
+        flash(said(error), "bad")
+    return redirect(url_for(".rows", name="notices"), 303)
+
+
 @bp.get("/<name>")
 @needs("operator.read")
 def rows(name: str) -> Any:
@@ -59,7 +74,7 @@ def rows(name: str) -> Any:
     label, about, nothing = payment_words.TROUBLES[name]
     return render_template(
         "payment/health_rows.html",
-        rows=[(number, fen, since, owner, address) for (_row, number, fen, since), owner, address in _named(found[:PAGE])],
+        rows=[(row.public_id if name == "notices" else "", number, fen, since, owner, address) for (row, number, fen, since), owner, address in _named(found[:PAGE])],
         label=_(label),
         about=_(about),
         nothing=_(nothing),

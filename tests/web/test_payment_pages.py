@@ -230,3 +230,27 @@ def test_what_ended_well_leaves_the_page(app: Flask, market: Market) -> None:
         jobs.ask_due()
     assert standing()["unknown_refunds"].count == 0
 
+
+
+def test_a_refused_notice_is_looked_into_with_its_repeats(app: Flask) -> None:
+    def heard(number: str, outcome: str) -> None:
+        with transaction():
+            db.session.add(
+                AlipayNotice(notify_id="n", out_trade_no=number, trade_status="TRADE_SUCCESS", total_fen=5, received_at=clock.now(), outcome=outcome)
+            )
+
+    for number, outcome in (("T1", "refused:amount_fen"), ("T1", "refused:amount_fen"), ("T2", "refused:seller_id"), ("T1", "applied")):
+        heard(number, outcome)
+    public_id = db.session.scalars(select(AlipayNotice.public_id).where(AlipayNotice.out_trade_no == "T1")).first()
+    treasurer, auditor = (browser(app, builders.operator(role)) for role in ("treasurer", "auditor"))
+    address = f"/operator/money/notices/{public_id}"
+    assert ("查过了" in treasurer.get("/operator/money/notices").text, "查过了" in auditor.get("/operator/money/notices").text) == (True, False)
+    assert auditor.post(address, data={"handling": "问过支付宝"}).status_code == 403
+    assert treasurer.post("/operator/money/notices/0000000000000000", data={"handling": "问过支付宝"}).status_code == 404
+    treasurer.post(address, data={"handling": " "})
+    assert "写明查到了什么" in treasurer.get("/operator/money/notices").text
+    treasurer.post(address, data={"handling": "问过支付宝，是别人的单"})
+    page = treasurer.get("/operator/money/notices").text
+    assert ("T1" in page, "T2" in page) == (False, True)
+    heard("T1", "refused:amount_fen")
+    assert "T1" in treasurer.get("/operator/money/notices").text  # told again, it is listed again
