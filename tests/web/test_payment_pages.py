@@ -241,8 +241,9 @@ def test_a_refused_notice_is_looked_into_with_its_repeats(app: Flask) -> None:
 
     for number, outcome in (("T1", "refused:amount_fen"), ("T1", "refused:amount_fen"), ("T2", "refused:seller_id"), ("T1", "applied")):
         heard(number, outcome)
+    office = builders.operator()
     public_id = db.session.scalars(select(AlipayNotice.public_id).where(AlipayNotice.out_trade_no == "T1")).first()
-    treasurer, auditor = (browser(app, builders.operator(role)) for role in ("treasurer", "auditor"))
+    treasurer, auditor = (browser(app, builders.person(office, role)) for role in ("treasurer", "auditor"))
     address = f"/operator/money/notices/{public_id}"
     assert ("查过了" in treasurer.get("/operator/money/notices").text, "查过了" in auditor.get("/operator/money/notices").text) == (True, False)
     assert auditor.post(address, data={"handling": "问过支付宝"}).status_code == 403
