@@ -31,9 +31,10 @@ from tests.builders_people import (
     serial,
     station,
     unit,
+    village,
 )
 
-__all__ = ["LONG_AGO", "customer", "station", "unit"]  # people are asked of this module too
+__all__ = ["LONG_AGO", "customer", "station", "unit", "village"]  # people are asked of this module too
 
 
 @committed
@@ -169,7 +170,7 @@ def product(
 ) -> int:
     """A product on sale with one pack in stock; the product's id. ``pack_of`` gives the pack's."""
     number = next(serial)
-    village = db.session.get_one(Region, county())
+    origin = db.session.get_one(Region, county())
     row = kept(
         Product(
             organisation_id=cooperative_id,
@@ -177,8 +178,8 @@ def product(
             slug=f"product-{number}",
             category=category,
             linkage_group_id=group_id,
-            origin_id=village.id,
-            township_id=village.parent_id,
+            origin_id=origin.id,
+            township_id=origin.parent_id,
             name_zh=name,
             name_en="White tea",
             shelf_life_months=18,
@@ -293,7 +294,7 @@ def market(
     *, name: str = "中源白茶合作社", category: str = "white_tea", price_fen: int = 8800, on_hand: int = 10
 ) -> Market:
     """A cooperative with its people, a group of three households (1, 2 and 3 shares; 1, 2 and 3 kg delivered), a product and a batch."""
-    village = county()
+    home = county()
     own = cooperative(name, categories=(category,))
     group = linkage_group(own, category=category)
     households = members(group)
@@ -301,7 +302,7 @@ def market(
     delivered = {household_id: 1000 * (i + 1) for i, household_id in enumerate(households)}
     in_force = db.session.scalars(select(SplitScheme.id).where(SplitScheme.organisation_id == own)).one()
     return Market(
-        village=village,
+        village=home,
         cooperative=own,
         group=group,
         scheme=in_force,

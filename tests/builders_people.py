@@ -75,6 +75,13 @@ def county() -> int:
 
 
 @committed
+def village(name: str = "港下村") -> int:
+    """One more village of the township; its id."""
+    beside = db.session.get_one(Region, county())
+    return kept(Region(code=f"{360925201100 + next(serial)}", kind="VILLAGE", parent_id=beside.parent_id, name_zh=name, altitude_m=500)).id
+
+
+@committed
 def organisation(kind: str = "UNIT", name: str = "", *, parent_id: int | None = None) -> int:
     """An organisation of a kind; its id."""
     number = next(serial)

@@ -36,6 +36,8 @@ KINDS: dict[str, str] = {
     "bank": ASSET,
     "receivable": ASSET,
     "pool_recoverable": ASSET,
+    "village_recoverable": ASSET,
+    "fund_recoverable": ASSET,
     "unapplied": LIABILITY,
     "buyer_funds": LIABILITY,
     "accepted_unpaid": LIABILITY,
@@ -55,6 +57,7 @@ KINDS: dict[str, str] = {
 OWNERS = {
     "household_pool": "linkage_group",
     "pool_recoverable": "linkage_group",
+    "village_recoverable": "village",
     "household": "household",
     "village_collective": "village",
 }

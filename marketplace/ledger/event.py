@@ -130,6 +130,8 @@ def refund_after_settlement(
     collectives: Mapping[int, int],
     fund_fen: int,
     pools: Mapping[int, tuple[int, int]],
+    villages_beyond: Mapping[int, int] | None = None,
+    fund_beyond_fen: int = 0,
     period: str | None = None,
     reverses_id: int | None = None,
     scheme_version_id: int | None = None,
@@ -137,13 +139,15 @@ def refund_after_settlement(
 ) -> int:
     """A refund approved after settlement takes each share back. ``pools``: linkage group → (from its pool, recoverable).
 
-    What a pool no longer holds becomes recoverable from its later revenue, never a claim on a household. Whoever reads the
-    pool's balance to divide the two holds ``account.lock`` on the pool.
+    What a pool, a collective or the fund no longer holds (``villages_beyond``, ``fund_beyond_fen``) becomes recoverable from its later
+    revenue, never a claim on a household. Whoever reads a balance to divide the two holds ``account.lock`` on that account.
     """
     debits = _shares(
         revenue_fen, freight_fen, {group: parts[0] for group, parts in pools.items()}, collectives, fund_fen
     )
     debits += [("pool_recoverable", group, parts[1]) for group, parts in pools.items()]
+    debits += [("village_recoverable", village, fen) for village, fen in (villages_beyond or {}).items()]
+    debits.append(("fund_recoverable", None, fund_beyond_fen))
     credits: list[Part] = [("refunds_payable", None, sum(fen for _, _, fen in debits))]
     return _post(
         "refund_after_settlement", book, source, debits, credits, at,
@@ -164,13 +168,7 @@ def refund_succeeded(
 
 
 def recovered(
-    *,
-    book: int,
-    source: Source,
-    group_id: int,
-    fen: int,
-    period: str | None = None,
-    at: datetime | None = None,
+    *, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None
 ) -> int:
     """A linkage group's later revenue makes good an earlier refund, within the cap: household_pool to pool_recoverable."""
     debits: list[Part] = [("household_pool", group_id, fen)]
@@ -181,6 +179,28 @@ def recovery_undone(*, book: int, source: Source, group_id: int, fen: int, at: d
     """A refund failed for which the group had recovered already: pool_recoverable back to household_pool."""
     debits: list[Part] = [("pool_recoverable", group_id, fen)]
     return _post("recovery_undone", book, source, debits, [("household_pool", group_id, fen)], at)
+
+
+def collective_recovered(*, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None) -> int:
+    """A collective's later share makes good an earlier refund, within the cap: village_collective to village_recoverable."""
+    debits: list[Part] = [("village_collective", village_id, fen)]
+    return _post("collective_recovered", book, source, debits, [("village_recoverable", village_id, fen)], at)
+
+
+def fund_recovered(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """The fund's later share makes good an earlier refund, within the cap: relief_fund to fund_recoverable."""
+    return _simple("fund_recovered", book, source, fen, "relief_fund", "fund_recoverable", at)
+
+
+def collective_recovery_undone(*, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None) -> int:
+    """A refund failed that the collective had made good already: village_recoverable back to village_collective."""
+    debits: list[Part] = [("village_recoverable", village_id, fen)]
+    return _post("collective_recovery_undone", book, source, debits, [("village_collective", village_id, fen)], at)
+
+
+def fund_recovery_undone(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A refund failed that the fund had made good already: fund_recoverable back to relief_fund."""
+    return _simple("fund_recovery_undone", book, source, fen, "fund_recoverable", "relief_fund", at)
 
 
 def fee(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
@@ -209,35 +229,15 @@ def interest_paid(*, book: int, source: Source, fen: int, at: datetime | None = 
 
 
 def distributed(
-    *,
-    book: int,
-    source: Source,
-    group_id: int,
-    households: Households,
-    period: str | None = None,
-    at: datetime | None = None,
+    *, book: int, source: Source, group_id: int, households: Households, period: str | None = None, at: datetime | None = None
 ) -> int:
     """A period's pool goes to its households: household_pool to each household."""
     total = sum(fen for _, fen in households)
-    return _post(
-        "distributed",
-        book,
-        source,
-        [("household_pool", group_id, total)],
-        _each(households),
-        at,
-        period=period,
-    )
+    return _post("distributed", book, source, [("household_pool", group_id, total)], _each(households), at, period=period)
 
 
 def distributed_by(
-    *,
-    book: int,
-    source: Source,
-    group_id: int,
-    shares: Select[int, int],
-    period: str | None = None,
-    at: datetime | None = None,
+    *, book: int, source: Source, group_id: int, shares: Select[int, int], period: str | None = None, at: datetime | None = None
 ) -> int:
     """The same entry for any number of households: ``shares`` is a query of (household id, fen), each positive and named once."""
     pool = account.named("household_pool", book, owner_of("household_pool", group_id))
@@ -286,22 +286,23 @@ def credit_divided(
 
 
 def collective_paid(
-    *, book: int, source: Source, village_id: int, fen: int, at: datetime | None = None
+    *, book: int, source: Source, village_id: int, fen: int, beyond_fen: int = 0, at: datetime | None = None
 ) -> int:
-    """A village collective got its money: village_collective to bank."""
-    return _post(
-        "collective_paid", book, source, [("village_collective", village_id, fen)], [("bank", None, fen)], at
-    )
+    """A village collective got its money: village_collective to bank; of it ``beyond_fen`` that a refund took before the bank paid."""
+    debits: list[Part] = [("village_collective", village_id, fen - beyond_fen), ("village_recoverable", village_id, beyond_fen)]
+    return _post("collective_paid", book, source, debits, [("bank", None, fen)], at)
 
 
 def fund_remitted(
-    *, book: int, holder_book: int, source: Source, fen: int, at: datetime | None = None
+    *, book: int, holder_book: int, source: Source, fen: int, beyond_fen: int = 0, at: datetime | None = None
 ) -> tuple[int, int]:
     """The relief fund's money went to its legal holder: one entry in each book under one source; returns both ids.
 
-    In the cooperative's book the fund is what it owes; in the holder's, what the holder keeps for those it is meant for.
+    In the cooperative's book the fund is what it owes, and ``beyond_fen`` what a refund took before the bank paid; in the holder's, what
+    the holder keeps for those it is meant for.
     """
-    ours = _Entry("fund_remitted", book, source, [("relief_fund", None, fen)], [("bank", None, fen)], at)
+    debits: list[Part] = [("relief_fund", None, fen - beyond_fen), ("fund_recoverable", None, beyond_fen)]
+    ours = _Entry("fund_remitted", book, source, debits, [("bank", None, fen)], at)
     theirs = _Entry(
         "fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at
     )

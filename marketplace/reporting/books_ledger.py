@@ -16,7 +16,7 @@ _ITS_LINES = (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id
 _NEVER_NEGATIVE = tuple(
     kind
     for kind, of in account.KINDS.items()
-    if of == account.LIABILITY or kind in ("receivable", "pool_recoverable")
+    if of == account.LIABILITY or kind in ("receivable", "pool_recoverable", "village_recoverable", "fund_recoverable")
 )
 
 

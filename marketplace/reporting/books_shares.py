@@ -127,26 +127,28 @@ def households_are_owed_what_was_not_paid() -> list[str]:
 
 
 def collectives_add_up() -> list[str]:
-    """What a village collective is owed and was paid = its share of settled revenue, refunds off."""
+    """What a village collective is owed and was paid, less what is recoverable from it = its share of settled revenue, refunds off."""
     settled = _owners(
         "village",
         select(
             SettlementLine.organisation_id, SettlementLine.village_id, func.sum(SettlementLine.village_fen)
         ).group_by(SettlementLine.organisation_id, SettlementLine.village_id),
     )
-    moved = through("village_collective", "refund_after_settlement", "collective_paid")
-    return differences("collective", on_accounts("village_collective"), total((1, settled), (1, moved)))
+    ours, moved = _owed_less_recoverable("village_collective", "village_recoverable", "refund_after_settlement", "collective_paid")
+    return differences("collective", ours, total((1, settled), (1, moved)))
 
 
 def fund_adds_up() -> list[str]:
-    """The relief fund's account = its share of settled revenue, refunds off, less what was remitted to its holder, who has it."""
+    """The relief fund's account − recoverable = its share of settled revenue, refunds off, less what was remitted to its holder, who has it."""
     settled = _sums(
         select(Settlement.organisation_id, func.sum(Settlement.fund_fen)).group_by(Settlement.organisation_id)
     )
-    moved = per_book(through("relief_fund", "refund_after_settlement", "fund_remitted", "fund_received", "unclaimed_to_fund", "unclaimed_back"))
-    sent = -sum(through("relief_fund", "fund_remitted").values())
+    ours, moved = _owed_less_recoverable(
+        "relief_fund", "fund_recoverable", "refund_after_settlement", "fund_remitted", "fund_received", "unclaimed_to_fund", "unclaimed_back"
+    )
+    sent = -sum(_owed_less_recoverable("relief_fund", "fund_recoverable", "fund_remitted")[1].values())
     received = sum(through("relief_fund", "fund_received").values())
-    breaches = differences("fund", by_book("relief_fund"), total((1, settled), (1, moved)))
+    breaches = differences("fund", per_book(ours), total((1, settled), (1, per_book(moved))))
     return breaches + ([] if sent == received else [f"the fund: {sent} fen remitted, {received} received"])
 
 
@@ -197,6 +199,14 @@ def _refunded_pools() -> dict[Owner, int]:
     return total(
         (1, through("household_pool", "refund_after_settlement")),
         (-1, through("pool_recoverable", "refund_after_settlement")),
+    )
+
+
+def _owed_less_recoverable(kind: str, recoverable: str, *entry_kinds: str) -> tuple[dict[Owner, int], dict[Owner, int]]:
+    """What an account owes less what is recoverable from it, and what entries of these kinds did to that."""
+    return (
+        total((1, on_accounts(kind)), (-1, on_accounts(recoverable))),
+        total((1, through(kind, *entry_kinds)), (-1, through(recoverable, *entry_kinds))),
     )
 
 

@@ -36,11 +36,22 @@ def collective(village_id: int, year: int) -> list[Receipt]:
     return [Receipt(period, cooperative, orders, int(fen)) for period, cooperative, orders, fen in db.session.execute(query)]
 
 
-def owed(village_id: int) -> list[tuple[Organisation, int]]:
-    """(cooperative, fen) of what each still owes the collective by its books; negative where a return came after the transfer."""
-    fen = balance.by_book("village_collective", account.owner_of("village_collective", village_id))
-    query = select(Organisation).where(Organisation.id.in_([book for book in fen if fen[book]])).order_by(Organisation.name_zh, Organisation.id)
-    return [(cooperative, fen[cooperative.id]) for cooperative in db.session.scalars(query)]
+@dataclass(frozen=True)
+class Owed:
+    """What a cooperative still owes the collective by its books, and what of later shares it recovers, within the cap, because goods came
+    back after a transfer. Fen."""
+
+    cooperative: Organisation
+    fen: int
+    recoverable_fen: int
+
+
+def owed(village_id: int) -> list[Owed]:
+    """Each cooperative that owes the collective something, or waits to recover something."""
+    fen, beyond = (balance.by_book(kind, account.owner_of(kind, village_id)) for kind in ("village_collective", "village_recoverable"))
+    books = [book for book in {*fen, *beyond} if fen.get(book) or beyond.get(book)]
+    query = select(Organisation).where(Organisation.id.in_(books)).order_by(Organisation.name_zh, Organisation.id)
+    return [Owed(each, fen.get(each.id, 0), beyond.get(each.id, 0)) for each in db.session.scalars(query)]
 
 
 def received(household_ids: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -1,7 +1,7 @@
 """Recovery: a refund approved after settlement takes each share back from where it went.
 
-Never more than what is left of the order's share there. What a pool no longer holds becomes recoverable from its later revenue
-(``distribution`` takes it back within the published cap); it is never a claim on a household.
+Never more than what is left of the order's share there. What a pool, a collective or the fund no longer holds becomes recoverable from
+its later revenue (``distribution`` and ``remittance`` take it back within the published cap); it is never a claim on a household.
 """
 
 from collections import Counter
@@ -23,6 +23,9 @@ from marketplace.settlement.settlement import Settlement, SettlementLine
 
 # (kind of account, its owner's ref): where a share of the order went.
 Place = tuple[str, str]
+# Whose share may have been handed on already: the account that then waits for later revenue.
+RECOVERABLE = {"household_pool": "pool_recoverable", "village_collective": "village_recoverable", "relief_fund": "fund_recoverable"}
+_SHARE_OF = {recoverable: kind for kind, recoverable in RECOVERABLE.items()}
 
 
 @posts_after_settlement
@@ -34,33 +37,43 @@ def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: 
     if sum(shares.values()) > sum(fen for (kind, _), fen in left.items() if kind != "freight") or freight_fen > left["freight", ""]:
         raise Conflict("refund.exceeds_settled", N_("这张订单分账的钱不够退这么多。"))
     _fit(shares, left)
-    pools = {int(ref.partition(":")[2]): fen for (kind, ref), fen in shares.items() if kind == "household_pool" and fen}
+    beyond = _beyond(settlement.organisation_id, shares)
+    pools, pools_beyond = _by_owner("household_pool", shares), _by_owner("household_pool", beyond)
+    villages, villages_beyond = _by_owner("village_collective", shares), _by_owner("village_collective", beyond)
     event.refund_after_settlement(
         book=settlement.organisation_id,
         source=Source("refund", refund.id),
         revenue_fen=shares["revenue", ""],
         freight_fen=freight_fen,
-        collectives={
-            int(ref.partition(":")[2]): fen for (kind, ref), fen in shares.items() if kind == "village_collective" and fen
-        },
-        fund_fen=shares["relief_fund", ""],
-        pools={group: _from_pool(settlement.organisation_id, group, fen) for group, fen in pools.items()},
+        collectives={village: fen - villages_beyond.get(village, 0) for village, fen in villages.items()},
+        fund_fen=shares["relief_fund", ""] - beyond["relief_fund", ""],
+        pools={group: (fen - pools_beyond.get(group, 0), pools_beyond.get(group, 0)) for group, fen in pools.items()},
+        villages_beyond=villages_beyond,
+        fund_beyond_fen=beyond["relief_fund", ""],
         reverses_id=settlement.entry_id,
     )
 
 
 @hears_of_undone
 def put_back(order: Order, refund_id: int) -> None:
-    """A refund of a settled order failed and its entry was reversed. What its group had recovered for it in between goes back to
-    the pool: else the pool would have paid for a refund that nobody got."""
+    """A refund of a settled order failed and its entry was reversed. What was recovered for it in between goes back to the pool, the
+    collective or the fund: else it would have paid for a refund that nobody got."""
     settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
-    book = settlement.organisation_id
-    for group_id in sorted({line.linkage_group_id for line in _lines(settlement)}):
-        owner = account.owner_of("pool_recoverable", group_id)
-        account.lock([account.named("pool_recoverable", book, owner)])
-        too_much = -balance.held("pool_recoverable", book, owner)
-        if too_much > 0:
-            event.recovery_undone(book=book, source=Source("refund", refund_id, group_id), group_id=group_id, fen=too_much)
+    book, lines = settlement.organisation_id, _lines(settlement)
+    groups, villages = {line.linkage_group_id for line in lines}, {line.village_id for line in lines}
+    wanted = [("pool_recoverable", account.owner_of("pool_recoverable", each)) for each in groups]
+    wanted += [("village_recoverable", account.owner_of("village_recoverable", each)) for each in villages]
+    for (kind, ref), fen in sorted(_held(book, [*wanted, ("fund_recoverable", "")]).items()):
+        if fen >= 0:
+            continue
+        owner = int(ref.partition(":")[2] or 0)
+        source = Source("refund", refund_id, owner)
+        if kind == "pool_recoverable":
+            event.recovery_undone(book=book, source=source, group_id=owner, fen=-fen)
+        elif kind == "village_recoverable":
+            event.collective_recovery_undone(book=book, source=source, village_id=owner, fen=-fen)
+        else:
+            event.fund_recovery_undone(book=book, source=source, fen=-fen)
 
 
 def _shares(settlement: Settlement, refund: Refund, goods: dict[int, int]) -> Counter[Place]:
@@ -91,8 +104,7 @@ def _left(settlement: Settlement) -> Counter[Place]:
     for entry_id in db.session.scalars(earlier):
         for line_ in entry.book_lines(entry_id):
             if line_.fen > 0:
-                kind = "household_pool" if line_.kind == "pool_recoverable" else line_.kind
-                left[kind, line_.owner_ref] -= line_.fen
+                left[_SHARE_OF.get(line_.kind, line_.kind), line_.owner_ref] -= line_.fen
     return left
 
 
@@ -109,11 +121,22 @@ def _fit(shares: Counter[Place], left: Counter[Place]) -> None:
         over -= part
 
 
-def _from_pool(book: int, group_id: int, fen: int) -> tuple[int, int]:
-    owner = account.owner_of("household_pool", group_id)
-    account.lock([account.named("household_pool", book, owner)])
-    held = max(0, balance.held("household_pool", book, owner))
-    return min(fen, held), fen - min(fen, held)
+def _beyond(book: int, shares: Counter[Place]) -> Counter[Place]:
+    """What of each share is no longer where it went: distributed, paid or remitted since."""
+    held = _held(book, [place for place, fen in shares.items() if place[0] in RECOVERABLE and fen])
+    return Counter({place: shares[place] - min(shares[place], max(0, fen)) for place, fen in held.items()})
+
+
+def _held(book: int, places: list[Place]) -> dict[Place, int]:
+    """What these accounts hold or owe; locked together, in the order of their ids, until the transaction ends."""
+    numbers = account.ids(book, places)
+    account.lock(list(numbers.values()))
+    fen = balance.of_many(list(numbers.values()))
+    return {place: account.natural(place[0], fen[number]) for place, number in numbers.items()}
+
+
+def _by_owner(kind: str, shares: Counter[Place]) -> dict[int, int]:
+    return {int(ref.partition(":")[2]): fen for (its, ref), fen in shares.items() if its == kind and fen}
 
 
 def _parts(line: SettlementLine) -> list[tuple[Place, int]]:

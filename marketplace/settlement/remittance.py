@@ -1,7 +1,8 @@
 """Remittance (划款): what leaves a cooperative's bank account for those it belongs to, other than households.
 
 To a village collective, to the relief fund's legal holder, or the cooperative's own revenue taken out. The accountant proposes, the
-director approves, the accountant pays at the bank and records it: only then is it posted.
+director approves, the accountant pays at the bank and records it: only then is it posted. With what leaves for a collective or the fund,
+refunds that came after an earlier remittance are recovered: of all that is taken from the account at most the published cap.
 """
 
 from collections import Counter
@@ -29,12 +30,17 @@ from marketplace.payments.withdrawal import Withdrawal
 
 KINDS = ("COLLECTIVE", "FUND", "REVENUE")
 OPEN = ("PROPOSED", "APPROVED")
+# Whose share a kind takes from, and where what a refund took beyond it waits.
+SHARES = {"COLLECTIVE": ("village_collective", "village_recoverable"), "FUND": ("relief_fund", "fund_recoverable")}
+# What is read one by one: no collective has a claim on what another has.
+EACH = ("village_collective", "village_recoverable")
 # What a cooperative's accounts hold for others: everything that it owes in money.
 _OTHERS = ("unapplied", "buyer_funds", "refunds_payable", "household_pool", "household", "in_transit", "village_collective", "relief_fund")
 
 
 class Remittance(Public, Versioned, Model):
-    """One transfer. ``number`` goes into its remark at the bank; ``paid_on`` and ``bank_serial`` are the bank's."""
+    """One transfer. ``number`` goes into its remark at the bank; ``paid_on`` and ``bank_serial`` are the bank's. ``recovered_fen`` is taken
+    from the same account beside ``fen``, for earlier refunds, and goes nowhere: the cooperative has paid it to buyers already."""
 
     __tablename__ = "remittance"
     __table_args__ = (
@@ -50,6 +56,7 @@ class Remittance(Public, Versioned, Model):
     village_id: Mapped[int | None] = mapped_column(ForeignKey("region.id"))
     number: Mapped[str] = mapped_column(String(30), unique=True)
     fen: Mapped[int]
+    recovered_fen: Mapped[int] = mapped_column(default=0, server_default="0")
     note: Mapped[str] = mapped_column(String(200), default="")
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
     proposed_at: Mapped[datetime]
@@ -69,45 +76,86 @@ class Remittance(Public, Versioned, Model):
 
 
 @dataclass(frozen=True)
-class Available:
-    """What may be proposed now, in fen, what is proposed or approved already taken off (below zero: a refund took it since).
-    ``own_fen`` = money in both accounts less all that is others', and no more than lies in the bank."""
+class Share:
+    """A collective's or the fund's account, what is on its way taken off: ``left_fen`` on it (below zero: a refund took it since), and
+    ``owed_fen`` that refunds took beyond it and nothing on its way recovers."""
 
-    collectives: dict[int, int]  # by village
-    fund_fen: int
+    left_fen: int = 0
+    owed_fen: int = 0
+
+    @property
+    def most_fen(self) -> int:
+        """What may be proposed, the recovery that goes with all of it off."""
+        return self.left_fen - max(0, min(self.owed_fen, self.left_fen * _cap_bp() // 10_000))
+
+    def recovered(self, fen: int) -> int:
+        """What a remittance of ``fen`` recovers beside it: of both together at most the cap."""
+        cap = _cap_bp()
+        most = self.left_fen if cap == 10_000 else fen * cap // (10_000 - cap)
+        return max(0, min(self.owed_fen, most, self.left_fen - fen))
+
+
+@dataclass(frozen=True)
+class Available:
+    """What is there to be remitted, in fen. ``own_fen`` = money in both accounts less all that is others', and no more than lies in the
+    bank, what is proposed or approved off."""
+
+    villages: dict[int, Share]
+    fund: Share
     own_fen: int
     bank_fen: int
     alipay_fen: int
     others_fen: int
 
+    @property
+    def collectives(self) -> dict[int, int]:
+        return {village: share.most_fen for village, share in self.villages.items()}
+
+    @property
+    def fund_fen(self) -> int:
+        return self.fund.most_fen
+
+    def share(self, kind: str, village_id: int | None = None) -> Share:
+        return self.fund if kind == "FUND" else self.villages.get(village_id or 0, Share())
+
     def of(self, kind: str, village_id: int | None = None) -> int:
-        if kind == "COLLECTIVE":
-            return self.collectives.get(village_id or 0, 0)
-        return self.fund_fen if kind == "FUND" else self.own_fen
+        return self.own_fen if kind == "REVENUE" else self.share(kind, village_id).most_fen
+
+
+def _cap_bp() -> int:
+    return min(settings().recovery_cap_bp, 10_000)
 
 
 def available(organisation_id: int, book: Mapping[tuple[str, str], int] | None = None) -> Available:
-    """From the cooperative's book, exact to the last posting; ``book`` if it was read already, village by village."""
-    book = balance.of_book(organisation_id, "village_collective") if book is None else book
+    """From the cooperative's book, exact to the last posting; ``book`` if it was read already, with ``EACH`` one by one."""
+    book = balance.of_book(organisation_id, *EACH) if book is None else book
     held: Counter[str] = Counter()
     for (kind, _ref), fen in book.items():
-        held[kind] += fen
+        # Nobody has a claim on what is another's: an account below nothing would make the others' sum too small.
+        held[kind] += max(0, fen) if kind in _OTHERS else fen
     going: Counter[tuple[str, int | None]] = Counter()
-    waiting = select(Remittance.kind, Remittance.village_id, func.sum(Remittance.fen)).where(
+    recovering: Counter[tuple[str, int | None]] = Counter()
+    waiting = select(Remittance.kind, Remittance.village_id, func.sum(Remittance.fen), func.sum(Remittance.recovered_fen)).where(
         Remittance.organisation_id == organisation_id, Remittance.state.in_(OPEN)
     )
     # What was withdrawn from Alipay and has not arrived cannot be paid out yet.
-    on_its_way = select(literal("WITHDRAWAL"), null(), func.coalesce(func.sum(Withdrawal.fen), 0)).where(
+    on_its_way = select(literal("WITHDRAWAL"), null(), func.coalesce(func.sum(Withdrawal.fen), 0), literal(0)).where(
         Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT"
     )
-    for kind, village_id, fen in db.session.execute(waiting.group_by(Remittance.kind, Remittance.village_id).union_all(on_its_way)):
-        going[kind, village_id] = int(fen)
+    for kind, village_id, fen, recovered in db.session.execute(
+        waiting.group_by(Remittance.kind, Remittance.village_id).union_all(on_its_way)
+    ):
+        going[kind, village_id] = int(fen) + int(recovered)
+        recovering[kind, village_id] = int(recovered)
     bank, alipay = held["bank"], held["alipay"]
     others = sum(held[kind] for kind in _OTHERS)
-    villages = {int(ref.partition(":")[2]): fen for (kind, ref), fen in book.items() if kind == "village_collective"}
+    owed = _by_village(book, "village_recoverable")
     return Available(
-        collectives={village: fen - going["COLLECTIVE", village] for village, fen in villages.items()},
-        fund_fen=held["relief_fund"] - going["FUND", None],
+        villages={
+            village: Share(fen - going["COLLECTIVE", village], owed.get(village, 0) - recovering["COLLECTIVE", village])
+            for village, fen in _by_village(book, "village_collective").items()
+        },
+        fund=Share(book.get(("relief_fund", ""), 0) - going["FUND", None], held["fund_recoverable"] - recovering["FUND", None]),
         own_fen=min(bank - going["WITHDRAWAL", None], bank + alipay - others) - going["REVENUE", None],
         bank_fen=bank,
         alipay_fen=alipay,
@@ -130,9 +178,10 @@ def propose(
 
     def work() -> dict[str, Any]:
         _lock(actor.organisation_id, kind, village_id)
-        _must_suffice(actor.organisation_id, kind, village_id, fen)
+        now = _must_suffice(actor.organisation_id, kind, village_id, fen)
         row = Remittance(
             organisation_id=actor.organisation_id, kind=kind, village_id=village_id, fen=fen, note=note.strip()[:200],
+            recovered_fen=0 if kind == "REVENUE" else now.share(kind, village_id).recovered(fen),
             number=f"HK{clock.business_date():%Y%m%d}-{new_public_id()[:8].upper()}", proposed_at=clock.now(),
             proposed_by_id=actor.person_id, version=1,
         )  # fmt: skip
@@ -170,23 +219,39 @@ def approve(remittance_id: int, *, actor: Actor, version: int, approved: bool = 
 def record_paid(remittance_id: int, *, paid_on: date, bank_serial: str, actor: Actor, version: int) -> Remittance:
     """The bank has carried it out on ``paid_on`` (Beijing) under its serial number: post it. By the accountant.
 
-    What the bank did is a fact and is posted as such. Raises as ``bank_transfer.record``.
+    What the bank did is a fact and is posted as such: what a refund took from the share since the approval is recoverable. Raises as
+    ``bank_transfer.record``.
     """
     row = _of(remittance_id, actor, "accountant")
     row.must_be("APPROVED")
     row.must_be_version(version)
     bank_serial = bank_transfer.record(bank_serial, paid_on, source=("remittance", row.id), agreed_at=row.approved_at, actor=actor)
     row.state, row.paid_on, row.bank_serial, row.recorded_at = "PAID", paid_on, bank_serial, clock.now()
-    book, source = row.organisation_id, Source("remittance", row.id)
-    if row.village_id is not None:
-        event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen)
-    elif row.kind == "FUND":
-        event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen)
-    else:
-        event.revenue_taken_out(book=book, source=source, fen=row.fen)
-    audit.record("remittance.paid", row, person_id=actor.person_id, fen=row.fen)
+    _post(row)
+    audit.record("remittance.paid", row, person_id=actor.person_id, fen=row.fen, recovered_fen=row.recovered_fen)
     db.session.flush()
     return row
+
+
+def _post(row: Remittance) -> None:
+    book, source = row.organisation_id, Source("remittance", row.id)
+    if row.kind == "REVENUE":
+        event.revenue_taken_out(book=book, source=source, fen=row.fen)
+        return
+    share, recoverable = SHARES[row.kind]
+    owner = account.owner_of(share, row.village_id)
+    account.lock([account.named(kind, book, owner) for kind in (share, recoverable)])
+    held, owed = max(0, balance.held(share, book, owner)), balance.held(recoverable, book, owner)
+    beyond_fen = row.fen - min(row.fen, held)
+    row.recovered_fen = max(0, min(row.recovered_fen, owed, held - row.fen))
+    if row.village_id is not None:
+        event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen, beyond_fen=beyond_fen)
+        if row.recovered_fen:
+            event.collective_recovered(book=book, source=source, village_id=row.village_id, fen=row.recovered_fen)
+        return
+    event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen, beyond_fen=beyond_fen)
+    if row.recovered_fen:
+        event.fund_recovered(book=book, source=source, fen=row.recovered_fen)
 
 
 def withdraw(remittance_id: int, *, actor: Actor, version: int, reason: str) -> Remittance:
@@ -221,14 +286,20 @@ def _of(remittance_id: int, actor: Actor, *roles: str) -> Remittance:
 
 def _lock(organisation_id: int, kind: str, village_id: int | None) -> None:
     """Two proposals at once must not promise the same fen."""
-    name = {"COLLECTIVE": "village_collective", "FUND": "relief_fund", "REVENUE": "outside"}[kind]
+    name = SHARES[kind][0] if kind in SHARES else "outside"
     account.lock([account.named(name, organisation_id, account.owner_of(name, village_id))])
 
 
-def _must_suffice(organisation_id: int, kind: str, village_id: int | None, fen: int) -> None:
-    left = available(organisation_id).of(kind, village_id)
+def _must_suffice(organisation_id: int, kind: str, village_id: int | None, fen: int) -> Available:
+    now = available(organisation_id)
+    left = now.of(kind, village_id)
     if fen > left:
         raise Conflict("remittance.short", N_("现在最多能划 ¥%(left)s。"), left=format_yuan(max(0, left)), left_fen=left)
+    return now
+
+
+def _by_village(book: Mapping[tuple[str, str], int], kind: str) -> dict[int, int]:
+    return {int(ref.partition(":")[2]): fen for (its, ref), fen in book.items() if its == kind}
 
 
 def _take_back(row: Remittance, reason: str) -> Remittance:

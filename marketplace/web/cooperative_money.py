@@ -17,6 +17,7 @@ from marketplace.households.linkage_group import LinkageGroup
 from marketplace.ledger import balance
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
+from marketplace.organisations.region import Region
 from marketplace.reporting import cooperative_money
 from marketplace.settlement import distribution_preview, remittance
 from marketplace.settlement.distribution import Distribution
@@ -54,7 +55,7 @@ def show() -> Any:
     found = select(Distribution).where(Distribution.organisation_id == own).order_by(Distribution.id.desc()).limit(LATEST)
     batches = select(PayoutBatch).where(PayoutBatch.organisation_id == own).order_by(PayoutBatch.id.desc()).limit(LATEST)
     waiting = cooperative_money.waiting(own)
-    book = balance.of_book(own, "village_collective", "pool_recoverable")
+    book = balance.of_book(own, *remittance.EACH, "pool_recoverable")
     this_month, ever = cooperative_money.settled(own, month)
     return render_template(
         "money/show.html",
@@ -68,6 +69,7 @@ def show() -> Any:
         available=remittance.available(own, book),
         months=distribution_preview.months(own),
         recoverable=_recoverable(own, book),
+        shares_recoverable=_shares_recoverable(book),
         cap_bp=settings().recovery_cap_bp,
         distributions=list(db.session.scalars(found)),
         distribution_states=distribution.state_words(),
@@ -165,6 +167,17 @@ def _recoverable(own: int, book: Mapping[tuple[str, str], int]) -> list[tuple[st
     owed = recoverable(own, book)
     groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id))
     return [(text(group, "name"), money(owed[group.id])) for group in groups]
+
+
+def _shares_recoverable(book: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+    """Villages, and the fund, that were given more than refunds left them, and how much."""
+    owed = {int(ref.partition(":")[2]): fen for (kind, ref), fen in book.items() if kind == "village_recoverable" and fen}
+    rows = []
+    if owed:
+        villages = db.session.scalars(select(Region).where(Region.id.in_(owed)).order_by(Region.code))
+        rows = [(_("%(village)s村集体", village=text(each, "name")), money(owed[each.id])) for each in villages]
+    fund_fen = book.get(("fund_recoverable", ""), 0)
+    return rows + ([(_("防贫基金"), money(fund_fen))] if fund_fen else [])
 
 
 def _month() -> str:

@@ -56,6 +56,7 @@ HEARD = {
 ACCOUNTS = {
     "alipay": N_("支付宝余额"), "stripe": N_("Stripe 余额"), "bank": N_("银行存款"), "unapplied": N_("待核销"), "buyer_funds": N_("买家货款"), "refunds_payable": N_("应退款"),
     "revenue": N_("合作社收入"), "freight": N_("运费"), "household_pool": N_("农户收益池"), "pool_recoverable": N_("待从收益池收回"),
+    "village_recoverable": N_("待从村集体份额收回"), "fund_recoverable": N_("待从基金份额收回"),
     "village_collective": N_("村集体"), "relief_fund": N_("防贫基金"), "fees": N_("手续费"),
 }  # fmt: skip
 TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it says when there is none)

@@ -196,8 +196,12 @@ def _whom(row: Remittance) -> str:
 def _ask(row: Remittance, step: str, errors: dict[str, str]) -> str:
     row.must_be(*STEPS[step][1])
     amount, whom = money(row.fen), _whom(row)
+    leaves = _("%(fen)s 从合作社的银行账户划给%(whom)s。同意后由会计到银行办理。", fen=amount, whom=whom)
+    if row.recovered_fen:
+        back = _("另从同一份额里收回 %(fen)s：以前划款以后有退款，合作社已经退给买家。", fen=money(row.recovered_fen))
+        leaves = f"{leaves} {back}"
     words = {
-        "approve": (_("同意这笔划款？"), _("%(fen)s 从合作社的银行账户划给%(whom)s。同意后由会计到银行办理。", fen=amount, whom=whom), _("同意划款 %(fen)s", fen=amount)),
+        "approve": (_("同意这笔划款？"), leaves, _("同意划款 %(fen)s", fen=amount)),
         "return": (_("退回这笔划款？"), _("退回以后这笔作废，会计看得到理由。"), _("退回")),
         "withdraw": (_("撤回这笔划款？"), _("银行已经办了的不能撤回，请先核对回单。"), _("撤回")),
         "paid": (_("银行办好了吗？"), _("照银行回单填写。记账以后不能改。"), _("记为已划出 %(fen)s", fen=amount)),

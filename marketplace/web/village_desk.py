@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, render_template, request, url_for
 
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.language import gettext as _
@@ -45,6 +46,7 @@ def today() -> Any:
         place=db.session.get_one(Region, village_id),
         rows=rows,
         owed=village.owed(village_id),
+        cap_bp=settings().recovery_cap_bp,
         **desk(),
     )
 

@@ -45,6 +45,8 @@ def every_event(app: Flask) -> None:
             collectives={7: 300},
             fund_fen=200,
             pools={3: (7, 1_993), 4: (0, 1)},
+            villages_beyond={7: 41},
+            fund_beyond_fen=12,
         )
         event.fee(book=book, source=source(1), fen=6_001)
         event.withdrawn(book=book, source=source(1), fen=500_000)

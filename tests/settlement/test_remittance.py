@@ -1,5 +1,6 @@
 """What leaves for villages, the fund and the cooperative itself: never more than is theirs, by two people, posted once the bank paid."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,12 +14,14 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import acting
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import grant
+from marketplace.payments import refund as refunds
 from marketplace.reporting import books
-from marketplace.settlement import remittance
+from marketplace.settlement import period_close, remittance, settlement
 from marketplace.settlement.remittance import Remittance
 from tests import builders
 from tests.builders import Market
 from tests.settlement.test_distribution import sold
+from tests.settlement.test_recovery import paid_back, refunded, settled, traded
 
 
 def earning(*, to_bank: int = 30_000) -> Market:
@@ -42,6 +45,13 @@ def approve(row: Remittance, market: Market) -> Remittance:
 def paid(row: Remittance, market: Market, version: int = 2) -> Remittance:
     today = clock.business_date()
     return transaction(lambda: remittance.record_paid(row.id, paid_on=today, bank_serial=f"WY{row.id:06}", actor=market.accountant, version=version))
+
+
+def remitted(market: Market, kind: str, fen: int) -> Remittance:
+    """Proposed, approved and recorded."""
+    row = propose(market, kind, fen, key=f"{kind}{market.village}-{fen}")
+    approve(row, market)
+    return paid(row, market)
 
 
 def books_hold() -> bool:
@@ -146,3 +156,84 @@ def test_the_banks_slip_must_make_sense(app: Flask, days: int, serial: str) -> N
     with pytest.raises(InvalidInput):
         transaction(lambda: remittance.record_paid(row.id, paid_on=day, bank_serial=serial, actor=market.accountant, version=2))
     assert db.session.get_one(Remittance, row.id).state == "APPROVED"
+
+
+def recoverable(market: Market) -> tuple[int, int]:
+    """What waits for later shares of the village and of the fund."""
+    return (
+        balance.held("village_recoverable", market.cooperative, f"village:{market.village}"),
+        balance.held("fund_recoverable", market.cooperative),
+    )
+
+
+@pytest.mark.both
+def test_a_refund_after_the_money_left_is_recovered_from_what_comes_later(app: Flask) -> None:
+    """Paid out to village and fund, then all of the order goes back: nothing is owed by anybody, and the month can be closed."""
+    market = builders.market(on_hand=90)
+    builders.operator()
+    order_id = traded(market, 10)  # of ¥880.00 the village gets ¥52.80 and the fund ¥35.20
+    later = traded(market, 20)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        remitted(market, "COLLECTIVE", 5_280)
+        remitted(market, "FUND", 3_520)
+        refund_id = paid_back(order_id, 88_000)
+        assert recoverable(market) == (5_280, 3_520)
+        assert [each.detail for each in books.check() if not each.ok] == []
+        period = clock.period_of(clock.business_date())
+        transaction(lambda: settlement.settle(later))
+        # Of ¥105.60 and ¥70.40 a fifth at most goes to what the refund took.
+        available = remittance.available(market.cooperative)
+        assert (available.of("COLLECTIVE", market.village), available.fund_fen) == (10_560 - 2_112, 7_040 - 1_408)
+        with pytest.raises(Conflict, match=r"remittance\.short"):
+            propose(market, "COLLECTIVE", 8_449)
+        rows = [remitted(market, "COLLECTIVE", 8_448), remitted(market, "FUND", 2_816)]
+        assert [row.recovered_fen for row in rows] == [2_112, 704]
+        assert recoverable(market) == (5_280 - 2_112, 3_520 - 704)
+        assert [each.detail for each in books.check() if not each.ok] == []
+        # The channel refuses it after all: what was recovered is theirs again.
+        transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
+        assert recoverable(market) == (0, 0)
+        available = remittance.available(market.cooperative)
+        assert (available.of("COLLECTIVE", market.village), available.fund_fen) == (2_112, 4_224)
+        assert [each.detail for each in books.check() if not each.ok] == []
+    with clock.travel(clock.now() + timedelta(days=50)):
+        assert not period_close.checklist(period).broken
+
+
+def test_what_a_refund_took_between_approval_and_the_banks_slip_is_recoverable(app: Flask) -> None:
+    market = earning()
+    village, fund = propose(market, "COLLECTIVE", 1_800, "v"), propose(market, "FUND", 1_000, "f")
+    approve(village, market)
+    approve(fund, market)
+    refunded(settled(market, 10_000), 10_000)
+    with transaction():
+        event.refund_after_settlement(
+            book=market.cooperative, source=Source("refund", 99), revenue_fen=0, freight_fen=0, collectives={market.village: 500},
+            fund_fen=400, pools={},
+        )  # fmt: skip
+    paid(village, market)
+    paid(fund, market)
+    assert recoverable(market) == (500, 200)
+    assert balance.held("village_collective", market.cooperative, f"village:{market.village}") == balance.held("relief_fund", market.cooperative) == 0
+    assert [each.rule for each in books.check() if each.rule == "nobody_owes_what_cannot_be_owed" and not each.ok] == []
+
+
+def test_a_refund_of_one_village_leaves_nothing_of_anothers_to_the_cooperative(app: Flask) -> None:
+    """Two villages have ¥18.00 each; the first is paid, and its order goes back over the bank: the second's is still the second's."""
+    market = builders.market()
+    other = replace(market, village=builders.village())
+    order_id = settled(market, 30_000)
+    settled(other, 30_000)
+    with transaction():
+        event.withdrawn(book=market.cooperative, source=Source("withdrawal", 1), fen=60_000)
+    remitted(market, "COLLECTIVE", 1_800)
+    refund_id = refunded(order_id, 30_000)
+    with transaction():
+        event.refund_succeeded(book=market.cooperative, source=Source("refund", refund_id), fen=30_000, channel="bank")
+    available = remittance.available(market.cooperative)
+    # In the bank ¥282.00; of it ¥60.00 the households', ¥12.00 the fund's and ¥18.00 the other village's.
+    assert (available.bank_fen, available.others_fen, available.own_fen) == (28_200, 9_000, 19_200)
+    remitted(market, "REVENUE", 19_200)
+    remitted(other, "COLLECTIVE", 1_800)
+    assert balance.held("bank", market.cooperative) == 6_000 + 1_200

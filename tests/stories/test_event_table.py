@@ -122,6 +122,35 @@ def test_a_refund_is_approved_after_settlement(book: int) -> None:
     )
 
 
+def test_a_refund_takes_what_collective_and_fund_were_paid_already(book: int) -> None:
+    """The collective holds 1.12 of its 5.12 and the fund nothing: what is missing waits for what they get later."""
+    entry = event.refund_after_settlement(
+        book=book, source=Source("refund", 1), revenue_fen=9_984, freight_fen=0, collectives={VILLAGE: 112}, fund_fen=0, pools={},
+        villages_beyond={VILLAGE: 400}, fund_beyond_fen=384,
+    )  # fmt: skip
+    assert read(entry) == (
+        "debit  revenue 99.84\n"
+        "debit  village_collective village:7 1.12\n"
+        "debit  village_recoverable village:7 4.00\n"
+        "debit  fund_recoverable 3.84\n"
+        "credit refunds_payable 108.80"
+    )
+
+
+def test_a_collectives_and_the_funds_later_share_make_good_a_refund(book: int) -> None:
+    entry = event.collective_recovered(book=book, source=Source("remittance", 1), village_id=VILLAGE, fen=400)
+    assert read(entry) == "debit  village_collective village:7 4.00\ncredit village_recoverable village:7 4.00"
+    entry = event.fund_recovered(book=book, source=Source("remittance", 2), fen=384)
+    assert read(entry) == "debit  relief_fund 3.84\ncredit fund_recoverable 3.84"
+
+
+def test_what_they_had_made_good_for_a_refund_that_failed_goes_back(book: int) -> None:
+    entry = event.collective_recovery_undone(book=book, source=Source("refund", 1, VILLAGE), village_id=VILLAGE, fen=400)
+    assert read(entry) == "debit  village_recoverable village:7 4.00\ncredit village_collective village:7 4.00"
+    entry = event.fund_recovery_undone(book=book, source=Source("refund", 1), fen=384)
+    assert read(entry) == "debit  fund_recoverable 3.84\ncredit relief_fund 3.84"
+
+
 def test_an_over_or_late_payment_goes_back(book: int) -> None:
     entry = event.unapplied_refund_approved(book=book, source=Source("refund", 1), fen=12_800)
     assert read(entry) == "debit  unapplied 128.00\ncredit refunds_payable 128.00"
@@ -243,6 +272,9 @@ def test_a_collective_is_paid(book: int) -> None:
         book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=512
     )
     assert read(entry) == "debit  village_collective village:7 5.12\ncredit bank 5.12"
+    # A refund took 2.00 of it after the bank was told to pay: that is recoverable.
+    entry = event.collective_paid(book=book, source=Source("collective_payment", 2), village_id=VILLAGE, fen=512, beyond_fen=200)
+    assert read(entry) == "debit  village_collective village:7 3.12\ndebit  village_recoverable village:7 2.00\ncredit bank 5.12"
 
 
 def test_the_fund_is_remitted_to_its_holder(app: Flask) -> None:
