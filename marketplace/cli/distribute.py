@@ -6,13 +6,15 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
-from marketplace.foundation.database import transaction
+from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.foundation.language import said
 from marketplace.foundation.money import format_yuan
+from marketplace.households.linkage_group import LinkageGroup
 from marketplace.organisations.actor import Actor, by_name
 from marketplace.settlement import distribution
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.distribution_pool import left_out
 
 
 @click.group("distribute")
@@ -41,6 +43,10 @@ def _carry_out(login: str, work: Callable[[Actor], Distribution]) -> Distributio
 
 def _tell(row: Distribution) -> None:
     click.echo(f"distribution {row.public_id} of {row.period}, number {row.number}: {row.state}, CNY {format_yuan(row.total_fen)}")
+    if row.state == "DRAFTED":
+        for group_id, fen in left_out(row).items():
+            name = db.session.get_one(LinkageGroup, group_id).name_zh
+            click.echo(f"left out: {name}, CNY {format_yuan(fen)}: it had no shares and no deliveries, or settled since")
 
 
 @group.command("draft")

@@ -21,7 +21,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution_notice import GroupPart, body
 from marketplace.settlement.distribution_pool import (
     available,
-    brought_back,
+    came_back_in,
     lock_pool,
     recoverable,
     undivided,
@@ -48,12 +48,15 @@ def draft(organisation_id: int, period: str, *, actor: Actor) -> Distribution:
     """Divide what the period (YYYY-MM) settled and no distribution covers yet. By the cooperative's accountant; amounts in fen.
 
     Per linkage group: its pool less refunds after settlement, less what recovers earlier ones within the published cap, divided
-    by ``distribution_weights``. Raises Conflict ``distribution.empty`` if there is nothing to divide.
+    by ``distribution_weights``. A group without anybody to give to is left out and stops no other. Raises InvalidInput
+    ``distribution.future``, Conflict ``distribution.empty`` if there is nothing to divide, ``distribution.nobody`` if nobody is there at all.
     """
     actor.must_have("COOPERATIVE", "accountant")
     if actor.organisation_id != organisation_id:
         raise not_found(Distribution)
     days_of(period)
+    if period > clock.period_of(clock.business_date()):
+        raise InvalidInput("distribution.future", N_("%(period)s 还没有到，不能拟定。"), field="period", period=period)
     undivided(organisation_id, period)  # held from here on: whoever drafts at the same time waits, and finds nothing left
     last = select(func.max(Distribution.number)).where(
         Distribution.organisation_id == organisation_id, Distribution.period == period
@@ -193,25 +196,34 @@ def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
 def _divide(row: Distribution) -> None:
     """Write the groups and shares of everything undivided in its period, which it covers from now on."""
     lines = undivided(row.organisation_id, row.period)
-    by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in brought_back(row.organisation_id)}
+    came_back = came_back_in(row.organisation_id, row.period)
+    by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in came_back}
     nothing = Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=row.period)
     if not any(line.pool_fen for line in lines) and not by_group:
         raise nothing
     for line in lines:
         line.distribution_id = row.id
         by_group.setdefault(line.linkage_group_id, []).append(line)
+    db.session.flush()  # what settles from here on is no part of this
     for group_id, its in sorted(by_group.items()):
-        row.total_fen += _draft_group(row, db.session.get_one(LinkageGroup, group_id), its)
+        try:
+            row.total_fen += _draft_group(row, db.session.get_one(LinkageGroup, group_id), its, comes_back=group_id in came_back)
+        except Conflict as refused:
+            if refused.code != "distribution.nobody":
+                raise
+            nothing = refused
+            for line in its:
+                line.distribution_id = None
     if not groups_of(row.id):
         raise nothing
 
 
-def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementLine]) -> int:
+def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementLine], *, comes_back: bool) -> int:
     """Write a group's part and its households' shares; returns the fen they get."""
     # Two months drafted at once would each take the same pool, and recover the same refund: one waits here for the other.
     lock_pool(row.organisation_id, group.id)
     settled_fen = sum(line.pool_fen for line in lines)
-    pool_fen, recovered_fen = available(row.organisation_id, group.id, row.period, settled_fen, but=row.id)
+    pool_fen, recovered_fen = available(row.organisation_id, group.id, settled_fen, comes_back=comes_back, but=row.id)
     if not lines and not pool_fen:
         return 0
     divided = divide_group(

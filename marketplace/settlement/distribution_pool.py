@@ -1,12 +1,15 @@
 """What of a linkage group's pool a distribution may divide: what settled, refunds off, and what failed refunds brought back."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
 from marketplace.ledger import account, balance
+from marketplace.ledger.account import Account
+from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.settlement.distribution_share import Distribution, DistributionGroup
 from marketplace.settlement.settlement import SettlementLine
 
@@ -27,12 +30,15 @@ def undivided(organisation_id: int, period: str, *, lock: bool = True) -> list[S
     return list(db.session.scalars(query.with_for_update() if lock else query))
 
 
-def available(organisation_id: int, group_id: int, period: str, settled_fen: int, *, but: int | None = None) -> tuple[int, int]:
-    """What a group's pool gives to a distribution of ``period`` that covers ``settled_fen``, and what of it recovers earlier refunds:
-    at most the published cap of a period.
+def available(
+    organisation_id: int, group_id: int, settled_fen: int, *, waits_fen: int = 0, comes_back: bool = False, but: int | None = None
+) -> tuple[int, int]:
+    """What a group's pool gives to a distribution that covers ``settled_fen``, and what of it recovers earlier refunds: at most the
+    published cap of a period.
 
-    That is what was settled, as far as the pool still holds it (refunds off, drafts other than ``but`` aside), and what the pool
-    holds beyond all that waits in other periods: a refund that failed brought it back, and no settlement speaks of it any more.
+    That is what was settled, as far as the pool still holds it (refunds off, drafts other than ``but`` aside); and where ``comes_back``,
+    what the pool holds beyond all that waits: a refund that failed brought it back, and no settlement speaks of it any more.
+    ``waits_fen`` is what of ``settled_fen`` no distribution covers yet: nothing for a draft, all of it for a preview.
     """
     waiting = (
         select(func.coalesce(func.sum(DistributionGroup.pool_fen), 0), func.coalesce(func.sum(DistributionGroup.recovered_fen), 0))
@@ -44,13 +50,14 @@ def available(organisation_id: int, group_id: int, period: str, settled_fen: int
         )
     )
     drafted_fen, recovering_fen = (int(fen) for fen in db.session.execute(waiting).one())
-    others = select(func.coalesce(func.sum(SettlementLine.pool_fen), 0)).where(
-        SettlementLine.organisation_id == organisation_id, SettlementLine.linkage_group_id == group_id,
-        SettlementLine.distribution_id.is_(None), SettlementLine.period != period,
-    )  # fmt: skip
     owner = account.owner_of("household_pool", group_id)
     free_fen = max(0, balance.held("household_pool", organisation_id, owner) - drafted_fen)
-    pool_fen = min(free_fen, max(settled_fen, free_fen - int(db.session.scalar(others) or 0)))
+    # Read after the pool, whatever month it is of: what settles while this goes on waits, and is in no part of ours.
+    others = select(func.coalesce(func.sum(SettlementLine.pool_fen), 0)).where(
+        SettlementLine.organisation_id == organisation_id, SettlementLine.linkage_group_id == group_id, SettlementLine.distribution_id.is_(None)
+    )
+    others_fen = int(db.session.scalar(others) or 0) - waits_fen
+    pool_fen = min(free_fen, max(settled_fen, free_fen - others_fen) if comes_back else settled_fen)
     owed_fen = balance.held("pool_recoverable", organisation_id, owner) - recovering_fen
     return pool_fen, max(0, min(owed_fen, pool_fen * settings().recovery_cap_bp // 10_000))
 
@@ -65,8 +72,20 @@ def recoverable(organisation_id: int, book: Mapping[tuple[str, str], int] | None
     return {int(ref.partition(":")[2]): fen for ref, fen in sorted(owed.items()) if fen > 0}
 
 
-def brought_back(organisation_id: int) -> dict[int, int]:
-    """Fen by linkage group that a pool holds though no settlement waits for it and no draft divides it: of refunds that failed."""
+@dataclass(frozen=True)
+class BroughtBack:
+    """Fen that a group's pool holds though no settlement waits for it and no draft divides it, and the month in which it came."""
+
+    period: str
+    fen: int
+
+
+def brought_back(organisation_id: int) -> dict[int, BroughtBack]:
+    """By linkage group, what refunds that failed brought back. It belongs to the distribution of the month in which it came: whoever
+    drafts may not choose whose shares divide it."""
+    failed = select(JournalEntry.id).where(JournalEntry.book == organisation_id, JournalEntry.kind == "reversed").limit(1)
+    if db.session.scalar(failed) is None:
+        return {}
     held = {int(ref.partition(":")[2]): fen for ref, fen in balance.by_owner("household_pool", organisation_id).items()}
     settled = (
         select(SettlementLine.linkage_group_id, func.sum(SettlementLine.pool_fen))
@@ -79,10 +98,49 @@ def brought_back(organisation_id: int) -> dict[int, int]:
         .where(Distribution.organisation_id == organisation_id, Distribution.state.in_(WAITING))
         .group_by(DistributionGroup.linkage_group_id)
     )
-    for query in (settled, drafted):
-        for group_id, fen in db.session.execute(query):
-            held[group_id] = held.get(group_id, 0) - int(fen)
-    return {group_id: fen for group_id, fen in sorted(held.items()) if fen > 0}
+    for group_id, fen in db.session.execute(settled.union_all(drafted)):
+        held[group_id] = held.get(group_id, 0) - int(fen)
+    if not any(fen > 0 for fen in held.values()):
+        return {}
+    came = _came(organisation_id)
+    return {group_id: BroughtBack(came[group_id], fen) for group_id, fen in sorted(held.items()) if fen > 0 and group_id in came}
+
+
+def _came(organisation_id: int) -> dict[int, str]:
+    """The month in which something came back to each group's pool last."""
+    query = (
+        select(Account.owner_ref, func.max(JournalEntry.period))
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(JournalEntry.book == organisation_id, JournalEntry.kind.in_(("reversed", "recovery_undone")))
+        .where(Account.kind == "household_pool", JournalLine.fen < 0)
+        .group_by(Account.owner_ref)
+    )
+    return {int(ref.partition(":")[2]): period for ref, period in db.session.execute(query)}
+
+
+def came_back_in(organisation_id: int, period: str) -> dict[int, int]:
+    """The same, of one month: fen by linkage group."""
+    return {group_id: each.fen for group_id, each in brought_back(organisation_id).items() if each.period == period}
+
+
+def left_out(row: Distribution) -> dict[int, int]:
+    """Fen by linkage group that the month has, and a distribution of it has no part of: nobody could be given to, or it settled since."""
+    waiting = (
+        select(SettlementLine.linkage_group_id, func.sum(SettlementLine.pool_fen))
+        .where(
+            SettlementLine.organisation_id == row.organisation_id, SettlementLine.period == row.period, SettlementLine.distribution_id.is_(None),
+            SettlementLine.pool_fen > 0,
+            ~select(DistributionGroup.id)
+            .where(DistributionGroup.distribution_id == row.id, DistributionGroup.linkage_group_id == SettlementLine.linkage_group_id)
+            .exists(),
+        )
+        .group_by(SettlementLine.linkage_group_id)
+    )  # fmt: skip
+    found = {group_id: int(fen) for group_id, fen in db.session.execute(waiting)}
+    for group_id, fen in came_back_in(row.organisation_id, row.period).items():
+        found[group_id] = found.get(group_id, 0) + fen
+    return found
 
 
 def lock_pool(organisation_id: int, group_id: int) -> str:

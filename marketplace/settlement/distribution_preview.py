@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import func, select
 
-from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.ledger.entry import JournalEntry
-from marketplace.settlement.distribution_pool import available, brought_back, undivided
+from marketplace.settlement.distribution_pool import available, brought_back, came_back_in, undivided
 from marketplace.settlement.distribution_weights import days_of
 from marketplace.settlement.pool_division import Divided, Parts, divide_group
 from marketplace.settlement.settlement import SettlementLine
@@ -17,7 +15,7 @@ from marketplace.settlement.settlement import SettlementLine
 
 @dataclass(frozen=True)
 class Month:
-    """A period in which settled goods wait for their division; fen before refunds."""
+    """A period in which settled goods, or what a failed refund brought back, wait for their division; fen before refunds."""
 
     period: str
     orders: int
@@ -56,34 +54,29 @@ def months(organisation_id: int) -> list[Month]:
         .group_by(SettlementLine.period)
         .having(func.sum(SettlementLine.pool_fen) > 0)
     )
-    newest = select(func.coalesce(func.max(JournalEntry.id), 0)).where(JournalEntry.book == organisation_id, JournalEntry.kind == "distributed")
-    undone = select(literal(""), func.count(), literal(0)).where(
-        JournalEntry.book == organisation_id, JournalEntry.kind == "reversed", JournalEntry.id > newest.scalar_subquery()
-    )
-    rows = db.session.execute(settled.union_all(undone)).all()
-    found = sorted((Month(period, orders, int(fen)) for period, orders, fen in rows if period), key=lambda each: each.period)
-    if not found and any(count for period, count, _fen in rows if not period):
-        # A refund failed, and nothing settled since: what came back is divided in the month of now.
-        back_fen = sum(brought_back(organisation_id).values())
-        return [Month(clock.period_of(clock.business_date()), 0, back_fen)] if back_fen else []
-    return found
+    found = {period: Month(period, orders, int(fen)) for period, orders, fen in db.session.execute(settled)}
+    for back in brought_back(organisation_id).values():
+        known = found.get(back.period, Month(back.period, 0, 0))
+        found[back.period] = Month(back.period, known.orders, known.pool_fen + back.fen)
+    return [found[period] for period in sorted(found)]
 
 
 def preview(organisation_id: int, period: str) -> list[GroupPreview]:
     """What ``distribution.draft`` would write now, group by group. Changes nothing. InvalidInput ``period.bad``."""
     days_of(period)
-    by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in brought_back(organisation_id)}
+    came_back = came_back_in(organisation_id, period)
+    by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in came_back}
     for line in undivided(organisation_id, period, lock=False):
         by_group.setdefault(line.linkage_group_id, []).append(line)
-    return [_group(organisation_id, period, group_id, its) for group_id, its in sorted(by_group.items())]
+    return [_group(organisation_id, period, group_id, its, comes_back=group_id in came_back) for group_id, its in sorted(by_group.items())]
 
 
-def _group(organisation_id: int, period: str, group_id: int, lines: list[SettlementLine]) -> GroupPreview:
+def _group(organisation_id: int, period: str, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> GroupPreview:
     import numpy as np
 
     group = db.session.get_one(LinkageGroup, group_id)
     settled_fen = sum(line.pool_fen for line in lines)
-    pool_fen, recovered_fen = available(organisation_id, group_id, period, settled_fen)
+    pool_fen, recovered_fen = available(organisation_id, group_id, settled_fen, waits_fen=settled_fen, comes_back=comes_back)
     divided, refused = None, None
     try:
         divided = divide_group(

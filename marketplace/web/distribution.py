@@ -17,7 +17,7 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement import distribution, distribution_preview
 from marketplace.settlement.distribution import Distribution, DistributionGroup
-from marketplace.settlement.distribution_pool import recoverable
+from marketplace.settlement.distribution_pool import left_out, recoverable
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.web.distribution_way import next_strip, way
 from marketplace.web.permission import needs, permission, the_actor
@@ -169,6 +169,7 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         steps=way(row, notice, objections, people, paid_fen=_paid(row)),
         strip=next_strip(row, notice, objections, batches, actor),
         recoverable=recoverable(row.organisation_id),
+        left_out=_left_out(row) if row.state in ("DRAFTED", "APPROVED") else [],
         cap_bp=settings().recovery_cap_bp,
         recovered_fen=sum(group.recovered_fen for group, _group in groups),
         workdays=settings().notice_workdays,
@@ -177,6 +178,13 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("收益分配"), url_for("distribution.index")), (row.period, None)],
         **desk(actor),
     )
+
+
+def _left_out(row: Distribution) -> list[tuple[LinkageGroup, int]]:
+    """Groups of the month that this one has no part of, and what waits for them."""
+    fen = left_out(row)
+    groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(fen)).order_by(LinkageGroup.name_zh)) if fen else ()
+    return [(group, fen[group.id]) for group in groups]
 
 
 def _filtered(actor: Actor) -> tuple[str, Select[Any]]:
