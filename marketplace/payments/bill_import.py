@@ -61,7 +61,8 @@ class ImportedRow(Identified, Model):
 
 
 class BillDifference(Public, Model):
-    """What bill and books do not say alike: a task until a person has explained it. Amounts in fen; 0 on the side that has none."""
+    """What bill and books do not say alike: a task, with its age and owner, until a person has explained it. Amounts in fen; 0 on the
+    side that has none."""
 
     __tablename__ = "bill_difference"
     __table_args__ = (
@@ -77,6 +78,7 @@ class BillDifference(Public, Model):
     ours_fen: Mapped[int]
     theirs_fen: Mapped[int]
     found_at: Mapped[datetime] = mapped_column(index=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     explained_at: Mapped[datetime | None]
     explained_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     explanation: Mapped[str] = mapped_column(String(300), default="")
@@ -126,19 +128,34 @@ def take(organisation_id: int, bill: Bill) -> ImportedBill:
     return imported
 
 
+def own(difference_id: int, *, actor: Actor) -> BillDifference:
+    """Take a difference on oneself, so that the others know who asks Alipay. Conflict ``difference.explained``."""
+    row = _open(difference_id, actor)
+    row.owner_id = actor.person_id
+    db.session.flush()
+    audit.record("difference.owned", row, person_id=actor.person_id)
+    return row
+
+
 def explain(difference_id: int, explanation: str, *, actor: Actor) -> BillDifference:
     """The cooperative's accountant or director says what a difference was. Raises InvalidInput ``explanation``, Conflict ``explained``."""
+    row = _open(difference_id, actor)
+    if not 4 <= len(explanation.strip()) <= 300:
+        raise InvalidInput("difference.explanation", N_("请写明这笔差异是怎么回事，4 到 300 个字。"), field="explanation")
+    row.explanation, row.explained_at, row.explained_by_id = explanation.strip(), clock.now(), actor.person_id
+    row.owner_id = row.owner_id or actor.person_id
+    db.session.flush()
+    audit.record("difference.explained", row, person_id=actor.person_id)
+    return row
+
+
+def _open(difference_id: int, actor: Actor) -> BillDifference:
     actor.must_have("COOPERATIVE", "accountant", "director")
     row = locked(BillDifference, difference_id)
     if row.organisation_id != actor.organisation_id:
         raise not_found(BillDifference)
     if row.explained_at is not None:
         raise Conflict("difference.explained", N_("这一项已经有人说明过了。"))
-    if not 4 <= len(explanation.strip()) <= 300:
-        raise InvalidInput("difference.explanation", N_("请写明这笔差异是怎么回事，4 到 300 个字。"), field="explanation")
-    row.explanation, row.explained_at, row.explained_by_id = explanation.strip(), clock.now(), actor.person_id
-    db.session.flush()
-    audit.record("difference.explained", row, person_id=actor.person_id)
     return row
 
 

@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 from sqlalchemy import func, select
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.bill_import import BillDifference
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.reporting.books_posted import by_book, differences, total
+from marketplace.reporting.money_health import UNEXPLAINED
 from marketplace.settlement import difference, reconciliation
 
 
@@ -67,9 +70,22 @@ def bank_and_alipay_are_statement_and_bill() -> list[str]:
     return breaches
 
 
+def bill_differences_are_explained() -> list[str]:
+    """What Alipay's trade bill and the books do not say alike is explained, or younger than a day."""
+    query = (
+        select(BillDifference.organisation_id, BillDifference.kind, BillDifference.out_trade_no, BillDifference.ours_fen, BillDifference.theirs_fen)
+        .where(BillDifference.explained_at.is_(None), BillDifference.found_at < clock.now() - UNEXPLAINED)
+        .order_by(BillDifference.id)
+    )
+    return [
+        f"trade bill of book {book}: {kind} {number}, books {ours} fen, bill {theirs}" for book, kind, number, ours, theirs in db.session.execute(query)
+    ]
+
+
 RULES: tuple[Callable[[], list[str]], ...] = (
     unapplied_is_what_waits,
     returns_are_promised,
     rows_are_linked_once,
     bank_and_alipay_are_statement_and_bill,
+    bill_differences_are_explained,
 )

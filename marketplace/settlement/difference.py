@@ -1,7 +1,7 @@
 """A difference between books and statement: a task with an age and an owner, until it is gone or a person has said what it is.
 
 Found every day for each cooperative with statements or bills. It goes by itself when the other side shows up or a row is linked;
-explained, it stays on the list of the control total with its reason. Where money is posted two people decide (``row_decision``).
+explained, it stays on the list of the control total with its reason, and one that went away and comes back is a question again. Where money is posted two people decide (``row_decision``).
 """
 
 from collections.abc import Sequence
@@ -155,13 +155,17 @@ class Found:
 
 
 def found(where: Position) -> list[Found]:
-    """Every difference of a position. What the trade bill's import has made a task of already is not told twice."""
-    told = _told_by_bill(where) if where.side == "alipay" else set()
-    listed = [
-        Found(f"entry:{item.entry_id}" if item.is_ours else f"row:{item.row_id}", item.kind, item.day, item.effect_fen, item)
-        for item in where.differences
-        if item.number not in told
-    ]
+    """Every difference of a position. Of what the trade bill's import has made a task of already, one of the same number and amount is
+    not told twice: another amount is another question."""
+    told = _told_by_bill(where) if where.side == "alipay" else []
+    listed = []
+    for item in where.differences:
+        twin = next((each for each in told if item.number in each[0] and each[1] == item.effect_fen), None)
+        if twin is not None:
+            told.remove(twin)
+            continue
+        subject = f"entry:{item.entry_id}" if item.is_ours else f"row:{item.row_id}"
+        listed.append(Found(subject, item.kind, item.day, item.effect_fen, item))
     if where.missing_fen:
         listed.append(Found("missing", "MISSING_ROWS", where.on, -where.missing_fen))
     if where.before_fen:
@@ -172,8 +176,9 @@ def found(where: Position) -> list[Found]:
 def unexplained(where: Position) -> list[Found]:
     """Those that nobody has explained."""
     query = select(Difference.subject, Difference.fen).where(
-        Difference.organisation_id == where.organisation_id, Difference.side == where.side, Difference.state == "EXPLAINED"
-    )
+        Difference.organisation_id == where.organisation_id, Difference.side == where.side, Difference.state == "EXPLAINED",
+        Difference.gone_at.is_(None),
+    )  # fmt: skip
     known = {(row[0], int(row[1])) for row in db.session.execute(query)}
     return [each for each in found(where) if (each.subject, each.fen) not in known]
 
@@ -186,8 +191,10 @@ def _list(where: Position) -> None:
         _find(where, known.get(each.subject), each)
     standing = {each.subject for each in now}
     for subject, task in known.items():
-        if subject not in standing and task.state == "OPEN":
-            task.state, task.gone_at = "GONE", clock.now()
+        if subject in standing or task.gone_at is not None:
+            continue
+        # Who explained it, and how, stays on it.
+        task.state, task.gone_at = ("GONE" if task.state == "OPEN" else task.state), clock.now()
     db.session.flush()
 
 
@@ -200,17 +207,17 @@ def _find(where: Position, row: Difference | None, told: Found) -> None:
             found_at=clock.now(), version=1,
         )  # fmt: skip
         db.session.add(row)
-    elif row.fen != told.fen or row.state == "GONE":
-        # Another amount is another question: what was explained was not this.
+    elif row.fen != told.fen or row.gone_at is not None:
+        # Another amount, or the same months later, is another question: what was explained was not this.
         row.kind, row.day, row.fen, row.state, row.found_at = told.kind, told.day, told.fen, "OPEN", clock.now()
         row.explained_at = row.explained_by_id = row.gone_at = None
         row.version += 1
 
 
-def _told_by_bill(where: Position) -> set[str]:
-    """What the trade bill's import has made a task of already is not made one twice."""
-    query = select(BillDifference.out_trade_no).where(BillDifference.organisation_id == where.organisation_id)
-    return set(db.session.scalars(query))
+def _told_by_bill(where: Position) -> list[tuple[set[str], int]]:
+    """(numbers, what it makes the books more than the bill) of each task of the trade bill's import."""
+    query = select(BillDifference).where(BillDifference.organisation_id == where.organisation_id)
+    return [({each.out_request_no or each.out_trade_no, each.out_trade_no}, each.ours_fen - each.theirs_fen) for each in db.session.scalars(query)]
 
 
 def _keep_day(where: Position) -> None:

@@ -157,17 +157,18 @@ def transfer(public_id: str) -> Any:
 def differences() -> Any:
     actor = the_actor()
     done = request.args.get("view") == "explained"
-    query = scoped(actor, BillDifference).where(BillDifference.explained_at.is_not(None) if done else BillDifference.explained_at.is_(None))
+    query = scoped(actor, BillDifference).outerjoin(Person, Person.id == BillDifference.owner_id).add_columns(Person.name_zh)
+    query = query.where(BillDifference.explained_at.is_not(None) if done else BillDifference.explained_at.is_(None))
     before = request.args.get("before", "")
     if before:
         query = query.where(BillDifference.id < by_public_id(BillDifference, before, scoped(actor, BillDifference)).id)
-    rows = list(db.session.scalars(query.order_by(BillDifference.id.desc()).limit(PAGE + 1)))
+    rows = db.session.execute(query.order_by(BillDifference.id.desc()).limit(PAGE + 1)).all()
     return render_template(
         "payment/differences.html",
         rows=rows[:PAGE],
         done=done,
         chips=[(_("要说明的"), url_for(".differences"), not done, None), (_("已说明"), url_for(".differences", view="explained"), done, None)],
-        next_url=url_for(".differences", view="explained" if done else None, before=rows[PAGE - 1].public_id) if len(rows) > PAGE else None,
+        next_url=url_for(".differences", view="explained" if done else None, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         words=payment_words.DIFFERENCES,
         proposals=payment_words.PROPOSALS,
         **desk(actor),
@@ -179,10 +180,10 @@ def differences() -> Any:
 def explain(public_id: str) -> Any:
     actor = the_actor()
     number = by_public_id(BillDifference, public_id, scoped(actor, BillDifference)).id
-    words = request.form.get("explanation", "")
+    words, takes_on = request.form.get("explanation", ""), request.form.get("step") == "own"
     try:
-        transaction(lambda: bill_import.explain(number, words, actor=actor))
-        flash(_("已记下说明。"), "done")
+        transaction(lambda: bill_import.own(number, actor=actor) if takes_on else bill_import.explain(number, words, actor=actor))
+        flash(_("您在办这一项。") if takes_on else _("已记下说明。"), "done")
     except InvalidInput as error:
         flash(said(error), "bad")
     return redirect(url_for(".differences"), 303)
