@@ -14,11 +14,13 @@ from sqlalchemy import (
     Select,
     String,
     Subquery,
+    cast,
     func,
     insert,
     literal,
     select,
     text,
+    tuple_,
     union_all,
     update,
 )
@@ -41,6 +43,8 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
 from marketplace.ledger import event_each
+from marketplace.ledger.account import Account, owner_of
+from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import Source
 from marketplace.notices import public_notice
 from marketplace.notices.public_notice import PublicNotice
@@ -107,19 +111,28 @@ class UnclaimedLine(Identified, Model):
 
 def found(organisation_id: int, until: date) -> Subquery:
     """(distribution, household, fen) of what was credited up to a day and reached nobody: came back and was not issued again, or was
-    never sent because the household has no account. What only waits for a batch is not unclaimed."""
-    old = (Distribution.organisation_id == organisation_id, Distribution.posted_at < clock.beijing_midnight(until + timedelta(days=1)))
+    never sent because the household has no account. What only waits for a batch is not unclaimed, nor what was paid, sent or given back
+    since: its time runs from when it came back last."""
+    end = clock.beijing_midnight(until + timedelta(days=1))
+    old = (Distribution.organisation_id == organisation_id, Distribution.posted_at < end)
     never = owed(*old)
     unknown = (
         select(never.c.distribution_id, never.c.household_id, never.c.fen)
         .join(Household, Household.id == never.c.household_id)
         .where(Household.bank_account_sealed == "", Household.alipay_account_sealed == "")
+        .where(
+            ~select(CreditMove.id)
+            .where(CreditMove.distribution_id == never.c.distribution_id, CreditMove.household_id == never.c.household_id)
+            .where(CreditMove.fen > 0, CreditMove.moved_at >= end)
+            .exists()
+        )
     )
     back = (
         select(PayoutBatch.distribution_id, PayoutItem.household_id, PayoutItem.fen)
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
         .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
         .where(PayoutItem.state == "returned", *old)
+        .where(tuple_(PayoutItem.batch_id, _HOUSEHOLD.concat(cast(PayoutItem.household_id, String))).not_in(_came_back(organisation_id, end)))
     )
     each = union_all(unknown, back).subquery("each")
     return (
@@ -129,8 +142,23 @@ def found(organisation_id: int, until: date) -> Subquery:
     )
 
 
+_HOUSEHOLD = literal(owner_of("household", 0).removesuffix("0"), String())
+
+
+def _came_back(organisation_id: int, since: datetime) -> Select[int, str]:
+    """(batch, its household's account) of what a bank refused or returned from a moment on."""
+    return (
+        select(JournalEntry.source_id, Account.owner_ref)
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(JournalEntry.book == organisation_id, JournalEntry.period >= clock.period_of(clock.business_date(since)))
+        .where(JournalEntry.kind.in_(("payout_returned", "payout_refused")), JournalEntry.source_type == "payout_batch")
+        .where(JournalEntry.event_at >= since, Account.kind == "household")
+    )
+
+
 def cutoff() -> date:
-    """The last day whose credits are old enough: UNCLAIMED_DAYS before today."""
+    """The last day whose credits, and whose returns, are old enough: UNCLAIMED_DAYS before today."""
     return clock.business_date() - timedelta(days=settings().unclaimed_days)
 
 

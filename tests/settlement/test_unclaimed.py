@@ -104,6 +104,34 @@ def test_who_is_paid_while_the_notice_stands_keeps_it(app: Flask) -> None:
         assert rules_hold()
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("how", ["returned", "refused"])
+def test_the_time_runs_from_when_the_money_came_back_last(app: Flask, how: str) -> None:
+    """Credited two years ago and sent now: what the bank brings back today is not two years old."""
+    market, distribution_id = posted()
+    with clock.travel(clock.now() + LATER):
+        row = sent(market, distribution_id)
+        bring(row, market, f"{row.number},1,10.00,paid,", f"{row.number},2,20.00,{how},户名不符", f"{row.number},3,30.00,paid,")
+        assert unclaimed.counted(market.cooperative) == (0, 0)
+        with pytest.raises(Conflict, match=r"unclaimed\.none"):
+            listed(market)
+    with clock.travel(clock.now() + LATER + LATER):
+        assert unclaimed.counted(market.cooperative) == (1, 2_000)
+
+
+@pytest.mark.both
+def test_what_the_fund_gave_back_is_not_listed_again_the_same_day(app: Flask) -> None:
+    market, _ = waiting()
+    with clock.travel(clock.now() + LATER):
+        row = moved(market)
+        third = market.households[2]  # it has no account still
+        asked = transaction(lambda: unclaimed_return.propose(row.id, third, "本人持户口簿到场", actor=market.accountant))
+        transaction(lambda: unclaimed_return.decide(asked.id, actor=market.director, version=1, approved=True))
+        assert (owed(market), unclaimed.counted(market.cooperative)) == ([0, 0, 3_000], (0, 0))
+    with clock.travel(clock.now() + LATER + LATER):
+        assert unclaimed.counted(market.cooperative) == (1, 3_000)
+
+
 def test_what_only_waits_for_a_batch_is_not_unclaimed(app: Flask) -> None:
     market, _ = posted()
     with clock.travel(clock.now() + LATER):
