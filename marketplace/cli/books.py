@@ -15,7 +15,7 @@ from marketplace.foundation.money import format_yuan
 from marketplace.ledger import period as ledger_period
 from marketplace.ledger.period import ClosedPeriod
 from marketplace.organisations.actor import by_name
-from marketplace.reporting import books, books_export
+from marketplace.reporting import books, books_export, close_waits
 from marketplace.settlement import period_close
 from marketplace.settlement.distribution_weights import days_of
 
@@ -57,6 +57,9 @@ def close(period: str, login: str) -> None:
     """
     try:
         state = period_close.checklist(period)
+        for each in close_waits.waits(period):
+            if each.count:
+                click.echo(f"waits: {each.name} {each.count}{f', CNY {format_yuan(each.fen)}' if each.fen else ''}", err=True)
         row = transaction(lambda: _told(period_close.close(state, actor=by_name(login))))
     except MarketError as error:
         raise click.ClickException(f"{error.code}: {said(error)}") from error

@@ -79,6 +79,12 @@ def waiting_orders(organisation_id: int, why: str = "") -> Select[*tuple[Any, ..
     return query.where(reason == why) if why else query
 
 
+def due(before: datetime) -> Select[*tuple[Any, ...]]:
+    """Select of (orders, fen) of every cooperative that the next run settles, of those received before a moment."""
+    fen = func.coalesce(func.sum(Order.paid_fen - Order.refunded_fen), 0)
+    return select(func.count(), fen).where(*_paid_and_unsettled(), Order.received_at < before, _why() == "due")
+
+
 def settled(organisation_id: int, period: str) -> tuple[Settled, Settled]:
     """What was settled in one month, and everything."""
     columns: Sequence[Any] = (
@@ -132,7 +138,11 @@ def households(organisation_id: int) -> Households:
 
 
 def _unsettled(organisation_id: int) -> tuple[ColumnElement[bool], ...]:
-    return (Order.organisation_id == organisation_id, Order.settled_at.is_(None), Order.paid_fen > Order.refunded_fen)
+    return (Order.organisation_id == organisation_id, *_paid_and_unsettled())
+
+
+def _paid_and_unsettled() -> tuple[ColumnElement[bool], ...]:
+    return (Order.settled_at.is_(None), Order.paid_fen > Order.refunded_fen)
 
 
 def _why() -> ColumnElement[str]:

@@ -16,7 +16,6 @@ from marketplace.ledger import period as ledger_period
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.period import ClosedPeriod
 from marketplace.organisations.actor import Actor
-from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_weights import days_of
 
 # What must hold of all books before a month is closed: names of the rules that are broken. Registered by reporting, a rung above.
@@ -32,14 +31,13 @@ def verified_by(check: Verified) -> Verified:
 
 @dataclass(frozen=True)
 class Checklist:
-    """What to know before closing: ``broken`` rules and a month that is not over or not next forbid it; the rest is for people."""
+    """What must be so before a month is closed: it is over, the next, has entries, and no rule is ``broken``."""
 
     period: str
     over: bool
     closed: ClosedPeriod | None
     oldest_open: str | None
     entries: int
-    undistributed: int  # distributions of the month that are not posted yet
     broken: Sequence[str]
 
     @property
@@ -51,18 +49,12 @@ def checklist(period: str) -> Checklist:
     """The state of a month (YYYY-MM). Outside of a transaction, so that the check sees one moment. InvalidInput ``period.bad``."""
     days_of(period)
     entries = select(func.count()).select_from(JournalEntry).where(JournalEntry.period == period)
-    waiting = (
-        select(func.count())
-        .select_from(Distribution)
-        .where(Distribution.period == period, Distribution.state.in_(("DRAFTED", "APPROVED", "PUBLISHED")))
-    )
     return Checklist(
         period=period,
         over=period < clock.period_of(clock.business_date()),
         closed=db.session.get(ClosedPeriod, period),
         oldest_open=ledger_period.oldest_open(),
         entries=db.session.scalar(entries) or 0,
-        undistributed=db.session.scalar(waiting) or 0,
         broken=_verified[0]() if _verified else (),
     )
 

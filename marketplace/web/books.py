@@ -20,7 +20,7 @@ from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.reporting import books_reading, entry_cause
+from marketplace.reporting import books_reading, close_waits, entry_cause
 from marketplace.settlement import period_close
 from marketplace.web import cause_links
 from marketplace.web.book_words import class_words, entry_words, kind_words
@@ -162,7 +162,9 @@ def months() -> Any:
 @needs("books.close")
 def ask_to_close(period: str) -> Any:
     """The checklist of a month, and the question."""
-    return render_template("books/close.html", state=period_close.checklist(period), **desk(the_actor()))
+    state = period_close.checklist(period)
+    waits, words = close_waits.waits(period), _wait_words(period)
+    return render_template("books/close.html", state=state, waits=[(each, *words[each.name]) for each in waits], **desk(the_actor()))
 
 
 @bp.post("/months/<period>/close")
@@ -172,6 +174,20 @@ def close(period: str) -> Any:
     sha256 = transaction(lambda: period_close.close(state, actor=actor).sha256)
     flash(_("%(period)s 已结账，账本指纹 %(sha256)s。", period=period, sha256=sha256), "done")
     return redirect(url_for(".months"))
+
+
+def _wait_words(period: str) -> dict[str, tuple[str, str]]:
+    """What each kind of thing that waits is called, and the page where it goes on."""
+    return {
+        "due": (_("到期还没有结算的订单"), url_for("operator_orders.index")),
+        "pools": (_("结算了还没有拟定分配的收益池"), url_for("distribution.index", period=period)),
+        "distributions": (_("还没有记到各户的分配"), url_for("distribution.index", view="open", period=period)),
+        "payouts": (_("银行还没有答复的代发"), url_for("payout.index")),
+        "days": (_("缺对账单的天数"), url_for("reconciliation.index")),
+        "differences": (_("还没有说明的对账差异"), url_for("reconciliation.differences")),
+        "bill_differences": (_("还没有说明的支付宝账单差异"), url_for("money_health.rows", name="differences")),
+        "unsealed": (_("还没有封存的凭证"), url_for("log.index")),
+    }
 
 
 def _book() -> int | None:
