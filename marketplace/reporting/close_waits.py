@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import func, literal, select
 
 from marketplace.disclosure import tree_head
 from marketplace.disclosure.log_leaf import LogLeaf
@@ -41,7 +41,7 @@ def waits(period: str) -> list[Waits]:
     """Each kind of ``NAMES`` for a month (YYYY-MM), those of which nothing waits too."""
     _, last = days_of(period)
     end = clock.beijing_midnight(last + timedelta(days=1))
-    asked: dict[str, Select[Any]] = {
+    asked: dict[str, Any] = {
         "due": cooperative_money.due(end),
         "pools": select(func.count(SettlementLine.linkage_group_id.distinct()), func.sum(SettlementLine.pool_fen)).where(
             SettlementLine.period == period, SettlementLine.distribution_id.is_(None), SettlementLine.pool_fen > 0
@@ -62,7 +62,7 @@ def waits(period: str) -> list[Waits]:
     return [found[name] for name in NAMES]
 
 
-def _together(asked: dict[str, Select[Any]]) -> Any:
+def _together(asked: dict[str, Any]) -> Any:
     first, *others = (select(literal(name), *query.subquery(name).columns) for name, query in asked.items())
     return first.union_all(*others)
 
