@@ -1,11 +1,12 @@
 """Notices that come together are committed together: one waits for the database, and whatever came meanwhile is the next one's company.
 
 A gateway tells of its payments in bursts, and what a commit costs hardly depends on how much is committed. Nobody is answered before it, and
-nobody waits for company but within a burst, and then for two milliseconds at most.
+nobody waits for company but within a burst, and then no longer than the last commit took.
 """
 
 import logging
 import threading
+import time
 from collections import deque
 
 from flask import Flask
@@ -15,7 +16,7 @@ from marketplace.foundation.database import db
 from marketplace.payments import payment_at_once
 from marketplace.payments.payment_at_once import MOST, Told
 
-LINGER = 0.002  # seconds, at most, that the first of a burst waits for the others of it
+LINGER = 0.02  # seconds, at most, that the first of a burst waits for the others of it
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +38,7 @@ class Burst:
             self._engine = db.engine
         self._waiting: deque[_Waiting] = deque()
         self._turn = threading.Lock()
-        self._about = 1  # how many tell now
+        self._about, self._took = 1, 0.0  # how many tell now, and how many seconds the last commit took
         self._as_many = threading.Event()  # as that wait now
 
     def hear(self, told: Told) -> bool:
@@ -55,7 +56,7 @@ class Burst:
         """Those who have waited longest, each of another payment."""
         self._as_many.clear()
         if len(self._waiting) < self._about:
-            self._as_many.wait(LINGER)
+            self._as_many.wait(min(LINGER, self._took))
         some: dict[str, _Waiting] = {}
         while self._waiting and len(some) < MOST and self._waiting[0].told.outcome.out_trade_no not in some:
             first = self._waiting.popleft()
@@ -63,6 +64,7 @@ class Burst:
         return list(some.values())
 
     def _commit(self, some: list[_Waiting]) -> None:
+        began = time.monotonic()
         try:
             with driver.alone(self._engine) as connection:
                 said = payment_at_once.apply_all([each.told for each in some], connection)
@@ -74,4 +76,4 @@ class Burst:
             for each in some:
                 each.said = each.said or ""
             # Whoever waits now is none of those that are answered now, and these tell the next one soon if it is a burst.
-            self._about = len(some) + len(self._waiting)
+            self._about, self._took = len(some) + len(self._waiting), time.monotonic() - began
