@@ -123,7 +123,7 @@ class Chaos:
         self.app, self.folder, self.database, self.running, self.base_url = app, folder, database, running, base_url
         self.chance = random.Random(seed)
         self.shared = SharedClock(folder)
-        self.http = urllib3.PoolManager(retries=False, timeout=10)
+        self.http = urllib3.PoolManager(retries=False, timeout=10, maxsize=8)
         self.told = Told()
         self.worker: subprocess.Popen[bytes] | None = None
         self.market: Market = builders.market(on_hand=100_000)

@@ -25,7 +25,8 @@ def test_every_yuan_is_found_again(tmp_path: Path, database: str, seed: int, cap
 def test_five_thousand_payments(tmp_path: Path, database: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The whole measure: 5,000 payments, 1,000 refunds, the worker killed twenty times. A quarter of an hour each on two cores."""
     with chaos(tmp_path / "data", database, seed=5) as run:
-        run.trade(buyers=6200, kills=20, changing=0.2, at_once=6)
+        # SQLite's writers ask again and again for their turn: who buys in a crowd there may be told that it is busy, and goes.
+        run.trade(buyers=6200, kills=20, changing=0.2, at_once=1 if database.startswith("sqlite") else 6)
         wrong = run.account()
         with capsys.disabled():
             print(f"\n{database.split(':', maxsplit=1)[0]}: {run.told}")
