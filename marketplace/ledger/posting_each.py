@@ -3,18 +3,18 @@
 A period's pool goes to a million households this way, and from them to the bank. The entry is the same as ``posting.post`` would write.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Select, String, Table, func, insert, literal, null, select, true, union_all
+from sqlalchemy import BigInteger, Select, String, Table, func, insert, literal, select, union_all
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.exc import IntegrityError
 
-from marketplace.foundation.database import db
+from marketplace.foundation.database import broke_unique, db
 from marketplace.ledger import posting
 from marketplace.ledger.account import OWNERS, Account, code_of
-from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.ledger.entry import JournalLine
 from marketplace.ledger.posting import Draft, Line, Source
 from marketplace.ledger.posting_write import Header
 
@@ -47,87 +47,50 @@ def post_each(
     before = code_of(owner_kind, book, f"{OWNERS[owner_kind]}:0")[:-1]
     code = (literal(before, String) + sql_cast(owner_id, String)).label("code")
     coded = select(owner_id, fen, code).subquery("coded")
+    count, total, least = db.session.execute(
+        select(func.count(), sql_cast(func.coalesce(func.sum(fen), 0), BigInteger), func.min(fen)).select_from(each)
+    ).one()
+    if not count or least <= 0:
+        raise ValueError(f"{kind} of {source}: {count} shares of owners, the least {least} fen")
     # Two lines stand for all: what the header says of them is put right before it is written.
     header = posting.header(Draft(kind, source, book, [Line(one, 1), Line(one, -1)], event_at, period))
-    write = _at_once if db.session.get_bind().dialect.name == "postgresql" else _one_by_one
-    found = write(header, one, side, coded)
-    if not found.count or found.least <= 0 or found.repeated:
-        raise ValueError(f"{kind} of {source}: {found.count} shares of owners, {found.repeated} of one named before, the least {found.least} fen")
-    if found.known < found.count:
+    header = header._replace(n_lines=count + 1, gross=total)
+    number = posting.write_header(header)
+    if not _written(header, number, one, side, coded):
         _open(coded, owner_kind, book)
-        found = write(header, one, side, coded)
-    if found.number is None:
-        raise posting.already(header)
-    return found.number
+        if not _written(header, number, one, side, coded):
+            raise RuntimeError(f"{kind} of {source}: an account that was opened is not there")
+    return number
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the shares are, how many of their accounts there are, and the number of the entry, if it was written."""
-
-    count: int
-    total: int
-    least: int
-    known: int
-    repeated: int
-    number: int | None
-
-
-def _at_once(header: Header, one: int, side: int, coded: Any) -> _Found:
-    """PostgreSQL (``side`` 1 if the one account is debited, −1 if it is credited): every account is looked up once, and the entry written by the same statement, if all is as it should be."""
-    in_order = {"order_by": coded.c.owner_id}
-    named = (
-        select(
-            (func.row_number().over(**in_order) + 1).label("line_no"), Account.id.label("account_id"), coded.c.fen,
-            (func.lag(coded.c.owner_id).over(**in_order) == coded.c.owner_id).label("again"),
-        )
-        .select_from(coded.outerjoin(Account, Account.code == coded.c.code))
-        .cte("named")
-    )  # fmt: skip
-    total = _totals(named.c.fen, named.c.account_id, func.count().filter(named.c.again)).select_from(named).cte("total")
-    right = (total.c.count > 0) & (total.c.least > 0) & (total.c.known == total.c.count) & (total.c.repeated == 0)
-    entry = cast("Table", JournalEntry.__table__)
-    given = header._asdict() | {"n_lines": total.c.count + 1, "gross": total.c.total}
-    columns = [value if name in ("n_lines", "gross") else literal(value, entry.c[name].type) for name, value in given.items()]
-    written = (
-        postgresql_insert(entry)
-        .from_select(list(given), select(*columns).where(right))
-        .on_conflict_do_nothing(index_elements=["kind", "source_type", "source_id", "source_seq"])
-        .returning(entry.c.id)
-        .cte("written")
-    )
-    period = literal(header.period, String)
-    first = select(period, written.c.id, literal(1, BigInteger), literal(one, BigInteger), total.c.total * side).select_from(written.join(total, true()))
-    others = select(period, written.c.id, named.c.line_no, named.c.account_id, named.c.fen * -side).select_from(named.join(written, true()))
-    lines = insert(cast("Table", JournalLine.__table__)).from_select(_COLUMNS, union_all(first, others)).cte("lines")
-    row = db.session.execute(select(total, select(written.c.id).scalar_subquery()).add_cte(lines)).one()
-    return _Found(*row)
+def _written(header: Header, number: int, one: int, side: int, coded: Any) -> bool:
+    """Write the lines, or nothing if an owner has no account. Mostly all have one: that is found out by writing. ValueError if one is named twice."""
+    try:
+        with db.session.begin_nested():
+            _write(header, number, one, side, coded)
+    except IntegrityError as error:
+        if broke_unique(error):
+            raise ValueError(f"{header.kind} of {header.source_type}:{header.source_id}: {header.n_lines - 1} shares of owners, of one more than one") from None
+        if getattr(error.orig, "sqlstate", None) == "23502" or "NOT NULL" in str(error.orig):
+            return False
+        raise
+    return True
 
 
-def _totals(fen: Any, account_id: Any, repeated: Any) -> Select[Any, Any, Any, Any, Any]:
-    return select(
-        func.count().label("count"), sql_cast(func.coalesce(func.sum(fen), 0), BigInteger).label("total"), func.min(fen).label("least"),
-        func.count(account_id).label("known"), repeated.label("repeated"),
-    )  # fmt: skip
-
-
-def _one_by_one(header: Header, one: int, side: int, coded: Any) -> _Found:
-    """SQLite: the shares are looked at, then the entry is written, then its lines."""
-    repeated = func.count() - func.count(coded.c.owner_id.distinct())
-    joined = coded.outerjoin(Account, Account.code == coded.c.code)
-    found = _Found(*db.session.execute(_totals(coded.c.fen, Account.id, repeated).select_from(joined)).one(), None)
-    if not found.count or found.least <= 0 or found.repeated or found.known < found.count:
-        return found
-    number = posting.write_header(header._replace(n_lines=found.count + 1, gross=found.total))
-    first = select(literal(header.period), literal(number), literal(1), literal(one), literal(found.total * side))
-    place = func.row_number().over(order_by=coded.c.owner_id) + 1
-    each = select(literal(header.period), literal(number), place.label("line_no"), Account.id, coded.c.fen * -side).join(Account, Account.code == coded.c.code)
-    # An entry is looked at when its last line comes.
-    lines = each.order_by("line_no")
-    table = cast("Table", JournalLine.__table__)
-    db.session.execute(insert(table).from_select(_COLUMNS, first))
-    db.session.execute(insert(table).from_select(_COLUMNS, lines))  # one line too few or too many, and the database refuses all
-    return replace(found, number=number)
+def _write(header: Header, number: int, one: int, side: int, coded: Any) -> None:
+    """Write the entry's lines (``side`` 1 if the one account is debited, −1 if it is credited). The database refuses an owner that is
+    named twice, who would have the same line number, and one without an account; and all of them, if one line is too few or too many."""
+    period, entry_id = literal(header.period, String), literal(number, BigInteger)
+    first = select(period, entry_id, literal(1, BigInteger), literal(one, BigInteger), literal(header.gross * side, BigInteger))
+    place = func.dense_rank().over(order_by=coded.c.owner_id) + 1
+    each = select(period, entry_id, place, Account.id, coded.c.fen * -side).select_from(coded.outerjoin(Account, Account.code == coded.c.code))
+    lines = insert(cast("Table", JournalLine.__table__))
+    if db.session.get_bind().dialect.name == "postgresql":
+        db.session.execute(lines.from_select(_COLUMNS, union_all(first, each)))
+        return
+    db.session.execute(lines.from_select(_COLUMNS, first))
+    # An entry is looked at when its last line comes. The window is in this order anyway.
+    db.session.execute(lines.from_select(_COLUMNS, each.order_by(coded.c.owner_id)))
 
 
 _COLUMNS = ["period", "entry_id", "line_no", "account_id", "fen"]
@@ -136,12 +99,13 @@ _COLUMNS = ["period", "entry_id", "line_no", "account_id", "fen"]
 def _open(coded: Any, owner_kind: str, book: int) -> None:
     owner_ref = literal(f"{OWNERS[owner_kind]}:", String) + sql_cast(coded.c.owner_id, String)
     missing = (
-        select(coded.c.code, literal(owner_kind, String), literal(book), owner_ref, literal("CNY", String), null())
+        select(coded.c.code, literal(owner_kind, String), literal(book), owner_ref, literal("CNY", String))
         .select_from(coded.outerjoin(Account, Account.code == coded.c.code))
         .where(Account.id.is_(None))
-        .order_by(coded.c.owner_id)  # so that two who open the same accounts wait for each other in one order
+        .distinct()
+        .order_by(coded.c.code)  # so that two who open the same accounts wait for each other in one order
     )
-    columns = ["code", "kind", "book", "owner_ref", "currency", "closed_at"]
+    columns = ["code", "kind", "book", "owner_ref", "currency"]
     table = cast("Table", Account.__table__)
     if db.session.get_bind().dialect.name == "postgresql":
         opened = postgresql_insert(table).from_select(columns, missing)

@@ -5,6 +5,7 @@ Past the session (``driver``): this runs at every order and payment. What is ref
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -38,14 +39,14 @@ _LINE = ("period", "entry_id", "line_no", "account_id", "fen")
 # Put together from names above: nothing from outside is in these statements.
 _COLUMNS = ", ".join(Header._fields)
 _MARKS = ", ".join("?" * len(Header._fields))
-_ONCE = "ON CONFLICT (kind, source_type, source_id, source_seq) DO NOTHING"  # a second poster of one source waits here for the first
+_ONCE = "ON CONFLICT (source_type, source_id, kind, source_seq) DO NOTHING"  # a second poster of one source waits here for the first
 _HEADER = f"INSERT INTO journal_entry ({_COLUMNS}) VALUES ({_MARKS}) {_ONCE} RETURNING id"  # noqa: S608
 _ENTRY = (  # header and lines in one statement: one way to the server and back
     f"WITH h AS ({_HEADER}), l AS (INSERT INTO journal_line ({', '.join(_LINE)}) "  # noqa: S608
     "SELECT ?, h.id, x.line_no, x.account_id, x.fen FROM h, unnest(?::bigint[], ?::bigint[]) WITH ORDINALITY x(account_id, fen, line_no)) SELECT id FROM h"
 )
 _NUMBERED = f"INSERT INTO journal_entry (id, {_COLUMNS}) VALUES (?, {_MARKS})"  # noqa: S608
-_LINES = f"INSERT INTO journal_line ({', '.join(_LINE)}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+_AT_ONCE = 500  # lines of one statement on SQLite, which may have some 30,000 values
 
 
 def one(row: Header, lines: Lines) -> int | None:
@@ -56,7 +57,7 @@ def one(row: Header, lines: Lines) -> int | None:
         return int(made[0][0]) if made else None
     number = header(row)
     if number is not None:
-        driver.each(_LINES, _rows(row, number, lines))
+        _lines_sqlite(_rows(row, number, lines))
     return number
 
 
@@ -82,7 +83,7 @@ def many(rows: Sequence[Header], lines: Sequence[Lines]) -> list[int]:
     if driver.on_postgresql():
         driver.copy("journal_line", _LINE, "".join(map(_text, rows, numbers, lines)))
     else:
-        driver.each(_LINES, chain.from_iterable(map(_rows, rows, numbers, lines)))
+        _lines_sqlite(list(chain.from_iterable(map(_rows, rows, numbers, lines))))
     return numbers
 
 
@@ -101,6 +102,18 @@ def repeated(rows: Sequence[Header]) -> Header | None:
 def _rows(row: Header, number: int, lines: Lines) -> list[tuple[str, int, int, int, int]]:
     period = row.period
     return [(period, number, line_no, account_id, fen) for line_no, (account_id, fen) in enumerate(lines, 1)]
+
+
+def _lines_sqlite(rows: Sequence[tuple[str, int, int, int, int]]) -> None:
+    """Many lines a statement: to begin and end one costs more than a line does."""
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        driver.rows(_lines_statement(len(some)), *chain.from_iterable(some))
+
+
+@lru_cache(maxsize=64)
+def _lines_statement(count: int) -> str:
+    return f"INSERT INTO journal_line ({', '.join(_LINE)}) VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * count)  # noqa: S608
 
 
 def _text(row: Header, number: int, lines: Lines) -> str:

@@ -29,7 +29,8 @@ MAY_BE_NOBODYS = {
 
 def test_every_table_has_an_owner_or_a_reason(app: Flask) -> None:
     for engine in (db.metadata.tables, dict.fromkeys(inspect(db.engine).get_table_names())):
-        known = set(engine) - {"alembic_version"}
+        # What a refusal keeps for itself is empty whenever nobody is writing.
+        known = {name for name in engine if not name.startswith("_")} - {"alembic_version"}
         columns = {name: {each["name"]: each for each in inspect(db.engine).get_columns(name)} for name in known}
         owned = {name for name in known if "organisation_id" in columns[name] and not columns[name]["organisation_id"]["nullable"]}
         nullable = {name for name in known if "organisation_id" in columns[name]} - owned
