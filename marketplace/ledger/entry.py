@@ -60,14 +60,14 @@ class JournalEntry(Model):
 
     __tablename__ = "journal_entry"
     __table_args__ = (
-        # In this order, so that it also finds whatever a source caused.
-        UniqueConstraint("source_type", "source_id", "kind", "source_seq"),
+        UniqueConstraint("kind", "source_type", "source_id", "source_seq"),
         # On PostgreSQL the check of the lines holds it: each account is of this book, and an account's book is an organisation. The key
         # would make all who post to one cooperative lock its row.
         ForeignKeyConstraint(["book"], ["organisation.id"], name="fk_journal_entry_book").ddl_if(dialect="sqlite"),
         CheckConstraint("n_lines >= 2", name="n_lines"),
         CheckConstraint("gross > 0", name="gross"),
         CheckConstraint("period LIKE '____-__'", name="period"),
+        Index("ix_journal_entry_source", "source_type", "source_id"),
         Index("ix_journal_entry_reverses_id", "reverses_id", sqlite_where=_REVERSES, postgresql_where=_REVERSES),
         Index("ix_journal_entry_book_period", "book", "period", "id"),
         {"info": {"granted": "SELECT, INSERT"}},

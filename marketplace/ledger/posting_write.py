@@ -39,7 +39,7 @@ _LINE = ("period", "entry_id", "line_no", "account_id", "fen")
 # Put together from names above: nothing from outside is in these statements.
 _COLUMNS = ", ".join(Header._fields)
 _MARKS = ", ".join("?" * len(Header._fields))
-_ONCE = "ON CONFLICT (source_type, source_id, kind, source_seq) DO NOTHING"  # a second poster of one source waits here for the first
+_ONCE = "ON CONFLICT (kind, source_type, source_id, source_seq) DO NOTHING"  # a second poster of one source waits here for the first
 _HEADER = f"INSERT INTO journal_entry ({_COLUMNS}) VALUES ({_MARKS}) {_ONCE} RETURNING id"  # noqa: S608
 _ENTRY = (  # header and lines in one statement: one way to the server and back
     f"WITH h AS ({_HEADER}), l AS (INSERT INTO journal_line ({', '.join(_LINE)}) "  # noqa: S608

@@ -7,7 +7,7 @@ application's role, which may only read and add.
 |---|---|
 | lines that do not sum to zero; debits that are not the gross | an_entry_that_does_not_sum_to_zero · whose_gross_is_not_its_debits |
 | an entry without lines, with one missing, with one only, of no money | an_entry_without_lines · with_a_line_missing · of_one_line · of_no_money |
-| a line of no money, or of part of a fen; part of a number | a_line_of_no_money · part_of_a_fen · part_of_a_number |
+| a line of no money, or of part of a fen | a_line_of_no_money · part_of_a_fen |
 | a gap in the numbers; the last line first | a_gap_in_the_line_numbers · the_last_line_before_the_others |
 | lines written later: more, the same numbers, another period | a_balanced_pair_written_later · under_the_same_numbers · in_another_period |
 | lines without an entry | lines_without_an_entry |
@@ -15,7 +15,7 @@ application's role, which may only read and add.
 | a second entry for one source; a number twice | a_second_entry_for_a_source · an_entry_number_twice |
 | UPDATE, DELETE, TRUNCATE of entries, lines, accounts | history_is_neither_changed_nor_deleted · history_is_not_truncated |
 | REPLACE, upsert | nothing_is_replaced · an_upsert_changes_nothing |
-| SQLite: a whole entry opened again, an open one forgotten or told otherwise | what_is_open_is_not_forged |
+| SQLite: what is open forged; part of a number | test_open_entry.py |
 | the application's role: UPDATE, DELETE, TRUNCATE, months, triggers, rights | test_application_role.py |
 """
 
@@ -372,47 +372,6 @@ def test_part_of_a_fen(books: Books, accounts: tuple[int, int]) -> None:
                 f"INSERT INTO journal_line VALUES ('{PERIOD}', 900, 1, {accounts[0]}, 100.5), ('{PERIOD}', 900, 2, {accounts[1]}, -100.5)"
             )
         )
-
-
-def test_part_of_a_number(books: Books, accounts: tuple[int, int]) -> None:
-    if db.engine.dialect.name == "postgresql":
-        pytest.skip("a bigint column holds whole numbers only")
-    with refused("whole") as connection:
-        connection.execute(ENTRY, header(books, n_lines=3))
-        connection.execute(
-            text(
-                f"INSERT INTO journal_line VALUES ('{PERIOD}', 900, 1, {accounts[0]}, 100), ('{PERIOD}', 900, 1.5, {accounts[1]}, -60), "
-                f"('{PERIOD}', 900, 3, {accounts[1]}, -40)"
-            )
-        )
-
-
-@pytest.mark.parametrize("recursive_triggers", ["ON", "OFF"])
-@pytest.mark.parametrize(
-    ("statements", "words"),
-    [
-        (["INSERT INTO _open_entry (id, period, n_lines) SELECT id, period, n_lines FROM journal_entry"], "open"),
-        (["INSERT INTO _open_entry (id, period, n_lines) SELECT id, period, n_lines + 2 FROM journal_entry"], "open"),
-        (["INSERT INTO _open_entry (id, period, n_lines) SELECT id, '2020-12', n_lines FROM journal_entry"], "open"),
-        (["INSERT INTO _open_entry (id, period, n_lines) VALUES (77, '2020-11', 2)"], "open"),
-        (["{entry}", "DELETE FROM _open_entry"], "open"),
-        (["{entry}", "UPDATE _open_entry SET n_lines = 1"], "open"),
-        (["{entry}", "UPDATE _open_entry SET until = 1"], "open"),
-        (["{entry}", "REPLACE INTO _open_entry (id, period, n_lines) VALUES (900, '2020-11', 1)"], "open"),
-        (["{entry}", "REPLACE INTO _open_entry (id, period, n_lines) VALUES (900, '2020-11', 2)"], ""),
-        (["INSERT INTO _nothing (id) VALUES (0)"], "check"),
-    ],
-)  # fmt: skip
-def test_what_is_open_is_not_forged(
-    books: Books, accounts: tuple[int, int], recursive_triggers: str, statements: list[str], words: str
-) -> None:
-    if db.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL looks at all lines of a statement together, and keeps no note of what is open")
-    with refused(words) as connection:
-        connection.execute(text(f"PRAGMA recursive_triggers = {recursive_triggers}"))
-        for statement in statements:
-            connection.execute(text(statement) if statement != "{entry}" else ENTRY, header(books))
-    db.engine.dispose()  # the pragma stays with the connection
 
 
 def test_closing_an_account_is_no_change_of_it(accounts: tuple[int, int]) -> None:

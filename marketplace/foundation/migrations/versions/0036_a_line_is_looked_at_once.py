@@ -1,7 +1,7 @@
-"""On SQLite a line is looked at once, among the few entries that are open, in place of five times; the key of an entry's source finds whatever
-a source caused, without an index more, and what reverses nothing stands in no index"""
+"""on SQLite a line is looked at once, among the few entries that are open, in place of five times; what reverses nothing stands in no index"""
 
 import re
+from collections.abc import Callable
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,6 @@ down_revision = "0035"
 branch_labels = None
 depends_on = None
 
-SOURCE, BY_SOURCE = ["kind", "source_type", "source_id", "source_seq"], ["source_type", "source_id", "kind", "source_seq"]
 REVERSES = sa.text("reverses_id IS NOT NULL")
 
 # As they were at this revision, and at the one before.
@@ -74,21 +73,15 @@ BEFORE = [
 ]
 
 
+# What an open entry is kept by now. It was looked for at every line.
+LAST_LINE = """, \n\tCONSTRAINT fk_journal_entry_last_line FOREIGN KEY(period, id, n_lines) \
+REFERENCES journal_line (period, entry_id, line_no) DEFERRABLE INITIALLY DEFERRED"""
+NEXT = ", \n\tCONSTRAINT fk_journal_entry_reverses_id"
+
+
 def upgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
-        for name in names(BEFORE):
-            op.execute(f"DROP TRIGGER {name}")
-        tell_sqlite(
-            # Who writes an entry was looked for at every line; an open entry is kept by a key of its own now.
-            (r",\s*CONSTRAINT fk_journal_entry_last_line FOREIGN KEY[^,]*\([^)]*\) REFERENCES journal_line \([^)]*\)[^,)]*", ""),
-            (unique(SOURCE, pattern=True), unique(BY_SOURCE)),
-        )
-        for statement in REFUSALS:
-            op.get_bind().exec_driver_sql(statement)
-    else:
-        op.drop_constraint(op.f(name_of(SOURCE)), "journal_entry", type_="unique")
-        op.create_unique_constraint(op.f(name_of(BY_SOURCE)), "journal_entry", BY_SOURCE)
-    op.drop_index("ix_journal_entry_source", "journal_entry")
+        _change(BEFORE, REFUSALS, lambda told: re.sub(r"\s+".join(map(re.escape, LAST_LINE.split())), "", told, count=1))
     op.drop_index("ix_journal_entry_reverses_id", "journal_entry")
     op.create_index("ix_journal_entry_reverses_id", "journal_entry", ["reverses_id"], sqlite_where=REVERSES, postgresql_where=REVERSES)
 
@@ -96,46 +89,24 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("ix_journal_entry_reverses_id", "journal_entry")
     op.create_index("ix_journal_entry_reverses_id", "journal_entry", ["reverses_id"])
-    op.create_index("ix_journal_entry_source", "journal_entry", ["source_type", "source_id"])
     if op.get_bind().dialect.name == "sqlite":
-        for name in names(REFUSALS):
-            op.execute(f"DROP TRIGGER {name}")
+        _change(REFUSALS, BEFORE, lambda told: told.replace(NEXT, LAST_LINE + NEXT, 1))
         op.execute("DROP TABLE _open_entry")
         op.execute("DROP TABLE _nothing")
-        key = "FOREIGN KEY(period, id, n_lines) REFERENCES journal_line (period, entry_id, line_no) DEFERRABLE INITIALLY DEFERRED"
-        tell_sqlite((unique(BY_SOURCE, pattern=True), f"{unique(SOURCE)}, CONSTRAINT fk_journal_entry_last_line {key}"))
-        for statement in BEFORE:
-            op.get_bind().exec_driver_sql(statement)
-    else:
-        op.drop_constraint(op.f(name_of(BY_SOURCE)), "journal_entry", type_="unique")
-        op.create_unique_constraint(op.f(name_of(SOURCE)), "journal_entry", SOURCE)
 
 
-def names(statements: list[str]) -> list[str]:
-    found = (re.match(r"CREATE TRIGGER (\w+)", each) for each in statements)
-    return [match[1] for match in found if match]
-
-
-def name_of(columns: list[str]) -> str:
-    return "uq_journal_entry_" + "_".join(columns)
-
-
-def unique(columns: list[str], *, pattern: bool = False) -> str:
-    listed = ", ".join(columns)
-    return rf"CONSTRAINT {name_of(columns)} UNIQUE\s*\({listed}\)" if pattern else f"CONSTRAINT {name_of(columns)} UNIQUE ({listed})"
-
-
-def tell_sqlite(*changes: tuple[str, str]) -> None:
-    """Change what ``journal_entry`` is said to be without touching its rows, which nothing may copy or delete: SQLite's own advice. Its keys
-    are made anew from the rows."""
+def _change(were: list[str], become: list[str], tell: Callable[[str], str]) -> None:
+    """Change what ``journal_entry`` is said to be without touching its rows, which nothing may copy or delete: SQLite's own advice for what
+    leaves every row as it is."""
     connection = op.get_bind()
+    for made in filter(None, (re.match(r"CREATE TRIGGER (\w+)", each) for each in were)):
+        op.execute(f"DROP TRIGGER {made[1]}")
     told = connection.exec_driver_sql("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = 'journal_entry'").scalar_one()
-    for pattern, become in changes:
-        told, count = re.subn(pattern, become, told)
-        assert count == 1, pattern
+    assert tell(told) != told
     connection.exec_driver_sql("PRAGMA writable_schema = ON")
-    connection.exec_driver_sql("UPDATE sqlite_schema SET sql = ? WHERE type = 'table' AND name = 'journal_entry'", (told,))
+    connection.exec_driver_sql("UPDATE sqlite_schema SET sql = ? WHERE type = 'table' AND name = 'journal_entry'", (tell(told),))
     version = connection.exec_driver_sql("PRAGMA schema_version").scalar_one()
     connection.exec_driver_sql(f"PRAGMA schema_version = {int(version) + 1}")
     connection.exec_driver_sql("PRAGMA writable_schema = RESET")
-    connection.exec_driver_sql("REINDEX journal_entry")
+    for statement in become:
+        connection.exec_driver_sql(statement)
