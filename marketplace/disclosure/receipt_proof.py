@@ -12,8 +12,8 @@ from marketplace.foundation.database import db, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
+from marketplace.ledger import entry
 from marketplace.ledger.account import Account, owner_of
-from marketplace.ledger.entry import JournalLine
 from marketplace.notices.suppression import LEAST_HOUSEHOLDS
 from marketplace.orders.order import Order, lines_of
 from marketplace.settlement.settlement import Settlement, SettlementLine
@@ -50,13 +50,8 @@ def for_household(token: str) -> dict[str, Any]:
     household = db.session.scalars(select(Household).where(Household.statement_token == token)).one_or_none()
     if household is None:
         raise not_found(Household)
-    query = (
-        select(JournalLine.entry_id, JournalLine.line_no)
-        .join(Account, Account.id == JournalLine.account_id)
-        .where(Account.kind == "household", Account.owner_ref == owner_of("household", household.id))
-        .order_by(JournalLine.entry_id)
-    )
-    lines = db.session.execute(query).all()
+    own = select(Account.id).where(Account.kind == "household", Account.owner_ref == owner_of("household", household.id))
+    lines = entry.of_accounts(db.session.scalars(own).all())
     head, keys = tree_head.newest(), household_key.of([household.id]).get(household.id)
     leaves = log_leaf.of_many("entry", {entry_id for entry_id, _ in lines})
     if head is None or keys is None or not keys.living:

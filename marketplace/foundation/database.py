@@ -88,8 +88,8 @@ class Base(DeclarativeBase):
 
 def of_this_engine(thing: Any, name: str | None, kind: str, reflected: bool, compare_to: Any) -> bool:
     """For Alembic's comparison: whether the models say ``thing`` of the engine in use, or of another one only (``ddl_if``). A table
-    with an underscore before its name is a refusal's own, and made with it."""
-    if kind == "table" and name is not None and name.startswith("_"):
+    or index with an underscore before its name is made by a refusal or a closing, and no model's."""
+    if kind in ("table", "index") and name is not None and name.startswith("_"):
         return False
     wanted = getattr(getattr(thing, "_ddl_if", None), "dialect", None)
     return wanted in (None, db.engine.dialect.name)

@@ -4,6 +4,7 @@ Lines (debit positive, fen) sum to zero. Neither entries nor lines are ever chan
 last line is in: the database refuses everything else (``triggers``). Corrections are new entries.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,8 +15,10 @@ from sqlalchemy import (
     Index,
     String,
     UniqueConstraint,
+    literal_column,
     select,
     text,
+    union_all,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,14 +30,13 @@ class JournalLine(Model):
     """One account's part. Numbered from 1 without gaps.
 
     No foreign keys: they would cost two look-ups a line, and the check of the whole entry looks at header and accounts anyway.
-    On PostgreSQL each month is a partition of its own, and gets its index by account when it is closed: until then the index would
+    On PostgreSQL each month is a partition of its own. A month gets its index by account when it is closed: until then the index would
     cost more than all else. On SQLite the table is without rowid, so that REPLACE has no second key to aim at.
     """
 
     __tablename__ = "journal_line"
     __table_args__ = (
         CheckConstraint("fen <> 0", name="fen"),
-        Index("ix_journal_line_account", "account_id", "entry_id").ddl_if(dialect="sqlite"),
         {
             "sqlite_with_rowid": False,
             "postgresql_partition_by": "RANGE (period)",
@@ -113,6 +115,26 @@ def book_lines(entry_id: int) -> list[BookLine]:
         .order_by(JournalLine.line_no)
     )
     return [BookLine(*row) for row in db.session.execute(query)]
+
+
+def of_accounts(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """(Entry's id, line's number) of every line of these few accounts, oldest first: in closed months by their index."""
+    query = select(JournalLine.entry_id, JournalLine.line_no)
+    if db.session.get_bind().dialect.name != "sqlite":
+        found = db.session.execute(query.where(JournalLine.account_id.in_(numbers)))
+        return sorted((entry_id, line_no) for entry_id, line_no in found)
+    # Each month as a word of the statement and each account by itself: SQLite does not see otherwise that the month's index will do.
+    months = [JournalLine.period == literal_column(f"'{each}'") for each in db.session.scalars(_MONTHS)]
+    every = (union_all(*(query.where(JournalLine.account_id == number, month) for month in months)) for number in numbers if months)
+    return sorted((entry_id, line_no) for each in every for entry_id, line_no in db.session.execute(each))
+
+
+# Every month that has lines, each by one look at the key.
+_MONTHS = text(
+    "WITH RECURSIVE month (period) AS (SELECT min(period) FROM journal_line UNION ALL "
+    "SELECT (SELECT min(l.period) FROM journal_line l WHERE l.period > month.period) FROM month WHERE month.period IS NOT NULL) "
+    "SELECT period FROM month WHERE period IS NOT NULL"
+)
 
 
 def of_source(source_type: str, source_id: int, kind: str | None = None) -> list[JournalEntry]:

@@ -103,6 +103,11 @@ def write_closed(row: ClosedPeriod) -> None:
     db.session.execute(_BALANCES, {"period": row.period})
     if db.session.get_bind().dialect.name == "postgresql":
         db.session.execute(select(func.ledger_close_month(row.period)))
+        return
+    # Months before it that nobody closed are closed with it.
+    for month in db.session.scalars(select(JournalEntry.period).where(JournalEntry.period <= row.period).distinct()).all():
+        its = f"_line_{month.replace('-', '_')}_account ON journal_line (account_id, entry_id) WHERE period = '{month}'"
+        db.session.execute(text(f"CREATE INDEX IF NOT EXISTS {its}"))
 
 
 _BALANCES = text(
