@@ -17,6 +17,7 @@ from marketplace.reporting.books_posted import (
     through,
     total,
 )
+from marketplace.settlement import distribution_check
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutItem
@@ -194,6 +195,11 @@ def distributions_are_exact() -> list[str]:
     )
 
 
+def distributions_come_out_again() -> list[str]:
+    """A distribution posted since the last closed month, divided once more by its rule and its frozen weights, gives each household what it got."""
+    return [said for row in distribution_check.open_ones() for said in distribution_check.faults(row)]
+
+
 def _refunded_pools() -> dict[Owner, int]:
     """What refunds after settlement took from each group, as a negative: from its pool, or as recoverable."""
     return total(
@@ -234,4 +240,5 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     collectives_add_up,
     fund_adds_up,
     distributions_are_exact,
+    distributions_come_out_again,
 )

@@ -35,7 +35,7 @@ from marketplace.settlement.distribution_share import (
     shares_of,
 )
 from marketplace.settlement.distribution_weights import days_of
-from marketplace.settlement.pool_division import divide_group
+from marketplace.settlement.pool_division import divide_group, salt_of
 from marketplace.settlement.settlement import SettlementLine
 
 __all__ = [
@@ -231,7 +231,7 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
         pool_fen - recovered_fen,
         period=row.period,
         order_line_ids=[line.order_line_id for line in lines],
-        salt=f"{row.period}:{group.code}",  # whoever has the records can divide the odd fen as we did
+        salt=salt_of(row.period, group),
         but=row.id,
     )
     db.session.add(

@@ -9,7 +9,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
 from marketplace.settlement.distribution_pool import available, brought_back, came_back_in, undivided
 from marketplace.settlement.distribution_weights import days_of
-from marketplace.settlement.pool_division import Divided, Parts, divide_group
+from marketplace.settlement.pool_division import Divided, Parts, divide_group, salt_of
 from marketplace.settlement.settlement import SettlementLine
 
 
@@ -81,7 +81,7 @@ def _group(organisation_id: int, period: str, group_id: int, lines: list[Settlem
     try:
         divided = divide_group(
             group, pool_fen - recovered_fen, period=period, order_line_ids=[line.order_line_id for line in lines],
-            salt=f"{period}:{group.code}",
+            salt=salt_of(period, group),
         )  # fmt: skip
     except Conflict as error:
         refused = error

@@ -143,33 +143,48 @@ def _divide_columns(
     import numpy as np
 
     units = np.minimum(people, 1) if terms.relief_by == "HOUSEHOLD" else people
-    relief_fen = _relief(fen, terms, int(units.sum()), had_relief_fen)
+    relief_fen = relief_of(fen, terms, int(units.sum()), had_relief_fen)
     due = np.maximum(by_days * terms.guaranteed_fen // days - had, 0)
     guaranteed_due_fen = int(due.sum())
     guaranteed_fen = min(fen - relief_fen, guaranteed_due_fen)
     left = fen - relief_fen - guaranteed_fen
-    if not by_days.any() and not by_grams.any():
-        if left:
-            raise Conflict("distribution.nobody", N_("这个联农组没有持股户，也没有交货记录，收益分不下去。请先核对成员。"))
-        patronage_fen = 0
-    elif not by_grams.any():
-        patronage_fen = 0
-    elif not by_days.any():
-        patronage_fen = left
-    else:
-        patronage_fen = -(-left * terms.patronage_bp // 10_000)
-    columns = [
-        households, by_grams, split_columns(patronage_fen, by_grams, codes, f"{salt}:patronage"),
-        by_days, split_columns(left - patronage_fen, by_days, codes, f"{salt}:equity"),
-    ]  # fmt: skip
+    if left and not by_days.any() and not by_grams.any():
+        raise Conflict("distribution.nobody", N_("这个联农组没有持股户，也没有交货记录，收益分不下去。请先核对成员。"))
+    patronage_fen = by_patronage(left, terms, by_grams, by_days)
+    each = spread((patronage_fen, left - patronage_fen, relief_fen, guaranteed_fen), by_grams, by_days, units, due, codes, salt)
+    columns = [households, by_grams, each[0], by_days, each[1]]
     if not terms.plain:
-        columns += [units, split_columns(relief_fen, units, codes, f"{salt}:relief")]
-        # Enough for all: each has what is due. Else each a part of it, in proportion.
-        columns += [due, due if guaranteed_fen == guaranteed_due_fen else split_columns(guaranteed_fen, due, codes, f"{salt}:guaranteed")]
+        columns += [units, each[2], due, each[3]]
     return Divided(basis, patronage_fen, left - patronage_fen, Parts(*columns), relief_fen, guaranteed_fen, guaranteed_due_fen)
 
 
-def _relief(fen: int, terms: Terms, units: int, had_fen: int) -> int:
+def by_patronage(fen: int, terms: Terms, by_grams: "Column", by_days: "Column") -> int:
+    """What of ``fen`` goes by grams; the rest goes by share-days. Where one of them has no weights, all goes by the other."""
+    if not by_grams.any():
+        return 0
+    return fen if not by_days.any() else -(-fen * terms.patronage_bp // 10_000)
+
+
+def spread(
+    fens: tuple[int, int, int, int], by_grams: "Column", by_days: "Column", units: "Column", due: "Column", codes: Sequence[str], salt: str
+) -> "tuple[Column, Column, Column, Column]":
+    """Each household's fen by grams, by share-days, of the relief share and of what is guaranteed, which ``fens`` sum to."""
+    patronage_fen, equity_fen, relief_fen, guaranteed_fen = fens
+    return (
+        split_columns(patronage_fen, by_grams, codes, f"{salt}:patronage"),
+        split_columns(equity_fen, by_days, codes, f"{salt}:equity"),
+        split_columns(relief_fen, units, codes, f"{salt}:relief"),
+        # Enough for all: each has what is due. Else each a part of it, in proportion.
+        due if guaranteed_fen == int(due.sum()) else split_columns(guaranteed_fen, due, codes, f"{salt}:guaranteed"),
+    )
+
+
+def salt_of(period: str, group: LinkageGroup) -> str:
+    """What the odd fen of a group's pool are told apart by: whoever has the records can divide them as we did."""
+    return f"{period}:{group.code}"
+
+
+def relief_of(fen: int, terms: Terms, units: int, had_fen: int) -> int:
     """What goes first to those who cannot work: at most the share of the pool, and at most so much for each of them in a month."""
     most = fen * terms.relief_bp // 10_000
     if not units:
