@@ -59,7 +59,7 @@ def download(name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Seque
     book.close()
     size = out.seek(0, SEEK_END)
     out.seek(0)
-    response = Response(_sent(out), content_type=MEDIA_TYPE)
+    response = Response(sent(out), content_type=MEDIA_TYPE)
     response.call_on_close(out.close)
     response.content_length = size
     response.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}.xlsx"
@@ -72,7 +72,8 @@ def streamed(query: Select[*tuple[Any, ...]]) -> Iterator[Any]:
     return iter(db.session.execute(query, execution_options={"yield_per": 1000}))
 
 
-def _sent(file: IO[bytes]) -> Iterator[bytes]:
+def sent(file: IO[bytes]) -> Iterator[bytes]:
+    """What lies in a file, a piece at a time, and the file closed."""
     with file:
         yield from iter(lambda: file.read(64 * 1024), b"")
 

@@ -1,5 +1,6 @@
 """The books on screen: the auditor sees all of the money and changes nothing; a cooperative sees its own book; the treasurer closes."""
 
+import hashlib
 import re
 from datetime import date, timedelta
 from html import unescape
@@ -263,3 +264,22 @@ def test_a_units_papers_lead_to_the_receipt_of_their_order(app: Flask) -> None:
         with transaction():
             entry = event.unrelated_row(book=market.cooperative, source=Source(kind, number), fen=100)
         assert followed(app, market, entry) == {"r"}, kind
+
+
+def test_an_auditor_without_a_terminal_gets_the_bytes_whose_hash_was_kept(months_ago: None, app: Flask, market: Market) -> None:
+    treasurer, auditor = (browser(app, person(operator(), role)) for role in ("treasurer", "auditor"))
+    this = month.ahead(1)[0]
+    assert auditor.get(f"/books/months/{this}").status_code == 404, "there is nothing to hold an open month against"
+    with clock.travel(clock.now() + timedelta(days=40)):
+        assert treasurer.post(f"/books/months/{this}/close").status_code == 302
+        kept = db.session.get_one(period.ClosedPeriod, this).sha256
+        assert f"/books/months/{this}" in auditor.get("/books/months").text
+        page = auditor.get(f"/books/months/{this}").text
+        assert kept in page and f"sha256sum journal-{this}.csv" in page and "certutil" in page
+        answer = auditor.get(f"/books/months/{this}/journal.csv")
+        assert hashlib.sha256(answer.data).hexdigest() == kept
+        assert (answer.headers["Content-Disposition"], answer.content_length) == (f"attachment; filename=journal-{this}.csv", len(answer.data))
+        assert answer.text.splitlines()[0].startswith("entry,book,kind") and len(answer.text.splitlines()) == 1 + 6
+        director = browser(app, market.director)
+        assert kept in director.get(f"/books/months/{this}").text
+        assert director.get(f"/books/months/{this}/journal.csv").status_code == 403, "it is of all books"
