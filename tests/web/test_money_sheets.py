@@ -1,0 +1,80 @@
+"""What can be taken along as Excel: remittances, unclaimed lists and their households, a batch's payments, households' changes."""
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation import clock
+from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.database import db, transaction
+from marketplace.households.household import Household
+from marketplace.settlement import payout_batch, unclaimed_return
+from tests import builders
+from tests.builders_people import operator, person
+from tests.settlement.test_household_change import DIVIDED, administrator, changed
+from tests.settlement.test_payout_batch import bring, posted, sent
+from tests.settlement.test_remittance import approve, earning, paid, propose
+from tests.settlement.test_unclaimed import LATER, moved, waiting
+from tests.web.work_desk import browser, rows_of
+
+
+def test_remittances(app: Flask) -> None:
+    market = earning()
+    paid(approve(propose(market, "FUND", 500), market), market)
+    (row,) = rows_of(browser(app, market.director).get("/remittances/export.xlsx").data)[1:]
+    assert (row[1], row[4], row[9] != row[7]) == ("中源白茶合作社", "已划出", True), "two people stand in it"
+    assert "/remittances/export.xlsx" in browser(app, market.accountant).get("/remittances").text
+    other = builders.market(name="另一家")
+    assert rows_of(browser(app, other.director).get("/remittances/export.xlsx").data)[1:] == []
+    assert len(rows_of(browser(app, person(operator(), "auditor")).get("/remittances/export.xlsx").data)) == 2
+
+
+def test_unclaimed_lists_and_what_became_of_each_household(app: Flask) -> None:
+    market, _ = waiting()
+    with clock.travel(clock.now() + LATER):
+        row = moved(market)
+        asked = transaction(lambda: unclaimed_return.propose(row.id, market.households[1], "本人持户口簿到场", actor=market.accountant))
+        transaction(lambda: unclaimed_return.decide(asked.id, actor=market.director, version=1, approved=True))
+        director = browser(app, market.director)
+        (line,) = rows_of(director.get("/unclaimed/export.xlsx").data)[1:]
+        assert line[3:7] == [2, 50.0, 50.0, "已转入基金"]
+        public_id = row.public_id
+        lines = rows_of(director.get(f"/unclaimed/{public_id}/export.xlsx").data)[1:]
+        homes = [db.session.get_one(Household, each) for each in market.households[1:]]
+        assert [each[:2] for each in lines] == [[home.code, masked_name(home.name)] for home in homes]
+        assert [(each[3], each[4], each[5]) for each in lines] == [(20.0, 20.0, 20.0), (30.0, 30.0, "")]
+        assert lines[0][7] == "本人持户口簿到场"
+        stranger = browser(app, builders.market(name="另一家").director)
+        assert stranger.get(f"/unclaimed/{public_id}/export.xlsx").status_code == 404
+
+
+def test_a_batch_with_results_and_the_banks_reasons(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = sent(market, distribution_id)
+    bring(row, market, f"{row.number},1,10.00,paid,", f"{row.number},2,20.00,returned,=户名不符")
+    again = transaction(lambda: payout_batch.reissue(row.id, actor=market.accountant))
+    public_id, number, fresh = row.public_id, row.number, again.public_id
+    accountant = browser(app, market.accountant)
+    lines = rows_of(accountant.get(f"/payouts/{public_id}/items.xlsx").data)[1:]
+    account = db.session.get_one(Household, market.households[0]).bank_account
+    assert [(each[0], each[6], each[7], each[8]) for each in lines] == [
+        (1, 10.0, "已到账", ""), (2, 20.0, "被退回，已补发", "=户名不符"), (3, 30.0, "银行办理中", ""),
+    ]  # fmt: skip
+    assert lines[0][5] == account[-4:] and not any(account in str(cell) for cell in lines[0])
+    assert [each[10] for each in rows_of(accountant.get(f"/payouts/{fresh}/items.xlsx").data)[1:]] == [number]
+    assert f"/payouts/{public_id}/items.xlsx" in accountant.get(f"/payouts/{public_id}").text
+    assert browser(app, builders.market(name="另一家").director).get(f"/payouts/{public_id}/items.xlsx").status_code == 404
+
+
+def test_households_changes(app: Flask) -> None:
+    market, _ = posted()
+    changed(market.households[2], "SPLITS", DIVIDED)
+    mine = browser(app, administrator())
+    (line,) = rows_of(mine.get("/operator/household-changes/export.xlsx").data)[1:]
+    assert (line[1], line[3], line[9], line[11], line[12]) == ("分户", "已办", "JA-NEW-01", 0.5, 0.25)
+    assert "export.xlsx" in mine.get("/operator/household-changes").text
+    assert browser(app, market.director).get("/operator/household-changes/export.xlsx").status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/remittances/export.xlsx", "/unclaimed/export.xlsx", "/operator/household-changes/export.xlsx"])
+def test_of_nothing_the_heading_alone(app: Flask, path: str) -> None:
+    assert len(rows_of(browser(app, administrator()).get(path).data)) == 1
