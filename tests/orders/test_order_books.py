@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from flask import Flask
 
 from marketplace.foundation import clock, outbox
@@ -16,6 +17,7 @@ from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
 
 
+@pytest.mark.both
 def test_the_books_hold_after_a_day_of_trouble(app: Flask) -> None:
     market = builders.market(on_hand=50)
     buyer = builders.customer()

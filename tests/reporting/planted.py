@@ -3,6 +3,7 @@
 Only what a test names is said; the other columns get something of their type. Parents need not exist.
 """
 
+import re
 from datetime import date
 from typing import Any
 
@@ -15,7 +16,7 @@ _SOMETHING: dict[type, Any] = {int: 0, bool: False, dict: {}, list: []}
 
 
 def row(model: type[Base], **said: Any) -> None:
-    """Insert one row, foreign keys and checks unasked, and commit. SQLite only."""
+    """Insert one row, foreign keys and checks unasked, and commit."""
     table = model.__table__
     assert isinstance(table, Table)
     values = {
@@ -27,17 +28,23 @@ def row(model: type[Base], **said: Any) -> None:
 
 
 def change(statement: str) -> None:
-    """Run one statement with foreign keys and checks unasked, and commit. SQLite only."""
+    """Run one statement with foreign keys and checks unasked, and commit."""
     _unchecked(text(statement))
 
 
 def _unchecked(statement: Executable) -> None:
     db.session.remove()
     with db.engine.connect() as connection:
-        _switch(connection, checked=False)
-        connection.execute(statement)
-        connection.commit()
-        _switch(connection, checked=True)
+        if connection.dialect.name == "sqlite":
+            _switch(connection, checked=False)
+            connection.execute(statement)
+            connection.commit()
+            _switch(connection, checked=True)
+        else:
+            _take_checks_away(connection, str(statement))
+            connection.execute(text("SET LOCAL session_replication_role = replica"))  # neither foreign keys nor triggers
+            connection.execute(statement)
+            connection.commit()
 
 
 def _switch(connection: Connection, *, checked: bool) -> None:
@@ -46,6 +53,15 @@ def _switch(connection: Connection, *, checked: bool) -> None:
     cursor.execute(f"PRAGMA foreign_keys = {'ON' if checked else 'OFF'}")
     cursor.execute(f"PRAGMA ignore_check_constraints = {'OFF' if checked else 'ON'}")
     cursor.close()
+
+
+def _take_checks_away(connection: Connection, statement: str) -> None:
+    """PostgreSQL cannot look away from a check: those of the statement's table are gone for the rest of the test."""
+    table = re.match(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+|\"\w+\")", statement)
+    assert table, statement
+    found = text("SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = CAST(:name AS regclass)")
+    for name in connection.scalars(found, {"name": table[1]}).all():
+        connection.execute(text(f"ALTER TABLE {table[1]} DROP CONSTRAINT {name}"))
 
 
 def _asked(column: Any, said: dict[str, Any]) -> bool:

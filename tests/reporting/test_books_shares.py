@@ -23,6 +23,9 @@ GROUP, VILLAGE = 12, 7
 LI, WANG, ZHANG = 101, 102, 103  # households
 
 
+pytestmark = pytest.mark.both
+
+
 @pytest.fixture
 def book(app: Flask) -> int:
     """One order of 100.00 and 5.00 freight, settled; the pool's 20.00 distributed; Li paid, Wang refused, Zhang on the way.

@@ -26,6 +26,9 @@ from tests.reporting import planted
 BUYER, OTHER = 501, 502  # people
 
 
+pytestmark = pytest.mark.both
+
+
 @pytest.fixture
 def book(app: Flask) -> int:
     """A cooperative that sold twice: order 1 over Alipay, paid and a part refunded; order 2 to a unit, by bank transfer."""

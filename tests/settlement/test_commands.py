@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 from flask import Flask
 
@@ -25,6 +26,7 @@ def login(person_id: int) -> str:
     return db.session.get_one(Person, person_id).login
 
 
+@pytest.mark.both
 def test_from_due_orders_to_the_banks_file_and_back(app: Flask, tmp_path: Path) -> None:
     market = builders.market()
     order(market, 30_000)

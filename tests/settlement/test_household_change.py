@@ -105,6 +105,10 @@ def test_a_household_divides_with_its_people_shares_and_old_credit(app: Flask) -
     assert (kept[1], theirs[1]) == (ended[2] + timedelta(days=1), ended[2] + timedelta(days=1))  # type: ignore[operator]
     held = balance.by_owner("household", market.cooperative)
     assert (held[f"household:{old}"], held[f"household:{new.id}"]) == (2_250, 750)
+    (entry,) = of_source("household_change", row.id)
+    assert (entry.kind, read(entry.id).splitlines()) == (
+        "credit_divided", [f"debit  household household:{old} 7.50", f"credit household household:{new.id} 7.50"],
+    )  # fmt: skip
     assert rules_hold()
     with transaction():
         db.session.get_one(Household, new.id).bank_account = "6228000099990000"

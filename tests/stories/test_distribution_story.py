@@ -62,6 +62,7 @@ def held(book: int, kind: str, owner: str = "") -> int:
     return balance.held(kind, book, owner)
 
 
+@pytest.mark.both
 def test_an_order_of_136_yuan_reaches_six_households(app: Flask) -> None:
     market, (order_id, group, *households) = six_households()
     book = market.cooperative
