@@ -42,10 +42,10 @@ class Hordak:
         subprocess.run(made._command("make"), check=True, capture_output=True)
         return made
 
-    def per_second(self, workers: int, seconds: float) -> float:
-        """Orders a second, a commit each, all from one payer."""
+    def per_second(self, workers: int, seconds: float, together: int = 1) -> float:
+        """Orders a second, ``together`` a commit, all from one payer."""
         processes = [
-            subprocess.Popen(self._command(str(seconds)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(workers)
+            subprocess.Popen(self._command(f"{seconds}x{together}"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(workers)
         ]
         for process in processes:
             if process.stdout is None or process.stdout.readline().strip() != "ready":
@@ -54,7 +54,7 @@ class Hordak:
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-        return sum(int(process.communicate(timeout=seconds + 120)[0]) for process in processes) / seconds
+        return sum(float(process.communicate(timeout=seconds + 120)[0]) for process in processes)
 
     def _command(self, what: str) -> list[str]:
         return [str(self.python), str(PEERS / "hordak_orders.py"), self.socket, DATABASE, what]

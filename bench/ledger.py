@@ -8,6 +8,7 @@ from bench.hordak import Hordak
 from bench.part import Run, figure, middle, part, table
 
 WORKERS = 8
+GROUP = 500  # orders a commit, as settlement posts them
 HOUSEHOLDS = 1_000_000
 HISTORY = 10_000_000  # lines
 
@@ -21,10 +22,31 @@ def measure(run: Run) -> Iterator[str]:
     rows: list[tuple[object, ...]] = []
     for engine in run.engines:
         with books(run, engine, WORKERS) as made:
-            for step in (_orders, _groups, _distribution, _balance):
+            for step in (_orders, _peers, _groups, _distribution, _balance):
                 run.say(f"{step.__name__.strip('_')}, {engine}")
                 rows += step(run, made)
     yield table(("what", "ours", "beside", "ratio", "to reach"), rows)
+
+
+def _peers(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
+    """Other ledgers post the same orders on the same server, all from one payer: an order a commit, and as many as ours a commit."""
+    if made.engine != "postgresql":
+        return
+    made.do("peer_make", 1)
+    hordak = Hordak.made(run.folder, made.address)
+    for many, together in ((WORKERS, 1), (1, 1), (2, GROUP)):
+        ours = partial(made.per_second, "orders", many, seconds=run.seconds, one_book=True, together=together)
+        rows = partial(made.per_second, "peer_orders", many, seconds=run.seconds, together=together)
+        measured = run.in_turn({
+            "ours": ours,
+            "django-hordak, bulk": partial(hordak.per_second, many, run.seconds, together),
+            "balances in locked rows as pgledger keeps them": partial(rows, peer="as_pgledger"),
+            "balances in locked rows, nothing else": partial(rows, peer="locked_rows"),
+        })  # fmt: skip
+        ours_a_second = middle(measured.pop("ours"))
+        what = f"{together} orders a commit, {many} writers, one cooperative" if together > 1 else f"an order a commit, {many} writers, one cooperative"
+        for peer, values in measured.items():
+            yield _row(f"{what} ÷ {peer}", ours_a_second, middle(values), "5" if "hordak" in peer else "8")
 
 
 def _orders(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
@@ -34,19 +56,14 @@ def _orders(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
         "bare": partial(made.per_second, "bare_orders", many, seconds=run.seconds),
     }
     if made.engine == "postgresql":
-        made.do("peer_make", 1)
         contestants["one book"] = partial(made.per_second, "orders", many, seconds=run.seconds, one_book=True)
         contestants["unguarded"] = partial(_unguarded, made, run.seconds)
-        contestants["rows"] = partial(made.per_second, "peer_orders", many, seconds=run.seconds)
-        contestants["hordak"] = partial(Hordak.made(run.folder, made.address).per_second, many, run.seconds)
     measured = {name: middle(values) for name, values in run.in_turn(contestants).items()}
     reach = "0.50" if many > 1 else "0.70"
     yield _row(f"order a commit, {many} writers ÷ bare, {made.engine}", measured["ours"], measured["bare"], reach)
     if many > 1:
         yield _row("… all on one busy cooperative ÷ on eight", measured["one book"], measured["ours"], "0.95")
         yield _row("… with the database's refusals ÷ without", measured["ours"], measured["unguarded"], "0.95")
-        yield _row("… on one cooperative ÷ django-hordak, bulk", measured["one book"], measured["hordak"], "5")
-        yield _row("… on one cooperative ÷ balances in locked rows, all in the server (as pgledger)", measured["one book"], measured["rows"], "8")
 
 
 def _unguarded(made: Books, seconds: float) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 PERIOD_OF_PEERS = "2020-01"
 LINES = 11  # of an order: one debit, ten shares
 GROUP = 500  # orders a commit
+PEERS = Path(__file__).with_name("peers")
 Task = Callable[..., Any]
 
 
@@ -68,12 +69,12 @@ def do_ready(number: int) -> int:
     return 1
 
 
-def do_orders(number: int, seconds: float, one_book: bool = False) -> int:
-    """Settle orders, a commit each, as ``settle`` posts them."""
+def do_orders(number: int, seconds: float, one_book: bool = False, together: int = 1) -> int:
+    """Settle orders, ``together`` a commit, as ``settle`` posts them."""
     until, count = time.monotonic() + seconds, 0
     while time.monotonic() < until:
-        _post_orders(1 if one_book else number + 1, count, 1)
-        count += 1
+        _post_orders(1 if one_book else number + 1, count, together)
+        count += together
     return count
 
 
@@ -183,47 +184,30 @@ def do_bare_distribute(number: int) -> float:
 
 
 def do_peer_make(number: int) -> int:
-    """Balances in rows that every posting locks, with the balance before and after on each line, as pgledger keeps them."""
-    for statement in _PEER.split("\n\n"):
-        _run(statement)
+    """Balances in rows that every posting locks: with the balance before and after on each line and no more (``locked_rows``), and as
+    pgledger publishes it (``as_pgledger``): text numbers, foreign keys, every index; its ids are made in a cheaper way here."""
+    for name in ("locked_rows", "as_pgledger"):
+        for statement in (PEERS / f"{name}.sql").read_text().split("\n\n"):
+            _run(statement)
     return 1
 
 
-def do_peer_orders(number: int, seconds: float) -> int:
-    """Ten transfers from one payer, a commit."""
+def do_peer_orders(number: int, seconds: float, peer: str, together: int = 1) -> int:
+    """Orders of ten transfers from one payer, ``together`` a commit, as one statement of the peer's own functions."""
+    many = together * (LINES - 1)
+    if peer == "locked_rows":
+        sent, given = f"SELECT count(peer_transfer(1, 2 + n % 10, 100)) FROM generate_series(0, {many - 1}) n", []
+    else:
+        sent = "SELECT count(*) FROM text_transfers(%s::text[], %s::text[], %s::numeric[])"
+        payees = [f"a_{2 + n % 10:030}" for n in range(many)]
+        given = [f"{{{','.join(each)}}}" for each in ([f"a_{1:030}"] * many, payees, ["100"] * many)]
     until, count = time.monotonic() + seconds, 0
     with _raw() as connection:
         while time.monotonic() < until:
-            connection.execute("SELECT " + ", ".join(f"peer_transfer(1, {2 + line}, 100)" for line in range(LINES - 1)))
+            connection.execute(sent, given)
             connection.commit()
-            count += 1
+            count += together
     return count
-
-
-_PEER = """CREATE TABLE peer_account (id bigint PRIMARY KEY, balance numeric NOT NULL DEFAULT 0, version bigint NOT NULL DEFAULT 0, updated_at timestamptz)
-
-CREATE TABLE peer_transfer (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, from_id bigint, to_id bigint, amount numeric, created_at timestamptz)
-
-CREATE TABLE peer_entry (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, account_id bigint, transfer_id bigint, amount numeric, before numeric,
-  after numeric, version bigint, created_at timestamptz)
-
-CREATE INDEX peer_entry_account ON peer_entry (account_id)
-
-CREATE INDEX peer_entry_transfer ON peer_entry (transfer_id)
-
-INSERT INTO peer_account (id) SELECT n FROM generate_series(1, 40) n
-
-CREATE FUNCTION peer_transfer(payer bigint, payee bigint, sum numeric) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE number bigint; had numeric; v bigint;
-BEGIN
-  PERFORM 1 FROM peer_account WHERE id IN (payer, payee) ORDER BY id FOR UPDATE;
-  INSERT INTO peer_transfer (from_id, to_id, amount, created_at) VALUES (payer, payee, sum, now()) RETURNING id INTO number;
-  UPDATE peer_account SET balance = balance - sum, version = version + 1, updated_at = now() WHERE id = payer RETURNING balance, version INTO had, v;
-  INSERT INTO peer_entry (account_id, transfer_id, amount, before, after, version, created_at) VALUES (payer, number, -sum, had + sum, had, v, now());
-  UPDATE peer_account SET balance = balance + sum, version = version + 1, updated_at = now() WHERE id = payee RETURNING balance, version INTO had, v;
-  INSERT INTO peer_entry (account_id, transfer_id, amount, before, after, version, created_at) VALUES (payee, number, sum, had - sum, had, v, now());
-  RETURN number;
-END $$"""
 
 
 def do_history(number: int, lines: int) -> int:

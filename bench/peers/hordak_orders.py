@@ -1,6 +1,7 @@
 """Run by django-hordak's own interpreter, in the environment that ``hordak.txt`` pins: orders of eleven legs, its quick way (bulk).
 
-Arguments: host and name of a PostgreSQL database, and ``make`` or for how many seconds. Says ``ready``, waits for a line, says how many.
+Arguments: host and name of a PostgreSQL database, and ``make`` or ``5x1``: for how many seconds, and how many orders a commit. Says
+``ready``, waits for a line, says how many a second.
 """
 
 import sys
@@ -42,11 +43,20 @@ each, whole = Money("1.00", "CNY"), Money(LINES - 1, "CNY")
 connection.ensure_connection()
 print("ready", flush=True)
 sys.stdin.readline()
-until, count = time.monotonic() + float(what), 0
-while time.monotonic() < until:
+seconds, together = what.split("x")
+began, count = time.monotonic(), 0
+while time.monotonic() < began + float(seconds):
     with transaction.atomic():
-        order = Transaction.objects.create(date=date(2026, 11, 24), description="order")
-        legs = [Leg(transaction=order, account=payer, debit=whole), *(Leg(transaction=order, account=payee, credit=each) for payee in payees)]
+        made = [Transaction(date=date(2026, 11, 24), description="order") for _ in range(int(together))]
+        if len(made) == 1:
+            made[0].save(force_insert=True)
+        else:
+            Transaction.objects.bulk_create(made)
+        legs = [
+            Leg(transaction=order, account=account, debit=debit, credit=credit)
+            for order in made
+            for account, debit, credit in ((payer, whole, None), *((payee, None, each) for payee in payees))
+        ]
         Leg.objects.bulk_create(legs)
-    count += 1
-print(count)
+    count += len(made)
+print(count / (time.monotonic() - began))

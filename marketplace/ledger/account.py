@@ -4,7 +4,7 @@
 personal data. What an account is never changes: the database refuses everything but closing it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -129,6 +129,11 @@ def ids(book: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], i
         # Asked for again rather than returned by the insert: another transaction may have been first.
         found |= _find(missing)
     return {by_code[code]: number for code, number in found.items()}
+
+
+def known() -> Mapping[Name, int]:
+    """Ids of the accounts that were asked for before, in whatever books."""
+    return _kept.setdefault(db.engine, {})
 
 
 def of_names(wanted: Collection[Name]) -> dict[Name, int]:

@@ -6,13 +6,14 @@ Every function returns the entry's id and raises AlreadyPosted when its source h
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Select
 
 from marketplace.ledger import account, posting
-from marketplace.ledger.account import owner_of
+from marketplace.ledger.account import Name, owner_of
 from marketplace.ledger.posting import Line, Source
 from marketplace.ledger.posting_each import post_each
 
@@ -68,8 +69,7 @@ def receivable_cut(*, book: int, source: Source, fen: int, at: datetime | None =
     return _simple("receivable_cut", book, source, fen, "accepted_unpaid", "receivable", at)
 
 
-@dataclass(frozen=True)
-class Settled:
+class Settled(NamedTuple):
     """An order divides: buyer_funds to revenue, freight, household pools (by linkage group), collectives (by village), fund."""
 
     book: int
@@ -350,8 +350,7 @@ def _simple(kind: str, book: int, source: Source, fen: int, debit: str, credit: 
     return _post(kind, book, source, [(debit, None, fen)], [(credit, None, fen)], at)
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     kind: str
     book: int
     source: Source
@@ -362,14 +361,18 @@ class _Entry:
     scheme_version_id: int | None = None
     reverses_id: int | None = None
 
-    def parts(self) -> list[Part]:
-        """Debits first, then credits, signed; what is nothing is left out."""
-        if any(fen < 0 for _, _, fen in self.debits) or any(fen < 0 for _, _, fen in self.credits):
-            raise ValueError(
-                f"{self.kind} of {self.source}: a negative amount; what goes the other way is another event"
-            )
-        debits = [part for part in self.debits if part[2]]
-        return debits + [(name, owner, -fen) for name, owner, fen in self.credits if fen]
+    def names(self) -> list[Name]:
+        """The accounts that it moves."""
+        return [(self.book, kind, owner) for kind, owner, fen in (*self.debits, *self.credits) if fen]
+
+    def draft(self, accounts: Mapping[Name, int]) -> posting.Draft:
+        """Debits first, then credits, signed; what is nothing is left out. KeyError for an account that is not among ``accounts``."""
+        book = self.book
+        lines = [Line(accounts[book, kind, owner], fen) for kind, owner, fen in self.debits if fen]
+        lines += [Line(accounts[book, kind, owner], -fen) for kind, owner, fen in self.credits if fen]
+        if min([fen for _, _, fen in self.debits], default=0) < 0 or min([fen for _, _, fen in self.credits], default=0) < 0:
+            raise ValueError(f"{self.kind} of {self.source}: a negative amount; what goes the other way is another event")
+        return posting.Draft(self.kind, self.source, book, lines, self.at, self.period, self.scheme_version_id, self.reverses_id)
 
 
 def _post(
@@ -381,14 +384,9 @@ def _post(
 
 
 def _drafts(entries: Sequence[_Entry]) -> list[posting.Draft]:
-    """The accounts of all of them are looked up together."""
-    parts = [(each, each.parts()) for each in entries]
-    accounts = account.of_names({(each.book, name, owner) for each, its in parts for name, owner, _ in its})
-    return [
-        posting.Draft(
-            each.kind, each.source, each.book,
-            [Line(accounts[each.book, name, owner], fen) for name, owner, fen in its],
-            each.at, each.period, each.scheme_version_id, each.reverses_id,
-        )
-        for each, its in parts
-    ]  # fmt: skip
+    """The accounts of all of them are looked up together; mostly all are known."""
+    with suppress(KeyError):
+        known = account.known()
+        return [each.draft(known) for each in entries]
+    accounts = account.of_names({name for each in entries for name in each.names()})
+    return [each.draft(accounts) for each in entries]

@@ -4,14 +4,13 @@ One source has one entry of a kind, however often and from however many threads 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from marketplace.foundation import clock
+from marketplace.foundation import clock, driver
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
@@ -35,8 +34,7 @@ class Line(NamedTuple):
     fen: int
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What caused an entry: a row's table and id; ``seq`` when one row causes several of one kind."""
 
     type: str
@@ -44,8 +42,7 @@ class Source:
     seq: int = 0
 
 
-@dataclass(frozen=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry to be posted. ``period`` (YYYY-MM) is the present one unless named; ``event_at`` when it happened, if earlier."""
 
     kind: str
@@ -82,9 +79,13 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
     if not drafts:
         return []
     posted_at = clock.now()
-    headers = [_header(draft, posted_at) for draft in drafts]
-    _must_be_open(headers)
-    lines = [[line for line in draft.lines if line[1]] for draft in drafts]
+    present = _present(posted_at)
+    headers, lines = [], []
+    for draft in drafts:
+        its = [line for line in draft.lines if line[1]]
+        headers.append(_header(draft, its, posted_at, present))
+        lines.append(its)
+    _must_be_open(headers, present)
     try:
         if len(drafts) == 1:
             number = posting_write.one(headers[0], lines[0])
@@ -92,7 +93,7 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
                 raise already(headers[0])
             return [number]
         # Within a savepoint, so that a repeat among them leaves no header without lines behind.
-        with db.session.begin_nested():
+        with driver.opened().begin_nested():
             return posting_write.many(headers, lines)
     except IntegrityError as error:
         # Closed between our look and our line: at midnight, or by someone in a hurry.
@@ -103,12 +104,16 @@ def post_many(drafts: Sequence[Draft]) -> list[int]:
         raise
 
 
-def _must_be_open(headers: Sequence[Header]) -> None:
+def _present(moment: datetime) -> str:
+    return clock.period_of(clock.business_date(moment))
+
+
+def _must_be_open(headers: Sequence[Header], present: str) -> None:
     """Make the months that are not there. The database refuses a closed one anyway; who names an older month than the present one
     is told beforehand."""
     periods = {header.period for header in headers}
     oldest = min(periods)
-    if oldest < clock.period_of(clock.business_date(headers[0].posted_at)) and oldest <= period.last_closed():
+    if oldest < present and oldest <= period.last_closed():
         raise _closed(oldest)
     month.must_exist(periods)
 
@@ -128,8 +133,10 @@ def reverse(entry_id: int, *, source: Source, kind: str = "reversed", at: dateti
 
 def header(draft: Draft) -> Header:
     """What ``post`` would write of the entry itself, once its month is there and open. PeriodClosed."""
-    made = _header(draft, clock.now())
-    _must_be_open([made])
+    posted_at = clock.now()
+    present = _present(posted_at)
+    made = _header(draft, draft.lines, posted_at, present)
+    _must_be_open([made], present)
     return made
 
 
@@ -141,8 +148,9 @@ def write_header(row: Header) -> int:
     return number
 
 
-def _header(draft: Draft, posted_at: datetime) -> Header:
-    fens = [fen for _, fen in draft.lines if fen]
+def _header(draft: Draft, lines: Sequence[Line], posted_at: datetime, present: str) -> Header:
+    """Of ``lines``, none of them zero."""
+    fens = [fen for _, fen in lines]
     if len(fens) < 2 or sum(fens) != 0:
         raise ValueError(f"{draft.kind} of {draft.source}: {len(fens)} lines that sum to {sum(fens)} fen")
     return Header(
@@ -152,7 +160,7 @@ def _header(draft: Draft, posted_at: datetime) -> Header:
         source_id=draft.source.id,
         source_seq=draft.source.seq,
         reverses_id=draft.reverses_id,
-        period=draft.period or clock.period_of(clock.business_date(posted_at)),
+        period=draft.period or present,
         currency="CNY",
         n_lines=len(fens),
         gross=sum(fen for fen in fens if fen > 0),

@@ -35,6 +35,7 @@ class Header(NamedTuple):
 
 
 Lines = Sequence[tuple[int, int]]  # account's id, fen; numbered from 1 in their order
+_HEADERS = ("id", *Header._fields)
 _LINE = ("period", "entry_id", "line_no", "account_id", "fen")
 # Put together from names above: nothing from outside is in these statements.
 _COLUMNS = ", ".join(Header._fields)
@@ -52,7 +53,7 @@ _AT_ONCE = 500  # lines of one statement on SQLite, which may have some 30,000 v
 def one(row: Header, lines: Lines) -> int | None:
     """Write one entry; its number, or None if its source has one already: then it is not written."""
     if driver.on_postgresql():
-        accounts, fens = [account_id for account_id, _ in lines], [fen for _, fen in lines]
+        accounts, fens = driver.array(account_id for account_id, _ in lines), driver.array(fen for _, fen in lines)
         made = driver.rows(_ENTRY, *row, row.period, accounts, fens)
         return int(made[0][0]) if made else None
     number = header(row)
@@ -79,10 +80,11 @@ def header(row: Header) -> int | None:
 def many(rows: Sequence[Header], lines: Sequence[Lines]) -> list[int]:
     """Write entries together; their numbers, in this order. IntegrityError if one of their sources has its entry: see ``repeated``."""
     numbers = _numbers_postgresql(len(rows)) if driver.on_postgresql() else _numbers_sqlite(len(rows))
-    insert_many("journal_entry", ("id", *Header._fields), ((number, *row) for number, row in zip(numbers, rows, strict=True)))
     if driver.on_postgresql():
+        driver.copy("journal_entry", _HEADERS, _headers_text(rows, numbers))
         driver.copy("journal_line", _LINE, "".join(map(_text, rows, numbers, lines)))
     else:
+        insert_many("journal_entry", _HEADERS, ((number, *row) for number, row in zip(numbers, rows, strict=True)))
         _lines_sqlite(list(chain.from_iterable(map(_rows, rows, numbers, lines))))
     return numbers
 
@@ -114,6 +116,31 @@ def _lines_sqlite(rows: Sequence[tuple[str, int, int, int, int]]) -> None:
 @lru_cache(maxsize=64)
 def _lines_statement(count: int) -> str:
     return f"INSERT INTO journal_line ({', '.join(_LINE)}) VALUES " + ", ".join(["(?, ?, ?, ?, ?)"] * count)  # noqa: S608
+
+
+def _headers_text(rows: Sequence[Header], numbers: Sequence[int]) -> str:
+    """Headers as COPY reads them. Texts and moments are mostly the same ones: each is written once."""
+    written = _Written()
+    return "".join(
+        f"{number}\t{book}\t{written[kind]}\t{written[source_type]}\t{source_id}\t{source_seq}\t{_NOTHING if reverses_id is None else reverses_id}"
+        f"\t{written[period]}\t{written[currency]}\t{n_lines}\t{gross}\t{_NOTHING if scheme_id is None else scheme_id}"
+        f"\t{written[event_at]}\t{written[posted_at]}\n"
+        for number, (
+            book, kind, source_type, source_id, source_seq, reverses_id, period, currency, n_lines, gross, scheme_id, event_at, posted_at
+        ) in zip(numbers, rows, strict=True)
+    )  # fmt: skip
+
+
+class _Written(dict[str | datetime, str]):
+    """By value, how COPY reads it."""
+
+    def __missing__(self, value: str | datetime) -> str:
+        text = self[value] = str(value).translate(_ESCAPED)
+        return text
+
+
+_NOTHING = "\\N"
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
 def _text(row: Header, number: int, lines: Lines) -> str:
