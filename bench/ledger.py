@@ -76,13 +76,12 @@ def _unguarded(made: Books, seconds: float) -> float:
 
 def _groups(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
     many, groups = (2, 30) if made.engine == "postgresql" else (1, 30)
-    took: list[float] = []
 
     def at_close() -> float:
-        """Lines a second when roll-up and the closing index of exactly these lines are counted in."""
+        """Lines a second when the roll-up of exactly these lines is counted in: what others posted before is rolled up beforehand."""
+        made.do("roll_up", 1)
         answers, seconds = made.do("groups", many, groups=groups)
         rolled = made.do("roll_up", 1)[1]
-        took.append(rolled)
         return float(sum(answers)) / (seconds + rolled)
 
     measured = {
