@@ -11,8 +11,7 @@ application's role, which may only read and add.
 | a gap in the numbers; the last line first | a_gap_in_the_line_numbers · the_last_line_before_the_others |
 | lines written later: more, the same numbers, another period | a_balanced_pair_written_later · under_the_same_numbers · in_another_period |
 | lines without an entry | lines_without_an_entry |
-| one broken entry among several of a statement; one line among very many | one_broken_entry_among_several · among_very_many_lines |
-| an operator of the caller's own | an_operator_of_the_callers_own |
+| one broken entry among several of a statement; one line among very many; an operator of the caller's own | test_refusals_together.py |
 | an account of another book or currency, or none; one that only a temporary table knows | an_account_of_another_book · another_currency · that_does_not_exist · a_table_of_the_callers_own |
 | a second entry for one source; a number twice | a_second_entry_for_a_source · an_entry_number_twice |
 | UPDATE, DELETE, TRUNCATE of entries, lines, accounts | history_is_neither_changed_nor_deleted · history_is_not_truncated |
@@ -265,58 +264,6 @@ def test_a_table_of_the_callers_own_is_not_believed(
     with refused("without its lines", door) as connection:
         connection.execute(text("CREATE TEMPORARY TABLE journal_line AS SELECT '2020-11' AS period, 900 AS entry_id, 2 AS line_no"))
         connection.execute(ENTRY, header(books))
-
-
-def test_an_operator_of_the_callers_own_is_not_believed(books: Books, accounts: tuple[int, int], door: Door) -> None:
-    """Where everything equals everything, any line would be the last of any entry. The application's role cannot make one."""
-    if db.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has no operators of one's own")
-    evil = """CREATE SCHEMA evil;
-        CREATE FUNCTION evil.same(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-        CREATE FUNCTION evil.same(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-        CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = bigint, RIGHTARG = bigint);
-        CREATE OPERATOR evil.= (FUNCTION = evil.same, LEFTARG = text, RIGHTARG = text);
-        SET LOCAL search_path = evil, pg_catalog, public"""
-    words = "permission denied" if "market_application" in str(door.engine.url) else "without its lines"
-    with refused(words, door) as connection:
-        connection.exec_driver_sql(evil)
-        connection.execute(ENTRY, header(books))
-
-
-@pytest.mark.parametrize("fault", ["sum", "gap", "account", "gross"])
-@pytest.mark.parametrize("broken", [900, 901])
-def test_one_broken_entry_among_several_of_a_statement(
-    books: Books, accounts: tuple[int, int], door: Door, broken: int, fault: str
-) -> None:
-    with transaction():
-        foreign = account.named("buyer_funds", books.holder)
-    with refused("ledger", door) as connection:
-        rows = []
-        for entry in (900, 901):
-            wrong = fault if entry == broken else ""
-            connection.execute(ENTRY, header(books, id=entry, source_id=entry, gross=101 if wrong == "gross" else 100))
-            last = 3 if wrong == "gap" else 2
-            other = foreign if wrong == "account" else accounts[1]
-            rows += [f"('{PERIOD}', {entry}, 1, {accounts[0]}, 100)"]
-            rows += [f"('{PERIOD}', {entry}, {last}, {other}, {-99 if wrong == 'sum' else -100})"]
-        connection.execute(text(f"INSERT INTO {door.table} (period, entry_id, line_no, account_id, fen) VALUES {', '.join(rows)}"))
-
-
-@pytest.mark.parametrize("count", [99, 100, 150, 1200])
-@pytest.mark.parametrize("fault", ["sum", "account"])
-def test_one_broken_line_among_very_many_lines(books: Books, accounts: tuple[int, int], door: Door, count: int, fault: str) -> None:
-    """However many lines there are, and by whichever plan they are looked at."""
-    with transaction():
-        foreign = account.named("buyer_funds", books.holder)
-    right = [(1, accounts[0], count - 1), *((n, accounts[1], -1) for n in range(2, count + 1))]
-    wrong = [*right[:-1], (count, foreign, -1) if fault == "account" else (count, accounts[1], -2)]
-    with refused("ledger", door) as connection:
-        connection.execute(ENTRY, header(books, n_lines=count, gross=count - 1))
-        lines(connection, *wrong, table=door.table)
-    with door.engine.begin() as connection:  # several lines of one account are no fault
-        connection.execute(ENTRY, header(books, n_lines=count, gross=count - 1))
-        lines(connection, *right, table=door.table)
-    assert counts() == (2, 2 + count, 1000 + 2 * (count - 1))
 
 
 @pytest.mark.parametrize(
