@@ -196,7 +196,7 @@ def do_peer_orders(number: int, seconds: float, peer: str, together: int = 1) ->
     """Orders of ten transfers from one payer, ``together`` a commit, as one statement of the peer's own functions."""
     many = together * (LINES - 1)
     if peer == "locked_rows":
-        sent, given = f"SELECT count(peer_transfer(1, 2 + n % 10, 100)) FROM generate_series(0, {many - 1}) n", []
+        sent, given = f"SELECT count(peer_transfer(1, 2 + n % 10, 100)) FROM generate_series(0, {many - 1}) n", list[str]()
     else:
         sent = "SELECT count(*) FROM text_transfers(%s::text[], %s::text[], %s::numeric[])"
         payees = [f"a_{2 + n % 10:030}" for n in range(many)]
@@ -204,7 +204,7 @@ def do_peer_orders(number: int, seconds: float, peer: str, together: int = 1) ->
     until, count = time.monotonic() + seconds, 0
     with _raw() as connection:
         while time.monotonic() < until:
-            connection.execute(sent, given)
+            connection.execute(sent, given or None)
             connection.commit()
             count += together
     return count

@@ -131,7 +131,7 @@ def ids(book: int, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], i
     return {by_code[code]: number for code, number in found.items()}
 
 
-def known() -> Mapping[Name, int]:
+def kept() -> Mapping[Name, int]:
     """Ids of the accounts that were asked for before, in whatever books."""
     return _kept.setdefault(db.engine, {})
 

@@ -384,9 +384,9 @@ def _post(
 
 
 def _drafts(entries: Sequence[_Entry]) -> list[posting.Draft]:
-    """The accounts of all of them are looked up together; mostly all are known."""
+    """The accounts of all of them are looked up together, if they are not kept."""
     with suppress(KeyError):
-        known = account.known()
-        return [each.draft(known) for each in entries]
+        kept = account.kept()
+        return [each.draft(kept) for each in entries]
     accounts = account.of_names({name for each in entries for name in each.names()})
     return [each.draft(accounts) for each in entries]
