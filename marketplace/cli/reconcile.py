@@ -1,7 +1,7 @@
 """``flask reconcile``: compare the books with bank statements and Alipay's bills, and say every fen between them."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -9,8 +9,12 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import MarketError
+from marketplace.foundation.language import said
 from marketplace.foundation.money import format_yuan
+from marketplace.organisations.actor import by_name
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments import bill_day
 from marketplace.settlement import difference, reconciliation
 from marketplace.settlement.reconciliation import Position
 
@@ -20,7 +24,7 @@ _WHO = click.option("--cooperative", "code", default=None, metavar="CODE", help=
 
 @click.group("reconcile")
 def group() -> None:
-    """Books against bank statements and Alipay's bills. ``run`` lists differences as tasks; ``show`` changes nothing."""
+    """Books against bank statements and Alipay's bills. ``run`` lists differences as tasks; ``show`` changes nothing; ``fetch`` asks for a bill."""
 
 
 @group.command("run")
@@ -52,6 +56,25 @@ def show(code: str | None, day: datetime | None, as_json: bool) -> None:
             click.echo(_line(name, where, unexplained))
     if any(unexplained for _name, _where, unexplained in found):
         raise SystemExit(1)
+
+
+@group.command("fetch")
+@click.option("--cooperative", "code", required=True, metavar="CODE", help="The cooperative by its code.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The day (Beijing) whose bills of Alipay are wanted.")
+@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last of several days; default: only --day.")
+@click.option("--actor", "login", required=True, metavar="WHO", help="Login name of the treasurer, administrator, director or accountant.")
+@with_appcontext
+def fetch(code: str, day: datetime, until: datetime | None, login: str) -> None:
+    """Have the bills of a day, or of several, fetched now instead of when their turn comes; `flask jobs run` does it within seconds."""
+    days = [day.date() + timedelta(days=ahead) for ahead in range(max(0, ((until or day) - day).days) + 1)]
+    own = db.session.scalar(select(Organisation.id).where(Organisation.code == code))
+    if own is None:
+        raise click.BadParameter(f"no cooperative {code!r}")
+    try:
+        asked = transaction(lambda: bill_day.ask_for(own, days, actor=by_name(login)))
+    except MarketError as error:
+        raise click.ClickException(f"{error.code}: {said(error)}") from error
+    click.echo(f"{asked} days asked for")
 
 
 def _cooperatives(code: str | None) -> list[int]:

@@ -2,21 +2,21 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
-from typing import TypeVar
+from typing import Any
 
+from marketplace.foundation import outbox
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.jobs.schedule import SPELL, job
-from marketplace.payments import account_bill, bill_import, call, retention, sweep
+from marketplace.payments import account_bill, bill_day, bill_import, call, retention, sweep
 from marketplace.payments.alipay_account_bill import AccountBill
-from marketplace.payments.alipay_outcome import Bill
+from marketplace.payments.alipay_outcome import Bill, BillAbsent
 from marketplace.payments.channel import Channel, client_for
 from marketplace.settlement import difference, reconciliation
 
-_Bill = TypeVar("_Bill", Bill, AccountBill)
 log = logging.getLogger("market.jobs")
 
 
@@ -53,8 +53,7 @@ def bills() -> str:
 
 def fetch_bills(limit: int = 50) -> int:
     """Fetch and import each bill that is out and missing, one seller's day at a time; how many. Never inside a transaction."""
-    wanted = transaction(lambda: bill_import.missing_days(limit))
-    return _fetch(wanted, "bill", lambda channel, day: channel.bill(day), bill_import.take)
+    return _fetch("trade", transaction(lambda: bill_import.missing_days(limit)))
 
 
 @job("accounts", 900, "fetch Alipay's account bills: every movement of each balance, to reconcile the books with", asks="gateway")
@@ -65,8 +64,15 @@ def accounts() -> str:
 
 def fetch_account_bills(limit: int = 50) -> int:
     """Fetch and keep each account bill whose trade bill is here, one seller's day at a time; how many. Never inside a transaction."""
-    wanted = transaction(lambda: account_bill.missing_days(limit))
-    return _fetch(wanted, "account bill", lambda channel, day: channel.account_bill(day), _take_account_bill)
+    return _fetch("account", transaction(lambda: account_bill.missing_days(limit)))
+
+
+@outbox.handles("bill.fetch", asks="gateway")
+def _fetch_asked(payload: dict[str, Any]) -> None:
+    """A person wants a day's bills now (``bill_day.ask_for``). What does not come is asked for again as any other day."""
+    wanted = [(int(payload["organisation_id"]), date.fromisoformat(payload["day"]))]
+    for kind in bill_day.KINDS:
+        _fetch(kind, wanted)
 
 
 def _open_channel(organisation_id: int) -> Channel:
@@ -74,30 +80,42 @@ def _open_channel(organisation_id: int) -> Channel:
     return client_for(organisation_id)
 
 
-def _take_account_bill(organisation_id: int, bill: AccountBill) -> None:
-    account_bill.take(organisation_id, bill)
-    difference.reconcile(organisation_id, ["alipay"])
-
-
-def _fetch(
-    wanted: Sequence[tuple[int, date]], what: str, fetch: Callable[[Channel, date], _Bill | None], take: Callable[[int, _Bill], object]
-) -> int:
-    """Fetch and take what is wanted of (seller, day). A seller whose channel refuses our keys or our form is not asked for its other days."""
+def _fetch(kind: str, wanted: Sequence[tuple[int, date]]) -> int:
+    """Fetch and take what is wanted of (seller, day), for a spell. A seller whose channel refuses our keys or our form is not asked for its
+    other days; what did not come is asked for again later."""
     fetched, stopped, until = 0, set[int](), time.monotonic() + SPELL
     for organisation_id, day in wanted:
         if organisation_id in stopped or time.monotonic() >= until:
             continue
         try:
             channel = transaction(partial(_open_channel, organisation_id))
-            bill = fetch(channel, day)
-            if bill is not None:
-                transaction(partial(take, organisation_id, bill))
-                fetched += 1
+            said = channel.bill(day) if kind == "trade" else channel.account_bill(day)
+            why = transaction(partial(_take, organisation_id, day, kind, said))
         except MarketError as error:
-            if error.code == "channel.stopped":
+            why = error.code
+            if why == "channel.stopped":
                 stopped.add(organisation_id)
-            log.warning("the %s of %s for organisation %s: %s", what, day, organisation_id, error.code)
+        if why:
+            log.warning("the %s bill of %s for organisation %s: %s", kind, day, organisation_id, why)
+            transaction(partial(bill_day.missed, organisation_id, kind, day, why))
+        else:
+            fetched += 1
     return fetched
+
+
+def _take(organisation_id: int, day: date, kind: str, said: Bill | AccountBill | BillAbsent | None) -> str:
+    """Keep what came of a day; why there is nothing to keep, empty if there was."""
+    if said is None:
+        return "channel.unknown"
+    if isinstance(said, BillAbsent):
+        absent = bill_import.take_absent if kind == "trade" else account_bill.take_absent
+        return "" if absent(organisation_id, day) else "bill.absent"
+    if isinstance(said, Bill):
+        bill_import.take(organisation_id, said)
+        return ""
+    account_bill.take(organisation_id, said)
+    difference.reconcile(organisation_id, ["alipay"])
+    return ""
 
 
 @job("reconcile", 3600, "compare books, bank statements and Alipay's bills, and list what differs")

@@ -13,8 +13,10 @@ from marketplace.foundation.database import Model, Public, db, locked_where
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import bill_day
 from marketplace.payments.alipay_account_bill import AccountBill
-from marketplace.payments.bill_import import FIRST_ASK, ImportedBill
+from marketplace.payments.bill_day import MissingBill
+from marketplace.payments.bill_import import ImportedBill
 from marketplace.payments.statement_row import StatementRow
 
 
@@ -34,13 +36,23 @@ class KeptAccountBill(Public, Model):
 
 
 def missing_days(limit: int = 50) -> list[tuple[int, date]]:
-    """(cooperative, Beijing day) whose trade bill is here and whose account bill is not; oldest first. None is asked for longer than a week."""
-    since = clock.business_date() - FIRST_ASK - timedelta(days=1)
-    kept = select(KeptAccountBill.id).where(
-        KeptAccountBill.organisation_id == ImportedBill.organisation_id, KeptAccountBill.day == ImportedBill.day
+    """(cooperative, Beijing day) whose trade bill is here, whose account bill is not, and which is to be asked for now; oldest first."""
+    of_day = (KeptAccountBill.organisation_id == ImportedBill.organisation_id) & (KeptAccountBill.day == ImportedBill.day)
+    waits = (MissingBill.organisation_id == ImportedBill.organisation_id) & (MissingBill.day == ImportedBill.day)
+    query = select(ImportedBill.organisation_id, ImportedBill.day).where(
+        ~select(KeptAccountBill.id).where(of_day).exists(),
+        ~select(MissingBill.id).where(waits, MissingBill.kind == "account", MissingBill.ask_at > clock.now()).exists(),
     )
-    query = select(ImportedBill.organisation_id, ImportedBill.day).where(ImportedBill.day >= since, ~kept.exists())
     return [(row[0], row[1]) for row in db.session.execute(query.order_by(ImportedBill.day, ImportedBill.organisation_id).limit(limit))]
+
+
+def take_absent(organisation_id: int, day: date) -> bool:
+    """As ``bill_import.take_absent``."""
+    if not bill_day.was_silent(organisation_id, day):
+        return False
+    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
+    take(organisation_id, AccountBill(day, seller.alipay_seller_id, (), ""))
+    return True
 
 
 def take(organisation_id: int, bill: AccountBill) -> KeptAccountBill:
@@ -57,14 +69,13 @@ def take(organisation_id: int, bill: AccountBill) -> KeptAccountBill:
     ).one_or_none()
     opening = bill.rows[0].balance_fen - bill.rows[0].fen if bill.rows else None
     closing = bill.rows[-1].balance_fen if bill.rows else None
-    if known is not None:
-        if (known.rows, known.opening_fen, known.closing_fen) != (len(bill.rows), opening, closing):
+    bill_day.came(organisation_id, "account", bill.day)
+    if known is not None and (known.sha256 or not bill.rows):
+        if _content(known) != sorted((each.serial, each.fen, each.balance_fen, each.kind) for each in bill.rows):
             raise Conflict("bill.changed", N_("这一天的账单以前导入过，内容不一样。"), day=str(bill.day))
         return known
-    made = KeptAccountBill(
-        organisation_id=organisation_id, day=bill.day, sha256=bill.sha256, rows=len(bill.rows), opening_fen=opening, closing_fen=closing,
-        imported_at=clock.now(),
-    )  # fmt: skip
+    made = known or KeptAccountBill(organisation_id=organisation_id, day=bill.day)  # known: Alipay had said that it has none
+    made.sha256, made.rows, made.opening_fen, made.closing_fen, made.imported_at = bill.sha256, len(bill.rows), opening, closing, clock.now()
     db.session.add(made)
     for each in bill.rows:
         db.session.add(
@@ -76,6 +87,11 @@ def take(organisation_id: int, bill: AccountBill) -> KeptAccountBill:
     db.session.flush()
     audit.record("account_bill.kept", made, day=str(bill.day), rows=made.rows)
     return made
+
+
+def _content(kept: KeptAccountBill) -> list[tuple[object, ...]]:
+    own = StatementRow.organisation_id == kept.organisation_id, StatementRow.side == "alipay", StatementRow.day == kept.day
+    return sorted((row.serial, row.fen, row.balance_fen, row.kind) for row in db.session.scalars(select(StatementRow).where(*own)))
 
 
 def covered_until(organisation_id: int) -> date | None:

@@ -17,14 +17,12 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import bill_day
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.payment import Outcome, OutcomeMismatch, Payment
 from marketplace.payments.refund import GOING, Refund
-
-READY_HOUR = 10  # Beijing: a day's bill is out on the next morning
-FIRST_ASK = timedelta(days=7)  # how far back days without a bill are asked for
 
 
 class ImportedBill(Public, Model):
@@ -85,17 +83,17 @@ class BillDifference(Public, Model):
 
 
 def missing_days(limit: int = 50) -> list[tuple[int, date]]:
-    """(cooperative, Beijing day) of the last week whose bill is out and not imported, where there was anything to pay; oldest first."""
-    now = clock.now().astimezone(clock.BEIJING)
-    newest = now.date() - timedelta(days=1 if now.hour >= READY_HOUR else 2)
-    days = [newest - timedelta(days=back) for back in range(FIRST_ASK.days)]
-    begin = clock.beijing_midnight(days[-1])
-    query = select(Payment.organisation_id, func.min(Payment.created_at)).where(Payment.channel == "alipay", Payment.created_at >= begin - FIRST_ASK)
-    sellers = {row[0]: clock.business_date(row[1]) for row in db.session.execute(query.group_by(Payment.organisation_id))}
-    imported = select(ImportedBill.organisation_id, ImportedBill.day).where(ImportedBill.day >= days[-1])
-    known = {(row[0], row[1]) for row in db.session.execute(imported)}
-    wanted = [(seller, day) for day in reversed(days) for seller, first in sorted(sellers.items()) if day >= first]
-    return [each for each in wanted if each not in known][:limit]
+    """(cooperative, Beijing day) whose bill is out, not imported, and to be asked for now: see ``bill_day.wanted``."""
+    return bill_day.wanted("trade", bill_day.since_first_payment(), ImportedBill, limit)
+
+
+def take_absent(organisation_id: int, day: date) -> bool:
+    """Alipay has no bill of this day. Long after, and if our books moved nothing either, that is a bill without rows; else it may come yet."""
+    if not bill_day.was_silent(organisation_id, day):
+        return False
+    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
+    take(organisation_id, Bill(day, seller.alipay_seller_id, (), ""))
+    return True
 
 
 def take(organisation_id: int, bill: Bill) -> ImportedBill:
@@ -108,13 +106,13 @@ def take(organisation_id: int, bill: Bill) -> ImportedBill:
     known = db.session.scalars(
         select(ImportedBill).where(ImportedBill.organisation_id == organisation_id, ImportedBill.day == bill.day)
     ).one_or_none()
-    if known is not None:
-        if known.rows != len(bill.rows):
+    bill_day.came(organisation_id, "trade", bill.day)
+    if known is not None and (known.sha256 or not bill.rows):
+        if _content(known) != sorted((each.kind, each.trade_no, each.out_trade_no, _number(each), each.fen, each.fee_fen, each.finished_at) for each in bill.rows):
             raise Conflict("bill.changed", N_("这一天的账单以前导入过，内容不一样。"), day=str(bill.day))
         return known
-    imported = ImportedBill(
-        organisation_id=organisation_id, day=bill.day, sha256=bill.sha256, rows=len(bill.rows), imported_at=clock.now()
-    )
+    imported = known or ImportedBill(organisation_id=organisation_id, day=bill.day)  # known: Alipay had said that it has none
+    imported.sha256, imported.rows, imported.imported_at = bill.sha256, len(bill.rows), clock.now()
     db.session.add(imported)
     db.session.flush()
     # Payments first: a refund of the same day needs the payment that it gives back.
@@ -159,6 +157,16 @@ def _open(difference_id: int, actor: Actor) -> BillDifference:
     return row
 
 
+def _content(imported: ImportedBill) -> list[tuple[object, ...]]:
+    rows = db.session.scalars(select(ImportedRow).where(ImportedRow.bill_id == imported.id))
+    return sorted((row.kind, row.trade_no, row.out_trade_no, row.out_request_no, row.fen, row.fee_fen, row.finished_at) for row in rows)
+
+
+def _number(each: BillRow) -> str:
+    """A row's own number of a refund; a payment has none."""
+    return each.out_request_no if each.kind == "refund" else ""
+
+
 def _take_row(imported: ImportedBill, each: BillRow) -> None:
     row = ImportedRow(
         organisation_id=imported.organisation_id,
@@ -166,7 +174,7 @@ def _take_row(imported: ImportedBill, each: BillRow) -> None:
         kind=each.kind,
         trade_no=each.trade_no,
         out_trade_no=each.out_trade_no,
-        out_request_no=each.out_request_no if each.kind == "refund" else "",
+        out_request_no=_number(each),
         fen=each.fen,
         fee_fen=each.fee_fen,
         finished_at=each.finished_at,

@@ -12,7 +12,7 @@ from flask import current_app
 
 from marketplace.foundation.config import settings
 from marketplace.payments.alipay_account_bill import AccountBill
-from marketplace.payments.alipay_outcome import Bill
+from marketplace.payments.alipay_outcome import Bill, BillAbsent
 from marketplace.payments.payment import Outcome, Payment
 
 EXTENSION = "payment_channel"
@@ -58,10 +58,10 @@ class Channel(Protocol):
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         """Whether this refund of ``fen`` left; refused with ``NOT_REFUNDED`` if the channel knows of none."""
 
-    def bill(self, day: date) -> Bill | None:
-        """The seller's bill of a Beijing day, whole and adding up; None if it is not to be had now."""
+    def bill(self, day: date) -> Bill | BillAbsent | None:
+        """The seller's bill of a Beijing day, whole and adding up; or that there is none; None if it is not to be had now."""
 
-    def account_bill(self, day: date) -> AccountBill | None:
+    def account_bill(self, day: date) -> AccountBill | BillAbsent | None:
         """Every movement of the seller's balance on a Beijing day, each with the balance after it; None if it is not to be had now."""
 
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:

@@ -20,6 +20,7 @@ from marketplace.payments.alipay_notice import Notice
 from marketplace.payments.alipay_outcome import (
     Absent,
     Bill,
+    BillAbsent,
     Closed,
     Misconfigured,
     NotRefunded,
@@ -74,18 +75,18 @@ class SellerChannel:
         return answer_of(self.client.merge_precreate(orders, merge_no=merge_no, notify_url=notify_url(), expires_at=expires_at))
 
 
-    def bill(self, day: date) -> Bill | None:
-        """The seller's bill of a Beijing day; None if it is not out or could not be fetched. Raises BadBill if it cannot be believed,
+    def bill(self, day: date) -> Bill | BillAbsent | None:
+        """The seller's bill of a Beijing day; None if it could not be fetched. Raises BadBill if it cannot be believed,
         OutsideFailure ``channel.stopped`` if Alipay refuses our keys, our form or the permission."""
         said = self.client.bill(day)
         must_be_taken(said)
-        return said if isinstance(said, Bill) else None
+        return said if isinstance(said, Bill | BillAbsent) else None
 
-    def account_bill(self, day: date) -> AccountBill | None:
+    def account_bill(self, day: date) -> AccountBill | BillAbsent | None:
         """Every movement of the seller's balance on a Beijing day; None if it is not to be had now. Raises as ``bill`` does."""
         said = self.client.account_bill(day)
         must_be_taken(said)
-        return said if isinstance(said, AccountBill) else None
+        return said if isinstance(said, AccountBill | BillAbsent) else None
 
 
 def must_be_taken(said: object) -> None:

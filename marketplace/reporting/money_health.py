@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
@@ -14,6 +14,7 @@ from marketplace.foundation.outbox import OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_import import BillDifference
 from marketplace.payments.call import STOPPED, PaymentCall
 from marketplace.payments.payment import OPEN, AlipayNotice, Payment
@@ -24,6 +25,7 @@ from marketplace.settlement.difference import Difference
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 TIRED = 5  # tries after which a message to the outside is looked at by a person
+BILL_LATE = timedelta(days=1)  # a day's bill is out on the next; the day after that it is missing, unless Alipay says that it has none
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
@@ -67,6 +69,11 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "receipts", BankReceipt, lambda: BankReceipt.state.in_(("imported", "partial", "over", "unmatched")), BankReceipt.received_on,
         BankReceipt.fen - BankReceipt.matched_fen - BankReceipt.returned_fen, BankReceipt.public_id,
+    ),
+    Trouble(
+        "bills", MissingBill,
+        lambda: MissingBill.day < case((MissingBill.reason == "bill.absent", clock.business_date() - SILENT), else_=clock.business_date() - BILL_LATE),
+        MissingBill.day, None, MissingBill.day,
     ),
     Trouble(
         "differences", BillDifference, lambda: BillDifference.explained_at.is_(None), BillDifference.found_at,

@@ -7,6 +7,7 @@ from marketplace.foundation.database import transaction
 from marketplace.ledger import balance
 from marketplace.payments import account_bill, bill_import, withdrawal
 from marketplace.payments.alipay_account_bill import AccountBill
+from marketplace.payments.alipay_outcome import Bill
 from marketplace.settlement import difference
 from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People
@@ -19,12 +20,12 @@ def bills(opened: Gateway, done: Counter[str], *, looks: bool = True) -> None:
     """Yesterday's trade bills, with their fees, and account bills. Where somebody ``looks``, what differs is listed at once."""
     for organisation_id, day in transaction(lambda: bill_import.missing_days(500)):
         bill = opened.channel(organisation_id).bill(day)
-        if bill is not None:
+        if isinstance(bill, Bill):
             transaction(lambda number=organisation_id, came=bill: bill_import.take(number, came))  # type: ignore[misc]
             done["bills"] += 1
     for organisation_id, day in transaction(lambda: account_bill.missing_days(500)):
         account = opened.channel(organisation_id).account_bill(day)
-        if account is not None:
+        if isinstance(account, AccountBill):
             transaction(lambda number=organisation_id, came=account: _take(number, came, looks))  # type: ignore[misc]
 
 

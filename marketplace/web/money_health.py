@@ -5,12 +5,13 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
-from marketplace.foundation.database import db, transaction
+from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, said, text
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import refused_notice
+from marketplace.payments import bill_day, refused_notice
+from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books, money_health
@@ -22,6 +23,7 @@ bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
 
 permission("operator.read", OPERATOR="administrator reviewer treasurer auditor")
 permission("notice.handle", OPERATOR="treasurer")
+permission("bill.fetch", OPERATOR="administrator treasurer")
 
 PAGE = 50
 
@@ -74,7 +76,10 @@ def rows(name: str) -> Any:
     label, about, nothing = payment_words.TROUBLES[name]
     return render_template(
         "payment/health_rows.html",
-        rows=[(row.public_id if name == "notices" else "", number, fen, since, owner, address) for (row, number, fen, since), owner, address in _named(found[:PAGE])],
+        rows=[
+            (row.public_id if name == "notices" else "", _fetched_by(row), number, fen, since, owner, address)
+            for (row, number, fen, since), owner, address in _named(found[:PAGE])
+        ],
         label=_(label),
         about=_(about),
         nothing=_(nothing),
@@ -82,6 +87,23 @@ def rows(name: str) -> Any:
         crumbs=[(_("资金健康"), url_for(".show")), (_(label), None)],
         **desk(the_actor()),
     )
+
+
+@bp.post("/bills/<public_id>/fetch")
+@needs("bill.fetch")
+def fetch(public_id: str) -> Any:
+    """A day's bills, now: a worker fetches them within seconds."""
+    actor, row = the_actor(), by_public_id(MissingBill, public_id)
+    organisation_id, day = row.organisation_id, row.day
+    transaction(lambda: bill_day.ask_for(organisation_id, [day], actor=actor))
+    flash(_("已经让系统去取 %(day)s 的账单，几秒钟后再看。", day=f"{day:%Y-%m-%d}"), "done")
+    return redirect(url_for(".rows", name="bills"), 303)
+
+
+def _fetched_by(row: Any) -> str:
+    """Where a missing bill is fetched by the one who looks; empty for anything else."""
+    may = isinstance(row, MissingBill) and the_actor().has("administrator", "treasurer")
+    return url_for(".fetch", public_id=row.public_id) if may else ""
 
 
 def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:

@@ -67,6 +67,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "refunds_to_transfer": (LABELS["refunds_to_transfer"], N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
     "refunds_waiting": (LABELS["refunds_waiting"], N_("已经同意，正在排队交给渠道，通常几分钟。"), N_("没有排队的退款。")),
     "receipts": (LABELS["receipts"], N_("银行到账了，还不知道付的是哪一单。"), N_("银行到账都对上了。")),
+    "bills": (LABELS["bills"], N_("这些天的支付宝账单还没有取到，账只能对到前一天。系统会一直取；支付宝那边好了，可以让它马上取。"), N_("每一天的账单都在。")),
     "differences": (LABELS["differences"], N_("账上和账单不一样，要合作社说明。"), N_("账和账单一致。")),
     "reconciliation": (LABELS["reconciliation"], N_("账上余额和银行流水、支付宝账单对不上的项，要合作社说明。超过一天没有说明的，当天就要问。"), N_("账和流水、账单对得上。")),
     "returns_to_transfer": (LABELS["returns_to_transfer"], N_("多付、付晚的钱，等理事长同意，或等会计转账。"), N_("没有要退回付款人的钱。")),
