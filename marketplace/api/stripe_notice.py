@@ -15,7 +15,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import NotFound
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import payment as payments
-from marketplace.payments import stripe_seller
+from marketplace.payments import refund, stripe_seller
 from marketplace.payments.payment import AlipayNotice, OutcomeMismatch, Payment
 from marketplace.payments.stripe_api import BadEvent
 from marketplace.payments.stripe_seller import Heard
@@ -41,7 +41,7 @@ def hear(seller_id: str) -> Any:
     except BadEvent as error:
         log.warning("an event was refused: %s", error.data.get("reason"))
         return _answer("refused", 400)
-    if heard.outcome is None:
+    if heard.outcome is None and heard.refund is None and heard.disputed is None:
         return _answer("ignored", 200)
     return _answer(transaction(lambda: _apply(organisation_id, heard)), 200)
 
@@ -51,20 +51,35 @@ hear.permission = "public"  # type: ignore[attr-defined]
 
 def _apply(organisation_id: int, heard: Heard) -> str:
     """What came of it. What does not fit is kept for a person: saying it again would not make it fit."""
-    assert heard.outcome is not None
-    try:
-        owner = db.session.scalar(select(Payment.organisation_id).where(Payment.out_trade_no == heard.out_trade_no))
-        outcome = payments.apply(heard.outcome) if owner == organisation_id else "refused:unknown"
-    except OutcomeMismatch as error:
-        outcome = f"refused:{error.data['field']}"
-    except NotFound:
-        outcome = "refused:unknown"
+    number, fen = heard.out_trade_no, heard.outcome.total_fen if heard.outcome else None
+    if heard.refund is not None:
+        number, fen = heard.refund.out_request_no, heard.refund.fen
+        outcome = refund.told(organisation_id, number, fen, heard.refund.state, heard.refund.sub_code)
+    elif heard.disputed is not None:
+        intent, fen = heard.disputed
+        of_intent = select(Payment.out_trade_no).where(Payment.trade_no == intent, Payment.organisation_id == organisation_id)
+        number, outcome = db.session.scalar(of_intent) or "", "disputed"
+    else:
+        outcome = _applied(organisation_id, heard)
+    if not number:
+        return "ignored"  # a dispute about what was sold elsewhere
     row = AlipayNotice(
-        notify_id=heard.event_id, out_trade_no=heard.out_trade_no, trade_status=heard.kind.removeprefix("checkout.")[-32:],
-        total_fen=heard.outcome.total_fen, received_at=clock.now(), outcome=outcome, channel="stripe",
+        notify_id=heard.event_id, out_trade_no=number, trade_status=heard.kind.removeprefix("checkout.")[-32:],
+        total_fen=fen, received_at=clock.now(), outcome=outcome, channel="stripe",
     )  # fmt: skip
     db.session.add(row)
     return "refused" if outcome.startswith("refused:") else outcome
+
+
+def _applied(organisation_id: int, heard: Heard) -> str:
+    assert heard.outcome is not None
+    try:
+        owner = db.session.scalar(select(Payment.organisation_id).where(Payment.out_trade_no == heard.out_trade_no))
+        return payments.apply(heard.outcome) if owner == organisation_id else "refused:unknown"
+    except OutcomeMismatch as error:
+        return f"refused:{error.data['field']}"
+    except NotFound:
+        return "refused:unknown"
 
 
 def _answer(word: str, status: int) -> Any:

@@ -1,6 +1,7 @@
 """A refund of a payment. The sum of a payment's refunds, unknown ones included, never passes its amount: the database holds it.
 
-States: requested → approved → submitting → unknown → succeeded | failed. It goes back the way the money came, or over the bank
+States: requested → approved → submitting → unknown → succeeded | failed. A card's bank may send back what succeeded, days later: then it is
+failed too, and ``succeeded_at`` stays. It goes back the way the money came, or over the bank
 when that way is closed: then a person makes the transfer (``bank_refund``).
 """
 
@@ -133,10 +134,10 @@ def goods_of(refund_id: int) -> dict[int, int] | None:
 
 
 def sent_over(payment_id: int, way: str) -> int:
-    """Fen of a payment that went back, or are on their way, over ``way``."""
-    query = select(func.coalesce(func.sum(Refund.fen), 0)).where(
-        Refund.payment_id == payment_id, Refund.way == way, Refund.state.not_in(("requested", "failed"))
-    )
+    """Fen of a payment that went back, or are on their way, over ``way``; also what went and was sent back by the buyer's bank, as the channel
+    may still tell of it."""
+    went = Refund.state.not_in(("requested", "failed")) | ((Refund.state == "failed") & Refund.succeeded_at.is_not(None))
+    query = select(func.coalesce(func.sum(Refund.fen), 0)).where(Refund.payment_id == payment_id, Refund.way == way, went)
     return int(db.session.scalar(query) or 0)
 
 
@@ -155,20 +156,36 @@ def succeed(refund_id: int) -> bool:
     return True
 
 
-def fail(refund_id: int, sub_code: str) -> bool:
-    """The channel refused for good: the approval is reversed, the money is where it was, and a person looks at it."""
+def told(organisation_id: int, out_request_no: str, fen: int, state: str, sub_code: str) -> str:
+    """The channel says by itself how a refund of ours ended: applied, repeated, or refused with the field that does not fit."""
+    query = select(Refund).where(Refund.out_request_no == out_request_no, Refund.organisation_id == organisation_id)
+    refund = db.session.scalars(query).one_or_none()
+    if refund is None:
+        return "refused:out_request_no"
+    if refund.fen != fen:
+        return "refused:fen"
+    if state == "succeeded":
+        return "applied" if refund.state in GOING and succeed(refund.id) else "repeated"
+    return "applied" if fail(refund.id, sub_code, came_back=True) else "repeated"
+
+
+def fail(refund_id: int, sub_code: str, *, came_back: bool = False) -> bool:
+    """The channel refused for good: the approval is reversed, the money is where it was, and a person looks at it.
+
+    ``came_back``: also if it had left; then its leaving is reversed too, and the buyer is paid another way.
+    """
     known = db.session.get_one(Refund, refund_id)
     payment = locked(Payment, known.payment_id)
     refund = locked(Refund, refund_id)
-    if refund.state not in GOING:
+    if refund.state not in GOING and not (came_back and refund.state == "succeeded"):
         return False
     refund.state = "failed"
     refund.sub_code = sub_code[:60]
     payment.refunded_fen -= refund.fen
     db.session.flush()
     query = select(JournalEntry.id).where(JournalEntry.source_type == "refund", JournalEntry.source_id == refund.id)
-    for entry_id in list(db.session.scalars(query.where(JournalEntry.kind != "reversed"))):
-        posting.reverse(entry_id, source=Source("refund", refund.id))
+    for seq, entry_id in enumerate(db.session.scalars(query.where(JournalEntry.kind != "reversed").order_by(JournalEntry.id)).all()):
+        posting.reverse(entry_id, source=Source("refund", refund.id, seq))
     if refund.order_id is not None:
         handlers[payment.payable_kind].refund_failed(refund.order_id, refund.fen, refund.id)
     audit.record("refund.failed", refund, fen=refund.fen, sub_code=sub_code)

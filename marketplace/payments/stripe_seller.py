@@ -16,6 +16,7 @@ from marketplace.payments import channel_key
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.payment import Outcome
 from marketplace.payments.stripe_api import (
     CURRENCY,
@@ -35,12 +36,24 @@ LEAST_LIFE = 31 * 60  # seconds: Stripe keeps a page open for at least half an h
 
 @dataclass(frozen=True)
 class Heard:
-    """What an event says: of which payment (empty: none of ours), and its outcome if it has one."""
+    """What an event says: of which payment (empty: none of ours), and its outcome if it has one; or of which refund, or dispute."""
 
     event_id: str
     kind: str
     out_trade_no: str
     outcome: Outcome | None
+    refund: "HeardRefund | None" = None
+    disputed: tuple[str, int] | None = None  # the payment's name at Stripe, and fen
+
+
+@dataclass(frozen=True)
+class HeardRefund:
+    """How a refund of ours ended: ``state`` is succeeded or failed, also long after it succeeded."""
+
+    out_request_no: str
+    fen: int
+    state: str
+    sub_code: str
 
 
 class StripeSeller:
@@ -162,15 +175,40 @@ def hear(organisation_id: int, body: bytes, signature: str) -> Heard:
     keys = channel_key.believed(organisation_id, "stripe")
     if not keys:
         raise BadEvent("no_key")
-    event = event_of(body, signature, [row.parts["webhook_secret"] for row in keys])
+    event, key = _signed(body, signature, keys)
     if settings().is_production and event.get("livemode") is not True:
         raise BadEvent("testmode")
     kind, thing = str(event.get("type")), event["data"]["object"]
-    account = keys[0].account
+    account = key.account  # which may be one that the cooperative has left: what was paid there is still told of
     if event.get("account") not in (None, account):
         raise BadEvent("account")
     number = str((thing.get("metadata") or {}).get("out_trade_no") or "")[:64]
-    return Heard(str(event.get("id"))[:128], kind, number, _outcome_of_event(kind, thing, account) if number else None)
+    outcome = _outcome_of_event(kind, thing, account) if number else None
+    disputed = None
+    if kind == "charge.dispute.created" and isinstance(thing.get("payment_intent"), str):
+        disputed = (thing["payment_intent"], _fen(thing, "amount") or 0)
+    return Heard(str(event.get("id"))[:128], kind, number, outcome, _refund_of_event(kind, thing), disputed)
+
+
+def _signed(body: bytes, signature: str, keys: Sequence[ChannelKey]) -> tuple[dict[str, Any], ChannelKey]:
+    """The event and the key that signed it. BadEvent if none did."""
+    for key in keys:
+        try:
+            return event_of(body, signature, [key.parts["webhook_secret"]]), key
+        except BadEvent as error:
+            if error.data["reason"] != "signature":
+                raise
+    raise BadEvent("signature")
+
+
+def _refund_of_event(kind: str, thing: dict[str, Any]) -> HeardRefund | None:
+    """What an event says of a refund that carries a number of ours; one that is not ended says nothing."""
+    number = str((thing.get("metadata") or {}).get("out_request_no") or "")[:64]
+    ended = thing.get("status") == "succeeded" or thing.get("status") in ENDED
+    if not number or not ended or kind not in ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated"):
+        return None
+    state = "succeeded" if thing.get("status") == "succeeded" else "failed"
+    return HeardRefund(number, _fen(thing, "amount") or 0, state, str(thing.get("failure_reason") or thing["status"])[:60])
 
 
 def outcome_of_session(session: dict[str, Any], account: str) -> Outcome:

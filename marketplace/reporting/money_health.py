@@ -95,6 +95,10 @@ TROUBLES: tuple[Trouble, ...] = (
         AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
     ),
     Trouble(
+        "disputes", AlipayNotice, lambda: (AlipayNotice.outcome == "disputed") & AlipayNotice.handled_at.is_(None),
+        AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
+    ),
+    Trouble(
         "outside", OutboxMessage,
         lambda: OutboxMessage.done_at.is_(None) & OutboxMessage.given_up_at.is_(None) & (OutboxMessage.attempts >= TIRED),
         OutboxMessage.due_at, None, OutboxMessage.kind,

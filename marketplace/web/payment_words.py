@@ -73,6 +73,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "returns_to_transfer": (LABELS["returns_to_transfer"], N_("多付、付晚的钱，等理事长同意，或等会计转账。"), N_("没有要退回付款人的钱。")),
     "withdrawals": (LABELS["withdrawals"], N_("从支付宝提现超过三天，银行流水上还没有。"), N_("提现都到账了。")),
     "notices": (LABELS["notices"], N_("签名是真的，内容和我们的付款对不上，没有入账。"), N_("没有对不上的通知。")),
+    "disputes": (LABELS["disputes"], N_("买家请发卡银行把钱追回，Stripe 已经先扣下。请合作社在 Stripe 后台的期限内交凭证。"), N_("没有追款。")),
     "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
     "outside": (LABELS["outside"], N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
 }
