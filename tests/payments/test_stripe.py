@@ -16,7 +16,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, OutsideFailure
 from marketplace.jobs.payments import ask_due
 from marketplace.ledger import balance
-from marketplace.orders import cancellation, order_payment, refund_reissue, return_request
+from marketplace.orders import cancellation, order_payment, return_request
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
@@ -25,7 +25,7 @@ from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import LEAST_FEN
-from marketplace.reporting import books, money_alarm, money_health
+from marketplace.reporting import books
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -201,100 +201,6 @@ def test_a_paid_order_is_refunded_in_parts_and_never_beyond(app: Flask, desk: De
 def _due() -> None:
     for row in db.session.scalars(select(outbox.OutboxMessage).where(outbox.OutboxMessage.done_at.is_(None))):
         row.due_at = row.due_at.replace(year=2020)
-
-
-def refund_event(refund: Refund, kind: str, ended: str, **changed: Any) -> bytes:
-    """What Stripe says of a refund by itself: it names the refund by the number that we gave it, and no payment of ours."""
-    thing = {
-        "id": f"re_{refund.id}", "object": "refund", "amount": refund.fen, "currency": "cny", "status": ended, "payment_intent": "pi_1",
-        "metadata": {"out_request_no": refund.out_request_no},
-    } | ({"failure_reason": "expired_or_canceled_card"} if ended == "failed" else {}) | changed  # fmt: skip
-    return json.dumps({"id": f"evt_{kind}", "object": "event", "type": kind, "livemode": False, "data": {"object": thing}}).encode()
-
-
-def refunded(desk: Desk, buyer: Actor, order_id: int, *, drain: bool = True) -> tuple[Payment, Refund]:
-    """Paid by card, cancelled, and given back."""
-    payment = opened(order_id)
-    desk.pay(str(payment.precreated))
-    call.ask(payment.id)
-    transaction(lambda: cancellation.cancel(order_id, actor=buyer))
-    if drain:
-        drained()
-    db.session.rollback()
-    return found(payment.id), db.session.scalars(select(Refund)).one()
-
-
-@pytest.mark.parametrize("kind", ["refund.failed", "refund.updated", "charge.refund.updated"])
-def test_a_refund_that_the_buyers_bank_sends_back_is_paid_another_way(
-    app: Flask, desk: Desk, sold: tuple[Market, Actor, int], kind: str
-) -> None:
-    """Stripe said succeeded, and days later that the card is no more: the money is in the account again, and the buyer has none."""
-    market, buyer, order_id = sold
-    payment, refund = refunded(desk, buyer, order_id)
-    assert (refund.state, stand(market)) == ("succeeded", {})
-    for _ in range(2):
-        assert told(app, market, refund_event(refund, kind, "failed")) == 200
-    db.session.rollback()
-    refund = db.session.get_one(Refund, refund.id)
-    assert (refund.state, refund.sub_code) == ("failed", "expired_or_canceled_card")
-    fen = payment.amount_fen
-    assert stand(market) == {"stripe": fen, "buyer_funds": fen}
-    assert trade.order(order_id).refunded_fen == 0
-    assert next(each.count for each in money_health.standing() if each.name == "refused_refunds") == 1
-    # What Stripe said of the sum before it knew comes once more: nothing went back besides.
-    stale = event(payment, "charge.refunded", thing={"payment_intent": payment.trade_no, "amount_refunded": fen})
-    assert told(app, market, stale) == 200
-    assert (len(db.session.scalars(select(Refund.id)).all()), stand(market)) == (1, {"stripe": fen, "buyer_funds": fen})
-    # The buyer is paid over the bank, by two people, as after any refused refund.
-    refund_id = refund.id
-    proposed = transaction(lambda: refund_reissue.propose(refund_id, "王小明", "6228480402564890018", "农业银行", actor=market.accountant).id)
-    transaction(lambda: refund_reissue.decide(proposed, approved=True, actor=market.director))
-    assert stand(market) == {"stripe": fen, "refunds_payable": fen}
-
-
-def test_what_stripe_says_of_a_refund_counts_only_if_it_fits(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
-    market, buyer, order_id = sold
-    _payment, refund = refunded(desk, buyer, order_id, drain=False)
-    for wrong in ({"amount": refund.fen - 1}, {"currency": "usd"}, {"metadata": {"out_request_no": "R-nobody"}}):
-        assert told(app, market, refund_event(refund, "refund.failed", "failed", **wrong)) == 200
-    for nothing in ({"metadata": {}}, {"status": "pending"}, {"status": "requires_action"}):
-        assert told(app, market, refund_event(refund, "refund.updated", "succeeded", **nothing)) == 200
-    other = builders.market(name="另一家")
-    takes_cards(other, account="acct_1Others000", webhook_secret="whsec_others_012345678")
-    assert told(app, other, refund_event(refund, "refund.failed", "failed"), secret="whsec_others_012345678") == 200
-    db.session.rollback()
-    assert db.session.get_one(Refund, refund.id).state == "approved"
-    assert next(each.count for each in money_health.standing() if each.name == "notices") == 4
-    # Told before our own question was answered, or instead of it.
-    assert told(app, market, refund_event(refund, "refund.updated", "succeeded")) == 200
-    db.session.rollback()
-    assert (db.session.get_one(Refund, refund.id).state, balance.held("refunds_payable", market.cooperative)) == ("succeeded", 0)
-    drained()
-    assert not [each for each in desk.asked if each == "POST /v1/refunds"]
-
-
-def test_a_dispute_is_shown_and_an_alarm(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
-    market, _buyer, order_id = sold
-    payment = opened(order_id)
-    desk.pay(str(payment.precreated))
-    call.ask(payment.id)
-    payment = found(payment.id)
-    thing = {"id": "dp_1", "object": "dispute", "amount": payment.amount_fen, "currency": "cny", "status": "needs_response", "metadata": {}}
-    for intent in (payment.trade_no, "pi_of_another_shop"):
-        said = {"id": f"evt_{intent}", "object": "event", "type": "charge.dispute.created", "livemode": False, "data": {"object": thing | {"payment_intent": intent}}}
-        assert told(app, market, json.dumps(said).encode()) == 200
-    db.session.rollback()
-    assert [(each.count, each.fen) for each in money_health.standing() if each.name == "disputes"] == [(1, payment.amount_fen)]
-    assert "disputes" in {each.name for each in money_alarm.frequent()}
-
-
-def test_an_event_of_an_account_that_was_left_is_still_understood(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
-    market, _buyer, order_id = sold
-    payment = opened(order_id)
-    takes_cards(market, account="acct_1TeaMovedAway", secret_key="sk_test_another0123", webhook_secret="whsec_another_0123456789")
-    assert told(app, market, event(payment, account=ACCOUNT)) == 200
-    assert found(payment.id).state == "succeeded"
-    assert told(app, market, event(payment, account=ACCOUNT), secret="whsec_another_0123456789") == 400
 
 
 def test_a_page_asked_for_twice_is_one_page(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
