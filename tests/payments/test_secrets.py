@@ -5,8 +5,10 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -15,17 +17,21 @@ from sqlalchemy import select, text
 
 from marketplace import create_app
 from marketplace.emulator.server import Running
-from marketplace.foundation import outbox
+from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import Settings, read_settings
 from marketplace.foundation.database import db, transaction
 from marketplace.households.household import Household
 from marketplace.jobs import payments as jobs
-from marketplace.orders import order_refund
+from marketplace.orders import order_refund, refund_reissue
 from marketplace.orders.order import Order, Purchase, locked_order
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.payments import call, channel_key, key_material
+from marketplace.payments import refund as refunds
+from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.channel import Attempt, client_for
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.payment import Payment
+from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.simulation import command
 from tests import builders
 from tests.seeded import seeded_folder
@@ -34,7 +40,13 @@ __all__ = ["seeded_folder"]
 
 STRIPE = ("sk_test_" + "51Kept0Secret" * 4, "whsec_" + "AlsoKept0Secret" * 4)
 # Tables in which what happened is written down; every text of theirs is looked through.
-WRITTEN = ("audit_event", "payment_call", "alipay_notice", "outbox_message", "idempotency_key")
+WRITTEN = (
+    "audit_event", "payment_call", "alipay_notice", "outbox_message", "idempotency_key", "message", "difference", "bill_difference", "row_decision",
+    "bank_refund", "receipt_return", "missing_bill", "channel_key",
+)  # fmt: skip
+PAYEE = ("赵钱孙李周吴", "6228480402564890018", "农业银行靖安支行")
+# A card or account number as such, whoever's: as long as cards are, of the issuers that there are, with its check digit.
+CARD = re.compile(r"(?<![\dA-Za-z.])(?:62\d{14,17}|4\d{15}|5[1-5]\d{14}|3[47]\d{13})(?![\dA-Za-z])")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +114,7 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     for key_id in keys:
         transaction(lambda number=key_id: channel_key.confirm(number, actor=director))  # type: ignore[misc]
         transaction(lambda number=key_id: channel_key.switch(number, actor=director))  # type: ignore[misc]
+    _by_bank_and_by_card(app, owner)
     with_new_key = db.session.scalars(select(Payment.id).where(Payment.organisation_id == owner, Payment.channel == "alipay")).first()
     assert with_new_key is not None and call.ask(with_new_key)
     seller = db.session.get_one(Organisation, owner).public_id
@@ -123,6 +136,36 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     return "\n".join(pages)
 
 
+def _by_bank_and_by_card(app: Flask, owner: int) -> None:
+    """A refund that the channel refused, to be paid to an account that somebody typed; and Stripe asked for everything, at an address where
+    nobody answers: its library writes what it sends into the log."""
+    paid = select(Payment.payable_id, Payment.organisation_id).where(Payment.state == "succeeded", Payment.refunded_fen == 0, Payment.channel == "alipay")
+    order_id, seller = db.session.execute(paid.join(Order, Order.id == Payment.payable_id).where(Order.settled_at.is_(None))).first() or (0, 0)
+    (refund_id,) = transaction(lambda: order_refund.pay_back(locked_order(order_id), 100, "破损", person_id=None))
+    transaction(lambda: refunds.fail(refund_id, "ACQ.BUYER_ERROR"))
+    accountant = builders.person(seller, "accountant")
+    transaction(lambda: refund_reissue.propose(refund_id, *PAYEE, actor=accountant))
+    before = app.extensions["settings"]
+    app.extensions["settings"] = replace(before, stripe_api="http://127.0.0.1:9")
+    db.session.rollback()
+    card: Any = client_for(owner, "stripe", page="cs_test_1", trade_no="pi_1")
+    now = clock.now()
+    attempt = Attempt("acct_1Jingan", "acct_1Jingan", "T1", 9600, "茶")
+    asked = (card.query("T1"), card.close("T1"), card.checkout(attempt, "http://x/", now, now), card.refund("T1", "R1", 100, "x"), card.refund_query("T1", "R1", 100), card.fee("T1"))
+    assert {each.outcome for each in asked} == {"unknown"}
+    app.extensions["settings"] = before
+
+
+def cards_in(written: str) -> set[str]:
+    """Numbers of cards in a text: of their form, and with the check digit that a card has."""
+    return {each for each in CARD.findall(written) if _adds_up(each)}
+
+
+def _adds_up(number: str) -> bool:
+    digits = [int(each) for each in reversed(number)]
+    return sum(digits[0::2] + [sum(divmod(2 * each, 10)) for each in digits[1::2]]) % 10 == 0
+
+
 def secrets_of(app: Flask) -> dict[str, str]:
     """Every secret that this market knows, by what it is; keys as a piece from their middle."""
     settings: Settings = app.extensions["settings"]
@@ -139,6 +182,10 @@ def secrets_of(app: Flask) -> dict[str, str]:
         known[f"ID of {each.code}"], known[f"card of {each.code}"] = each.id_number, each.bank_account
     for seller in db.session.scalars(select(Cooperative)):
         known[f"account of {seller.organisation_id}"] = seller.bank_account
+    for refund in db.session.scalars(select(BankRefund)):
+        known |= {f"payee of refund {refund.id}": refund.payee_name, f"payee's account of refund {refund.id}": refund.payee_account}
+    for back in db.session.scalars(select(ReceiptReturn)):
+        known[f"payee's account of return {back.id}"] = back.payee_account
     for purchase in db.session.scalars(select(Purchase).limit(200)):
         known[f"street of {purchase.id}"] = purchase.street
     db.session.rollback()
@@ -163,6 +210,7 @@ def test_nothing_secret_is_written_down(week: tuple[Flask, str]) -> None:
     for place in (kept, logged):
         assert "biz_content" not in place
         assert not re.search(r"BEGIN (RSA )?PRIVATE KEY|[?&]sign=", place)
+        assert cards_in(place) == set()
         # An ID number as such, whoever's: a region, a birthday of the last hundred years, a check digit.
         assert not re.search(r"(?<!\d)[1-6]\d{5}(19|20)\d{2}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])\d{3}[\dX](?!\d)", place)
 
@@ -172,4 +220,6 @@ def test_the_search_would_find_what_it_looks_for(week: tuple[Flask, str]) -> Non
     known = secrets_of(app)
     assert {"SECRET_KEY", "app_private.pem", "alipay_private.pem"} <= set(known)
     assert (known["stripe secret_key"], known["stripe webhook_secret"], len(known["alipay private_key"])) == (STRIPE[0][-40:], STRIPE[1][-40:], 60)
+    assert cards_in(f"card {PAYEE[1]}, 4242424242424242") == {PAYEE[1], "4242424242424242"} and cards_in("6228480402564890017 20261120093012345678") == set()
+    assert known["payee's account of refund 1"] == PAYEE[1]
     assert sum(what.startswith("ID of") for what in known) > 50 and sum(what.startswith("card of") for what in known) > 50
