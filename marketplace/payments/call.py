@@ -225,6 +225,8 @@ def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
     if kind in MAKES_A_PAGE:
         for each in _merged(get(Payment, subject_id)):
             each.precreated = answer.code or each.precreated
+            if each.state == "created" and each.precreated:
+                each.state = "requires_action"
     elif kind == "fee":
         _record_fee(subject_id, answer)
     elif kind in OF_PAYMENT:
@@ -251,7 +253,7 @@ def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
         payments.give_up(payment)
     else:
         # While the channel has no clear answer the buyer may have paid: that is not the same as waiting for them.
-        payment.state = "processing" if answer.outcome == "unknown" else "requires_action"
+        payment.state = "processing" if answer.outcome == "unknown" else "created" if payment.state == "created" else "requires_action"
         pause = timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
         payment.ask_at = min(clock.now() + pause, payment.expires_at)
 

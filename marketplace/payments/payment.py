@@ -24,7 +24,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import channel_key
 
-# ``created`` is a row without a next action; every channel of today has one, so an attempt begins at ``requires_action``.
+# ``created``: the channel has not made the page yet on which the buyer pays. Alipay's page needs only our signature, so there it is made at once.
 STATES = ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid")
 OPEN = ("created", "requires_action", "processing")
 ONLINE = ("alipay", "stripe")  # channels that are asked; a bank's statement is brought by a person
@@ -202,7 +202,7 @@ def _open(payables: Sequence[Payable], channel: str) -> list[int]:
             out_trade_no=_trade_no(now),
             merge_no=merge_no,
             amount_fen=payable.amount_fen,
-            state="requires_action",
+            state="created" if channel == "stripe" else "requires_action",
             app_id=app_id,
             seller_id=seller_id,
             subject=payable.subject[:200],

@@ -203,6 +203,19 @@ def _due() -> None:
         row.due_at = row.due_at.replace(year=2020)
 
 
+def test_an_attempt_has_its_next_action_once_its_page_is_made(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    _market, _buyer, order_id = sold
+    payment_id = transaction(lambda: order_payment.open_for_orders([order_id], key="k", channel="stripe")[0].id)
+    assert (found(payment_id).state, call.ask(payment_id)) == ("created", "created")  # asked about, and not opened
+    desk.faults = [("POST /v1/checkout/sessions", "before")]
+    with pytest.raises(OutsideFailure, match=r"channel\.unavailable"):
+        call.announce([payment_id], "checkout")
+    assert found(payment_id).state == "created"
+    call.announce([payment_id], "checkout")
+    assert found(payment_id).state == "requires_action"
+    assert call.ask(payment_id) == "requires_action"
+
+
 def test_a_page_asked_for_twice_is_one_page(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     _market, _buyer, order_id = sold
     desk.faults = [("POST /v1/checkout/sessions", "after"), ("POST /v1/checkout/sessions", "busy")]
