@@ -1,4 +1,4 @@
-"""A notice that was signed and yet did not fit the payment it names: a person looks at it, and says what came of it."""
+"""A notice that was signed and yet did not fit the payment it names, or that tells of a dispute: a person looks at it, and says what came of it."""
 
 from sqlalchemy import select
 
@@ -16,7 +16,8 @@ def handle(public_id: str, handling: str, *, actor: Actor) -> int:
     Raises NotFound, InvalidInput ``reason.missing``. One that comes later is shown again.
     """
     actor.must_have("OPERATOR", "treasurer")
-    named = db.session.scalars(select(AlipayNotice).where(AlipayNotice.public_id == public_id, AlipayNotice.outcome.like("refused:%"))).one_or_none()
+    for_people = AlipayNotice.outcome.like("refused:%") | (AlipayNotice.outcome == "disputed")
+    named = db.session.scalars(select(AlipayNotice).where(AlipayNotice.public_id == public_id, for_people)).one_or_none()
     if named is None:
         raise not_found(AlipayNotice)
     if not 2 <= len(handling.strip()) <= 300:

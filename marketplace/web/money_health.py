@@ -77,7 +77,7 @@ def rows(name: str) -> Any:
     return render_template(
         "payment/health_rows.html",
         rows=[
-            (row.public_id if name == "notices" else "", _fetched_by(row), number, fen, since, owner, address)
+            (row.public_id if name in ("notices", "disputes") else "", _fetched_by(row), number, fen, since, owner, address)
             for (row, number, fen, since), owner, address in _named(found[:PAGE])
         ],
         label=_(label),
