@@ -213,9 +213,9 @@ def fee_reversed(*, book: int, source: Source, fen: int, at: datetime | None = N
     return _simple("fee_reversed", book, source, fen, "alipay", "fees", at)
 
 
-def withdrawn(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
-    """From Alipay to the bank: bank to alipay."""
-    return _simple("withdrawn", book, source, fen, "bank", "alipay", at)
+def withdrawn(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
+    """From Alipay, or from Stripe by its payout, to the bank: bank to alipay or stripe."""
+    return _simple("withdrawn", book, source, fen, "bank", _channel(channel), at)
 
 
 def interest_due(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:

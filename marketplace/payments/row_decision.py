@@ -1,6 +1,6 @@
 """What a row of the bank's statement is, where no number tells: said by the accountant, agreed by the director, then posted.
 
-A credit that is no buyer's may be a withdrawal from Alipay, an entry that stands already, or nothing of the market's. A debit may be
+A credit that is no buyer's may be a withdrawal from Alipay, a payout of Stripe's, an entry that stands already, or nothing of the market's. A debit may be
 nothing of the market's, or may take a receipt back (the payer's bank recalled it, or it was sent back by hand).
 """
 
@@ -14,14 +14,15 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, Versioned, db, locked, locked_where, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.ledger import event, posting
+from marketplace.foundation.money import format_yuan
+from marketplace.ledger import account, balance, event, posting
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row, withdrawal
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
-from marketplace.payments.statement_row import StatementLink, StatementRow
+from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
 
 KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK")
 _OPEN = "state = 'PROPOSED'"
@@ -42,6 +43,7 @@ class RowDecision(Public, Versioned, Model):
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     row_id: Mapped[int] = mapped_column(ForeignKey("statement_row.id"))
     kind: Mapped[str] = mapped_column(String(10))
+    channel: Mapped[str] = mapped_column(String(8), default="alipay", server_default="alipay")  # from where a withdrawal came: alipay, stripe
     receipt_id: Mapped[int | None] = mapped_column(ForeignKey("bank_receipt.id"))
     fen: Mapped[int]  # signed as the row: what of it is decided
     reason: Mapped[str] = mapped_column(String(300))
@@ -53,13 +55,23 @@ class RowDecision(Public, Versioned, Model):
     answer: Mapped[str] = mapped_column(String(300), default="")
 
 
+def suggested(organisation_id: int, row: Seen) -> str:
+    """What a credit seems to be by its own words: WITHDRAWAL, STRIPE (its payout, where the cooperative takes cards) or UNRELATED."""
+    if withdrawal.from_stripe(row) and account.existing("stripe", organisation_id):
+        return "STRIPE"
+    return "WITHDRAWAL" if withdrawal.from_alipay(row) else "UNRELATED"
+
+
 def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, actor: Actor) -> RowDecision:
-    """Say what a row is. By the accountant; the same again while it waits is the same row.
+    """Say what a row is: UNRELATED, WITHDRAWAL (from Alipay), STRIPE (a payout of Stripe's) or TAKES_BACK. By the accountant; the same again
+    while it waits is the same row.
 
     Raises NotFound for another's, InvalidInput ``decision.kind``, ``reason.missing``; Conflict ``decision.waits`` if something else waits,
-    ``row.told`` if nothing of it is open, ``receipt.used`` if its receipt pays something or goes back, ``receipt.amount``.
+    ``row.told`` if nothing of it is open, ``receipt.used`` if its receipt pays something or goes back, ``receipt.amount``, ``payout.short``
+    beyond what lies at Stripe.
     """
     actor.must_have("COOPERATIVE", "accountant")
+    kind, channel = ("WITHDRAWAL", "stripe") if kind == "STRIPE" else (kind, "alipay")
     row = _row(row_id, actor)
     if kind not in KINDS or (kind == "TAKES_BACK") != (receipt_id is not None) or (kind != "UNRELATED" and (row.fen > 0) != (kind == "WITHDRAWAL")):
         raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
@@ -67,14 +79,16 @@ def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = Non
         raise InvalidInput("reason.missing", N_("请写明理由，300 字以内。"), field="reason")
     known = db.session.scalars(select(RowDecision).where(RowDecision.row_id == row.id, RowDecision.state == "PROPOSED")).one_or_none()
     if known is not None:
-        if (known.kind, known.receipt_id) == (kind, receipt_id):
+        if (known.kind, known.channel, known.receipt_id) == (kind, channel, receipt_id):
             return known
         raise Conflict("decision.waits", N_("这一行已经有一份说明在等理事长同意。"))
     fen = _open_fen(row)
+    if channel == "stripe":
+        _must_lie_there(row.organisation_id, fen)
     if receipt_id is not None:
         _must_be_taken_back(_receipt(receipt_id, actor), -fen)
     made = RowDecision(
-        organisation_id=row.organisation_id, row_id=row.id, kind=kind, receipt_id=receipt_id, fen=fen, reason=reason.strip(), state="PROPOSED",
+        organisation_id=row.organisation_id, row_id=row.id, kind=kind, channel=channel, receipt_id=receipt_id, fen=fen, reason=reason.strip(), state="PROPOSED",
         proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
     )  # fmt: skip
     db.session.add(made)
@@ -121,7 +135,10 @@ def _post(made: RowDecision, actor: Actor) -> None:
     else:
         if made.fen > 0:
             _give_up_receipt(row)
-        if made.kind == "WITHDRAWAL":
+        if made.channel == "stripe":
+            _must_lie_there(row.organisation_id, made.fen)
+            entry_id = event.withdrawn(book=row.organisation_id, source=source, fen=made.fen, channel="stripe", at=at)
+        elif made.kind == "WITHDRAWAL":
             entry_id = withdrawal.claimed(row.organisation_id, made.fen, row.serial, row.day, by=made.proposed_by_id)
         else:
             entry_id = event.unrelated_row(book=row.organisation_id, source=source, fen=made.fen, at=at)
@@ -170,6 +187,14 @@ def _give_up_receipt(row: StatementRow) -> None:
 def _must_be_taken_back(receipt: BankReceipt, fen: int) -> None:
     if receipt.state == "unrelated" or fen > receipt.left_fen:
         raise Conflict("receipt.amount", N_("这笔到账没有那么多没核销的钱。核销过的要先撤销。"), left_fen=receipt.left_fen)
+
+
+def _must_lie_there(organisation_id: int, fen: int) -> None:
+    """Two payouts at once must not take the same money. Conflict ``payout.short``."""
+    account.lock([account.named("stripe", organisation_id)])
+    left = balance.by_owner("stripe", organisation_id).get("", 0)
+    if fen > left:
+        raise Conflict("payout.short", N_("账上 Stripe 里只有 ¥%(left)s，这笔到账不会是它打来的。"), left=format_yuan(max(0, left)), left_fen=left)
 
 
 def _row(row_id: int, actor: Actor) -> StatementRow:

@@ -150,6 +150,11 @@ def from_alipay(row: Seen) -> bool:
     return "支付宝" in row.name or "支付宝" in row.remark or "提现" in row.remark
 
 
+def from_stripe(row: Seen) -> bool:
+    """Whether a credit says that it comes from Stripe: it pays out by itself, and names itself to the bank."""
+    return "STRIPE" in f"{row.name} {row.remark}".upper()
+
+
 def claimed(organisation_id: int, fen: int, serial: str, day: date, *, by: int) -> int:
     """A credit of the bank turned out to be a withdrawal: the entry of the one under way, or of one recorded now. Nothing is checked twice:
     two people have decided."""

@@ -26,7 +26,7 @@ def entry_words(kind: str) -> str:
         "refund_approved": _("退款批准"), "refund_after_settlement": _("分账后退款"), "unapplied_refund_approved": _("多收款退回"),
         "refund_succeeded": _("退款到账"), "recovered": _("从收益池收回"), "recovery_undone": _("收回的收益池款退还"),
         "collective_recovered": _("从村集体份额收回"), "collective_recovery_undone": _("收回的村集体款退还"), "fund_recovered": _("从基金份额收回"),
-        "fund_recovery_undone": _("收回的基金款退还"), "fee": _("手续费"), "fee_reversed": _("手续费退回"), "withdrawn": _("支付宝提现"),
+        "fund_recovery_undone": _("收回的基金款退还"), "fee": _("手续费"), "fee_reversed": _("手续费退回"), "withdrawn": _("提现到银行"),
         "interest_due": _("应收利息"), "interest_paid": _("收到利息"), "distributed": _("收益分配"), "payout_sent": _("代发送出"), "payout_debited": _("代发扣款"),
         "payout_refused": _("代发被拒"), "unclaimed_to_fund": _("无人领取转入基金"), "unclaimed_back": _("从基金退还农户"),
         "credit_divided": _("分户转款"), "credit_inherited": _("继承转款"), "payout_returned": _("代发退票"), "collective_paid": _("付村集体"), "fund_remitted": _("拨付防贫基金"),

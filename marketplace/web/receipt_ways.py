@@ -15,6 +15,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import format_yuan, parse_yuan
+from marketplace.ledger import account
 from marketplace.organisations.actor import scoped
 from marketplace.payments import receipt_return, row_decision
 from marketplace.payments.bank_statement import BankReceipt
@@ -44,7 +45,7 @@ def return_words() -> dict[str, tuple[str, str]]:
 
 def decision_words() -> dict[str, str]:
     """What a row was said to be."""
-    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "TAKES_BACK": _("退回了一笔到账")}
+    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账")}
 
 
 @bp.get("/receipts/<public_id>")
@@ -80,10 +81,8 @@ def propose_return(public_id: str) -> Any:
 def say(public_id: str) -> Any:
     """This credit is no buyer's money."""
     actor, form, row = the_actor(), request.form, _own(public_id)
-    query = select(StatementRow.id).where(
-        StatementRow.organisation_id == actor.organisation_id, StatementRow.side == "bank", StatementRow.serial == row.serial
-    )
-    row_id = db.session.scalars(query).one()
+    its_row = _statement_row(row)
+    row_id = its_row.id if its_row else 0
     try:
         transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), actor=actor))
     except (InvalidInput, Conflict) as error:
@@ -170,9 +169,18 @@ def _day(typed: str) -> date:
         raise InvalidInput("transfer.day", N_("日期请写成 2026-11-25 这样。"), field="paid_on") from None
 
 
+def _statement_row(row: BankReceipt) -> StatementRow | None:
+    query = select(StatementRow).where(
+        StatementRow.organisation_id == row.organisation_id, StatementRow.side == "bank", StatementRow.serial == row.serial
+    )
+    return db.session.scalars(query).one_or_none()
+
+
 def _receipt(row: BankReceipt, errors: dict[str, str]) -> str:
+    its_row = _statement_row(row)
     return render_template(
         "bank/receipt.html", row=row, left=format_yuan(row.left_fen), errors=errors, values=request.form,
+        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row else "UNRELATED", takes_cards=account.existing("stripe", row.organisation_id),
         crumbs=[(_("对公到账"), url_for("unit_seller.bank")), (_("这笔到账"), None)], **desk(the_actor()),
     )  # fmt: skip
 

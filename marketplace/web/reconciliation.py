@@ -14,6 +14,7 @@ from marketplace.foundation.database import by_public_id, db, not_found, transac
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_, said, text
 from marketplace.foundation.language import gettext as _
+from marketplace.ledger import account as accounts
 from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
@@ -262,6 +263,8 @@ def _show(row: Difference, errors: dict[str, str]) -> str:
         row_word=row_words(its_row.kind) if its_row else "", sides=side_words(), kinds=kind_words(), works=works, errors=errors, values=request.form,
         partners=difference.partners(row) if works and actor.has("accountant") and (row.row_id or row.entry_id) else [],
         takes_back=list(db.session.scalars(back.order_by(BankReceipt.received_on.desc()).limit(20))) if works and debit else [], debit=debit,
+        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row and its_row.side == "bank" and not debit else "UNRELATED",
+        takes_cards=accounts.existing("stripe", row.organisation_id),
         person=db.session.get(Person, row.owner_id) if row.owner_id else None,
         crumbs=[*_begin(actor), (_("对账"), url_for(".index")), (_("差异"), url_for(".differences")), (row.day.isoformat(), None)], **desk(actor),
     )  # fmt: skip
