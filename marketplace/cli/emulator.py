@@ -40,5 +40,6 @@ def register_cooperatives() -> int:
     rows = db.session.execute(query).all()
     for app_id, seller_id, name in rows:
         emulator.register_demo_app(app_id, seller_id, name)
+        emulator.register_certificate(app_id)  # without one it could not transfer to households
     emulator.close()
     return len(rows)

@@ -70,8 +70,11 @@ def archive(state: State, seller_id: str, day: date, kind: str) -> bytes:
         *span,
     )
     transferred = state.rows(
-        "SELECT * FROM transfer WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? ORDER BY sent_at, out_biz_no", *span
-    )
+        "SELECT *, sent_at AS at, -fen AS moved FROM transfer WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? AND status IN ('SUCCESS', 'REFUND')"
+        " UNION ALL SELECT *, ended_at, fen FROM transfer WHERE seller_id = ? AND ended_at >= ? AND ended_at < ? AND status = 'REFUND'"
+        " ORDER BY at, out_biz_no",
+        *span, *span,
+    )  # fmt: skip
     withdrawn = state.rows(
         "SELECT * FROM withdrawal WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? ORDER BY sent_at, order_id", *span
     )
@@ -176,7 +179,7 @@ def _account_rows(
         if each["fee_back_fen"]:
             moves.append((each["refunded_at"], named, "退费", each["fee_back_fen"]))
     moves += [
-        (each["sent_at"], (each["order_id"], each["out_biz_no"], each["title"]), "转账", -each["fen"]) for each in transferred
+        (each["at"], (each["order_id"], each["out_biz_no"], each["title"]), "转账", each["moved"]) for each in transferred
     ]
     moves += [(each["sent_at"], (each["order_id"], "", "提现到银行卡"), "提现", -each["fen"]) for each in withdrawn]
     lines = [*_preamble("账务明细", seller_id, day), _ACCOUNT_HEAD]
@@ -218,8 +221,10 @@ def balance(state: State, seller_id: str, until: datetime) -> int:
         seller_id, stamp(until),
     )  # fmt: skip
     sent = state.row(
-        "SELECT coalesce(sum(fen), 0) AS fen FROM transfer WHERE seller_id = ? AND sent_at < ?", seller_id, stamp(until)
-    )
+        "SELECT coalesce(sum(CASE WHEN status = 'REFUND' AND ended_at < ? THEN 0 ELSE fen END), 0) AS fen FROM transfer"
+        " WHERE seller_id = ? AND sent_at < ? AND status IN ('SUCCESS', 'REFUND')",
+        stamp(until), seller_id, stamp(until),
+    )  # fmt: skip
     took = state.row(
         "SELECT coalesce(sum(fen), 0) AS fen FROM withdrawal WHERE seller_id = ? AND sent_at < ?", seller_id, stamp(until)
     )

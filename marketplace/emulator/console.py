@@ -1,10 +1,11 @@
 """The console: what the emulator holds, and a form to order what goes wrong. Also the address at which a program orders faults."""
 
+import json
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 
-from marketplace.emulator import bill, fault, trade, withdrawal
+from marketplace.emulator import bill, fault, trade, transfer, withdrawal
 from marketplace.emulator.cashier_words import WORDS
 from marketplace.emulator.console_words import CONSOLE_WORDS
 from marketplace.emulator.emulator import Emulator
@@ -65,6 +66,16 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
         postman.wake()
         return _back()
 
+    @bp.post("/transfer")
+    def end_transfer() -> Any:
+        """What was under way succeeds or fails; what succeeded comes back."""
+        form = request.form
+        try:
+            transfer.end(state, form.get("app_id", ""), form.get("order", ""), form.get("status", ""))
+        except Refusal as refusal:
+            return _page(refusal.sub_msg), 422
+        return _back()
+
     @bp.post("/again")
     def again() -> Any:
         """Tell the last notice of an order once more."""
@@ -122,7 +133,10 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
             trades=trades,
             names=names,
             faults=state.rows("SELECT * FROM fault ORDER BY id"),
-            kinds=[*fault.ANSWERS, *fault.NOTICES, fault.ANY],
+            transfers=state.rows("SELECT * FROM transfer WHERE ? IN ('', out_biz_no, order_id) ORDER BY sent_at DESC, out_biz_no DESC LIMIT ?", asked, SHOWN),
+            payee=lambda said: json.loads(said)[0],
+            ends=transfer.ENDS,
+            kinds=[*fault.ANSWERS, *fault.TRANSFERS, *fault.NOTICES, fault.ANY],
             methods=sorted(METHODS),
             asked=asked,
             sellers=_sellers(state),

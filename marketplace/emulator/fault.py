@@ -14,9 +14,11 @@ ANSWERS = (
     "bad_signature", "sha1_signature", "md5_signature", "no_signature", "other_order", "empty",
     "code_10003", "code_20000_before", "code_20000", "other_refund_before",
 )  # fmt: skip
+TRANSFERS = ("transfer_fail", "transfer_dealing", "transfer_short")  # what becomes of one that was asked for
 NOTICES = ("no_notice", "duplicate_notice", "late_notice", "reordered_notice")
 ANY = "any"  # one of all that can happen to an answer, or to a notice
-KINDS = frozenset((*ANSWERS, *NOTICES, ANY))
+KINDS = frozenset((*ANSWERS, *TRANSFERS, *NOTICES, ANY))
+_OWN = {**dict.fromkeys(NOTICES, "notice"), **dict.fromkeys(TRANSFERS, "transfer")}  # what strikes something else than an answer
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Fault:
 def order(
     state: State, *, kind: str, method: str = "", out_trade_no: str = "", nth: int = 1, seconds: float = 0.0, percent: int = 0
 ) -> None:
-    """Order a fault. ``method`` is the gateway's (``notice`` for notices); empty method or order: any.
+    """Order a fault. ``method`` is the gateway's (``notice`` for notices, ``transfer`` for transfers); empty method or order: any.
 
     Kinds ending in ``_before`` strike before the gateway has acted, all others after it has committed.
     """
@@ -38,8 +40,7 @@ def order(
         raise invalid(f"kind: {', '.join(sorted(KINDS))}")
     if nth < 0 or not 0 <= percent <= 100 or not 0 <= seconds <= 600:
         raise invalid("nth, percent, seconds")
-    if kind in NOTICES:
-        method = "notice"
+    method = _OWN.get(kind, method)
     with state.transaction() as write:
         write.execute(
             "INSERT INTO fault (method, out_trade_no, nth, kind, seconds, percent) VALUES (?, ?, ?, ?, ?, ?)",
@@ -48,8 +49,8 @@ def order(
 
 
 def take(state: State, method: str, out_trade_no: str) -> list[Fault]:
-    """The faults that strike this request, or this notice (method ``notice``); each match is counted."""
-    ordered = "SELECT * FROM fault WHERE (method = ? OR (method = '' AND ? <> 'notice')) AND out_trade_no IN ('', ?) ORDER BY id"
+    """The faults that strike this request, this notice (method ``notice``) or transfer (``transfer``); each match is counted."""
+    ordered = "SELECT * FROM fault WHERE (method = ? OR (method = '' AND ? NOT IN ('notice', 'transfer'))) AND out_trade_no IN ('', ?) ORDER BY id"
     if state.row(ordered, method, method, out_trade_no) is None:
         return []
     striking = []

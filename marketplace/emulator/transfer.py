@@ -1,20 +1,23 @@
 """A transfer from a seller's balance to a person, known by its out_biz_no: repeating it changes nothing.
 
 Who is paid is decided by the payee's identity, so that a test chooses its trouble: ``closed…`` has no open account, a name
-``不符`` does not match. Fund-out methods are open to applications with certificates only.
+``不符`` does not match. Other ends are ordered as faults, or made later at the console (``end``). Fund-out methods are open to
+applications with certificates only. Money leaves the balance with SUCCESS and is back with REFUND.
 """
 
 import hashlib
 import json
 from typing import Any
 
-from marketplace.emulator import bill
+from marketplace.emulator import bill, fault
 from marketplace.emulator.field import beijing, fen_of, request_number, stamp, text, yuan
 from marketplace.emulator.refusal import business
 from marketplace.emulator.state import State
 from marketplace.foundation import clock
 
 LEAST_FEN, MOST_FEN = 10, 5_000_000
+NO_ACCOUNT = "PAYEE_ACC_STATUS_ERROR"
+ENDS = {"DEALING": ("SUCCESS", "FAIL"), "SUCCESS": ("REFUND",)}  # what may follow
 
 
 def transfer(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:
@@ -33,13 +36,15 @@ def transfer(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:
         if found is None:
             app = state.row("SELECT * FROM app WHERE app_id = ?", app_id)
             assert app is not None
-            _must_go(state, app["seller_id"], fen, payee)
+            struck = {each.kind for each in fault.take(state, "transfer", out_biz_no)}
+            _must_go(state, app["seller_id"], fen, payee, short="transfer_short" in struck)
+            status = "FAIL" if "transfer_fail" in struck else "DEALING" if "transfer_dealing" in struck else "SUCCESS"
             now = clock.now()
             write.execute(
-                "INSERT INTO transfer (app_id, out_biz_no, order_id, seller_id, fen, payee, title, status, sent_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 'SUCCESS', ?)",
+                "INSERT INTO transfer (app_id, out_biz_no, order_id, seller_id, fen, payee, title, status, error_code, sent_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (app_id, out_biz_no, f"{now.astimezone(clock.BEIJING):%Y%m%d}1100{_digits(app_id, out_biz_no)}", app["seller_id"], fen,
-                 said, text(biz, "order_title"), stamp(now)),
+                 said, text(biz, "order_title"), status, NO_ACCOUNT if status == "FAIL" else "", stamp(now)),
             )  # fmt: skip
             found = state.row("SELECT * FROM transfer WHERE app_id = ? AND out_biz_no = ?", app_id, out_biz_no)
         assert found is not None
@@ -62,7 +67,8 @@ def transfer_query(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, 
     )  # fmt: skip
     if found is None:
         raise business("ORDER_NOT_EXIST", "转账订单不存在")
-    return {
+    why = {"error_code": found["error_code"], "fail_reason": "收款方账户状态异常"} if found["error_code"] else {}
+    return why | {
         "order_id": found["order_id"],
         "out_biz_no": found["out_biz_no"],
         "pay_date": beijing(found["sent_at"]),
@@ -72,7 +78,20 @@ def transfer_query(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, 
     }
 
 
-def _must_go(state: State, seller_id: str, fen: int, payee: dict[str, Any]) -> None:
+def end(state: State, app_id: str, out_biz_no: str, status: str) -> None:
+    """One that was under way succeeds or fails; one that succeeded comes back (REFUND). Refused for any other change."""
+    with state.transaction() as write:
+        found = state.row("SELECT * FROM transfer WHERE app_id = ? AND out_biz_no = ?", app_id, out_biz_no)
+        if found is None or status not in ENDS.get(found["status"], ()):
+            raise business("INVALID_PARAMETER", "这笔转账不能这样变")
+        now = stamp(clock.now())
+        write.execute(
+            "UPDATE transfer SET status = ?, error_code = ?, sent_at = ?, ended_at = ? WHERE app_id = ? AND out_biz_no = ?",
+            (status, "" if status == "SUCCESS" else NO_ACCOUNT, now if found["status"] == "DEALING" else found["sent_at"], now, app_id, out_biz_no),
+        )
+
+
+def _must_go(state: State, seller_id: str, fen: int, payee: dict[str, Any], *, short: bool) -> None:
     if fen < LEAST_FEN:
         raise business("EXCEED_LIMIT_SM_MIN_AMOUNT", "单笔最低 0.10 元")
     if fen > MOST_FEN:
@@ -83,7 +102,7 @@ def _must_go(state: State, seller_id: str, fen: int, payee: dict[str, Any]) -> N
         raise business("INVALID_PARAMETER", "参数无效：name")
     if text(payee, "name") == "不符":
         raise business("PAYEE_USER_INFO_ERROR", "支付宝账号和姓名不匹配")
-    if fen > bill.balance(state, seller_id, clock.now()):
+    if short or fen > bill.balance(state, seller_id, clock.now()):
         raise business("PAYER_BALANCE_NOT_ENOUGH", "付款方余额不足")
 
 

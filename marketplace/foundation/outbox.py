@@ -8,11 +8,11 @@ kept, and shown to a person; nothing is thrown away.
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, String, Text, select
+from sqlalchemy import Index, String, Text, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import clock
@@ -88,6 +88,22 @@ def put(kind: str, key: str, payload: dict[str, Any] | None = None, *, due_at: d
         else:
             # Zero tells a worker that is busy with it now that it was asked for again, and must stay due.
             waiting.due_at, waiting.attempts = min(waiting.due_at, due_at), 0
+    db.session.flush()
+
+
+def put_many(kind: str, payloads: Mapping[str, dict[str, Any]]) -> None:
+    """Ask for many at once, by their keys: due now, whether they were done, given up or are waiting. In a handful of statements."""
+    keys, now = list(payloads), clock.now()
+    known = set[str]()
+    for start in range(0, len(keys), 500):
+        some = keys[start : start + 500]
+        its = OutboxMessage.kind == kind, OutboxMessage.key.in_(some)
+        known |= set(db.session.scalars(select(OutboxMessage.key).where(*its)))
+        fresh = {"done_at": None, "given_up_at": None, "attempts": 0, "due_at": now, "last_error": None}
+        db.session.execute(update(OutboxMessage).where(*its).values(fresh).execution_options(synchronize_session="fetch"))
+    rows = [{"kind": kind, "key": key, "payload": payloads[key], "due_at": now, "attempts": 0} for key in keys if key not in known]
+    if rows:
+        db.session.execute(insert(OutboxMessage), rows)
     db.session.flush()
 
 

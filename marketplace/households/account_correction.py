@@ -1,4 +1,4 @@
-"""A household's bank account, corrected: who changed it, when and why, with the old number sealed; and who may know the account.
+"""A household's bank or Alipay account, corrected: who changed it, when and why, with the old number sealed; and who may know the account.
 
 What is sealed stays sealed: pages show the last four digits. Payouts that were made before keep the account they were made with.
 A correction is asked for and decided in ``account_proposal``.
@@ -30,9 +30,12 @@ class AccountCorrection(Public, Model):
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(8), default="bank", server_default="bank")  # which of its accounts: bank or alipay
     bank_before: Mapped[str] = mapped_column(String(80))
     account_before_sealed: Mapped[str] = sealed_column(default="")
     account_before = Sealed()
+    name_before_sealed: Mapped[str] = sealed_column(default="", server_default="")
+    name_before = Sealed()  # whose Alipay account it was
     last4_before: Mapped[str] = mapped_column(String(4))
     last4_after: Mapped[str] = mapped_column(String(4))
     reason: Mapped[str] = mapped_column(String(200))

@@ -1,4 +1,4 @@
-"""Another bank account for a household: proposed by one person, in force only when a second one approves.
+"""Another bank or Alipay account for a household: proposed by one person, in force only when a second one approves.
 
 A cooperative's accountant proposes and its director decides; at the operator one administrator or treasurer proposes, another decides.
 """
@@ -15,11 +15,13 @@ from marketplace.foundation.crypto import Sealed, last_four, sealed_column
 from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.households import alipay_account
 from marketplace.households.account_correction import AccountCorrection, known_by, must_know
 from marketplace.households.household import Household
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
+KINDS = ("bank", "alipay")
 SHORTEST, LONGEST = 8, 32  # digits of a Chinese bank account or card
 
 
@@ -32,6 +34,7 @@ class AccountProposal(Public, Versioned, Model):
         CheckConstraint("(state = 'PROPOSED') = (decided_by_id IS NULL)", name="decided"),
         CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
         CheckConstraint("state <> 'RETURNED' OR returned_reason <> ''", name="returned_reason"),
+        CheckConstraint("kind IN ('bank','alipay')", name="kind"),
         Index(
             "uq_account_proposal_waiting", "organisation_id", "household_id", unique=True,
             sqlite_where=text("state = 'PROPOSED'"), postgresql_where=text("state = 'PROPOSED'"),
@@ -40,12 +43,17 @@ class AccountProposal(Public, Versioned, Model):
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(8), default="bank", server_default="bank")
     bank_before: Mapped[str] = mapped_column(String(80))
     account_before_sealed: Mapped[str] = sealed_column(default="")
     account_before = Sealed()
     bank_name: Mapped[str] = mapped_column(String(80))
     account_sealed: Mapped[str] = sealed_column()
     account = Sealed()
+    name_before_sealed: Mapped[str] = sealed_column(default="", server_default="")
+    name_before = Sealed()
+    payee_name_sealed: Mapped[str] = sealed_column(default="", server_default="")  # whose Alipay account it is; bank accounts have none
+    payee_name = Sealed()
     last4: Mapped[str] = mapped_column(String(4))
     reason: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
@@ -57,26 +65,28 @@ class AccountProposal(Public, Versioned, Model):
 
 
 def propose(
-    household_id: int, *, bank_name: str, account: str, again: str, reason: str, actor: Actor, version: int
+    household_id: int, *, account: str, again: str, reason: str, actor: Actor, version: int, bank_name: str = "", kind: str = "bank", payee_name: str = ""
 ) -> AccountProposal:
-    """Ask for another bank and account number (digits; spaces and hyphens are dropped), with a reason. Nothing changes yet.
+    """Ask for another account, with a reason: a bank and its number (digits; spaces and hyphens are dropped), or with ``kind``
+    "alipay" an account there and its owner's real name. Nothing changes yet.
 
     By an accountant of a cooperative that the household is linked to, or the operator's administrator or treasurer. Raises
-    InvalidInput for ``bank_name``, ``account``, ``again`` or ``reason``; NotFound for a household that is not linked; Conflict
+    InvalidInput for ``kind``, ``bank_name``, ``account``, ``again``, ``payee_name`` or ``reason``; NotFound for a household that is not linked; Conflict
     ``account.waiting`` while one of the same organisation waits, ``version.stale`` if the household changed since it was read.
     """
     home = locked(Household, household_id)
     must_know(home, actor, "accountant")
-    number = _checked(home, bank_name, account, again, reason)
+    bank_name, number, name = _checked(home, kind, bank_name, account, again, payee_name, reason)
     if home.version != version:
         raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=home.version)
     if waits(home.id, actor.organisation_id):
         raise Conflict("account.waiting", N_("这户已经有一次改账户在等人同意。先等那一次办完，再提新的。"))
+    before = _standing(home, kind)
     row = AccountProposal(
-        organisation_id=actor.organisation_id, household_id=home.id, bank_before=home.bank_name, bank_name=bank_name.strip(),
-        last4=last_four(number), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+        organisation_id=actor.organisation_id, household_id=home.id, kind=kind, bank_before=before[0], bank_name=bank_name,
+        last4=_tail(kind, number), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
     )  # fmt: skip
-    row.account_before, row.account = home.bank_account, number
+    row.account_before, row.account, row.name_before, row.payee_name = before[1], number, before[2], name
     db.session.add(row)
     db.session.flush()
     audit.record("household.account_proposed", home, person_id=actor.person_id, organisation_id=actor.organisation_id, proposal_id=row.id)
@@ -146,7 +156,21 @@ def waits(household_id: int, organisation_id: int) -> bool:
 known_by.append(waits)
 
 
-def _checked(home: Household, bank_name: str, account: str, again: str, reason: str) -> str:
+def _checked(
+    home: Household, kind: str, bank_name: str, account: str, again: str, payee_name: str, reason: str
+) -> tuple[str, str, str]:
+    """Bank, number and name as they are kept."""
+    if kind not in KINDS:
+        raise InvalidInput("account.kind", N_("请选银行账户或支付宝。"), field="kind")
+    kept = (alipay_account.ALIPAY, *alipay_account.checked(account, again, payee_name)) if kind == "alipay" else _checked_bank(bank_name, account, again)
+    if not 2 <= len(reason.strip()) <= 200:
+        raise InvalidInput("reason.missing", N_("请写明为什么改、凭什么改，例如“账户已销，凭新存折”。"), field="reason")
+    if kept == _standing(home, kind):
+        raise InvalidInput("account.same", N_("和现在登记的一样，没有改动。"), field="account")
+    return kept
+
+
+def _checked_bank(bank_name: str, account: str, again: str) -> tuple[str, str, str]:
     number, second = (each.translate(_SEPARATORS) for each in (account, again))
     if not 2 <= len(bank_name.strip()) <= 80:
         raise InvalidInput("account.bank", N_("请写开户行的全名。"), field="bank_name")
@@ -154,23 +178,33 @@ def _checked(home: Household, bank_name: str, account: str, again: str, reason: 
         raise InvalidInput("account.bad", N_("账号应是 8 到 32 位数字，请对照存折或银行卡。"), field="account")
     if number != second:
         raise InvalidInput("account.again", N_("两次填写的账号不一样，请再对一遍。"), field="again")
-    if not 2 <= len(reason.strip()) <= 200:
-        raise InvalidInput("reason.missing", N_("请写明为什么改、凭什么改，例如“账户已销，凭新存折”。"), field="reason")
-    if (number, bank_name.strip()) == (home.bank_account, home.bank_name):
-        raise InvalidInput("account.same", N_("和现在登记的一样，没有改动。"), field="account")
-    return number
+    return bank_name.strip(), number, ""
+
+
+def _standing(home: Household, kind: str) -> tuple[str, str, str]:
+    """Bank, number and name of the account of a kind as the household has it now."""
+    if kind == "alipay":
+        return (alipay_account.ALIPAY if home.alipay_account else "", home.alipay_account, home.alipay_name)
+    return home.bank_name, home.bank_account, ""
+
+
+def _tail(kind: str, number: str) -> str:
+    return alipay_account.tail(number) if kind == "alipay" else last_four(number)
 
 
 def _apply(home: Household, row: AccountProposal, actor: Actor) -> None:
-    before = home.bank_account
-    if (home.bank_name, before) != (row.bank_before, row.account_before):
+    before = _standing(home, row.kind)
+    if before != (row.bank_before, row.account_before, row.name_before):
         raise Conflict("account.stale", N_("提出以后，这户的账户已经改过。请退回这一次，对照现在的账户重新提出。"))
     change = AccountCorrection(
-        organisation_id=row.organisation_id, household_id=home.id, bank_before=home.bank_name, last4_before=last_four(before),
+        organisation_id=row.organisation_id, household_id=home.id, kind=row.kind, bank_before=before[0], last4_before=_tail(row.kind, before[1]),
         last4_after=row.last4, reason=row.reason, at=clock.now(), by_id=row.proposed_by_id, approved_by_id=actor.person_id,
     )  # fmt: skip
-    change.account_before = before
-    home.bank_name, home.bank_account = row.bank_name, row.account
+    change.account_before, change.name_before = before[1:]
+    if row.kind == "alipay":
+        home.alipay_account, home.alipay_name = row.account, row.payee_name
+    else:
+        home.bank_name, home.bank_account = row.bank_name, row.account
     home.version += 1
     db.session.add(change)
     db.session.flush()

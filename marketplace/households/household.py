@@ -36,6 +36,8 @@ class Household(Public, Versioned, Model):
     bank_account = Sealed()
     alipay_account_sealed: Mapped[str] = sealed_column(default="", server_default="")  # a second way to be paid, if there is one
     alipay_account = Sealed()
+    alipay_name_sealed: Mapped[str] = sealed_column(default="", server_default="")  # whose account it is, as Alipay knows them
+    alipay_name = Sealed()
     # Who is paid in the household's place (an heir, by a document), if somebody is; with the account above.
     payee_name_sealed: Mapped[str] = sealed_column(default="", server_default="")
     payee_name = Sealed()

@@ -225,7 +225,8 @@ def _pay_heir(home: Household, row: HouseholdChange, heir: Other) -> None:
         last4_after=last_four(heir.account), reason=row.reason[:200], at=clock.now(), by_id=row.proposed_by_id, approved_by_id=row.decided_by_id,
     )  # fmt: skip
     change.account_before = before
-    home.bank_name, home.bank_account, home.alipay_account = heir.bank, heir.account, ""
+    home.bank_name, home.bank_account = heir.bank, heir.account
+    home.alipay_account = home.alipay_name = ""  # it was the one's who is no more; the heir may register their own
     home.payee_name, home.payee_id_number = heir.name, heir.id_number
     db.session.add(change)
 

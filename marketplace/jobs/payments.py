@@ -15,7 +15,7 @@ from marketplace.payments import account_bill, bill_day, bill_import, call, rete
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill, BillAbsent
 from marketplace.payments.channel import Channel, client_for
-from marketplace.settlement import difference, reconciliation
+from marketplace.settlement import difference, reconciliation, transfer_bill
 
 log = logging.getLogger("market.jobs")
 
@@ -114,6 +114,7 @@ def _take(organisation_id: int, day: date, kind: str, said: Bill | AccountBill |
         bill_import.take(organisation_id, said)
         return ""
     account_bill.take(organisation_id, said)
+    transfer_bill.learn(organisation_id)
     difference.reconcile(organisation_id, ["alipay"])
     return ""
 

@@ -55,6 +55,7 @@ def job(name: str, every: int, about: str, *, asks: str = "") -> Callable[[Calla
 job("outbox", 2, "carry out what waits to be done beside the pages: search, exports")(partial(_drain_outbox, ""))
 job("calls", 2, "carry out what the payment gateway is asked for: refunds, queries, closings", asks="gateway")(partial(_drain_outbox, "gateway"))
 job("letters", 2, "send the e-mails that wait", asks="mail")(partial(_drain_outbox, "mail"))
+job("transfers", 2, "transfer what goes to households over Alipay, and ask about what is unknown", asks="transfers")(partial(_drain_outbox, "transfers"))
 
 
 def known() -> dict[str, Job]:

@@ -24,9 +24,11 @@ def payout_refused_by(*, book: int, source: Source, households: Query, at: datet
     return _each("payout_refused", book, source, households, at, debit=account.named("in_transit", book))
 
 
-def payout_returned_by(*, book: int, source: Source, households: Query, at: datetime | None = None) -> int:
-    """Debited, and credited back after: bank back to each household."""
-    return _each("payout_returned", book, source, households, at, debit=account.named("bank", book))
+def payout_returned_by(*, book: int, source: Source, households: Query, channel: str = "bank", at: datetime | None = None) -> int:
+    """Debited, and credited back after: bank, or alipay if it left from there, back to each household."""
+    if channel not in ("bank", "alipay"):
+        raise ValueError(f"a payout goes over bank or alipay, not {channel!r}")
+    return _each("payout_returned", book, source, households, at, debit=account.named(channel, book))
 
 
 def credited_to_fund(*, book: int, source: Source, households: Query, at: datetime | None = None) -> int:

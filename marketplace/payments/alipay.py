@@ -34,6 +34,7 @@ from marketplace.payments.alipay_outcome import (
     Refunded,
     Refused,
     Trade,
+    TransferEnded,
     Transferred,
     Unknown,
     fen_of,
@@ -47,7 +48,7 @@ from marketplace.payments.alipay_transport import HttpTransport, Lost, Transport
 
 __all__ = [
     "Absent", "AlipayClient", "BadBill", "BadNotice", "Bill", "BillAbsent", "BillRow", "Closed", "MergeOrder", "Misconfigured",
-    "NotRefunded", "NotTransferred", "Notice", "Payee", "Precreated", "QrCode", "Refunded", "Refused", "Trade", "Transferred", "Unknown",
+    "NotRefunded", "NotTransferred", "Notice", "Payee", "Precreated", "QrCode", "Refunded", "Refused", "Trade", "TransferEnded", "Transferred", "Unknown",
     "verify_notice",
 ]  # fmt: skip
 
@@ -284,7 +285,7 @@ class AlipayClient:
         """Send ``fen`` from the balance to a person: see ``alipay_transfer.transfer``."""
         return alipay_transfer.transfer(self._application, _number(out_biz_no), fen, payee, _subject(title))
 
-    def transfer_query(self, out_biz_no: str, fen: int) -> Transferred | NotTransferred | Unknown | Misconfigured:
+    def transfer_query(self, out_biz_no: str, fen: int) -> Transferred | TransferEnded | NotTransferred | Unknown | Misconfigured:
         """Whether the transfer of this number happened: see ``alipay_transfer.transfer_query``."""
         return alipay_transfer.transfer_query(self._application, _number(out_biz_no), fen)
 

@@ -101,6 +101,17 @@ class Transferred:
 
 
 @dataclass(frozen=True)
+class TransferEnded:
+    """The transfer of this number came to no good end: ``FAIL`` or ``CLOSED`` (nothing left the balance), or ``REFUND`` (退票: it left,
+    and is in the balance again). ``error_code`` says why, in Alipay's code."""
+
+    out_biz_no: str
+    status: Literal["FAIL", "CLOSED", "REFUND"]
+    error_code: str
+    fen: int
+
+
+@dataclass(frozen=True)
 class NotTransferred:
     """No transfer of this number is known: it may be under way yet, so it has not failed.
 

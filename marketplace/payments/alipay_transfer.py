@@ -12,6 +12,7 @@ from marketplace.payments.alipay_outcome import (
     Misconfigured,
     NotTransferred,
     Refused,
+    TransferEnded,
     Transferred,
     Unknown,
     fen_of,
@@ -31,11 +32,14 @@ _REFUSALS = (
     "EXCEED_LIMIT_ENT_SM_AMOUNT", "PAYEE_NOT_EXIST", "PAYEE_USER_INFO_ERROR", "PAYEE_ACC_OCUPIED", "PAYEE_ACC_STATUS_ERROR",
     "PAYEE_ACCOUNT_STATUS_ERROR", "PERM_AML_NOT_REALNAME_REV", "PERMIT_NON_BANK_LIMIT_PAYEE", "PAYER_PAYEE_CANNOT_SAME",
 )  # fmt: skip
-# A fuller balance, or another day or month, lets the same transfer through.
-_PASSING_REFUSALS = (
+# A fuller balance, or another day or month, lets the same transfer through. Those of the payer stand in the way of every other one too.
+PAYER_IS_SHORT = (
     "PAYER_BALANCE_NOT_ENOUGH", "BALANCE_IS_NOT_ENOUGH", "EXCEED_LIMIT_DM_AMOUNT", "EXCEED_LIMIT_DM_MAX_AMOUNT",
-    "EXCEED_LIMIT_MM_AMOUNT", "EXCEED_LIMIT_MM_MAX_AMOUNT", "EXCEED_LIMIT_DC_RECEIVED", "EXCEED_LIMIT_UNRN_DM_AMOUNT",
+    "EXCEED_LIMIT_MM_AMOUNT", "EXCEED_LIMIT_MM_MAX_AMOUNT",
 )  # fmt: skip
+PASSING_REFUSALS = (*PAYER_IS_SHORT, "EXCEED_LIMIT_DC_RECEIVED", "EXCEED_LIMIT_UNRN_DM_AMOUNT")
+_UNDER_WAY = ("DEALING", "INIT", "WAIT_PAY")  # taken, and not at its end yet
+_NO_GOOD_END = ("FAIL", "CLOSED", "REFUND")
 
 
 @dataclass(frozen=True)
@@ -85,11 +89,12 @@ def transfer(
         sub_code = node["sub_code"]
         if sub_code == _INCONSISTENT:
             return Unknown("inconsistent", sub_code)
-        if sub_code in _REFUSALS or sub_code in _PASSING_REFUSALS:
-            return Refused(sub_code, passing=sub_code in _PASSING_REFUSALS)
+        if sub_code in _REFUSALS or sub_code in PASSING_REFUSALS:
+            return Refused(sub_code, passing=sub_code in PASSING_REFUSALS)
         return odd_code(node)
     if node.get("out_biz_no") != out_biz_no:
         return Unknown("other_order")
+    # Any other end is for the question to tell, which names the amount and the reason.
     if node.get("status") != "SUCCESS":
         return Unknown("odd_answer", str(node.get("status"))[:40])
     found = transfer_query(application, out_biz_no, fen)
@@ -101,8 +106,11 @@ def transfer(
 
 def transfer_query(
     application: Application, out_biz_no: str, fen: int
-) -> Transferred | NotTransferred | Unknown | Misconfigured:
-    """Whether the transfer of this number happened. An answer of another amount is Unknown ``other_amount``."""
+) -> Transferred | TransferEnded | NotTransferred | Unknown | Misconfigured:
+    """Whether the transfer of this number happened, and if it came to another end, to which.
+
+    Unknown ``under_way`` is one that Alipay has taken and not finished; an answer of another amount is Unknown ``other_amount``.
+    """
     if application.certificates is None:
         return _NO_CERTIFICATE
     biz = {"biz_scene": "DIRECT_TRANSFER", "out_biz_no": out_biz_no, "product_code": "TRANS_ACCOUNT_NO_PWD"}
@@ -113,9 +121,18 @@ def transfer_query(
         return NotTransferred(out_biz_no) if node["sub_code"] == _NO_ORDER else odd_code(node)
     if node.get("out_biz_no") != out_biz_no:
         return Unknown("other_order")
-    order_id = node.get("order_id")
-    if node.get("status") != "SUCCESS" or not isinstance(order_id, str) or not order_id:
-        return Unknown("odd_answer", str(node.get("status"))[:40])
+    order_id, status = node.get("order_id"), node.get("status")
+    if status in _UNDER_WAY:
+        return Unknown("under_way", str(status))
+    if status not in ("SUCCESS", *_NO_GOOD_END) or not isinstance(order_id, str) or not order_id:
+        return Unknown("odd_answer", str(status)[:40])
     if fen_of(node.get("trans_amount")) != fen:
         return Unknown("other_amount")
-    return Transferred(out_biz_no, order_id, fen, moment_of(node.get("pay_date")))
+    if status == "SUCCESS":
+        return Transferred(out_biz_no, order_id, fen, moment_of(node.get("pay_date")))
+    return TransferEnded(out_biz_no, status, _code(node.get("error_code")), fen)
+
+
+def _code(text: object) -> str:
+    """Alipay's code of why; a text that is none says nothing."""
+    return text if isinstance(text, str) and re.fullmatch(r"[A-Z0-9_.]{1,60}", text) else ""

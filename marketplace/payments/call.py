@@ -23,12 +23,14 @@ from marketplace.payments import bill_import, channel_key
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt, Cashier, client_for, merging
+from marketplace.payments.further_call import Whose, further
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 
 OF_PAYMENT = ("query", "close", "qr_code", "merge", "checkout", "fee")
 MAKES_A_PAGE = ("qr_code", "merge", "checkout")
-KINDS = (*OF_PAYMENT, "refund", "refund_query")
+OF_REFUND = ("refund", "refund_query")
+KINDS = (*OF_PAYMENT, *OF_REFUND)
 # A refund under this number with another amount: something is wrong here, and money may have gone. A person looks.
 NOT_SURE = ("ACQ.DISCORDANT_REPEAT_REQUEST",)
 STOPPED = timedelta(minutes=10)  # how long a channel that refuses our keys or our form is left alone
@@ -47,7 +49,7 @@ class PaymentCall(Identified, Model):
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
-    subject_id: Mapped[int]  # a payment's or a refund's id
+    subject_id: Mapped[int]  # a payment's, a refund's or a transfer's id
     request_no: Mapped[str] = mapped_column(String(64))
     channel: Mapped[str] = mapped_column(String(16), default="alipay", server_default="alipay")
     account: Mapped[str] = mapped_column(String(64), default="", server_default="")  # the application or account whose key signed
@@ -58,7 +60,10 @@ class PaymentCall(Identified, Model):
 
 
 def make(kind: str, subject_id: int) -> int:
-    """The row of a call about a payment (query, close, qr_code, merge, checkout, fee) or a refund (refund, refund_query); its id."""
+    """The row of a call about a payment (query, close, qr_code, merge, checkout, fee), a refund (refund, refund_query) or what is
+    named in ``further``; its id."""
+    if kind in further:
+        return _kept(kind, subject_id, _whose(kind, subject_id), further[kind].opened(kind, subject_id))
     if kind not in KINDS:
         raise ValueError(kind)
     if kind in OF_PAYMENT:
@@ -71,9 +76,13 @@ def make(kind: str, subject_id: int) -> int:
             raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
         if kind == "refund" and refund.state in ("approved", "unknown"):
             refund.state = "submitting"
+    return _kept(kind, subject_id, Whose(payment.organisation_id, payment.channel, _account(kind, payment)), request_no)
+
+
+def _kept(kind: str, subject_id: int, whose: Whose, request_no: str) -> int:
     call = PaymentCall(
-        organisation_id=payment.organisation_id, kind=kind, subject_id=subject_id, request_no=request_no, channel=payment.channel,
-        account=_account(kind, payment), made_at=clock.now(),
+        organisation_id=whose.organisation_id, kind=kind, subject_id=subject_id, request_no=request_no, channel=whose.channel,
+        account=whose.account, made_at=clock.now(),
     )  # fmt: skip
     db.session.add(call)
     db.session.flush()
@@ -97,7 +106,7 @@ def carry_out(call_id: int) -> str:
 
 def ask(payment_id: int) -> str:
     """Ask the channel how a payment stands and apply the answer; the payment's state afterwards. OutsideFailure ``channel.stopped``."""
-    _send("query", payment_id)
+    send("query", payment_id)
     return transaction(lambda: get(Payment, payment_id).state)
 
 
@@ -118,7 +127,7 @@ def stop_refund(refund_id: int) -> str:
         return sent.id if sent else 0
 
     before = transaction(newest)
-    said = _send("refund_query", refund_id)
+    said = send("refund_query", refund_id)
 
     def end() -> str:
         if get(Refund, refund_id).state == "failed":
@@ -150,7 +159,7 @@ def announce(payment_ids: Sequence[int], kind: str = "") -> None:
     try:
         if transaction(lambda: _made_already(first, kind or ("merge" if len(payment_ids) > 1 else ""))) or not kind:
             return
-        said = _send(kind, first)
+        said = send(kind, first)
     except OutsideFailure as error:
         if error.code != "channel.stopped":
             raise
@@ -182,6 +191,8 @@ def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
     call = get(PaymentCall, call_id)
     if call.answered_at is not None:
         raise ValueError(f"call {call_id} was answered")
+    if call.kind in further:
+        return call.kind, call.subject_id, further[call.kind].question(call.kind, call.subject_id)
     refund = None if call.kind in OF_PAYMENT else get(Refund, call.subject_id)
     payment = get(Payment, call.subject_id if refund is None else refund.payment_id)
     client = client_for(
@@ -222,7 +233,9 @@ def _merged(payment: Payment) -> list[Payment]:
 
 
 def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
-    if kind in MAKES_A_PAGE:
+    if kind in further:
+        further[kind].record(kind, subject_id, answer)
+    elif kind in MAKES_A_PAGE:
         for each in _merged(get(Payment, subject_id)):
             each.precreated = answer.code or each.precreated
             if each.state == "created" and each.precreated:
@@ -297,19 +310,19 @@ def _refused_for_good(call_id: int, kind: str, refund_id: int, answer: Answer) -
 
 @outbox.handles("payment.query", asks="gateway")
 def _query(payload: dict[str, Any]) -> None:
-    _send("query", int(payload["payment_id"]))
+    send("query", int(payload["payment_id"]))
 
 
 @outbox.handles("payment.fee", asks="gateway")
 def _fee(payload: dict[str, Any]) -> None:
-    if _send("fee", int(payload["payment_id"])) == "unknown":
+    if send("fee", int(payload["payment_id"])) == "unknown":
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
 @outbox.handles("payment.close", asks="gateway")
 def _close(payload: dict[str, Any]) -> None:
     """Close an attempt that was cancelled here, then ask once more: it may have been paid in between."""
-    said = [_send(kind, int(payload["payment_id"])) for kind in ("close", "query")]
+    said = [send(kind, int(payload["payment_id"])) for kind in ("close", "query")]
     if "unknown" in said:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
@@ -321,23 +334,35 @@ def _refund(payload: dict[str, Any]) -> None:
     state = transaction(lambda: get(Refund, refund_id).state)
     if state not in GOING:
         return
-    if state != "approved" and _send("refund_query", refund_id) == "succeeded":
+    if state != "approved" and send("refund_query", refund_id) == "succeeded":
         return
-    if _send("refund", refund_id) == "refused" and transaction(lambda: get(Refund, refund_id).state) in GOING:
-        _send("refund_query", refund_id)  # an earlier try may have moved the money: only now is it known
+    if send("refund", refund_id) == "refused" and transaction(lambda: get(Refund, refund_id).state) in GOING:
+        send("refund_query", refund_id)  # an earlier try may have moved the money: only now is it known
     if transaction(lambda: get(Refund, refund_id).state) in GOING:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
-def _send(kind: str, subject_id: int) -> str:
+def send(kind: str, subject_id: int) -> str:
     """Make a call and carry it out, unless the seller's channel is stopped: then OutsideFailure, and the message waits its turn."""
 
     def made() -> int:
-        payment = get(Payment, subject_id if kind in OF_PAYMENT else get(Refund, subject_id).payment_id)
-        must_be_open(payment.organisation_id, payment.channel, _account(kind, payment))
+        whose = _whose(kind, subject_id)
+        must_be_open(whose.organisation_id, whose.channel, whose.account)
         return make(kind, subject_id)
 
     return carry_out(transaction(made))
+
+
+def standing(kind: str, subject_id: int) -> str:
+    """How what these ``further`` calls are about stands now."""
+    return transaction(lambda: further[kind].standing(subject_id))
+
+
+def _whose(kind: str, subject_id: int) -> Whose:
+    if kind in further:
+        return further[kind].whose(subject_id)
+    payment = get(Payment, subject_id if kind in OF_PAYMENT else get(Refund, subject_id).payment_id)
+    return Whose(payment.organisation_id, payment.channel, _account(kind, payment))
 
 
 def alarm(organisation_id: int, channel: str = "alipay", account: str = "") -> bool:

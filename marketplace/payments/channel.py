@@ -81,6 +81,19 @@ class Cashier(Protocol):
         """What the channel kept of a payment, as ``told["fee_fen"]``."""
 
 
+class Payer(Protocol):
+    """What a channel can do besides from whose balance a person can be paid."""
+
+    def may_transfer(self) -> bool:
+        """Whether the seller's application may send money to persons at all."""
+
+    def transfer(self, out_biz_no: str, fen: int, account: str, name: str, title: str) -> Answer:
+        """Send ``fen`` to a person. Refused with ``told["passing"]`` may go later, unchanged; ``told["status"]`` is where it stands."""
+
+    def transfer_query(self, out_biz_no: str, fen: int) -> Answer:
+        """How a transfer stands; refused with ``not_transferred`` if the channel knows of none."""
+
+
 def merging(first: Payment) -> str:
     """Alipay's application that opens one page for several sellers. In a demonstration the platform has none: the first seller's does."""
     return settings().alipay_app_id or first.app_id

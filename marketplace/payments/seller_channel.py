@@ -15,6 +15,7 @@ from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import alipay_key
 from marketplace.payments.alipay import AlipayClient, MergeOrder
 from marketplace.payments.alipay_account_bill import AccountBill
+from marketplace.payments.alipay_certificate import Certificates, read_certificates
 from marketplace.payments.alipay_key import Opened
 from marketplace.payments.alipay_notice import Notice
 from marketplace.payments.alipay_outcome import (
@@ -24,18 +25,23 @@ from marketplace.payments.alipay_outcome import (
     Closed,
     Misconfigured,
     NotRefunded,
+    NotTransferred,
     Precreated,
     QrCode,
     Refunded,
     Refused,
     Trade,
+    TransferEnded,
+    Transferred,
     Unknown,
 )
 from marketplace.payments.alipay_signing import BadKey
+from marketplace.payments.alipay_transfer import Payee
 from marketplace.payments.channel import NOT_REFUNDED, Answer, Attempt, merging
 from marketplace.payments.payment import Outcome, Payment
 
 NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
+NOT_TRANSFERRED = "not_transferred"
 
 
 class SellerChannel:
@@ -62,6 +68,15 @@ class SellerChannel:
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         return answer_of(self.client.refund_query(out_trade_no, out_request_no, fen))
 
+    def may_transfer(self) -> bool:
+        return self.client.certificates is not None  # Alipay opens fund-out methods to nobody else
+
+    def transfer(self, out_biz_no: str, fen: int, account: str, name: str, title: str) -> Answer:
+        return _of_transfer(self.client.transfer(out_biz_no, fen, Payee(account, name), title))
+
+    def transfer_query(self, out_biz_no: str, fen: int) -> Answer:
+        return _of_transfer(self.client.transfer_query(out_biz_no, fen))
+
 
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
         return answer_of(
@@ -73,7 +88,6 @@ class SellerChannel:
     def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
         orders = [MergeOrder(each.app_id, each.seller_id, each.out_trade_no, each.fen, each.subject) for each in attempts]
         return answer_of(self.client.merge_precreate(orders, merge_no=merge_no, notify_url=notify_url(), expires_at=expires_at))
-
 
     def bill(self, day: date) -> Bill | BillAbsent | None:
         """The seller's bill of a Beijing day; None if it could not be fetched. Raises BadBill if it cannot be believed,
@@ -188,7 +202,7 @@ def configured_keys(app_id: str) -> Opened | None:
     public = configured_public_key()
     if not public:
         return None
-    return Opened(private, public, alipay_key.configured_certificates(app_id) if private else None)
+    return Opened(private, public, (alipay_key.configured_certificates(app_id) or _certificates_of_emulator(app_id, settings())) if private else None)
 
 
 def outcome_of_notice(notice: Notice) -> Outcome:
@@ -240,10 +254,35 @@ def answer_of(said: Any) -> Answer:
             return Answer("unknown", sub_code=str(getattr(said, "reason", ""))[:60])
 
 
+def _of_transfer(said: Any) -> Answer:
+    """What the client said of a transfer. A refusal that may pass is a refusal all the same: nothing happened by that request."""
+    match said:
+        case Transferred():
+            told = {"status": "SUCCESS", "order_id": said.order_id, "paid_at": said.paid_at.isoformat() if said.paid_at else None}
+            return Answer("succeeded", told=told)
+        case TransferEnded():
+            return Answer("refused", sub_code=said.error_code, told={"status": said.status})
+        case NotTransferred():
+            return Answer("refused", sub_code=NOT_TRANSFERRED)
+        case Refused():
+            return Answer("refused", sub_code=said.sub_code, told={"passing": said.passing})
+        case Unknown(reason="under_way"):
+            return Answer("unknown", sub_code=said.reason, told={"status": said.detail})
+        case _:
+            return answer_of(said)
+
+
 def _state(status: str) -> str:
     if status in ("TRADE_SUCCESS", "TRADE_FINISHED"):
         return "succeeded"
     return "closed" if status == "TRADE_CLOSED" else "pending"
+
+
+def _certificates_of_emulator(app_id: str, given: Settings) -> Certificates | None:
+    folder = given.data_dir / "emulator" / "certificates"
+    if given.is_production or given.alipay_private_key or not (folder / f"{app_id}.crt").exists():
+        return None
+    return read_certificates(folder, app_id)
 
 
 def _of_emulator(name: str, missing: str | None = None, of: Settings | None = None) -> str:

@@ -22,9 +22,10 @@ from marketplace.foundation.money import FEN_MAX, format_yuan
 from marketplace.ledger import account, balance, event, posting
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
-from marketplace.payments import statement_row
+from marketplace.payments import statement_row, transfer
 from marketplace.payments.refund import GOING, Refund
 from marketplace.payments.statement_row import Seen, StatementRow
+from marketplace.payments.transfer import Transfer
 
 LONGEST = timedelta(days=5)  # within which a withdrawal arrives, holidays included
 _SOURCE = "alipay_withdrawal"
@@ -64,15 +65,20 @@ class Standing:
 
 
 def standing(organisation_id: int) -> Standing:
-    """What lies in Alipay by the books, less refunds that are to leave it; and what the bill says."""
+    """What lies in Alipay by the books, less refunds and households' transfers that are to leave it; and what the bill says."""
     going = select(func.coalesce(func.sum(Refund.fen), 0)).where(
         Refund.organisation_id == organisation_id, Refund.way == "alipay", Refund.state.in_(GOING)
     )
     told = StatementRow.organisation_id == organisation_id, StatementRow.side == "alipay", StatementRow.balance_fen.is_not(None)
     last = StatementRow.day.desc(), StatementRow.id.desc()
     day, fen = (select(column).where(*told).order_by(*last).limit(1) for column in (StatementRow.day, StatementRow.balance_fen))
-    row: Any = db.session.execute(select(going.scalar_subquery(), day.scalar_subquery(), fen.scalar_subquery())).one()
-    return Standing(balance.by_owner("alipay", organisation_id).get("", 0) - int(row[0]), row[1], row[2])
+    on_the_way = select(func.coalesce(func.sum(Transfer.fen), 0)).where(
+        Transfer.organisation_id == organisation_id, Transfer.state.in_(transfer.GOING)
+    )
+    row: Any = db.session.execute(
+        select(going.scalar_subquery(), day.scalar_subquery(), fen.scalar_subquery(), on_the_way.scalar_subquery())
+    ).one()
+    return Standing(balance.by_owner("alipay", organisation_id).get("", 0) - int(row[0]) - int(row[3]), row[1], row[2])
 
 
 def available(organisation_id: int) -> int:

@@ -13,10 +13,11 @@ from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
+from marketplace.payments.transfer import GOING, Transfer
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.reporting.books_posted import by_book, differences, per_book, through, total
 from marketplace.settlement.distribution import Distribution
-from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.supply.stock import Stock, StockMove
 
 ORDER_KINDS = ("order", "directed_order")
@@ -174,6 +175,23 @@ def alipay_is_what_came_and_went() -> list[str]:
     return breaches
 
 
+def transfers_are_posted() -> list[str]:
+    """What households' transfers took from Alipay is in the books, each once; and each item says what its transfer says."""
+    went = _sums(select(Transfer.organisation_id, func.sum(Transfer.fen)).where(Transfer.state == "succeeded").group_by(Transfer.organisation_id))
+    posted = per_book(through("alipay", "payout_debited", "payout_returned"))
+    says = {"succeeded": ("paid",), "failed": ("returned", "reissued"), "returned": ("returned", "reissued")}
+    of_item = (Transfer.payable_kind == "payout_item") & (Transfer.payable_id == PayoutItem.id)
+    otherwise = select(PayoutItem.id, PayoutItem.state, Transfer.state).join(Transfer, of_item).where(
+        or_(
+            *((Transfer.state == state) & PayoutItem.state.not_in(its) for state, its in says.items()),
+            Transfer.state.in_(GOING) & PayoutItem.state.not_in(("sent", "unknown")),
+        )
+    )
+    return differences("paid to households over Alipay", {book: -fen for book, fen in posted.items()}, went) + [
+        f"payout item {number}: is {state}, its transfer {other}" for number, state, other in db.session.execute(otherwise.order_by(PayoutItem.id))
+    ]
+
+
 def acceptance_is_recorded() -> list[str]:
     """What a unit's order counts as accepted is what its acceptance says; a public order has none."""
     query = (
@@ -245,6 +263,7 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     buyer_funds_are_paid_unsettled,
     refunds_are_posted,
     alipay_is_what_came_and_went,
+    transfers_are_posted,
     acceptance_is_recorded,
     nobody_approved_their_own,
 )

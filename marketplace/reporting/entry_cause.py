@@ -26,7 +26,7 @@ from marketplace.procurement.directed_order import Acceptance
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.settlement.distribution_share import Distribution, DistributionGroup
-from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.settlement import Settlement
 from marketplace.settlement.unclaimed import Unclaimed
@@ -100,6 +100,10 @@ CAUSES: Mapping[str, Mapping[str, Query]] = {
         ),
     },
     "payout_batch": {"payout": _itself(PayoutBatch)},
+    "payout_item": {
+        "payout_item": _itself(PayoutItem),
+        "payout": lambda number: select(PayoutBatch.public_id).join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id).where(PayoutItem.id == number),
+    },
     "remittance": {"remittance": _itself(Remittance)},
     "unclaimed": {"unclaimed": _itself(Unclaimed)},
     "unclaimed_return": {

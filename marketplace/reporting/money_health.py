@@ -20,8 +20,10 @@ from marketplace.payments.call import STOPPED, PaymentCall
 from marketplace.payments.payment import OPEN, AlipayNotice, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
+from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.difference import Difference
+from marketplace.settlement.payout_item import PayoutBatch
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 TIRED = 5  # tries after which a message to the outside is looked at by a person
@@ -57,6 +59,12 @@ TROUBLES: tuple[Trouble, ...] = (
         Payment.expires_at, Payment.amount_fen, Payment.out_trade_no,
     ),
     Trouble("unknown_refunds", Refund, lambda: Refund.state.in_(("submitting", "unknown")), Refund.approved_at, Refund.fen, Refund.out_request_no),
+    Trouble(
+        "unknown_transfers", Transfer,
+        lambda: (Transfer.state == "unknown") | ((Transfer.state == "sending") & (Transfer.made_at < clock.now() - LATE)),
+        Transfer.made_at, Transfer.fen, Transfer.out_biz_no,
+    ),
+    Trouble("stopped_payouts", PayoutBatch, lambda: PayoutBatch.stopped_at.is_not(None), PayoutBatch.stopped_at, PayoutBatch.total_fen, PayoutBatch.number),
     Trouble("refused_refunds", Refund, lambda: (Refund.state == "failed") & ~_reissued(), Refund.approved_at, Refund.fen, Refund.out_request_no),
     Trouble(
         "refunds_to_transfer", Refund, lambda: (Refund.state == "approved") & (Refund.way == "bank"), Refund.approved_at, Refund.fen,
@@ -136,7 +144,7 @@ def standing(organisation_id: int | None = None) -> list[Standing]:
 def alarms(found: Sequence[Standing]) -> set[str]:
     """What cannot wait: requests that are refused, and differences that nobody has explained for longer than a day."""
     old = clock.now() - UNEXPLAINED
-    return {each.name for each in found if each.count and (each.name == "alarm" or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
+    return {each.name for each in found if each.count and (each.name in ("alarm", "stopped_payouts") or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
 
 
 def below_zero(organisation_id: int | None = None) -> list[tuple[int, str, int]]:

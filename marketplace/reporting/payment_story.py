@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 
 from marketplace.foundation.database import db
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.payments.bill_import import ImportedRow
-from marketplace.payments.call import OF_PAYMENT, PaymentCall
+from marketplace.payments.call import OF_PAYMENT, OF_REFUND, PaymentCall
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 
@@ -59,7 +59,7 @@ def _failed_at(refund: Refund) -> datetime:
 def _calls(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
     about = [(PaymentCall.kind.in_(OF_PAYMENT)) & (PaymentCall.subject_id == payment.id)]
     if refunds:
-        about.append((PaymentCall.kind.not_in(OF_PAYMENT)) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
+        about.append((PaymentCall.kind.in_(OF_REFUND)) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
     calls = db.session.scalars(select(PaymentCall).where(or_(*about)).order_by(PaymentCall.id))
     return [
         Step(
@@ -90,13 +90,15 @@ def _billed(payment: Payment) -> list[Step]:
 
 
 def _entries(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
-    its = [(JournalEntry.source_type == "payment") & (JournalEntry.source_id == payment.id)]
-    if refunds:
-        its.append((JournalEntry.source_type == "refund") & (JournalEntry.source_id.in_([each.id for each in refunds])))
     rows_ = select(ImportedRow.id).where(
         ImportedRow.organisation_id == payment.organisation_id, ImportedRow.out_trade_no == payment.out_trade_no
     )
-    its.append((JournalEntry.source_type == "alipay_bill_row") & (JournalEntry.source_id.in_(rows_)))
+    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("alipay_bill_row", rows_)))
+
+
+def entries_of(sources: Sequence[tuple[str, Select[int] | Sequence[int]]]) -> list[Step]:
+    """The entries that these sources (type, ids) caused, each a step with its lines, in one statement."""
+    its = [(JournalEntry.source_type == kind) & (JournalEntry.source_id.in_(ids)) for kind, ids in sources if not isinstance(ids, list) or ids]
     query = (
         select(JournalEntry.id, JournalEntry.kind, JournalEntry.posted_at, Account.kind, Account.owner_ref, JournalLine.fen)
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))

@@ -24,6 +24,8 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.database import Identified, Model, db
+from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.language import N_
 from marketplace.households.household import Household
 from marketplace.settlement import payout_cap
 from marketplace.settlement.distribution_share import Distribution, DistributionShare
@@ -61,8 +63,8 @@ class CreditMove(Identified, Model):
 
 @dataclass(frozen=True)
 class Payable:
-    """What could be paid of a distribution over a channel: households and fen now, what stays for want of an account there, and
-    what stays above the cap of the month."""
+    """What could be paid of a distribution over a channel: households and fen now, what stays for want of an account there,
+    what stays above the cap of the month (or of one transfer), and what is less than the channel sends at all."""
 
     households: int
     fen: int
@@ -70,6 +72,8 @@ class Payable:
     without_fen: int
     above: int
     above_fen: int
+    below: int = 0
+    below_fen: int = 0
 
 
 def owed(*distributions: ColumnElement[bool]) -> Subquery:
@@ -140,7 +144,10 @@ def _counted(of_it: Subquery, organisation_id: int, channel: str) -> Payable:
     month = payout_cap.counted(organisation_id)
     now, enough = payout_cap.fits(of_it.c.fen, month, channel)
     rest = of_it.c.fen - now
-    figures = [(and_(has_account(channel), enough), now), (~has_account(channel), of_it.c.fen), (has_account(channel) & (rest > 0), rest)]
+    figures = [
+        (and_(has_account(channel), enough), now), (~has_account(channel), of_it.c.fen), (has_account(channel) & (rest > 0), rest),
+        (and_(has_account(channel), now > 0, ~enough), now),
+    ]  # fmt: skip
     columns = [
         column
         for which, fen in figures
@@ -167,8 +174,16 @@ def without_account(distribution: Distribution, channel: str = "bank") -> Select
 
 
 def has_account(channel: str) -> ColumnElement[bool]:
-    """That a household can be paid over the channel."""
-    return (Household.alipay_account_sealed if channel == "alipay" else Household.bank_account_sealed) != ""
+    """That a household can be paid over the channel; Alipay compares the name, so an account there is none without it."""
+    if channel == "alipay":
+        return and_(Household.alipay_account_sealed != "", Household.alipay_name_sealed != "")
+    return Household.bank_account_sealed != ""
+
+
+def must_be_channel(channel: str) -> None:
+    """Raise InvalidInput ``payout.channel`` for a way that there is not."""
+    if channel not in CHANNELS:
+        raise InvalidInput("payout.channel", N_("请选怎么发：银行或支付宝。"), field="channel")
 
 
 def _of(query: Any, model: Any, distributions: tuple[ColumnElement[bool], ...]) -> Any:

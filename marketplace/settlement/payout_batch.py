@@ -27,6 +27,7 @@ from marketplace.settlement import (
     payout_item,
     payout_layout,
     payout_part,
+    payout_transfer,
 )
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.payout_import import Changed
@@ -41,8 +42,8 @@ from marketplace.settlement.payout_item import (
 )
 
 __all__ = [
-    "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "bank_file_sent", "by_number", "import_results",
-    "items_of", "make", "mark_sent", "purpose_of", "reissue", "returned", "use_layout",
+    "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "bank_file_sent", "by_number", "go_on",
+    "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "reissue", "returned", "start", "use_layout", "withdraw",
 ]  # fmt: skip
 
 
@@ -52,20 +53,32 @@ def make(distribution_id: int, *, actor: Actor, channel: str = "bank", layout_id
     ``layout_id``: how the bank's file is written; None is the first preset.
 
     Households without an account there stay out, and what is above the cap of the month (PAYOUT_CAP_FEN): what they are owed stays
-    on their ledger account. Raises Conflict ``payout.unposted`` or ``payout.empty``.
+    on their ledger account. Raises Conflict ``payout.unposted`` or ``payout.empty``, OutsideFailure ``transfer.unopened``.
     """
     payout_cap.hold(actor.organisation_id)
     distribution = locked(Distribution, distribution_id)
     actor.must_have("COOPERATIVE", "accountant")
     if actor.organisation_id != distribution.organisation_id:
         raise not_found(Distribution)
+    household_credit.must_be_channel(channel)
     if distribution.state != "POSTED":
         raise Conflict("payout.unposted", N_("分配公示结束、记入各户之后，才能代发。"))
     counted = household_credit.counted(distribution, channel)
     due: list[Due] = [(household, now, None) for household, _code, now, _fen in db.session.execute(household_credit.payable(distribution, channel))]
     if not due:
         raise Conflict("payout.empty", N_("这份分配没有待发的钱。"))
+    if channel == "alipay":
+        payout_transfer.must_be_open(distribution.organisation_id)
     return _draft(distribution, due, actor=actor, channel=channel, above=(counted.above, counted.above_fen), layout_id=layout_id)
+
+
+def withdraw(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
+    """The accountant takes back a batch that nobody has decided on, and its money can be batched anew."""
+    row = _of(batch_id, actor, "accountant")
+    row.must_be("DRAFT")
+    row.must_be_version(version)
+    audit.record("payout.withdrawn", row, person_id=actor.person_id)
+    return _cancel(row)
 
 
 def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> PayoutBatch:
@@ -83,7 +96,7 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
     )  # fmt: skip
     if not approved:
         return _cancel(row)
-    row.sha256 = payout_part.freeze(row, purpose_of(row))
+    row.sha256 = payout_transfer.freeze(row) if row.channel == "alipay" else payout_part.freeze(row, purpose_of(row))
     row.state, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id
     _become(row, "approved")
     audit.record("payout.frozen", row, person_id=actor.person_id, sha256=row.sha256, items=row.items, total_fen=row.total_fen)
@@ -131,6 +144,8 @@ def bank_file_sent(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, 
     ((its, path),) = payout_part.frozen(row, part)
     audit.record("payout.file_read", row, person_id=actor.person_id, sha256=its.sha256, part=part)
     db.session.flush()
+    if row.channel == "alipay":
+        return f"{row.number}.csv", path, payout_transfer.MEDIA_TYPE
     return payout_part.name_of(row, its), path, payout_part.media_type(payout_layout.form_of(row))
 
 
@@ -138,8 +153,39 @@ def mark_sent(batch_id: int, *, actor: Actor, version: int | None = None) -> Pay
     """The frozen file was handed over: each household's money is in transit until the answer comes."""
     row = _of(batch_id, actor, "accountant", "director")
     row.must_be("APPROVED")
+    must_go_by("bank", row)
     row.must_be_version(row.version if version is None else version)
     payout_part.frozen(row)
+    return _sent(row, actor)
+
+
+def start(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
+    """Have the job transfer what was approved, one household at a time: each household's money is in transit until Alipay has answered.
+
+    By the accountant or the director. Raises Conflict ``payout.altered``, OutsideFailure ``transfer.unopened``.
+    """
+    row = _of(batch_id, actor, "accountant", "director")
+    row.must_be("APPROVED")
+    must_go_by("alipay", row)
+    row.must_be_version(version)
+    payout_transfer.start(row)
+    return _sent(row, actor)
+
+
+def go_on(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
+    """The balance was filled, or the limit is over: a batch that stopped goes on. Conflict ``payout.state`` if it has not stopped."""
+    row = _of(batch_id, actor, "accountant", "director")
+    row.must_be("SENT")
+    row.must_be_version(version)
+    if row.stopped_at is None:
+        raise Conflict("payout.state", N_("这一批代发现在的状态不能办这一步，请刷新页面看看。"), state=row.state)
+    left = payout_transfer.go_on(row)
+    audit.record("payout.went_on", row, person_id=actor.person_id, left=left)
+    db.session.flush()
+    return row
+
+
+def _sent(row: PayoutBatch, actor: Actor) -> PayoutBatch:
     event_each.payout_sent_by(
         book=row.organisation_id,
         source=Source("payout_batch", row.id),
@@ -161,8 +207,7 @@ def import_results(batch_id: int, content: bytes, *, actor: Actor) -> Changed:
     """
     row = _of(batch_id, actor, "accountant", "director")
     row.must_be("SENT", "DONE")
-    if row.channel != "bank":
-        raise Conflict("payout.channel", N_("这一批走支付宝，结果由系统去问，没有回盘文件。"))
+    must_go_by("bank", row)
     return payout_import.apply(row, content, person_id=actor.person_id)
 
 
@@ -175,12 +220,15 @@ def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:
     payout_cap.hold(actor.organisation_id)
     row = _of(batch_id, actor, "accountant")
     channel = channel or row.channel
+    household_credit.must_be_channel(channel)
     counted = household_credit.counted_again(row, channel)
     due: list[Due] = [(household, now, item) for household, now, item in db.session.execute(household_credit.payable_again(row, channel))]
     if not due and counted.above:
         raise Conflict("payout.capped", N_("退回的款项都超过了一户一个月的上限，下个月再补发。"))
     if not due:
         raise Conflict("payout.nothing_returned", N_("这一批没有退回的款项。"))
+    if channel == "alipay":
+        payout_transfer.must_be_open(row.organisation_id)
     fresh = _draft(
         db.session.get_one(Distribution, row.distribution_id), due, actor=actor, channel=channel, reissue_of_id=row.id,
         above=(counted.above, counted.above_fen), layout_id=payout_layout.still_offered(row.layout_id),
@@ -212,6 +260,13 @@ def by_number(number: str) -> PayoutBatch:
     if row is None:
         raise not_found(PayoutBatch)
     return row
+
+
+def must_go_by(channel: str, row: PayoutBatch) -> None:
+    """Raise Conflict ``payout.channel`` unless the batch goes over this channel."""
+    if row.channel != channel:
+        words = N_("这一批走支付宝，由系统一笔一笔去转、去问结果，没有银行的文件和回盘。") if row.channel == "alipay" else N_("这一批走银行，由会计把文件交给银行。")
+        raise Conflict("payout.channel", words)
 
 
 def _of(batch_id: int, actor: Actor, *roles: str) -> PayoutBatch:

@@ -13,9 +13,8 @@ from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments.transfer import LEAST_FEN, MOST_FEN
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
-
-LEAST_ALIPAY_FEN, MOST_ALIPAY_FEN = 10, 5_000_000  # one transfer to a person
 
 
 def hold(organisation_id: int) -> None:
@@ -51,5 +50,5 @@ def fits(fen: ColumnElement[int], month: Subquery, channel: str) -> tuple[Column
         left = literal(cap) - func.coalesce(month.c.fen, 0)
         most = case((left < most, case((left > 0, left), else_=0)), else_=most)
     if channel == "alipay":
-        most = case((most > MOST_ALIPAY_FEN, MOST_ALIPAY_FEN), else_=most)
-    return most, most >= (LEAST_ALIPAY_FEN if channel == "alipay" else 1)
+        most = case((most > MOST_FEN, MOST_FEN), else_=most)
+    return most, most >= (LEAST_FEN if channel == "alipay" else 1)

@@ -14,6 +14,7 @@ from marketplace.foundation.crypto import Sealed, last_four, sealed_column
 from marketplace.foundation.database import Model, Public, Versioned, db, insert_many
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
+from marketplace.households.alipay_account import ALIPAY, tail
 from marketplace.households.household import Household
 from marketplace.organisations.region import Region
 from marketplace.settlement import payout_file
@@ -21,7 +22,6 @@ from marketplace.settlement import payout_file
 BATCH_STATES = ("DRAFT", "APPROVED", "SENT", "DONE", "CANCELLED")
 ITEM_STATES = ("draft", "approved", "sent", "unknown", "paid", "returned", "reissued")
 PAGE = 2_000
-ALIPAY = "支付宝"  # what stands as the bank of an account there
 
 # Many rows change in the database; those few that are at hand are read afresh afterwards (``seen_anew``).
 UNSEEN: Any = {"execution_options": {"synchronize_session": False}}
@@ -64,6 +64,10 @@ class PayoutBatch(Public, Versioned, Model):
     held_back_households: Mapped[int] = mapped_column(default=0, server_default="0")
     layout_id: Mapped[int | None] = mapped_column(ForeignKey("payout_layout.id"))  # None: the first preset
     form: Mapped[dict[str, Any] | None]  # as it was when the file was frozen
+    # Alipay's balance (or a limit of ours) did not reach: nothing more is sent until the item that met it passes, or a person says so.
+    stopped_at: Mapped[datetime | None]
+    stopped_code: Mapped[str] = mapped_column(String(60), default="", server_default="")
+    stopped_item_id: Mapped[int | None]
 
     def must_be(self, *states: str) -> None:
         """Raise Conflict unless it is in one of these states."""
@@ -92,6 +96,8 @@ class PayoutItem(Public, Model):
     bank_account_sealed: Mapped[str] = sealed_column()
     bank_account = Sealed()
     account_last4: Mapped[str] = mapped_column(String(4))
+    payee_name_sealed: Mapped[str] = sealed_column(default="", server_default="")  # whose Alipay account it is, as Alipay compares it
+    payee_name = Sealed()
     state: Mapped[str] = mapped_column(String(10), default="draft")
     reason: Mapped[str] = mapped_column(String(120), default="")  # of a return, in the bank's words
     paid_at: Mapped[datetime | None]
@@ -106,7 +112,7 @@ def write(batch: PayoutBatch, due: Sequence[Due]) -> None:
     """Write the items of a fresh batch, numbered from 1 in the order given, to the accounts that the households have now."""
     columns = (
         "public_id", "organisation_id", "batch_id", "sequence", "household_id", "fen", "bank_name", "bank_account_sealed", "account_last4",
-        "state", "reason", "reissue_of_id", "moved",
+        "payee_name_sealed", "state", "reason", "reissue_of_id", "moved",
     )  # fmt: skip
     for start in range(0, len(due), PAGE):
         # A list: nothing can be asked of PostgreSQL while rows are on their way to it.
@@ -121,10 +127,23 @@ def _rows(batch: PayoutBatch, start: int, due: Sequence[Due]) -> Iterator[Sequen
         alipay = batch.channel == "alipay"
         item = PayoutItem(bank_name=ALIPAY if alipay else home.bank_name)
         item.bank_account = account = home.alipay_account if alipay else home.bank_account
+        item.payee_name = home.alipay_name if alipay else ""
         yield (
             item.public_id, batch.organisation_id, batch.id, place, household_id, fen, item.bank_name, item.bank_account_sealed,
-            last_four(account), "draft", "", again, False,
+            tail(account) if alipay else last_four(account), item.payee_name_sealed, "draft", "", again, False,
         )  # fmt: skip
+
+
+def in_order(batch_id: int) -> Iterator[PayoutItem]:
+    """A batch's items in the order of its file, read a page at a time."""
+    after = 0
+    while True:
+        query = select(PayoutItem).where(PayoutItem.batch_id == batch_id, PayoutItem.sequence > after).order_by(PayoutItem.sequence)
+        found = list(db.session.scalars(query.limit(PAGE)))
+        yield from found
+        if len(found) < PAGE:
+            return
+        after = found[-1].sequence
 
 
 def file_rows(batch: PayoutBatch, purpose: str, *, first: int = 1, last: int | None = None) -> Iterator[payout_file.Row]:

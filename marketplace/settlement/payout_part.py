@@ -55,6 +55,20 @@ def freeze(batch: PayoutBatch, purpose: str) -> str:
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(f"{each}\n" for each in hashes).encode()).hexdigest()
 
 
+def freeze_whole(batch: PayoutBatch, content: Iterator[bytes], media_type: str) -> str:
+    """Keep what is frozen of a batch that goes to no bank as its one file; the hash that it is frozen by."""
+    file = files.store_chunks(content, name=batch.number, media_type=media_type, organisation_id=batch.organisation_id, sensitivity="PERSONAL")
+    db.session.add(
+        PayoutPart(
+            organisation_id=batch.organisation_id, batch_id=batch.id, part=1, file_id=file.id, sha256=file.sha256, rows=batch.items,
+            fen=batch.total_fen, first=1, last=batch.items,
+        )
+    )  # fmt: skip
+    batch.file_id = file.id
+    db.session.flush()
+    return file.sha256
+
+
 def must_be_writable(batch: PayoutBatch, form: Form, purpose: str) -> None:
     """Conflict ``payout.unwritable`` that names whose values the file cannot hold."""
     wrong = list(unwritable(batch, form, purpose))

@@ -23,6 +23,7 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
+from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
@@ -31,7 +32,7 @@ _SHORTEST = 6  # a number shorter than this says too little when it stands in a 
 # What Alipay calls a movement, by the kind of our entry.
 _ALIPAY = {
     "alipay_paid": "trade", "alipay_unapplied": "trade", "refund_succeeded": "refund", "fee": "fee", "fee_reversed": "fee_back",
-    "withdrawn": "withdrawal", "payout_debited": "transfer",
+    "withdrawn": "withdrawal", "payout_debited": "transfer", "payout_returned": "transfer",
 }  # fmt: skip
 
 
@@ -140,6 +141,9 @@ _ALIPAY_NUMBERS: dict[str, Any] = {
     "refund": lambda ids: select(Refund.id, Payment.out_trade_no).join(Payment, Payment.id == Refund.payment_id).where(Refund.id.in_(ids)),
     "alipay_bill_row": lambda ids: select(ImportedRow.id, ImportedRow.out_trade_no).where(ImportedRow.id.in_(ids)),
     "alipay_withdrawal": lambda ids: select(Withdrawal.id, Withdrawal.serial).where(Withdrawal.id.in_(ids)),
+    "payout_item": lambda ids: (
+        select(Transfer.payable_id, Transfer.out_biz_no).where(Transfer.payable_kind == "payout_item", Transfer.payable_id.in_(ids))
+    ),
 }
 
 

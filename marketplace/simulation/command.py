@@ -24,6 +24,7 @@ from marketplace.simulation import (
     public_trade,
     returns,
     seal,
+    transfers,
     treasury,
     unit_trade,
 )
@@ -109,7 +110,7 @@ def trade_day(
         treasury.bills(opened, done, looks=looks)
         if day.weekday() == 0:
             treasury.withdraw(people, opened, done)
-        month_end.credit(people, opened, done)
+        month_end.credit(chance, people, opened, done)
         if day.day == 20:
             month_end.remit(people, done)
     for number in range(max(1, round(chance.gauss(orders, 2)))):
@@ -123,7 +124,7 @@ def trade_day(
     with clock.travel(morning + timedelta(hours=9)):
         if ships:
             public_trade.ship(chance, people, done)
-        outbox.drain(kinds={"refund", "payment.query"})
+        outbox.drain(kinds={"refund", "payment.query", *transfers.KINDS})
     with clock.travel(morning + timedelta(hours=10)):
         bank.evening(account, people, done)
     db.session.remove()

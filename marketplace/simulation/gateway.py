@@ -13,6 +13,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay import AlipayClient, MergeOrder
+from marketplace.payments.alipay_certificate import read_certificates
 from marketplace.payments.alipay_notice import verify_notice
 from marketplace.payments.channel import EXTENSION
 from marketplace.payments.payment import Payment
@@ -30,6 +31,7 @@ class Gateway:
         query = select(Cooperative, Organisation.name_zh).join(Organisation, Organisation.id == Cooperative.organisation_id)
         for cooperative, name in db.session.execute(query):
             private = emulator.register_demo_app(cooperative.alipay_app_id, cooperative.alipay_seller_id, name)
+            emulator.register_certificate(cooperative.alipay_app_id)
             self.clients[cooperative.organisation_id] = AlipayClient(
                 f"{IN_PROCESS_URL}/gateway.do",
                 cooperative.alipay_app_id,
@@ -37,6 +39,7 @@ class Gateway:
                 private,
                 emulator.public_key_pem,
                 transport=emulator,
+                certificates=read_certificates(emulator.certificates, cooperative.alipay_app_id),
             )
 
     def channel(self, organisation_id: int) -> SellerChannel:

@@ -16,7 +16,7 @@ from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_answer import RESULT_HEADER
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.payout_file import yuan
-from marketplace.simulation import treasury
+from marketplace.simulation import transfers, treasury
 from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People
 
@@ -38,8 +38,8 @@ def distribute(cooperatives: list[int], people: People, done: Counter[str]) -> N
         done["distributions"] += 1
 
 
-def credit(people: People, opened: Gateway, done: Counter[str]) -> None:
-    """Once its notice has ended a distribution is credited, batched, approved and handed to the bank, which holds what is paid out."""
+def credit(chance: random.Random, people: People, opened: Gateway, done: Counter[str]) -> None:
+    """Once its notice has ended a distribution is credited; whom Alipay reaches is paid there, the others by the bank, which holds what is paid out."""
     query = (
         select(Distribution.id, Distribution.organisation_id)
         .join(PublicNotice, PublicNotice.id == Distribution.notice_id)
@@ -49,6 +49,12 @@ def credit(people: People, opened: Gateway, done: Counter[str]) -> None:
     for row_id, cooperative_id in db.session.execute(query).all():
         staff = people.staff[cooperative_id]
         transaction(lambda r=row_id, s=staff: distribution.post(r, actor=s["accountant"]))  # type: ignore[misc]
+        came_back = transfers.pay(row_id, staff, opened, chance, done)
+        if came_back is not None:
+            again = transaction(lambda b=came_back, s=staff: payout_batch.reissue(b, actor=s["accountant"], channel="bank"))  # type: ignore[misc]
+            treasury.cover(cooperative_id, again.total_fen, people, opened, done)
+            _send(again.id, again.version, people, cooperative_id)
+            done["reissued"] += 1
         batch = transaction(lambda r=row_id, s=staff: payout_batch.make(r, actor=s["accountant"]))  # type: ignore[misc]
         treasury.cover(cooperative_id, batch.total_fen, people, opened, done)
         _send(batch.id, batch.version, people, cooperative_id)
@@ -58,7 +64,7 @@ def credit(people: People, opened: Gateway, done: Counter[str]) -> None:
 def answer(chance: random.Random, people: People, done: Counter[str]) -> None:
     """The bank answers the day after: nearly all paid; what came back is issued again."""
     query = select(PayoutBatch.id, PayoutBatch.organisation_id, PayoutBatch.number, PayoutBatch.reissue_of_id).where(
-        PayoutBatch.state == "SENT", PayoutBatch.sent_at < clock.now() - timedelta(hours=12)
+        PayoutBatch.state == "SENT", PayoutBatch.channel == "bank", PayoutBatch.sent_at < clock.now() - timedelta(hours=12)
     )
     for batch_id, cooperative_id, number, reissue_of in db.session.execute(query.order_by(PayoutBatch.id)).all():
         staff = people.staff[cooperative_id]

@@ -24,6 +24,8 @@ def _link(cause: Cause, actor: Actor) -> tuple[str, str] | None:
             return _("看这次收益分配"), url_for("distribution.show", public_id=cause.key)
         case "payout":
             return _("看这批代发"), url_for("payout.show", public_id=cause.key)
+        case "payout_item":
+            return _("看这一笔代发"), url_for("payout_item.show", public_id=cause.key)
         case "remittance":
             return _("看这笔划款"), url_for("remittance.show", public_id=cause.key)
         case "unclaimed":

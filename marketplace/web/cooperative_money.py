@@ -24,7 +24,7 @@ from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_pool import recoverable
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.settlement import Settlement, window_ends
-from marketplace.web import distribution, payout
+from marketplace.web import distribution, payout_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import money
@@ -74,7 +74,7 @@ def show() -> Any:
         distributions=list(db.session.scalars(found)),
         distribution_states=distribution.state_words(),
         batches=list(db.session.scalars(batches)),
-        batch_states=payout.state_words(),
+        batch_states=payout_words.state_words(),
         **desk(actor),
     )
 

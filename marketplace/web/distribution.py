@@ -19,6 +19,7 @@ from marketplace.settlement import distribution, distribution_preview
 from marketplace.settlement.distribution import Distribution, DistributionGroup
 from marketplace.settlement.distribution_pool import left_out, recoverable
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.web import payout_words
 from marketplace.web.distribution_way import next_strip, way
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, names_of
@@ -163,6 +164,7 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         groups=groups,
         objections=objections,
         batches=batches,
+        batch_states=payout_words.state_words(),
         people=people,
         states=state_words(),
         bases=basis_words(),

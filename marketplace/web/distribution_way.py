@@ -31,7 +31,7 @@ def way(
         {"text": _("答复异议"), "at": None, "note": said, "done": ended and not open_},
         {"text": _("记到各户"), "at": row.posted_at, "note": "", "done": row.posted_at is not None},
         {
-            "text": _("发到银行卡"), "at": None, "done": row.posted_at is not None and paid_fen == row.total_fen,
+            "text": _("发给农户"), "at": None, "done": row.posted_at is not None and paid_fen == row.total_fen,
             "note": _("%(paid)s / %(total)s", paid=money(paid_fen), total=money(row.total_fen)) if row.posted_at else "",
         },
     ]  # fmt: skip

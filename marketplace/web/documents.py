@@ -142,7 +142,7 @@ def _group(row: BenefitReceipt, part: GroupPart) -> dict[str, Any]:
             [_("农户"), households],
             [_("已分账") if row.settled else _("承诺"), money(part.settled_fen if row.settled else part.promised_fen)],
             [_("已分到各户名下"), money(part.distributed_fen)],
-            [_("已发到银行卡"), money(part.paid_fen)],
+            [_("已发给农户"), money(part.paid_fen)],
         ],
     }
 

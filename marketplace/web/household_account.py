@@ -1,4 +1,4 @@
-"""A household's bank account: shown masked, corrected by two people with a reason, every opening and every correction written down."""
+"""A household's bank account, and its Alipay account if it has one: shown masked, corrected by two people with a reason, every opening and every correction written down."""
 
 from typing import Any
 
@@ -12,10 +12,11 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.households import account_correction, account_proposal
 from marketplace.households.account_proposal import AccountProposal
+from marketplace.households.alipay_account import masked
 from marketplace.households.household import Household
 from marketplace.organisations.region import Region
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
-from marketplace.web.payout import item_words
+from marketplace.web.payout_words import channel_words, item_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, names_of, typed_version
 
@@ -42,8 +43,8 @@ def propose(public_id: str) -> Any:
     try:
         transaction(
             lambda: account_proposal.propose(
-                number, bank_name=form.get("bank_name", ""), account=form.get("account", ""), again=form.get("again", ""),
-                reason=form.get("reason", ""), actor=actor, version=version,
+                number, kind=form.get("kind", "bank"), bank_name=form.get("bank_name", ""), account=form.get("account", ""),
+                again=form.get("again", ""), payee_name=form.get("payee_name", ""), reason=form.get("reason", ""), actor=actor, version=version,
             )
         )
     except InvalidInput as error:
@@ -97,6 +98,9 @@ def _page(public_id: str, errors: dict[str, str]) -> Any:
             "money/household.html",
             row=row,
             last4=last_four(row.bank_account),
+            alipay=masked(row.alipay_account),
+            proposed=masked(proposal.account) if proposal and proposal.kind == "alipay" else "",
+            kind="alipay" if (request.form or request.args).get("kind") == "alipay" else "bank",
             village=db.session.get_one(Region, row.village_id),
             corrections=corrections,
             people=names_of(
@@ -108,6 +112,7 @@ def _page(public_id: str, errors: dict[str, str]) -> Any:
             mine=proposal is not None and proposal.proposed_by_id == actor.person_id,
             items=db.session.execute(items).all(),
             states=item_words(),
+            channels=channel_words(),
             errors=errors,
             values=request.form,
             **desk(actor),

@@ -14,7 +14,9 @@ from marketplace.payments import bill_day, refused_notice
 from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
+from marketplace.payments.transfer import Transfer
 from marketplace.reporting import books, money_health
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -107,7 +109,7 @@ def _fetched_by(row: Any) -> str:
 
 
 def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
-    """Each row with whose it is, and the address of the payment's story, in two statements."""
+    """Each row with whose it is, and the address of the payment's or payout's story, in a few statements."""
     owners = {getattr(each[0], "organisation_id", None) for each in found} - {None}
     named: dict[Any, Organisation] = {each.id: each for each in db.session.scalars(select(Organisation).where(Organisation.id.in_(owners)))}
     of_refunds = {each[0].payment_id for each in found if isinstance(each[0], Refund)}
@@ -116,11 +118,17 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
     addresses: dict[Any, str] = {}
     for row in db.session.execute(query):
         addresses[row[0]] = addresses[row[1]] = url_for("payments.show_to_operator", public_id=row[2])
-    return [
-        (
-            each,
-            named.get(getattr(each[0], "organisation_id", None)),
-            addresses.get(each[0].payment_id if isinstance(each[0], Refund) else getattr(each[0], "out_trade_no", None)),
-        )
-        for each in found
-    ]
+    of_transfers = [each[0].payable_id for each in found if isinstance(each[0], Transfer)]
+    items = dict(db.session.execute(select(PayoutItem.id, PayoutItem.public_id).where(PayoutItem.id.in_(of_transfers))).all()) if of_transfers else {}
+
+    def address(row: Any) -> str | None:
+        match row:
+            case PayoutBatch():
+                return url_for("payout.show", public_id=row.public_id)
+            case Transfer():
+                return url_for("payout_item.show", public_id=items[row.payable_id]) if row.payable_id in items else None
+            case Refund():
+                return addresses.get(row.payment_id)
+        return addresses.get(getattr(row, "out_trade_no", None))
+
+    return [(each, named.get(getattr(each[0], "organisation_id", None)), address(each[0])) for each in found]

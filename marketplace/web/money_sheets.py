@@ -19,7 +19,7 @@ from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.unclaimed import Unclaimed, UnclaimedLine
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
-from marketplace.web import household_changes, payout, remittance, unclaimed
+from marketplace.web import household_changes, payout, payout_words, remittance, unclaimed
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download, streamed
 
@@ -127,15 +127,15 @@ def payout_items(public_id: str) -> Response:
         .where(PayoutItem.batch_id == batch.id)
         .order_by(PayoutItem.sequence)
     )
-    states = payout.item_words()
+    states = payout_words.item_words()[batch.channel]
     columns = [
         (_("序号"), "whole"), (_("户"), "text"), (_("姓名"), "text"), (_("村"), "text"), (_("开户行"), "text"), (_("账号尾号"), "text"), (_("金额"), "fen"),
         (_("结果"), "text"), (_("退回原因"), "text"), (_("到账"), "moment"), (_("补发自"), "text"),
     ]  # fmt: skip
     rows = (
         (
-            item.sequence, home.code, masked_name(home.name), village, item.bank_name, item.account_last4, item.fen, states[item.state], item.reason,
-            item.paid_at, of,
+            item.sequence, home.code, masked_name(home.name), village, item.bank_name, item.account_last4, item.fen, states[item.state],
+            _(item.reason) if item.reason else "", item.paid_at, of,
         )
         for item, home, village, of in streamed(query)
     )  # fmt: skip

@@ -185,7 +185,7 @@ def _sold(year: int) -> dict[int, int]:
 def _exported(places: list[Any], sold: dict[int, int], year: int) -> Any:
     columns = [
         (_("乡镇"), "text"), (_("村"), "text"), (_("在册户"), "whole"), (_("人口"), "whole"), (_("有利益联结"), "whole"), (_("分到了钱"), "whole"),
-        (_("还没分到"), "whole"), (_("记到各户"), "fen"), (_("发到银行卡"), "fen"), (_("卖出"), "fen"),
+        (_("还没分到"), "whole"), (_("记到各户"), "fen"), (_("发给农户"), "fen"), (_("卖出"), "fen"),
     ]  # fmt: skip
     rows = []
     for town in places:

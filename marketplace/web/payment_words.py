@@ -34,6 +34,12 @@ STEPS: dict[str, str] = {
     "call_fee": N_("问 Stripe 收了多少手续费"),
     "call_refund": N_("请支付宝退款"),
     "call_refund_query": N_("问支付宝退了没有"),
+    "call_transfer": N_("请支付宝转账"),
+    "call_transfer_query": N_("问支付宝转成了没有"),
+    "payout_made": N_("放进代发批次"),
+    "payout_approved": N_("理事长同意，内容冻结"),
+    "payout_sent": N_("批次送出"),
+    "payout_billed": N_("支付宝账单上的一行"),
     "notice": N_("支付宝发来通知"),
     "billed_trade": N_("账单上的收款"),
     "billed_refund": N_("账单上的退款"),
@@ -57,12 +63,18 @@ ACCOUNTS = {
     "alipay": N_("支付宝余额"), "stripe": N_("Stripe 余额"), "bank": N_("银行存款"), "unapplied": N_("待核销"), "buyer_funds": N_("买家货款"), "refunds_payable": N_("应退款"),
     "revenue": N_("合作社收入"), "freight": N_("运费"), "household_pool": N_("农户收益池"), "pool_recoverable": N_("待从收益池收回"),
     "village_recoverable": N_("待从村集体份额收回"), "fund_recoverable": N_("待从基金份额收回"),
-    "village_collective": N_("村集体"), "relief_fund": N_("防贫基金"), "fees": N_("手续费"),
+    "village_collective": N_("村集体"), "relief_fund": N_("防贫基金"), "fees": N_("手续费"), "household": N_("农户"), "in_transit": N_("在途"),
 }  # fmt: skip
 TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it says when there is none)
     "alarm": (LABELS["alarm"], N_("密钥、证书或权限不对。钱没有动，改好以后自动接着办。"), N_("配置正常。")),
     "unknown_payments": (LABELS["unknown_payments"], N_("过了付款时间，渠道还没有说清付了没有。系统会一直问。"), N_("每一笔付款都有结果。")),
     "unknown_refunds": (LABELS["unknown_refunds"], N_("退款请求发出去了，没有收到明确的回答。用同一个号再问再发，不会退两次。"), N_("每一笔退款都有结果。")),
+    "unknown_transfers": (
+        LABELS["unknown_transfers"], N_("代发的转账发出去了，没有收到明确的回答，或支付宝还在办。用同一个号再问，不会付两次。"), N_("每一笔转账都有结果。"),
+    ),
+    "stopped_payouts": (
+        LABELS["stopped_payouts"], N_("支付宝余额不够，或超过了限额，整批停下来等。补足以后，会计点“接着转”；没有转的钱还记在途中。"), N_("没有停下来的代发。"),
+    ),
     "refused_refunds": (LABELS["refused_refunds"], N_("要合作社重发，或改走银行。"), N_("没有被拒绝的退款。")),
     "refunds_to_transfer": (LABELS["refunds_to_transfer"], N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
     "refunds_waiting": (LABELS["refunds_waiting"], N_("已经同意，正在排队交给渠道，通常几分钟。"), N_("没有排队的退款。")),

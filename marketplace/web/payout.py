@@ -22,7 +22,14 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.settlement import household_credit, payout_batch, payout_layout, payout_part, payout_preset
+from marketplace.payments import withdrawal
+from marketplace.settlement import (
+    household_credit,
+    payout_batch,
+    payout_layout,
+    payout_part,
+    payout_preset,
+)
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
@@ -30,6 +37,7 @@ from marketplace.settlement.payout_layout import PayoutLayout
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import distribution as distributions
 from marketplace.web.payout_way import next_strip, way
+from marketplace.web.payout_words import channel_words, item_words, state_words
 from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, names_of, typed_version
 from marketplace.web.spreadsheet import download, streamed
@@ -51,19 +59,6 @@ VIEWS: dict[str, tuple[str, ...]] = {
 ITEM_VIEWS: dict[str, tuple[str, ...]] = {"": payout_batch.ITEM_STATES, "paid": ("paid",), "back": ("returned", "reissued"), "going": ("sent", "unknown"), "unknown": ("unknown",)}
 
 
-def state_words() -> dict[str, str]:
-    """What the state of a batch is called."""
-    return {"DRAFT": _("等审批"), "APPROVED": _("等交银行"), "SENT": _("银行办理中"), "DONE": _("办完"), "CANCELLED": _("已作废")}
-
-
-def item_words() -> dict[str, str]:
-    """What the state of an item is called."""
-    return {
-        "draft": _("待审批"), "approved": _("待交银行"), "sent": _("银行办理中"), "unknown": _("银行还没有结果"), "paid": _("已到账"),
-        "returned": _("被退回，等补发"), "reissued": _("被退回，已补发"),
-    }  # fmt: skip
-
-
 def own(public_id: str, actor: Actor) -> PayoutBatch:
     """The batch with this outside name, of one's cooperative; the operator's staff may see all."""
     row: PayoutBatch = by_public_id(PayoutBatch, public_id, scoped(actor, PayoutBatch))
@@ -79,13 +74,14 @@ def index() -> Any:
     if before:
         query = query.where(PayoutBatch.id < own(before, actor).id)
     rows = db.session.execute(query.limit(PAGE + 1)).all()
-    kept: dict[str, Any] = {key: value for key, value in request.args.items() if key in ("view", "cooperative") and value}
+    kept: dict[str, Any] = {key: value for key, value in request.args.items() if key in ("view", "channel", "cooperative") and value}
     cooperatives = select(Organisation).where(Organisation.kind == "COOPERATIVE").order_by(Organisation.name_zh)
     return render_template(
         "payout/index.html",
         rows=rows[:PAGE],
         view=view,
         states=state_words(),
+        channels=channel_words(),
         kept=kept,
         accounts_waiting=account_proposal.waiting(actor.organisation_id),
         cooperatives=[(each.public_id, each.name_zh) for each in db.session.scalars(cooperatives)] if actor.is_operator else [],
@@ -99,14 +95,14 @@ def index() -> Any:
 @needs("money.read")
 def export() -> Response:
     _view, query = _filtered(the_actor())
-    states = state_words()
+    states, channels = state_words(), channel_words()
     columns = [
-        (_("合作社"), "text"), (_("批号"), "text"), (_("月份"), "text"), (_("状态"), "text"), (_("笔数"), "whole"), (_("金额"), "fen"),
-        (_("已到账"), "fen"), (_("做出"), "day"), (_("审批"), "day"), (_("交银行"), "day"), (_("办完"), "day"), ("SHA-256", "text"),
+        (_("合作社"), "text"), (_("批号"), "text"), (_("月份"), "text"), (_("怎么发"), "text"), (_("状态"), "text"), (_("笔数"), "whole"), (_("金额"), "fen"),
+        (_("已到账"), "fen"), (_("做出"), "day"), (_("审批"), "day"), (_("送出"), "day"), (_("办完"), "day"), ("SHA-256", "text"),
     ]  # fmt: skip
     rows = (
         (
-            owner.name_zh, row.number, period, states[row.state], row.items, row.total_fen, paid, row.made_at, row.approved_at, row.sent_at,
+            owner.name_zh, row.number, period, channels[row.channel], states[row.channel][row.state], row.items, row.total_fen, paid, row.made_at, row.approved_at, row.sent_at,
             row.done_at, row.sha256,
         )
         for row, owner, period, paid in streamed(query)
@@ -118,9 +114,10 @@ def export() -> Response:
 @needs("payout.make")
 def ask(distribution_id: str) -> Any:
     """What a batch of this distribution would pay, and who stays out for want of an account."""
-    actor = the_actor()
+    actor, channel = the_actor(), request.args.get("channel", "bank")
     source = distributions.own(distribution_id, actor)
-    without = household_credit.without_account(source).limit(PAGE + 1)
+    household_credit.must_be_channel(channel)
+    without = household_credit.without_account(source, channel).limit(PAGE + 1)
     after = request.args.get("after", "")
     if after:
         without = without.where(Household.code > by_public_id(Household, after).code)
@@ -128,10 +125,13 @@ def ask(distribution_id: str) -> Any:
     return render_template(
         "payout/new.html",
         source=source,
-        counted=household_credit.counted(source),
+        channel=channel,
+        channels=channel_words(),
+        counted=household_credit.counted(source, channel),
+        balance_fen=withdrawal.available(actor.organisation_id) if channel == "alipay" else None,
         **layouts_offered(actor),
         without=[(row, fen, masked_name(row.name)) for row, fen in rows[:PAGE]],
-        next_url=url_for(".ask", distribution_id=distribution_id, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        next_url=url_for(".ask", distribution_id=distribution_id, channel=channel, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         cap_fen=settings().payout_cap_fen,
         accounts_waiting=account_proposal.waiting(
             actor.organisation_id, select(DistributionShare.household_id).where(DistributionShare.distribution_id == source.id)
@@ -145,13 +145,13 @@ def ask(distribution_id: str) -> Any:
 @bp.post("/new/<distribution_id>")
 @needs("payout.make")
 def make(distribution_id: str) -> Any:
-    actor, key = the_actor(), request.form.get("idempotency_key", "")
+    actor, key, channel = the_actor(), request.form.get("idempotency_key", ""), request.form.get("channel", "bank")
     source_id, layout_id = distributions.own(distribution_id, actor).id, layout_given(actor)
 
     def work() -> dict[str, Any]:
-        return {"public_id": payout_batch.make(source_id, actor=actor, layout_id=layout_id).public_id}
+        return {"public_id": payout_batch.make(source_id, actor=actor, channel=channel, layout_id=layout_id).public_id}
 
-    asked = {"distribution": source_id, "layout": layout_id}
+    asked = {"distribution": source_id, "channel": channel, "layout": layout_id}
     made = transaction(lambda: idempotency.once(f"payout.make:{actor.organisation_id}", key, asked, work))
     flash(_("代发批次做好了，等理事长审批。"), "done")
     return redirect(url_for(".show", public_id=made["public_id"]), 303)
@@ -227,8 +227,9 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         related=related,
         results=list(db.session.scalars(select(PayoutResults).where(PayoutResults.batch_id == row.id).order_by(PayoutResults.id))),
         reason=db.session.scalar(refused) if row.state == "CANCELLED" else None,
-        states=state_words(),
-        item_states=item_words(),
+        states=state_words()[row.channel],
+        item_states=item_words()[row.channel],
+        channels=channel_words(),
         steps=way(row, counts, people),
         strip=next_strip(row, counts, actor),
         errors=errors or {},
@@ -252,9 +253,7 @@ def file(public_id: str) -> Any:
 
 def _file(row: PayoutBatch, layout: PayoutLayout | None, actor: Actor) -> dict[str, Any]:
     """What the page says of the bank's file: in which layout, its parts once it is frozen, and before what would not go in."""
-    if row.channel != "bank":
-        return {"parts": [], "unwritable": [], "layouts": [], "layout": ""}
-    if row.state != "DRAFT":
+    if row.channel != "bank" or row.state != "DRAFT":
         return {"parts": payout_part.parts_of(row.id), "unwritable": [], "layouts": [], "layout": ""}
     wrong = payout_part.unwritable(row, payout_layout.form_of(row), payout_batch.purpose_of(row)) if row.items <= LOOKED_THROUGH else iter(())
     offered = layouts_offered(actor) if holds(actor, "payout.make") else {"layouts": []}
@@ -269,7 +268,9 @@ def _pieces(path: Path) -> Iterator[bytes]:
 
 
 def _filtered(actor: Actor) -> tuple[str, Select[*tuple[Any, ...]]]:
-    view, cooperative = request.args.get("view", ""), request.args.get("cooperative", "")
+    view, cooperative, channel = (request.args.get(name, "") for name in ("view", "cooperative", "channel"))
+    if channel:
+        household_credit.must_be_channel(channel)
     if view not in VIEWS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
     paid = (
@@ -284,6 +285,8 @@ def _filtered(actor: Actor) -> tuple[str, Select[*tuple[Any, ...]]]:
         .where(PayoutBatch.state.in_(VIEWS[view]))
         .order_by(PayoutBatch.id.desc())
     )
+    if channel:
+        query = query.where(PayoutBatch.channel == channel)
     if not actor.is_operator:
         query = query.where(PayoutBatch.organisation_id == actor.organisation_id)
     elif cooperative:

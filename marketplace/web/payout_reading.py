@@ -11,8 +11,9 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.settlement import payout_form, payout_results
 from marketplace.settlement.payout_results import Asked, PayoutResults
-from marketplace.web.payout import own, state_words
+from marketplace.web.payout import own
 from marketplace.web.payout_layouts import outcome_words
+from marketplace.web.payout_words import state_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
 
@@ -106,7 +107,7 @@ def _page(public_id: str, row: PayoutResults, asked: Asked, errors: dict[str, st
         errors=errors,
         bad_lines=(bad_lines or [])[:100],
         crumbs=[
-            (_("代发"), url_for("payout.index")), (f"{batch.number} · {state_words()[batch.state]}", url_for("payout.show", public_id=public_id)),
+            (_("代发"), url_for("payout.index")), (f"{batch.number} · {state_words()[batch.channel][batch.state]}", url_for("payout.show", public_id=public_id)),
             (_("回盘"), None),
         ],
         **desk(the_actor()),

@@ -12,8 +12,10 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.households import account_proposal
+from marketplace.households.alipay_account import ALIPAY, tail
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
+from marketplace.payments import withdrawal
 from marketplace.settlement import household_credit, payout_answer_lines, payout_batch, payout_results
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_answer import RESULT_HEADER, UnknownHeading, UnknownWords
@@ -21,7 +23,8 @@ from marketplace.settlement.payout_item import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
-from marketplace.web.payout import own, state_words
+from marketplace.web.payout import own
+from marketplace.web.payout_words import channel_words, state_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
 from marketplace.web.shown import money
@@ -40,16 +43,28 @@ def _of_new_accounts(row: PayoutBatch) -> str:
     return " " + _("其中 %(n)s 户是新账户，请先凭存折或银行卡核对。", n=fresh) if fresh else ""
 
 
+def _what_is_frozen(row: PayoutBatch) -> str:
+    if row.channel == "alipay":
+        return _("%(n)s 笔，共 %(fen)s，走支付宝。同意后，每一笔的单号、金额、账号和姓名都冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
+    return _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
+
+
+def _of_balance(row: PayoutBatch) -> str:
+    """What the books say lies in Alipay, where that is less than what is left to send."""
+    left = withdrawal.available(row.organisation_id) - (row.total_fen if row.state == "APPROVED" else 0)
+    return " " + _("按账面，支付宝余额还差 %(fen)s。", fen=money(-left)) if left < 0 else ""
+
+
 STEPS: dict[str, Step[PayoutBatch]] = {
     "approve": Step(
         "payout.approve", ("DRAFT",), N_("同意这一批代发？"),
-        lambda row: _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen)) + _of_new_accounts(row),
-        lambda row: _("同意代发 %(fen)s", fen=money(row.total_fen)), N_("已同意，文件已冻结。"),
+        lambda row: _what_is_frozen(row) + _of_new_accounts(row),
+        lambda row: _("同意代发 %(fen)s", fen=money(row.total_fen)), N_("已同意，内容已冻结。"),
         lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version),
     ),
     "return": Step(
         "payout.approve", ("DRAFT", "APPROVED"), N_("退回这一批代发？"),
-        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + (_("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。") if row.state == "APPROVED" else ""),
+        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + (_("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。") if row.state == "APPROVED" and row.channel == "bank" else ""),
         lambda row: _("退回，作废这一批"), N_("已退回，会计看得到理由。"),
         lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version, approved=False, reason=reason),
         reason=N_("退回的理由"), danger=True,
@@ -59,6 +74,25 @@ STEPS: dict[str, Step[PayoutBatch]] = {
         lambda row: _("记下以后，%(fen)s 就在途中了，等银行给结果。记错了不能撤回。", fen=money(row.total_fen)),
         lambda row: _("已交银行 %(fen)s", fen=money(row.total_fen)), N_("已记下，等银行的结果。"),
         lambda number, actor, version, reason: payout_batch.mark_sent(number, actor=actor, version=version),
+    ),
+    "withdraw": Step(
+        "payout.make", ("DRAFT",), N_("撤回这一批代发？"),
+        lambda row: _("撤回以后这一批作废，钱留在各户名下，可以重新做，也可以换一种方式发。"),
+        lambda row: _("撤回这一批"), N_("已撤回，钱留在各户名下。"),
+        lambda number, actor, version, reason: payout_batch.withdraw(number, actor=actor, version=version),
+        danger=True,
+    ),
+    "start": Step(
+        "payout.step", ("APPROVED",), N_("现在开始转账？"),
+        lambda row: _("系统用合作社的支付宝，一户一笔转出去，%(n)s 笔共 %(fen)s，几分钟办完。开始以后不能撤回；余额不够会停下来告诉您，已经转的不受影响。", n=row.items, fen=money(row.total_fen)) + _of_balance(row),
+        lambda row: _("开始转账 %(fen)s", fen=money(row.total_fen)), N_("已开始，系统一笔一笔在转。"),
+        lambda number, actor, version, reason: payout_batch.start(number, actor=actor, version=version),
+    ),
+    "go-on": Step(
+        "payout.step", ("SENT",), N_("接着转这一批？"),
+        lambda row: _("请先确认支付宝余额补足了。没有转成的接着转，已经转成的不会再转。") + _of_balance(row),
+        lambda row: _("接着转账"), N_("已接着转，没有转成的正在转。"),
+        lambda number, actor, version, reason: payout_batch.go_on(number, actor=actor, version=version),
     ),
 }  # fmt: skip
 
@@ -79,7 +113,8 @@ def take(public_id: str, step: str) -> Any:
     actor = the_actor()
     number = own(public_id, actor).id
     if step == "reissue":
-        fresh: PayoutBatch = transaction(lambda: payout_batch.reissue(number, actor=actor))
+        channel = request.form.get("channel", "")
+        fresh: PayoutBatch = transaction(lambda: payout_batch.reissue(number, actor=actor, channel=channel))
         flash(_("补发批次 %(number)s 做好了，等理事长审批。", number=fresh.number), "done")
         return redirect(url_for("payout.show", public_id=fresh.public_id), 303)
     chosen = asked_step.chosen(STEPS, step, actor)
@@ -162,13 +197,16 @@ def _places(row: PayoutBatch, step: str) -> Places:
 
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
     actor.must_have("COOPERATIVE", "accountant")
+    channel = request.args.get("channel", row.channel)
+    household_credit.must_be_channel(channel)
     found = payout_batch.returned(row.id)
-    account = "alipay_account" if row.channel == "alipay" else "bank_account"
     return render_template(
         "payout/reissue.html",
         row=row,
-        returned=[(item, house, masked_name(house.name), last_four(getattr(house, account))) for item, house in db.session.execute(found.limit(SHOWN))],
-        counted=household_credit.counted_again(row, row.channel),
+        channel=channel,
+        channels=channel_words(),
+        returned=[(item, house, masked_name(house.name), *_account_now(house, channel)) for item, house in db.session.execute(found.limit(SHOWN))],
+        counted=household_credit.counted_again(row, channel),
         cap_fen=settings().payout_cap_fen,
         shown=SHOWN,
         accounts_waiting=account_proposal.waiting(actor.organisation_id, found.order_by(None).with_only_columns(Household.id, maintain_column_froms=True)),
@@ -177,8 +215,16 @@ def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
     )
 
 
+def _account_now(house: Household, channel: str) -> tuple[str, str]:
+    """The bank and the last four of the account that a household has on the channel now; empty if it has none."""
+    if channel == "alipay":
+        return ALIPAY, tail(house.alipay_account) if house.alipay_name_sealed else ""
+    return house.bank_name, last_four(house.bank_account)
+
+
 def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> str:
     row.must_be("SENT", "DONE")
+    payout_batch.must_go_by("bank", row)
     return render_template(
         "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
         heading=",".join(RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),
@@ -186,4 +232,4 @@ def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> s
 
 
 def _crumbs(row: PayoutBatch) -> list[tuple[str, str | None]]:
-    return [(_("代发"), url_for("payout.index")), (f"{row.number} · {state_words()[row.state]}", url_for("payout.show", public_id=row.public_id))]
+    return [(_("代发"), url_for("payout.index")), (f"{row.number} · {state_words()[row.channel][row.state]}", url_for("payout.show", public_id=row.public_id))]

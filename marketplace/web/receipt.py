@@ -117,7 +117,7 @@ def _steps(receipt: BenefitReceipt) -> list[dict[str, Any]]:
         "settled": _("退货期满，分账"),
         "published": _("分配公示"),
         "distributed": _("分到各户名下"),
-        "paid_out": _("全部发到银行卡"),
+        "paid_out": _("全部发给农户"),
     }
     reached = max((n for n, step in enumerate(receipt.steps) if step.at), default=-1)
     steps = []

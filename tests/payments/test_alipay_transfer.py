@@ -13,6 +13,7 @@ from marketplace.payments.alipay import (
     NotTransferred,
     Payee,
     Refused,
+    TransferEnded,
     Transferred,
     Unknown,
 )
@@ -108,14 +109,34 @@ def test_a_success_whose_amount_nobody_named_is_unknown(desk: Desk, kind: str) -
     assert sent(desk, number) == [500]
 
 
-@pytest.mark.parametrize("status", ["DEALING", "REFUND", "FAIL", "success", ""])
-def test_only_success_is_success(desk: Desk, status: str) -> None:
+def stands(desk: Desk, status: str, code: str = "") -> str:
+    """The number of a transfer that Alipay says is in this status."""
     number = desk.number("P")
     assert isinstance(desk.tea.transfer(number, 500, VILLAGER, TITLE), Transferred)
     with desk.emulator.state.transaction() as write:
-        write.execute("UPDATE transfer SET status = ? WHERE out_biz_no = ?", (status, number))
+        write.execute("UPDATE transfer SET status = ?, error_code = ? WHERE out_biz_no = ?", (status, code, number))
+    return number
+
+
+@pytest.mark.parametrize(("status", "reason"), [("DEALING", "under_way"), ("INIT", "under_way"), ("success", "odd_answer"), ("", "odd_answer")])
+def test_only_success_is_success(desk: Desk, status: str, reason: str) -> None:
+    number = stands(desk, status)
     assert desk.tea.transfer(number, 500, VILLAGER, TITLE) == Unknown("odd_answer", status)
-    assert desk.tea.transfer_query(number, 500) == Unknown("odd_answer", status)
+    assert desk.tea.transfer_query(number, 500) == Unknown(reason, status)
+
+
+@pytest.mark.parametrize("status", ["FAIL", "CLOSED", "REFUND"])
+def test_another_end_is_told_with_its_reason_and_believed_of_this_amount_only(desk: Desk, status: str) -> None:
+    number = stands(desk, status, "PAYEE_ACC_STATUS_ERROR")
+    ended = TransferEnded(number, status, "PAYEE_ACC_STATUS_ERROR", 500)  # type: ignore[arg-type]
+    assert desk.tea.transfer(number, 500, VILLAGER, TITLE) == Unknown("odd_answer", status), "only the question names the amount"
+    assert desk.tea.transfer_query(number, 500) == ended
+    assert desk.tea.transfer_query(number, 501) == Unknown("other_amount")
+
+
+def test_a_reason_that_is_no_code_says_nothing(desk: Desk) -> None:
+    number = stands(desk, "FAIL", "<b>余额</b>")
+    assert desk.tea.transfer_query(number, 500) == TransferEnded(number, "FAIL", "", 500)
 
 
 @pytest.mark.parametrize(

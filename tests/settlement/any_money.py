@@ -6,11 +6,12 @@ check of the books runs after each step. Every example has a market and a databa
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
+from flask import current_app
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, MultipleResults, initialize, multiple, precondition, rule
 from sqlalchemy import func, select
@@ -28,13 +29,14 @@ from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
 from marketplace.payments import bank_match, bank_refund, bank_statement
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.channel import EXTENSION
 from marketplace.payments.refund import GOING, Refund
 from marketplace.procurement import acceptance, directed_order
 from marketplace.procurement.acceptance import Arrived
-from marketplace.settlement import distribution, payout_batch, period_close
+from marketplace.settlement import distribution, period_close
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionGroup
-from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.payout_file import yuan
 from marketplace.settlement.settlement import SettlementLine
 from tests import builders
@@ -42,9 +44,12 @@ from tests.builders_people import operator
 from tests.orders import trade
 from tests.orders.any_way import WAYS, AnyWay
 from tests.procurement.unit_market import DESTINATION
-from tests.settlement.money_holds import MoneyHolds
+from tests.settlement.alipay_desk import with_accounts
+from tests.settlement.any_payout import AnyPayout, MayTransfer
 
 _number = itertools.count(1)
+
+
 START = datetime(2025, 3, 3, 2, tzinfo=UTC)  # so that months are over when they are closed
 # A unit signs for what came, be it all or not.
 UNITS_WAYS = WAYS | {"PARTLY_SHIPPED": {"PARTLY_SHIPPED", "SHIPPED", "RECEIVED"}}
@@ -57,7 +62,7 @@ class EveryRule:
         return True
 
 
-class AnyMoney(MoneyHolds):
+class AnyMoney(AnyPayout):
     """One cooperative, a buyer and a unit. ``market_opened`` gives each example its application, in its context."""
 
     market_opened: ClassVar[Callable[[], AbstractContextManager[Any]]]
@@ -73,6 +78,9 @@ class AnyMoney(MoneyHolds):
             if self.every_rule:
                 self._rules_strategy.enabled_rules_strategy = st.just(EveryRule())  # type: ignore[arg-type]
             builders.tier(self.market.pack, 2, 8000)
+            self.with_alipay = self.market.households[:2]
+            with_accounts(*self.with_alipay)
+            current_app.extensions[EXTENSION] = lambda _organisation_id: MayTransfer()
             unit = builders.unit()
             self.unit_buyer, self.unit_approver = builders.person(unit, "buyer"), builders.person(unit, "approver")
             self.treasurer = builders.person(operator(), "treasurer")
@@ -199,7 +207,7 @@ class AnyMoney(MoneyHolds):
         else:
             super().the_oldest_refund_ends(succeeds)
 
-    # Distribution and payout
+    # Distribution
 
     @rule(which=st.integers(0, 2))
     def draft(self, which: int) -> None:
@@ -270,76 +278,27 @@ class AnyMoney(MoneyHolds):
             number = row.id
             self.tried(True, lambda: distribution.withdraw(number, actor=self.market.director, reason="重新拟定"))
 
-    @precondition(lambda self: self._has(Distribution, "POSTED"))
-    @rule(which=st.integers(0, 3))
-    def make_batch(self, which: int) -> None:
-        posted = list(db.session.scalars(select(Distribution).where(self._own(Distribution), Distribution.state == "POSTED")))
-        if posted:
-            row = posted[which % len(posted)]
-            batched = select(func.count()).where(PayoutBatch.distribution_id == row.id, PayoutBatch.state != "CANCELLED")
-            may, number = row.total_fen > 0 and not db.session.scalar(batched), row.id
-            self.tried(may, lambda: payout_batch.make(number, actor=self.market.accountant))
-
-    @precondition(lambda self: self._has(PayoutBatch, "DRAFT"))
-    @rule(agrees=st.sampled_from((True, True, True, False)))
-    def director_checks_batch(self, agrees: bool) -> None:
-        row = self._oldest(PayoutBatch, "DRAFT")
-        if row:
-            number, version = row.id, row.version
-            self.tried(
-                True, lambda: payout_batch.approve(number, actor=self.market.director, version=version, approved=agrees, reason="核对")
-            )
-
-    @precondition(lambda self: self._has(PayoutBatch, "APPROVED"))
-    @rule()
-    def bank_gets_the_file(self) -> None:
-        row = self._oldest(PayoutBatch, "APPROVED")
-        if row:
-            number = row.id
-            self.tried(True, lambda: payout_batch.mark_sent(number, actor=self.market.accountant))
-
-    @precondition(lambda self: self._has(PayoutBatch, "SENT", "DONE"))
-    @rule(which=st.integers(0, 3), said=st.lists(st.sampled_from(("paid", "paid", "returned", "refused", "")), min_size=3, max_size=3))
-    def bank_answers(self, which: int, said: Sequence[str]) -> None:
-        """About some households of a batch that it has; what contradicts an earlier answer is refused whole."""
-        sent = list(db.session.scalars(select(PayoutBatch).where(self._own(PayoutBatch), PayoutBatch.state.in_(("SENT", "DONE")))))
-        if not sent:
-            return
-        row = sent[which % len(sent)]
-        answers = [(item, word) for item, word in zip(payout_batch.items_of(row.id), said, strict=False) if word]
-        fits = {
-            "sent": {"paid", "returned", "refused"}, "paid": {"paid", "returned"},
-            "returned": {"returned", "refused"}, "reissued": {"returned", "refused"},
-        }  # fmt: skip
-        may = bool(answers) and all(word in fits[item.state] for item, word in answers)
-        lines = [f"{row.number},{item.sequence},{yuan(item.fen)},{word},{'' if word == 'paid' else '账号不符'}" for item, word in answers]
-        content, number = "\n".join(["number,sequence,amount,result,reason", *lines]).encode(), row.id
-        self.tried(may, lambda: payout_batch.import_results(number, content, actor=self.market.accountant))
-
-    @precondition(lambda self: self._has(PayoutBatch, "SENT", "DONE"))
-    @rule(which=st.integers(0, 3))
-    def issue_again(self, which: int) -> None:
-        batches = list(db.session.scalars(select(PayoutBatch).where(self._own(PayoutBatch))))
-        if batches:
-            number = batches[which % len(batches)].id
-            back = select(func.count()).where(PayoutItem.batch_id == number, PayoutItem.state == "returned")
-            self.tried(bool(db.session.scalar(back)), lambda: payout_batch.reissue(number, actor=self.market.accountant))
-
     @rule(steps=st.integers(1, 7))
     def month_end_goes_on(self, steps: int) -> None:
         """So many steps of the way that most distributions go."""
         for _ in range(steps):
-            if self._oldest(PayoutBatch, "SENT"):
+            sent = self._oldest(PayoutBatch, "SENT")
+            if sent and sent.channel == "alipay":
+                for which in range(6):
+                    self.alipay_answers(which, "REFUND" if which == 1 else "SUCCESS")
+                self.issue_again(-1, "bank")
+            elif sent:
                 self.bank_answers(-1, ("paid", "returned", "paid"))
-                self.issue_again(-1)
+                self.issue_again(-1, "bank")
             elif self._oldest(PayoutBatch, "APPROVED"):
-                self.bank_gets_the_file()
+                self.the_batch_goes()
             elif self._oldest(PayoutBatch, "DRAFT"):
                 self.director_checks_batch(True)
             elif self._oldest(Distribution, "PUBLISHED"):
                 self.now += timedelta(days=12)
                 self.post()
-                self.make_batch(0)
+                self.make_batch(-1, "alipay")
+                self.make_batch(-1, "bank")
             elif self._oldest(Distribution, "APPROVED"):
                 self.publish()
             elif self._oldest(Distribution, "DRAFTED"):
@@ -370,13 +329,6 @@ class AnyMoney(MoneyHolds):
 
     def ways_of(self, order: Order) -> dict[str, set[str]]:
         return UNITS_WAYS if order.kind == "DIRECTED" else WAYS
-
-    def _has(self, model: Any, *states: str) -> bool:
-        return self._oldest(model, *states) is not None
-
-    def _oldest(self, model: Any, *states: str) -> Any:
-        db.session.expire_all()
-        return db.session.scalars(select(model).where(self._own(model), model.state.in_(states)).order_by(model.id)).first()
 
     def _groups(self, row: Distribution) -> list[DistributionGroup]:
         return list(db.session.scalars(select(DistributionGroup).where(DistributionGroup.distribution_id == row.id)))

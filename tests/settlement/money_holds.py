@@ -17,7 +17,7 @@ from marketplace.payments.refund import GOING, Refund
 from marketplace.reporting import books
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionShare
-from marketplace.settlement.payout_batch import PayoutItem
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.settlement import Settlement
 from tests.orders.any_way import AnyWay
 
@@ -38,9 +38,13 @@ class MoneyHolds(AnyWay):
             gone[each.way] += each.fen if each.state == "succeeded" else 0
         receipts = list(db.session.scalars(select(BankReceipt).where(self._own(BankReceipt))))
         items = list(db.session.scalars(select(PayoutItem).where(self._own(PayoutItem))))
-        paid_on = sum(item.fen for item in items if item.state == "paid")
-        assert held["alipay"] == sum(each.amount_fen for each in came if each.channel == "alipay") - gone["alipay"]
-        assert held["bank"] == sum(each.fen for each in receipts) - gone["bank"] - paid_on
+        over = dict(db.session.execute(select(PayoutBatch.id, PayoutBatch.channel)).all())
+        paid = Counter[str]()
+        for item in items:
+            paid[over[item.batch_id]] += item.fen if item.state == "paid" else 0
+        paid_on = sum(paid.values())
+        assert held["alipay"] == sum(each.amount_fen for each in came if each.channel == "alipay") - gone["alipay"] - paid["alipay"]
+        assert held["bank"] == sum(each.fen for each in receipts) - gone["bank"] - paid["bank"]
         assert held["unapplied"] == sum(each.fen - each.matched_fen for each in receipts) + sum(
             each.amount_fen - each.refunded_fen for each in came if each.state == "late_paid"
         )

@@ -9,12 +9,12 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
-from marketplace.households.household import Household
 from marketplace.ledger import balance
 from marketplace.settlement import household_credit, payout_batch
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from tests.builders import Market
+from tests.settlement.alipay_desk import AlipayDesk, started, with_accounts
 from tests.settlement.test_at_once import at_once
 from tests.settlement.test_payout_batch import approved, bring, made, posted, posted_of, sent
 from tests.settlement.test_payout_many import capped, fens
@@ -141,15 +141,12 @@ def test_what_was_made_in_one_month_and_sent_in_the_next_is_the_next_ones(two: t
         assert (counted.households, counted.fen) == (2, 500 + 1_500), "the first batch's month is over"
 
 
-def test_transfers_count_until_each_has_left(two: tuple[Market, int, int]) -> None:
+def test_transfers_count_until_each_has_left(app: Flask, two: tuple[Market, int, int]) -> None:
     """They go one by one, and may wait for a balance over a month's end."""
     market, first, second = two
-    with transaction():
-        for household_id in market.households:
-            db.session.get_one(Household, household_id).alipay_account = "13800000000"
-    row = transaction(lambda: payout_batch.make(first, actor=market.accountant, channel="alipay"))
-    transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=1))
-    transaction(lambda: payout_batch.mark_sent(row.id, actor=market.accountant))
+    with_accounts(*market.households)
+    AlipayDesk(app, market, fen=0)
+    row = started(market, first)
     sent_on = clock.now()
     with transaction():
         done = payout_batch.items_of(row.id)[1]

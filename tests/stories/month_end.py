@@ -36,7 +36,7 @@ def divide_april(live_shop: LiveShop, accountant: Visitor, director: Visitor, st
     director.press("公示 ¥163.20")
 
     stranger.open("/transparency")
-    stranger.reads("已分账的货款 2 张订单 ¥319.00", "其中分给农户 ¥193.75", "已发到银行卡 ¥0.00")
+    stranger.reads("已分账的货款 2 张订单 ¥319.00", "其中分给农户 ¥193.75", "已发给农户 ¥0.00")
     stranger.follow("云脚白茶专业合作社 2026-04 收益分配公示")
     stranger.reads("璪都白茶联结组", "63", "¥163.20")
     stranger.fill(text="我家的鲜叶少算了一筐", name="陈大山", contact="13800138000")
@@ -111,7 +111,7 @@ def the_household_reads(live_shop: LiveShop, household: Visitor) -> None:
         fen, parts = share.fen, (share.patronage_fen, share.equity_fen)
         db.session.remove()
     household.open(f"/h/{token}")
-    household.reads(f"分到您家 {money(fen)}", f"已发到银行卡 {money(fen)}", "还要发 ¥0.00")
+    household.reads(f"分到您家 {money(fen)}", f"已发给您家 {money(fen)}", "还要发 ¥0.00")
     household.reads(f"交货 {money(parts[0])}", f"股份 {money(parts[1])}")
     household.press("收到了")
     household.reads("您的回答：收到了")

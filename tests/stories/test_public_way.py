@@ -103,7 +103,7 @@ def test_a_family_buys_and_every_yuan_is_followed(live_shop: LiveShop, new_conte
     buyer.open(order)
     buyer.reads("已分账 2026-04-25")
     buyer.follow("看这笔钱去了哪里")
-    buyer.reads("货款 ¥272.00", "钱是这样分的", "¥163.20", "¥81.60", "¥13.60", "璪都白茶联结组", "63 户", "承诺 ¥163.20", "已发到银行卡 —")
+    buyer.reads("货款 ¥272.00", "钱是这样分的", "¥163.20", "¥81.60", "¥13.60", "璪都白茶联结组", "63 户", "承诺 ¥163.20", "已发给农户 —")
     tea_receipt = buyer.page.url
     buyer.page.go_back()
     buyer.page.get_by_role("link", name="看这笔钱去了哪里").nth(1).click()
@@ -114,14 +114,14 @@ def test_a_family_buys_and_every_yuan_is_followed(live_shop: LiveShop, new_conte
     distribution = month_end.divide_april(live_shop, accountant, director, stranger)
     batch = month_end.credit(live_shop, accountant, distribution)
     buyer.open(tea_receipt)
-    buyer.reads("已分到各户名下 ¥163.20", "已发到银行卡 ¥0.00")
+    buyer.reads("已分到各户名下 ¥163.20", "已发给农户 ¥0.00")
     back = month_end.pay_out(accountant, director, batch, 16_320, returned=1)
     buyer.open(tea_receipt)
-    buyer.reads(f"已发到银行卡 {money(16_320 - back)}")
+    buyer.reads(f"已发给农户 {money(16_320 - back)}")
     again = month_end.reissue(accountant, batch, back)
     month_end.pay_out(accountant, director, again, back)
     buyer.open(tea_receipt)
-    buyer.reads("已发到银行卡 ¥163.20", "全部发到银行卡 2026-05-")
+    buyer.reads("已发给农户 ¥163.20", "全部发给农户 2026-05-")
     month_end.the_household_reads(live_shop, stranger)
 
 
