@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from marketplace.foundation.database import db
 from marketplace.ledger import account, balance
+from marketplace.ledger.account import Account
 from marketplace.organisations.organisation import Organisation
 from marketplace.reporting import fairness
 from marketplace.settlement.distribution import Distribution, DistributionShare
@@ -48,10 +49,12 @@ class Owed:
 
 def owed(village_id: int) -> list[Owed]:
     """Each cooperative that owes the collective something, or waits to recover something."""
-    fen, beyond = (balance.by_book(kind, account.owner_of(kind, village_id)) for kind in ("village_collective", "village_recoverable"))
-    books = [book for book in {*fen, *beyond} if fen.get(book) or beyond.get(book)]
+    kinds = ("village_collective", "village_recoverable")
+    accounts = balance.each().where(Account.kind.in_(kinds), Account.owner_ref == account.owner_of(kinds[0], village_id))
+    held = {(row.book, row.kind): account.natural(row.kind, int(fen)) for row, fen in db.session.execute(accounts)}
+    books = {book for (book, _kind), fen in held.items() if fen}
     query = select(Organisation).where(Organisation.id.in_(books)).order_by(Organisation.name_zh, Organisation.id)
-    return [Owed(each, fen.get(each.id, 0), beyond.get(each.id, 0)) for each in db.session.scalars(query)]
+    return [Owed(each, *(held.get((each.id, kind), 0) for kind in kinds)) for each in db.session.scalars(query)]
 
 
 def received(household_ids: Sequence[int]) -> dict[int, tuple[int, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
@@ -83,8 +83,7 @@ class BroughtBack:
 def brought_back(organisation_id: int) -> dict[int, BroughtBack]:
     """By linkage group, what refunds that failed brought back. It belongs to the distribution of the month in which it came: whoever
     drafts may not choose whose shares divide it."""
-    failed = select(JournalEntry.id).where(JournalEntry.book == organisation_id, JournalEntry.kind == "reversed").limit(1)
-    if db.session.scalar(failed) is None:
+    if not db.session.scalar(select(something_failed(organisation_id))):
         return {}
     held = {int(ref.partition(":")[2]): fen for ref, fen in balance.by_owner("household_pool", organisation_id).items()}
     settled = (
@@ -104,6 +103,11 @@ def brought_back(organisation_id: int) -> dict[int, BroughtBack]:
         return {}
     came = _came(organisation_id)
     return {group_id: BroughtBack(came[group_id], fen) for group_id, fen in sorted(held.items()) if fen > 0 and group_id in came}
+
+
+def something_failed(organisation_id: int) -> ColumnElement[bool]:
+    """That anything of the cooperative's was ever reversed: else nothing came back."""
+    return select(JournalEntry.id).where(JournalEntry.book == organisation_id, JournalEntry.kind == "reversed").exists()
 
 
 def _came(organisation_id: int) -> dict[int, str]:

@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select
 
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.settlement.distribution_pool import available, brought_back, came_back_in, undivided
+from marketplace.settlement.distribution_pool import (
+    available,
+    brought_back,
+    came_back_in,
+    something_failed,
+    undivided,
+)
 from marketplace.settlement.distribution_weights import days_of
 from marketplace.settlement.pool_division import Divided, Parts, divide_group, salt_of
 from marketplace.settlement.settlement import SettlementLine
@@ -54,8 +60,11 @@ def months(organisation_id: int) -> list[Month]:
         .group_by(SettlementLine.period)
         .having(func.sum(SettlementLine.pool_fen) > 0)
     )
-    found = {period: Month(period, orders, int(fen)) for period, orders, fen in db.session.execute(settled)}
-    for back in brought_back(organisation_id).values():
+    # Seldom is there anything that came back: whether to ask for it is asked with the rest.
+    undone = select(literal(""), literal(0), literal(0)).where(something_failed(organisation_id))
+    rows = db.session.execute(settled.union_all(undone)).all()
+    found = {period: Month(period, orders, int(fen)) for period, orders, fen in rows if period}
+    for back in brought_back(organisation_id).values() if len(found) < len(rows) else ():
         known = found.get(back.period, Month(back.period, 0, 0))
         found[back.period] = Month(back.period, known.orders, known.pool_fen + back.fen)
     return [found[period] for period in sorted(found)]

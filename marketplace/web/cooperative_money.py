@@ -165,7 +165,7 @@ def export_settled() -> Response:
 def _recoverable(own: int, book: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
     """Groups that refunds after distribution still take from, and how much."""
     owed = recoverable(own, book)
-    groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id))
+    groups = db.session.scalars(select(LinkageGroup).where(LinkageGroup.id.in_(owed)).order_by(LinkageGroup.id)) if owed else ()
     return [(text(group, "name"), money(owed[group.id])) for group in groups]
 
 

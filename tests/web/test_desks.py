@@ -12,6 +12,8 @@ from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.households import visit
 from marketplace.households.household import Household
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
 from marketplace.orders import shipment
 from marketplace.orders.order import Order, Purchase, lines_of
 from marketplace.orders.parcel import Parcel
@@ -152,6 +154,14 @@ def test_a_village_sees_what_its_collective_was_given_and_masked_households(app:
     page = client.get("/village").text
     assert page.count("¥60.00") >= 3  # the sum, what is owed, and its row: 6 % of ¥1,000
     assert [row[-1] for row in rows_of(client.get("/village?export=1").data)[1:]] == [60.0]
+    assert "以后扣回" not in page
+    with transaction():  # a refund took ¥4.00 that the village was paid already
+        event.refund_after_settlement(
+            book=market.cooperative, source=Source("refund", 9), revenue_fen=0, freight_fen=0, collectives={}, fund_fen=0, pools={},
+            villages_beyond={market.village: 400},
+        )  # fmt: skip
+    page = client.get("/village").text
+    assert ("以后扣回" in page, "¥4.00" in page, "每次最多扣 20%" in page) == (True, True, True)
     listed = client.get("/village/households").text
     row = db.session.get_one(Household, market.households[0])
     assert (row.code in listed, row.name in listed, row.bank_account in listed) == (True, False, False)
