@@ -133,6 +133,7 @@ def found(organisation_id: int, until: date) -> Subquery:
         .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
         .where(PayoutItem.state == "returned", *old)
         .where(tuple_(PayoutItem.batch_id, _HOUSEHOLD.concat(cast(PayoutItem.household_id, String))).not_in(_came_back(organisation_id, end)))
+        .where(PayoutItem.id.not_in(_came_back(organisation_id, end, "payout_item").with_only_columns(JournalEntry.source_id)))
     )
     each = union_all(unknown, back).subquery("each")
     return (
@@ -145,14 +146,14 @@ def found(organisation_id: int, until: date) -> Subquery:
 _HOUSEHOLD = literal(owner_of("household", 0).removesuffix("0"), String())
 
 
-def _came_back(organisation_id: int, since: datetime) -> Select[int, str]:
-    """(batch, its household's account) of what a bank refused or returned from a moment on."""
+def _came_back(organisation_id: int, since: datetime, source: str = "payout_batch") -> Select[int, str]:
+    """(batch, its household's account) of what a bank refused or returned from a moment on; of Alipay's transfers, each an item, (item, …)."""
     return (
         select(JournalEntry.source_id, Account.owner_ref)
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
         .join(Account, Account.id == JournalLine.account_id)
         .where(JournalEntry.book == organisation_id, JournalEntry.period >= clock.period_of(clock.business_date(since)))
-        .where(JournalEntry.kind.in_(("payout_returned", "payout_refused")), JournalEntry.source_type == "payout_batch")
+        .where(JournalEntry.kind.in_(("payout_returned", "payout_refused")), JournalEntry.source_type == source)
         .where(JournalEntry.event_at >= since, Account.kind == "household")
     )
 

@@ -13,12 +13,18 @@ from marketplace.ledger import balance, event
 from marketplace.ledger.posting import Source
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.approval import OwnWork
+from marketplace.payments import transfer
+from marketplace.payments.channel import EXTENSION
+from marketplace.payments.transfer import Transfer
 from marketplace.reporting import books_shares, cooperative_money, open_books
 from marketplace.settlement import payout_batch, unclaimed, unclaimed_return
+from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.unclaimed import Unclaimed
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
 from tests import builders
 from tests.builders import Market
+from tests.settlement.alipay_desk import approved, with_accounts
+from tests.settlement.any_payout import MayTransfer
 from tests.settlement.test_payout_batch import bring, posted, sent
 from tests.web.work_desk import browser
 
@@ -115,6 +121,22 @@ def test_the_time_runs_from_when_the_money_came_back_last(app: Flask, how: str) 
         assert unclaimed.counted(market.cooperative) == (0, 0)
         with pytest.raises(Conflict, match=r"unclaimed\.none"):
             listed(market)
+    with clock.travel(clock.now() + LATER + LATER):
+        assert unclaimed.counted(market.cooperative) == (1, 2_000)
+
+
+def test_what_alipay_refused_today_is_not_old_either(app: Flask) -> None:
+    app.extensions[EXTENSION] = lambda _organisation_id: MayTransfer()
+    market, distribution_id = posted()
+    second = market.households[1]
+    with_accounts(second)
+    with clock.travel(clock.now() + LATER):
+        batch = approved(market, distribution_id)
+        transaction(lambda: payout_batch.start(batch.id, actor=market.accountant, version=batch.version))
+        number = db.session.query(Transfer).one().id
+        transaction(lambda: transfer.fail(number, "PAYEE_NOT_EXIST"))
+        assert db.session.query(PayoutItem).one().state == "returned"
+        assert unclaimed.counted(market.cooperative) == (0, 0)
     with clock.travel(clock.now() + LATER + LATER):
         assert unclaimed.counted(market.cooperative) == (1, 2_000)
 
