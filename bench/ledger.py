@@ -94,7 +94,7 @@ def _groups(run: Run, made: Books) -> Iterator[tuple[object, ...]]:
             }
         ).items()
     }
-    yield _row(f"lines in groups of 500 orders, {many} connections ÷ COPY, {made.engine}", measured["ours"], measured["copy"], "0.80")
+    yield _row(f"lines in groups of 500 orders, {many} connections ÷ COPY, {made.engine}", measured["ours"], measured["copy"], "0.80" if many > 1 else "–")
     if made.engine == "postgresql":
         lines = 1 + made.do("count", 1)[0][0]
         index = middle([made.do("index", 1)[0][0] / 1e6 for _ in range(run.runs)])

@@ -87,9 +87,10 @@ def split_columns(
         last = np.partition(remainders, len(remainders) - left)[len(remainders) - left]
         above = remainders > last
         parts[above] += 1
-        tied = np.flatnonzero(remainders == last).tolist()
-        tied.sort(key=lambda i: _tie(salt, keys[i]))
-        parts[tied[: left - int(above.sum())]] += 1
+        tied = np.flatnonzero(remainders == last)
+        # In a column too: where all have the same share, all of them tie.
+        hashes = np.fromiter((_tie(salt, keys[i]) for i in tied), dtype="S32", count=len(tied))
+        parts[tied[np.argsort(hashes, kind="stable")[: left - int(above.sum())]]] += 1
     return parts
 
 
