@@ -44,6 +44,7 @@ def _unchecked(statement: Executable) -> None:
             _take_checks_away(connection, str(statement))
             connection.execute(text("SET LOCAL session_replication_role = replica"))  # neither foreign keys nor triggers
             connection.execute(statement)
+            _count_on(connection, str(statement))
             connection.commit()
 
 
@@ -57,11 +58,24 @@ def _switch(connection: Connection, *, checked: bool) -> None:
 
 def _take_checks_away(connection: Connection, statement: str) -> None:
     """PostgreSQL cannot look away from a check: those of the statement's table are gone for the rest of the test."""
-    table = re.match(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+|\"\w+\")", statement)
-    assert table, statement
+    table = _table(statement)
     found = text("SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = CAST(:name AS regclass)")
-    for name in connection.scalars(found, {"name": table[1]}).all():
-        connection.execute(text(f"ALTER TABLE {table[1]} DROP CONSTRAINT {name}"))
+    for name in connection.scalars(found, {"name": table}).all():
+        connection.execute(text(f"ALTER TABLE {table} DROP CONSTRAINT {name}"))
+
+
+def _count_on(connection: Connection, statement: str) -> None:
+    """The next row without a number gets one that was not planted, as SQLite would give it."""
+    table = _table(statement)
+    counter = connection.scalar(text("SELECT pg_get_serial_sequence(:name, attname) FROM pg_attribute WHERE attrelid = CAST(:name AS regclass) AND attname = 'id'"), {"name": table})
+    if counter is not None:
+        connection.execute(text(f"SELECT setval('{counter}', coalesce(max(id), 0) + 1, false) FROM {table}"))
+
+
+def _table(statement: str) -> str:
+    found = re.match(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+|\"\w+\")", statement)
+    assert found, statement
+    return found[1]
 
 
 def _asked(column: Any, said: dict[str, Any]) -> bool:
