@@ -11,7 +11,7 @@ from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.foundation.language import said
 from marketplace.organisations.actor import by_name
-from marketplace.settlement import payout_batch
+from marketplace.settlement import payout_batch, payout_part
 
 
 @click.group("payout")
@@ -23,17 +23,22 @@ def group() -> None:
 @click.argument("number")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="File to write; readable by you only.")
 @click.option("--actor", "login", required=True, metavar="WHO", help="Login name of the accountant or director.")
+@click.option("--part", type=click.IntRange(1), help="Which file, where the bank's bound on payments made several.")
 @click.option("--sent", is_flag=True, help="Also record that the bank has the file: the money is in transit from then on.")
 @with_appcontext
-def export(number: str, out: Path, login: str, sent: bool) -> None:
-    """Write an approved batch as the bank's file: GB18030 CSV, amounts in yuan. Holds names, ID and account numbers.
+def export(number: str, out: Path, login: str, part: int | None, sent: bool) -> None:
+    """Write an approved batch as the bank's file, in the layout that it was approved in. Holds names, ID and account numbers.
 
     Reading is audited. Without --sent nothing changes; with it, one journal entry (households to in_transit) is posted.
     """
 
     def work() -> tuple[str, Path]:
         actor, row = by_name(login), payout_batch.by_number(number)
-        file = payout_batch.bank_file_path(row.id, actor=actor)
+        parts = len(payout_part.parts_of(row.id))
+        if part is None and parts > 1:
+            # A part taken for the whole would leave households unpaid.
+            raise click.ClickException(f"{number} is {parts} files: name one by --part, 1 to {parts}")
+        file = payout_batch.bank_file_path(row.id, actor=actor, part=part or 1)
         if sent:
             payout_batch.mark_sent(row.id, actor=actor)
         return file
@@ -54,16 +59,16 @@ def export(number: str, out: Path, login: str, sent: bool) -> None:
 @click.option("--actor", "login", required=True, metavar="WHO", help="Login name of the accountant or director.")
 @with_appcontext
 def import_(number: str, file: Path, login: str) -> None:
-    """Import the bank's results: CSV (UTF-8 or GB18030) of number,sequence,amount,result,reason; amount in yuan.
+    """Import the bank's results: as the batch's layout reads them, or CSV of number,sequence,amount,result,reason; amount in yuan.
 
-    result: paid, returned (credited back) or refused (never debited). All lines or none; every bad line is listed. Posts
+    result: paid, returned (credited back), refused (never debited) or unknown. All lines or none; every bad line is listed. Posts
     in_transit to bank for each debit, and back to the household for each return. The same file again changes nothing.
     """
     content = file.read_bytes()
 
     def work() -> str:
         changed = payout_batch.import_results(payout_batch.by_number(number).id, content, actor=by_name(login))
-        return f"{changed.paid} paid, {changed.returned} returned"
+        return f"{changed.paid} paid, {changed.returned} returned" + (f", {changed.unknown} unknown" if changed.unknown else "")
 
     try:
         click.echo(transaction(work))

@@ -252,9 +252,7 @@ def payout_sent(*, book: int, source: Source, households: Households, at: dateti
     return _post("payout_sent", book, source, _each(households), [("in_transit", None, total)], at)
 
 
-def payout_debited(
-    *, book: int, source: Source, fen: int, channel: str = "bank", at: datetime | None = None
-) -> int:
+def payout_debited(*, book: int, source: Source, fen: int, channel: str = "bank", at: datetime | None = None) -> int:
     """The bank (or Alipay) paid it out: in_transit to bank or alipay."""
     return _simple("payout_debited", book, source, fen, "in_transit", _channel(channel), at)
 
@@ -271,6 +269,11 @@ def payout_returned(
     """Debited, and credited back after: bank or alipay back to each household."""
     total = sum(fen for _, fen in households)
     return _post("payout_returned", book, source, [(_channel(channel), None, total)], _each(households), at)
+
+
+def payout_unmade(*, book: int, source: Source, household_id: int, fen: int, reverses_id: int, at: datetime | None = None) -> int:
+    """A payment that was recorded as debited and never left: its part of the entry ``reverses_id`` is taken back, bank to household."""
+    return _post("payout_unmade", book, source, [("bank", None, fen)], [("household", household_id, fen)], at, reverses_id=reverses_id)
 
 
 def unclaimed_back(*, book: int, source: Source, household_id: int, fen: int, at: datetime | None = None) -> int:

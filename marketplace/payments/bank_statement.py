@@ -24,7 +24,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.payments import bank_file, bank_reading, statement_row
 from marketplace.payments.bank_reading import BadRow, Reading, Row
-from marketplace.payments.statement_row import Seen, StatementRow
+from marketplace.payments.statement_row import Arrived, Seen, StatementRow
 
 
 class BankStatement(Public, Model):
@@ -245,7 +245,7 @@ def _known(organisation_id: int, serials: list[str]) -> dict[str, StatementRow]:
     return known
 
 
-def _outcome(row: Row, before: StatementRow | None, expecting: Sequence[Callable[[Seen], int | None]]) -> str:
+def _outcome(row: Row, before: StatementRow | None, expecting: Sequence[Callable[[Seen], Arrived | None]]) -> str:
     if before is not None:
         same_balance = None in (before.balance_fen, row.balance_fen) or before.balance_fen == row.balance_fen
         return "known" if (before.fen, before.day) == (row.fen, row.day) and same_balance else "altered"
@@ -277,10 +277,9 @@ def _take_row(statement: BankStatement, row: Row, what: str) -> BankReceipt | No
         return None
     for each in statement_row.arrivals if what == "arrival" else ():
         # Asked again: of two alike rows of one file only the first may be the one that was waited for.
-        entry_id = each.expecting(kept.organisation_id)(kept)
-        if entry_id is not None:
-            each.arrived(entry_id)
-            statement_row.link(kept, entry_id, kept.fen)
+        arrived = each.expecting(kept.organisation_id)(kept)
+        if arrived is not None:
+            statement_row.link(kept, arrived(kept), kept.fen)
             return None
     receipt = _receive(statement, row)
     entry_id = event.bank_received(

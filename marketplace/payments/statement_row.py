@@ -81,14 +81,15 @@ class Seen(Protocol):
     def serial(self) -> str: ...
 
 
+Arrived = Callable[["StatementRow"], int]
+
+
 class Arrival(Protocol):
     """Somebody who waits for money on the bank that is no buyer's: a withdrawal under way, a payout that came back."""
 
-    def expecting(self, organisation_id: int) -> Callable[[Seen], int | None]:
-        """Which entry a credit is, if it is one of theirs: what they wait for now, looked up once for a whole file. Changes nothing."""
-
-    def arrived(self, entry_id: int) -> None:
-        """It is on the statement."""
+    def expecting(self, organisation_id: int) -> "Callable[[Seen], Arrived | None]":
+        """What to do once a credit is on the statement, if it is one of theirs (it answers which entry the credit is); what they wait
+        for now is looked up once for a whole file. Looking changes nothing."""
 
 
 arrivals: list[Arrival] = []

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select
@@ -24,7 +25,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row, transfer
 from marketplace.payments.refund import GOING, Refund
-from marketplace.payments.statement_row import Seen, StatementRow
+from marketplace.payments.statement_row import Arrived, Seen, StatementRow
 from marketplace.payments.transfer import Transfer
 
 LONGEST = timedelta(days=5)  # within which a withdrawal arrives, holidays included
@@ -130,22 +131,24 @@ def failed(withdrawal_id: int, reason: str, *, version: int, actor: Actor) -> Wi
 class _Arrivals:
     """What the bank's statement says of withdrawals: the oldest under way of this amount, or the one that the remark names."""
 
-    def expecting(self, organisation_id: int) -> Callable[[Seen], int | None]:
+    def expecting(self, organisation_id: int) -> Callable[[Seen], Arrived | None]:
         query = select(Withdrawal).where(Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT")
         waiting = list(db.session.scalars(query.order_by(Withdrawal.ordered_on, Withdrawal.id)))
 
-        def find(row: Seen) -> int | None:
+        def find(row: Seen) -> Arrived | None:
             fitting = [each for each in waiting if each.fen == row.fen and each.ordered_on <= row.day <= each.ordered_on + LONGEST]
             named = [each for each in fitting if each.serial in row.remark or each.number in row.remark]
             found = named or (fitting if from_alipay(row) else [])
-            return found[0].entry_id if found else None
+            return partial(_arrived, found[0]) if found else None
 
         return find
 
-    def arrived(self, entry_id: int) -> None:
-        row = db.session.scalars(select(Withdrawal).where(Withdrawal.entry_id == entry_id)).one()
-        row.state, row.closed_at = "ARRIVED", clock.now()
-        db.session.flush()
+
+def _arrived(withdrawal: Withdrawal, _row: StatementRow) -> int:
+    assert withdrawal.entry_id is not None
+    withdrawal.state, withdrawal.closed_at = "ARRIVED", clock.now()
+    db.session.flush()
+    return withdrawal.entry_id
 
 
 statement_row.arrivals.append(_Arrivals())

@@ -170,7 +170,7 @@ def alipay_is_what_came_and_went() -> list[str]:
             .where(Refund.state == "succeeded", Refund.way == channel)
             .group_by(Refund.organisation_id)
         )
-        others = per_book(through(channel, "fee", "fee_reversed", "withdrawn", "payout_debited", "payout_returned"))
+        others = per_book(through(channel, "fee", "fee_reversed", "withdrawn", "payout_debited", "payout_returned", "payout_unmade"))
         breaches += differences(channel, by_book(channel), total((1, came), (-1, went), (1, others)))
     return breaches
 

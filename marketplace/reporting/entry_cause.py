@@ -27,6 +27,7 @@ from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.settlement.distribution_share import Distribution, DistributionGroup
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.settlement import Settlement
 from marketplace.settlement.unclaimed import Unclaimed
@@ -103,6 +104,14 @@ CAUSES: Mapping[str, Mapping[str, Query]] = {
     "payout_item": {
         "payout_item": _itself(PayoutItem),
         "payout": lambda number: select(PayoutBatch.public_id).join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id).where(PayoutItem.id == number),
+    },
+    "payout_reversal": {
+        "payout": lambda number: (
+            select(PayoutBatch.public_id)
+            .join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id)
+            .join(PayoutReversal, PayoutReversal.item_id == PayoutItem.id)
+            .where(PayoutReversal.id == number)
+        ),
     },
     "remittance": {"remittance": _itself(Remittance)},
     "unclaimed": {"unclaimed": _itself(Unclaimed)},

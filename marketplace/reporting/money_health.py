@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, String, case, cast, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
@@ -23,12 +23,14 @@ from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.difference import Difference
-from marketplace.settlement.payout_item import PayoutBatch
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_reversal import PayoutReversal
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 TIRED = 5  # tries after which a message to the outside is looked at by a person
 BILL_LATE = timedelta(days=1)  # a day's bill is out on the next; the day after that it is missing, unless Alipay says that it has none
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
+ANSWERED = timedelta(days=2)  # after which a bank should have said what became of a batch
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
 
@@ -47,6 +49,11 @@ class Trouble:
 def _reissued() -> ColumnElement[bool]:
     again = aliased(Refund)
     return select(again.id).where(again.reissues_id == Refund.id).exists()
+
+
+def _payout_number() -> Any:
+    number = select(PayoutBatch.number).where(PayoutBatch.id == PayoutItem.batch_id).correlate(PayoutItem).scalar_subquery()
+    return number.op("||")("-").op("||")(cast(PayoutItem.sequence, String))
 
 
 TROUBLES: tuple[Trouble, ...] = (
@@ -97,6 +104,19 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "withdrawals", Withdrawal, lambda: (Withdrawal.state == "SENT") & (Withdrawal.ordered_on < clock.business_date() - WITHDRAWN), Withdrawal.ordered_on,
         Withdrawal.fen, Withdrawal.number,
+    ),
+    # One by one: each is somebody's money. Alipay's are asked by the job, the bank's wait for its word or a person's.
+    Trouble(
+        "unknown_payouts", PayoutItem, lambda: PayoutItem.state == "unknown", func.coalesce(PayoutItem.unknown_since, PayoutItem.paid_at), PayoutItem.fen,
+        _payout_number(),
+    ),
+    Trouble(
+        "unanswered_payouts", PayoutBatch, lambda: (PayoutBatch.state == "SENT") & (PayoutBatch.sent_at < clock.now() - ANSWERED), PayoutBatch.sent_at,
+        PayoutBatch.total_fen, PayoutBatch.number,
+    ),
+    Trouble(
+        "payout_reversals", PayoutReversal, lambda: PayoutReversal.state == "PROPOSED", PayoutReversal.proposed_at, PayoutReversal.fen,
+        PayoutReversal.public_id,
     ),
     Trouble(
         "notices", AlipayNotice, lambda: AlipayNotice.outcome.like("refused:%") & AlipayNotice.handled_at.is_(None),

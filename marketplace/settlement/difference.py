@@ -20,7 +20,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row
 from marketplace.payments.bill_import import BillDifference
 from marketplace.payments.statement_row import StatementLink, StatementRow
-from marketplace.settlement import reconciliation, reconciliation_link
+from marketplace.settlement import payout_on_statement, reconciliation, reconciliation_link
 from marketplace.settlement.reconciliation import Item, Position
 
 KINDS = ("ONLY_OURS", "ONLY_THEIRS", "AMOUNT", "MISSING_ROWS", "BEFORE")
@@ -79,6 +79,8 @@ def reconcile(organisation_id: int, sides: Sequence[str] = statement_row.SIDES) 
     for side in sides:
         if reconciliation.covered(organisation_id, side) is None:
             continue
+        if side == "bank":
+            payout_on_statement.settle(organisation_id)
         reconciliation_link.link(organisation_id, side)
         where = reconciliation.position(organisation_id, side)
         _list(where)

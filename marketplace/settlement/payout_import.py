@@ -36,10 +36,14 @@ class Changed:
 class Standing:
     """How a batch's items stand, by sequence, held in two columns: a million of them take 9 MB."""
 
-    def __init__(self, batch_id: int) -> None:
-        last = db.session.scalar(select(func.max(PayoutItem.sequence)).where(PayoutItem.batch_id == batch_id)) or 0
+    def __init__(self, batch_id: int, sequences: Sequence[int] | None = None) -> None:
+        """Of all items, or of these only."""
+        its = PayoutItem.batch_id == batch_id
+        if sequences is not None:
+            its = and_(its, one_of(PayoutItem.sequence, sequences))
+        last = db.session.scalar(select(func.max(PayoutItem.sequence)).where(its)) or 0
         self.fen, self.state = array("q", bytes(8 * (last + 1))), array("b", [-1] * (last + 1))
-        query = select(PayoutItem.sequence, PayoutItem.fen, PayoutItem.state).where(PayoutItem.batch_id == batch_id)
+        query = select(PayoutItem.sequence, PayoutItem.fen, PayoutItem.state).where(its)
         for sequence, fen, state in db.session.execute(query.execution_options(yield_per=10_000)):
             self.fen[sequence], self.state[sequence] = fen, ITEM_STATES.index(state)
 
@@ -66,7 +70,11 @@ def read(batch: PayoutBatch, content: bytes) -> tuple[Standing, list[Result]]:
 
 def apply(batch: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
     """Apply a results file to a batch that is held; see ``payout_batch.import_results``."""
-    standing, results = read(batch, content)
+    return take(batch, *read(batch, content), person_id=person_id)
+
+
+def take(batch: PayoutBatch, standing: Standing, results: Sequence[Result], *, person_id: int | None) -> Changed:
+    """What results change, wherever they come from; by nobody where the bank's statement says it. Conflict ``payout.contradiction``."""
     by_change: dict[str, list[Result]] = {change: [] for change in CHANGES}
     for result in results:
         by_change[standing.change(result)].append(result)

@@ -13,12 +13,13 @@ from sqlalchemy import func, select, tuple_
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.ledger import account
+from marketplace.ledger.entry import JournalEntry
 from marketplace.payments import account_bill
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.bank_statement import BankStatement
 from marketplace.payments.statement_row import SIDES, StatementLink, StatementRow
-from marketplace.settlement.reconciliation_link import linked_of_entry, moved, numbers_of
+from marketplace.settlement.reconciliation_link import left_of, linked_of_entry, moved, numbers_of
 
 CUT_OFF = timedelta(days=1)  # the provider's midnight and ours differ by a little, and a transfer of the evening arrives in the morning
 
@@ -146,7 +147,7 @@ def cooperatives_with_statements() -> list[int]:
 def _entries(organisation_id: int, side: str, on: date, days: Covered | None) -> list[Item]:
     until, ever = linked_of_entry(side=side, until=on), linked_of_entry(side=side)
     query = moved(organisation_id, side).add_columns(until, ever).where(
-        JournalLine.fen != until, JournalEntry.event_at < clock.beijing_midnight(on + timedelta(days=1))
+        left_of(account.existing(side, organisation_id) or 0) != until, JournalEntry.event_at < clock.beijing_midnight(on + timedelta(days=1))
     )
     if days is not None:
         query = query.where(JournalEntry.event_at >= clock.beijing_midnight(days.first))

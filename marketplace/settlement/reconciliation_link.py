@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.database import db
@@ -22,7 +22,7 @@ from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
-from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
+from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
@@ -49,15 +49,35 @@ class _Open:
 
 
 def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
-    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved an account; what was reversed, and its reversal, are left out."""
+    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved an account; what was reversed, and its reversal, are left out.
+
+    Of an entry of many payments a part may have been reversed (``payout_unmade``): it moved so much less.
+    """
     its_account = account.existing(side, organisation_id) or 0
     reversal = aliased(JournalEntry)
     return (
-        select(JournalEntry.id, JournalEntry.kind, JournalEntry.source_type, JournalEntry.source_id, JournalEntry.event_at, JournalLine.fen)
+        select(
+            JournalEntry.id, JournalEntry.kind, JournalEntry.source_type, JournalEntry.source_id, JournalEntry.event_at,
+            left_of(its_account).label("fen"),
+        )
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
-        .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account, JournalEntry.kind != "reversed")
+        .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account, JournalEntry.kind.not_in(("reversed", "payout_unmade")))
         .where(~select(reversal.id).where(reversal.reverses_id == JournalEntry.id, reversal.kind == "reversed").exists())
     )
+
+
+def left_of(account_id: int) -> ColumnElement[int]:
+    """Fen of the entry's line on an account, less what was reversed of it in part."""
+    part, line = aliased(JournalEntry), aliased(JournalLine)
+    undone = (
+        select(func.coalesce(func.sum(line.fen), 0))
+        .join(part, (part.period == line.period) & (part.id == line.entry_id))
+        .where(part.reverses_id == JournalEntry.id, part.kind == "payout_unmade", line.account_id == account_id)
+        .correlate(JournalEntry)
+        .scalar_subquery()
+    )
+    left: ColumnElement[int] = JournalLine.fen + undone
+    return left
 
 
 def linked_of_entry(**within: Any) -> Any:
@@ -103,7 +123,7 @@ def _open_rows(organisation_id: int, side: str) -> list[tuple[StatementRow, int]
 
 def _open_entries(organisation_id: int, side: str) -> list[_Open]:
     told = linked_of_entry(side=side)
-    query = moved(organisation_id, side).add_columns(told).where(JournalLine.fen != told).order_by(JournalEntry.id)
+    query = moved(organisation_id, side).add_columns(told).where(left_of(account.existing(side, organisation_id) or 0) != told).order_by(JournalEntry.id)
     return [_Open(row[0], row[1], row[2], row[3], int(row[5]) - int(row[6])) for row in db.session.execute(query)]
 
 
@@ -176,19 +196,18 @@ def _shared(left: int, fitting: list[_Open]) -> list[tuple[_Open, int]]:
 class _PayoutsBack:
     """What came back to the bank of a payout: the entry that the bank's results file posted for it."""
 
-    def expecting(self, organisation_id: int) -> Callable[[Seen], int | None]:
+    def expecting(self, organisation_id: int) -> Callable[[Seen], Arrived | None]:
         query = moved(organisation_id, "bank").where(JournalEntry.kind == "payout_returned", linked_of_entry(side="bank") == 0)
         waiting = [tuple(row) for row in db.session.execute(query.order_by(JournalEntry.id))]
         numbers = numbers_of([row[:4] for row in waiting], "bank")
 
-        def find(row: Seen) -> int | None:
+        def find(row: Seen) -> Arrived | None:
             fitting = (each[0] for each in waiting if each[5] == row.fen and numbers[each[0]] and numbers[each[0]] in row.remark)
-            return next(fitting, None)
+            its = next(fitting, None)
+            # The item says already that it came back.
+            return None if its is None else lambda _row: its
 
         return find
-
-    def arrived(self, entry_id: int) -> None:
-        """The item says already that it came back."""
 
 
 statement_row.arrivals.append(_PayoutsBack())

@@ -17,6 +17,7 @@ from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
 from marketplace.reporting import books, money_health
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -121,8 +122,19 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
     of_transfers = [each[0].payable_id for each in found if isinstance(each[0], Transfer)]
     items = dict(db.session.execute(select(PayoutItem.id, PayoutItem.public_id).where(PayoutItem.id.in_(of_transfers))).all()) if of_transfers else {}
 
+    of_bank = [row.item_id if isinstance(row, PayoutReversal) else row.id for row, *_rest in found if isinstance(row, (PayoutItem, PayoutReversal))]
+    told = select(PayoutItem.id, PayoutItem.public_id, PayoutBatch.public_id).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+    stories = {
+        number: url_for("payout_payment.show", public_id=batch, item_id=item)
+        for number, item, batch in (db.session.execute(told.where(PayoutItem.id.in_(of_bank))) if of_bank else ())
+    }
+
     def address(row: Any) -> str | None:
         match row:
+            case PayoutItem():
+                return stories.get(row.id)
+            case PayoutReversal():
+                return stories.get(row.item_id)
             case PayoutBatch():
                 return url_for("payout.show", public_id=row.public_id)
             case Transfer():

@@ -29,6 +29,7 @@ from marketplace.settlement import (
     payout_layout,
     payout_part,
     payout_preset,
+    payout_reversal,
 )
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_account import new_accounts
@@ -200,12 +201,9 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         .where(Distribution.id == row.distribution_id)
     ).one()
     items, next_url = _items(row, view, actor)
-    counts = {
-        state: (number, int(fen))
-        for state, number, fen in db.session.execute(
-            select(PayoutItem.state, func.count(), func.sum(PayoutItem.fen)).where(PayoutItem.batch_id == row.id).group_by(PayoutItem.state)
-        )
-    }
+    by_state = select(PayoutItem.state, func.count(), func.sum(PayoutItem.fen), func.min(PayoutItem.unknown_since)).where(PayoutItem.batch_id == row.id)
+    found = db.session.execute(by_state.group_by(PayoutItem.state)).all()
+    counts = {state: (number, int(fen)) for state, number, fen, _since in found}
     layout = db.session.get(PayoutLayout, row.layout_id) if row.layout_id else None
     related = list(db.session.scalars(select(PayoutBatch).where((PayoutBatch.reissue_of_id == row.id) | (PayoutBatch.id == row.reissue_of_id)).order_by(PayoutBatch.id)))
     people = names_of((row.made_by_id, row.approved_by_id))
@@ -222,6 +220,8 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         counts=counts,
         layout_name=layout.name if layout else _(payout_preset.PRESETS[payout_preset.FIRST][0]),
         **_file(row, layout, actor),
+        unknown_since=next((since for state, *_sums, since in found if state == "unknown"), None),
+        reversals=payout_reversal.of_batch(row.id, "PROPOSED", "DONE"),
         view=view,
         next_url=next_url,
         related=related,

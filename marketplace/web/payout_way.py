@@ -57,11 +57,13 @@ def next_strip(row: PayoutBatch, counts: Counts, actor: Actor) -> tuple[str, str
             return _("文件已冻结。先下载，到网银上传；银行收下以后回来记一笔。"), _("记为已交银行"), step("send")
         return _("文件已冻结，等会计交给银行。"), "", ""
     if row.state == "SENT":
-        going = counts.get("sent", (0, 0))
+        sent, unknown = counts.get("sent", (0, 0))[0], counts.get("unknown", (0, 0))[0]
         if accountant or director:
             here = url_for("payout_step.results", public_id=row.public_id)
-            return _("银行一般一个工作日内给结果，还有 %(n)s 笔没有结果。", n=going[0]), _("导入回盘"), here
-        return _("银行办理中，还有 %(n)s 笔没有结果。", n=going[0]), "", ""
+            if unknown and not sent:
+                return _("银行还没有弄清 %(n)s 笔。再有回盘就导入；问清楚了的，点开那一笔记下。没有结果的不要补发，否则会付两次。", n=unknown), _("导入回盘"), here
+            return _("银行一般一个工作日内给结果，还有 %(n)s 笔没有结果。", n=sent + unknown), _("导入回盘"), here
+        return _("银行办理中，还有 %(n)s 笔没有结果。", n=sent + unknown), "", ""
     returned = counts.get("returned", (0, 0))
     if row.state == "DONE" and returned[0]:
         sentence = _("有 %(n)s 笔 %(fen)s 被退回。先核对、改好账户，再补发。", n=returned[0], fen=money(returned[1]))

@@ -17,7 +17,7 @@ def state_words() -> dict[str, dict[str, str]]:
 def item_words() -> dict[str, dict[str, str]]:
     """What the state of an item is called, by the channel of its batch."""
     words = {
-        "draft": _("待审批"), "approved": _("待交银行"), "sent": _("银行办理中"), "unknown": _("银行还没有结果"), "paid": _("已到账"),
+        "draft": _("待审批"), "approved": _("待交银行"), "sent": _("银行办理中"), "unknown": _("还没有结果"), "paid": _("已到账"),
         "returned": _("被退回，等补发"), "reissued": _("被退回，已补发"),
     }  # fmt: skip
     return {"bank": words, "alipay": words | {"approved": _("待转账"), "sent": _("支付宝办理中"), "unknown": _("结果不明，在查")}}

@@ -99,10 +99,10 @@ def _statement_page(token: str, wrong: dict[str, str] | None = None, typed: dict
         },
         states={
             "sent": _("银行办理中"),
-            "unknown": _("银行办理中"),
+            "unknown": _("银行还没有结果"),
             "paid": _("银行已付"),
-            "returned": _("被银行退回，将重新发放"),
-            "reissued": _("被银行退回，已重新发放"),
+            "returned": _("没有发到，将重新发放"),
+            "reissued": _("没有发到，已重新发放"),
         },
         answers={"RECEIVED": _("收到了"), "NOT_RECEIVED": _("没收到"), "OBJECTION": _("有异议")},
     )

@@ -13,6 +13,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.foundation.sheet import first_sheet
 from marketplace.households.household import Household
 from marketplace.ledger import balance
+from marketplace.organisations.person import Person
 from marketplace.settlement import (
     payout_batch,
     payout_file,
@@ -333,3 +334,16 @@ def test_a_batch_without_a_layout_gets_one_when_its_results_are_explained(app: F
     kept = transaction(lambda: payout_results.answer(kept.id, words={"划付完成": "paid"}, actor=market.director))
     row = db.session.get_one(PayoutBatch, row.id)
     assert (kept.lines, [each.id for each in payout_layout.offered(market.cooperative)]) == (1, [row.layout_id])
+
+
+@pytest.mark.both
+def test_the_command_line_takes_no_part_for_the_whole(app: Flask, tmp_path: Path) -> None:
+    market, row, _ = batch_in(replace(SEVERAL["card"], most_rows=2))
+    transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=1))
+    login = db.session.get_one(Person, market.accountant.person_id).login
+    out = tmp_path / "out.csv"
+    asked = ["payout", "export", row.number, "--out", str(out), "--actor", login]
+    refused = app.test_cli_runner().invoke(args=asked)
+    assert (refused.exit_code, "2 files" in refused.output, out.exists()) == (1, True, False)
+    assert app.test_cli_runner().invoke(args=[*asked, "--part", "2"]).exit_code == 0
+    assert out.read_bytes().decode("utf-8-sig").splitlines()[1].split(",")[0] == "3"

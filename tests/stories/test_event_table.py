@@ -308,10 +308,14 @@ def test_a_payout_is_refused_before_anything_was_debited(book: int) -> None:
 
 @pytest.mark.parametrize("channel", ["bank", "alipay"])
 def test_a_payout_is_credited_back_after(book: int, channel: str) -> None:
-    entry = event.payout_returned(
-        book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel
-    )
+    entry = event.payout_returned(book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel)
     assert read(entry) == f"debit  {channel} 6.20\ncredit household household:102 6.20"
+
+
+def test_a_payout_that_was_never_made_is_taken_back(book: int) -> None:
+    debit = event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620)
+    entry = event.payout_unmade(book=book, source=Source("payout_reversal", 1), household_id=WANG, fen=620, reverses_id=debit)
+    assert read(entry) == "debit  bank 6.20\ncredit household household:102 6.20"
 
 
 def test_a_collective_is_paid(book: int) -> None:

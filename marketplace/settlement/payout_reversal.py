@@ -1,0 +1,157 @@
+"""A payment that the books call paid and that was never made: two people say so, with the reason, and what was posted is reversed.
+
+The bank's results file was wrong, or somebody's word was. The entry stays; a new one, in the open period, takes this payment's part
+of it back: the money lies in the bank, and the household is owed it again and can be paid under a new number.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from marketplace.foundation import audit, clock
+from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.language import N_
+from marketplace.ledger import event
+from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.posting import Source
+from marketplace.organisations import approval
+from marketplace.organisations.actor import Actor
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+
+_LIVES = text("state <> 'RETURNED'")
+
+
+class PayoutReversal(Public, Versioned, Model):
+    """PROPOSED → DONE (posted by ``entry_id``) or RETURNED. A payment is reversed once: what is paid again is another payment."""
+
+    __tablename__ = "payout_reversal"
+    __table_args__ = (
+        CheckConstraint("state IN ('PROPOSED','DONE','RETURNED')", name="state"),
+        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint("(state = 'DONE') = (entry_id IS NOT NULL)", name="entry"),
+        Index("uq_payout_reversal_item", "item_id", unique=True, sqlite_where=_LIVES, postgresql_where=_LIVES),
+    )
+
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("payout_item.id"))
+    fen: Mapped[int]
+    reason: Mapped[str] = mapped_column(String(300))
+    state: Mapped[str] = mapped_column(String(8), default="PROPOSED")
+    proposed_at: Mapped[datetime]
+    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    decided_at: Mapped[datetime | None]
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    answer: Mapped[str] = mapped_column(String(300), default="")
+    entry_id: Mapped[int | None]
+
+
+def propose(item_id: int, reason: str, *, actor: Actor) -> PayoutReversal:
+    """Say that a payment that is recorded as paid was never made. By the accountant or the director; the same again is the same row.
+
+    Raises InvalidInput ``reason.missing``, Conflict ``payout.unpaid`` unless it is recorded as paid, ``payout.channel`` over Alipay.
+    """
+    actor.must_have("COOPERATIVE", "accountant", "director")
+    item = db.session.get(PayoutItem, item_id)
+    if item is None or item.organisation_id != actor.organisation_id:
+        raise not_found(PayoutItem)
+    if not 4 <= len(reason.strip()) <= 300:
+        raise InvalidInput("reason.missing", N_("请写明为什么说没有付出（银行流水、柜面查询），4 到 300 个字。"), field="reason")
+    _paid(item)
+    waiting = select(PayoutReversal).where(PayoutReversal.item_id == item.id, PayoutReversal.state == "PROPOSED")
+    row = db.session.scalars(waiting).one_or_none()
+    if row is not None:
+        return row
+    row = PayoutReversal(
+        organisation_id=item.organisation_id, item_id=item.id, fen=item.fen, reason=reason.strip(), proposed_at=clock.now(),
+        proposed_by_id=actor.person_id, state="PROPOSED", version=1,
+    )  # fmt: skip
+    db.session.add(row)
+    db.session.flush()
+    audit.record("payout_reversal.proposed", row, person_id=actor.person_id, item_id=item.id, fen=row.fen)
+    db.session.flush()
+    return row
+
+
+def decide(reversal_id: int, *, actor: Actor, version: int, approved: bool, answer: str = "") -> PayoutReversal:
+    """The director's word, who is not the one who said so. Approved, the payment's part of what was posted is reversed.
+
+    Raises OwnWork, InvalidInput ``reason.missing`` if it is returned without one, Conflict ``reversal.state``, ``payout.unpaid``.
+    """
+    actor.must_have("COOPERATIVE", "director")
+    row = db.session.get(PayoutReversal, reversal_id)
+    if row is None or row.organisation_id != actor.organisation_id:
+        raise not_found(PayoutReversal)
+    item = db.session.get_one(PayoutItem, row.item_id)
+    batch = locked(PayoutBatch, item.batch_id)
+    row = locked(PayoutReversal, reversal_id)
+    if row.state != "PROPOSED":
+        raise Conflict("reversal.state", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
+    row.must_be_version(version)
+    approval.decide(
+        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=row.organisation_id, approved=approved,
+        reason=answer,
+    )  # fmt: skip
+    row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, answer.strip()[:300]
+    if approved:
+        db.session.refresh(item)
+        _paid(item)
+        debit = _debit(batch, item)
+        row.entry_id = event.payout_unmade(
+            book=row.organisation_id, source=Source("payout_reversal", row.id), household_id=item.household_id, fen=item.fen,
+            reverses_id=debit.id, at=debit.event_at,
+        )  # fmt: skip
+        row.state = "DONE"
+        item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
+        audit.record("payout_reversal.done", row, person_id=actor.person_id, item_id=item.id, fen=row.fen, entry_id=row.entry_id)
+    else:
+        row.state = "RETURNED"
+    db.session.flush()
+    return row
+
+
+def of_item(item_id: int) -> list[PayoutReversal]:
+    """What was said of a payment, the latest last."""
+    return list(db.session.scalars(select(PayoutReversal).where(PayoutReversal.item_id == item_id).order_by(PayoutReversal.id)))
+
+
+def of_batch(batch_id: int, *states: str) -> list[tuple[PayoutReversal, PayoutItem]]:
+    """A batch's reversals in these states, with what they are of."""
+    query = (
+        select(PayoutReversal, PayoutItem)
+        .join(PayoutItem, PayoutItem.id == PayoutReversal.item_id)
+        .where(PayoutItem.batch_id == batch_id, PayoutReversal.state.in_(states))
+        .order_by(PayoutReversal.id)
+        .limit(100)
+    )
+    return [(row, item) for row, item in db.session.execute(query)]
+
+
+def _paid(item: PayoutItem) -> None:
+    batch = db.session.get_one(PayoutBatch, item.batch_id)
+    if batch.channel != "bank":
+        raise Conflict("payout.channel", N_("这一笔是支付宝转的，有没有付出由支付宝说了算，不能在这里冲回。"))
+    if item.state != "paid":
+        raise Conflict("payout.unpaid", N_("这一笔没有记为到账，不用冲回。"), state=item.state)
+
+
+def _debit(batch: PayoutBatch, item: PayoutItem) -> JournalEntry:
+    """The entry by which the payment was debited: with others of its file, or alone."""
+    query = select(JournalEntry).where(
+        JournalEntry.kind == "payout_debited", JournalEntry.source_type == "payout_batch", JournalEntry.source_id == batch.id
+    )
+    if item.debited is not None:
+        return db.session.scalars(query.where(JournalEntry.source_seq == item.debited)).one()
+    # Written before it was noted: the entry of just then, and of the oldest way one of the item itself.
+    alone = select(JournalEntry).where(
+        JournalEntry.kind == "payout_debited", JournalEntry.source_type == "payout_item", JournalEntry.source_id == item.id
+    )
+    its = db.session.scalars(alone).first()
+    if its is None:
+        its = min(db.session.scalars(query), key=lambda each: abs((each.posted_at - (item.paid_at or each.posted_at)).total_seconds()), default=None)
+    if its is None:
+        raise Conflict("payout.unpaid", N_("没有找到这一笔的扣款分录，请联系运营方。"))
+    return its
+
+
