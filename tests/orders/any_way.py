@@ -37,7 +37,7 @@ from marketplace.orders import (
     return_request,
     shipment,
 )
-from marketplace.orders.order import Order, Purchase, lines_of, orders_of
+from marketplace.orders.order import Order, OrderLine, Purchase, lines_of, orders_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
 from marketplace.payments import payment as payments
@@ -74,10 +74,18 @@ class AnyWay(RuleBasedStateMachine):
         super().__init__()
         self.now = clock.now()
         self.market = builders.market(on_hand=6)
-        self.box = builders.pack(self.market.product, price_fen=3_333, net_grams=100, on_hand=4, name="100 克袋")
+        self.box = self.second_pack()
         self.buyer = builders.customer()
         self.counted_in = Counter({self.market.pack: 6, self.box: 4})
         self.before: dict[int, tuple[str, bool]] = {}
+
+    def second_pack(self) -> int:
+        """What is called a box: four of them in stock."""
+        return builders.pack(self.market.product, price_fen=3_333, net_grams=100, on_hand=4, name="100 克袋")
+
+    def batch_of(self, line: OrderLine) -> int:
+        """The batch that a line is shipped from."""
+        return self.market.batch
 
     def tried(self, may: bool, act: Callable[[], Any]) -> Any:
         """Act at the machine's time; it must succeed exactly if it ``may``."""
@@ -151,7 +159,7 @@ class AnyWay(RuleBasedStateMachine):
         """Some packs of the first line that is not wholly sent."""
         line = next((each for each in lines_of(order_id) if each.shipped < each.quantity), lines_of(order_id)[0])
         may = trade.order(order_id).fulfilment in ("READY", "PARTLY_SHIPPED") and packs <= line.quantity - line.shipped
-        parts = [(line.id, self.market.batch, packs)]
+        parts = [(line.id, self.batch_of(line), packs)]
         self.tried(may, lambda: shipment.ship(order_id, parts, "中国邮政", actor=self.market.clerk))
 
     @rule(order_id=orders)

@@ -25,6 +25,10 @@ from tests.orders.any_way import AnyWay
 GOODS = ("revenue", "freight", "village_collective", "relief_fund", "household_pool", "household", "in_transit")
 
 
+# Whose later share makes good what a refund took beyond it.
+SHARE_OF = {"pool_recoverable": "household_pool", "village_recoverable": "village_collective", "fund_recoverable": "relief_fund"}
+
+
 class MoneyHolds(AnyWay):
     """The invariants."""
 
@@ -101,7 +105,7 @@ class MoneyHolds(AnyWay):
         left = Counter[str]()
         for number in (entry_id, *reversals, *undone):
             for line in entry.book_lines(number):
-                left["household_pool" if line.kind == "pool_recoverable" else line.kind] -= line.fen
+                left[SHARE_OF.get(line.kind, line.kind)] -= line.fen
         return Counter({kind: fen for kind, fen in left.items() if kind in GOODS})
 
     def _held(self, kind: str) -> int:
