@@ -166,9 +166,11 @@ def test_certificates_come_under_the_same_roof_and_their_end_is_an_alarm(app: Fl
     own = db.session.scalars(select(Cooperative)).one()
     app_id = own.alipay_app_id
     emulator.emulator.register_certificate(app_id)
-    assert type(alive(market)).__name__ in ("Misconfigured", "Unknown")  # from now on it wants certificates
     folder = emulator.emulator.certificates
     texts = tuple((folder / name).read_text() for name in ("root.crt", "alipay.crt", f"{app_id}.crt"))
+    assert type(alive(market)).__name__ == "Absent"  # a demonstration takes what lies in the emulator's own folder
+    (folder / f"{app_id}.crt").unlink()
+    assert type(alive(market)).__name__ in ("Misconfigured", "Unknown")  # elsewhere it wants certificates from now on
     private = (emulator.emulator.folder / "app_private.pem").read_text()
     with pytest.raises(InvalidInput, match=r"key\.certificate"):
         added(market, made()[0], certificates=(texts[0], texts[1], texts[2]))  # of another private key
