@@ -88,8 +88,8 @@ def split_columns(
         above = remainders > last
         parts[above] += 1
         tied = np.flatnonzero(remainders == last)
-        # In a column too: where all have the same share, all of them tie.
-        hashes = np.fromiter((_tie(salt, keys[i]) for i in tied.tolist()), dtype="S32", count=len(tied))
+        # In a column, and no list of their places beside it: where all have the same share, all of them tie.
+        hashes = np.fromiter((_tie(salt, keys[int(i)]) for i in tied), dtype="S32", count=len(tied))
         parts[tied[np.argsort(hashes, kind="stable")[: left - int(above.sum())]]] += 1
     return parts
 
