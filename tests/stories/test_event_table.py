@@ -24,7 +24,6 @@ pytestmark = pytest.mark.both
 GROUP, VILLAGE, OTHER_VILLAGE = 12, 7, 8
 LI, WANG, ZHANG = 101, 102, 103  # households
 
-
 # Where what a person or a job does is followed to the entry's lines, for each kind of entry there is.
 DOORS = {
     "stories/test_event_doors.py": {
@@ -47,6 +46,7 @@ DOORS = {
     "settlement/test_payout_many.py": {
         "test_a_results_file_is_one_entry_for_each_thing_that_it_says": ("payout_sent", "payout_debited", "payout_refused", "payout_returned"),
     },
+    "settlement/test_payout_unknown.py": {"test_what_was_never_made_is_reversed_by_two_people": ("payout_unmade",)},
     "settlement/test_household_change.py": {
         "test_a_household_divides_with_its_people_shares_and_old_credit": ("credit_divided",),
         "test_a_household_of_the_register_inherits_the_credit_of_one_that_died": ("credit_inherited",),
