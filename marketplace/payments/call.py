@@ -334,7 +334,7 @@ def _refund(payload: dict[str, Any]) -> None:
     state = transaction(lambda: get(Refund, refund_id).state)
     if state not in GOING:
         return
-    if state != "approved" and send("refund_query", refund_id) == "succeeded":
+    if state != "approved" and (send("refund_query", refund_id) == "succeeded" or transaction(lambda: get(Refund, refund_id).state) not in GOING):
         return
     if send("refund", refund_id) == "refused" and transaction(lambda: get(Refund, refund_id).state) in GOING:
         send("refund_query", refund_id)  # an earlier try may have moved the money: only now is it known

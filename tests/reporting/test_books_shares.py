@@ -12,6 +12,7 @@ from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
+from marketplace.payments.transfer import Transfer
 from marketplace.reporting import books, books_shares
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
 from marketplace.settlement.payout_batch import PayoutItem
@@ -66,6 +67,7 @@ def book(app: Flask) -> int:
             collectives={VILLAGE: 30}, fund_fen=20, pools={GROUP: (0, 200)},
         )  # fmt: skip
         event.refund_succeeded(book=book, source=Source("refund", 1), fen=1_000)
+    planted.row(Transfer, id=1, organisation_id=book, payable_kind="payout_item", payable_id=1, bundle_id=1, fen=1_200, state="succeeded", made_at=now)
     planted.row(
         Refund,
         id=1,
