@@ -98,9 +98,9 @@ def _statement_page(token: str, wrong: dict[str, str] | None = None, typed: dict
             "EQUITY_ONLY": _("没有交货记录，全部按股份"),
         },
         states={
-            "sent": _("银行办理中"),
-            "unknown": _("银行还没有结果"),
-            "paid": _("银行已付"),
+            "sent": _("正在办理"),
+            "unknown": _("还没有结果"),
+            "paid": _("已付"),
             "returned": _("没有发到，将重新发放"),
             "reissued": _("没有发到，已重新发放"),
         },

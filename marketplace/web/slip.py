@@ -158,7 +158,7 @@ def printed(households: Sequence[Household], actor: Actor, *, back: str, next_ur
             size="a5" if request.args.get("size") == "a5" else "a4",
             back=back,
             next_url=next_url,
-            states={"sent": _("银行办理中"), "unknown": _("银行还没有结果"), "paid": _("银行已付"), "returned": _("没有发到，将重新发放"), "reissued": _("没有发到，已重新发放")},
+            states={"sent": _("正在办理"), "unknown": _("还没有结果"), "paid": _("已付"), "returned": _("没有发到，将重新发放"), "reissued": _("没有发到，已重新发放")},
         )
     )
 

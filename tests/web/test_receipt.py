@@ -40,7 +40,7 @@ def test_a_household_reads_its_own_rows_and_answers(app: Flask) -> None:
     page = client.get(f"/h/{token}")
     assert page.status_code == 200
     assert "¥10.00" in page.text and "¥20.00" not in page.text
-    assert "被退回" in client.get(f"/h/{token_of(second)}").text
+    assert "没有发到" in client.get(f"/h/{token_of(second)}").text
     assert client.post(f"/h/{token}/payments/{item_of(first)}", data={"answer": "OBJECTION"}).status_code == 422
     done = client.post(f"/h/{token}/payments/{item_of(first)}", data={"answer": "RECEIVED"})
     assert done.status_code == 302
