@@ -29,6 +29,8 @@ from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 
 _SHORTEST = 6  # a number shorter than this says too little when it stands in a remark
+# Made once: an alias of its own for every question costs more than the question.
+_reversal, _part, _part_line = aliased(JournalEntry), aliased(JournalEntry), aliased(JournalLine)
 # What Alipay calls a movement, by the kind of our entry.
 _ALIPAY = {
     "alipay_paid": "trade", "alipay_unapplied": "trade", "refund_succeeded": "refund", "fee": "fee", "fee_reversed": "fee_back",
@@ -54,7 +56,6 @@ def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
     Of an entry of many payments a part may have been reversed (``payout_unmade``): it moved so much less.
     """
     its_account = account.existing(side, organisation_id) or 0
-    reversal = aliased(JournalEntry)
     return (
         select(
             JournalEntry.id, JournalEntry.kind, JournalEntry.source_type, JournalEntry.source_id, JournalEntry.event_at,
@@ -62,17 +63,16 @@ def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
         )
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
         .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account, JournalEntry.kind.not_in(("reversed", "payout_unmade")))
-        .where(~select(reversal.id).where(reversal.reverses_id == JournalEntry.id, reversal.kind == "reversed").exists())
+        .where(~select(_reversal.id).where(_reversal.reverses_id == JournalEntry.id, _reversal.kind == "reversed").exists())
     )
 
 
 def left_of(account_id: int) -> ColumnElement[int]:
     """Fen of the entry's line on an account, less what was reversed of it in part."""
-    part, line = aliased(JournalEntry), aliased(JournalLine)
     undone = (
-        select(func.coalesce(func.sum(line.fen), 0))
-        .join(part, (part.period == line.period) & (part.id == line.entry_id))
-        .where(part.reverses_id == JournalEntry.id, part.kind == "payout_unmade", line.account_id == account_id)
+        select(func.coalesce(func.sum(_part_line.fen), 0))
+        .join(_part, (_part.period == _part_line.period) & (_part.id == _part_line.entry_id))
+        .where(_part.reverses_id == JournalEntry.id, _part.kind == "payout_unmade", _part_line.account_id == account_id)
         .correlate(JournalEntry)
         .scalar_subquery()
     )

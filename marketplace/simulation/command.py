@@ -31,7 +31,8 @@ from marketplace.simulation import (
 from marketplace.simulation.gateway import Gateway, gateway
 from marketplace.simulation.people import People, everybody
 
-WATCHED = 7  # on so many of the last days somebody compares Alipay's bills with the books; before that on Mondays
+WATCHED = 7  # on so many of the last days somebody compares Alipay's bills with the books; before that on the day that closes a month
+CLOSES = 15  # the day of a month on which the one before is closed
 
 
 @click.command("simulate")
@@ -53,7 +54,7 @@ def group(days: int, until: datetime | None, seed: int, orders: int, as_json: bo
     with _not_waiting_for_the_disk(), gateway() as opened:
         for back in range(days - 1, -1, -1):
             day = last - timedelta(days=back)
-            trade_day(day, random.Random(f"{seed}-{day}"), orders, people, opened, done, late=last_evening.late(people, day, last), ships=day < last, looks=back < WATCHED or day.weekday() == 0)
+            trade_day(day, random.Random(f"{seed}-{day}"), orders, people, opened, done, late=last_evening.late(people, day, last), ships=day < last, looks=back < WATCHED or day.day == CLOSES)
             if not as_json and (days - back) % 10 == 0:
                 click.echo(f"  {days - back} of {days} days, {done['orders']} orders, {time.monotonic() - began:.0f} s")
         with clock.travel(clock.beijing_midnight(last) + timedelta(hours=19)):
@@ -104,10 +105,10 @@ def trade_day(
         month_end.answer(chance, people, done)
         if day.day == 2:
             month_end.distribute([each for each in people.cooperatives if each not in late], people, done)
-        if day.day == 15:
-            month_end.close(done)
     with clock.travel(morning + timedelta(hours=2, minutes=10)):
         treasury.bills(opened, done, looks=looks)
+        if day.day == CLOSES:
+            month_end.close(done)
         if day.weekday() == 0:
             treasury.withdraw(people, opened, done)
         month_end.credit(chance, people, opened, done)
