@@ -53,15 +53,16 @@ def extend(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrde
 
 def lapsed(limit: int = 100) -> list[int]:
     """Ids of directed orders whose deadline has passed with nothing of theirs here or on its way, oldest first. What was paid in part waits for a person."""
-    return [each.id for each, order in _over(None) if not _may_be_paid(each, order)][:limit]
+    return _over()[:limit]
 
 
-def _over(directed_order_id: int | None) -> list[tuple[DirectedOrder, Order]]:
-    """Those (or the one) that are unpaid past their deadline, and whose bank has told of the days after it or had the time to."""
+def _over(directed_order_id: int | None = None) -> list[int]:
+    """Those (or the one) that are unpaid past their deadline, whose bank has told of the days after it or had the time to, and that no
+    receipt names which still waits for the accountant."""
     today = clock.business_date()
     told = select(func.max(BankStatement.last_day)).where(BankStatement.organisation_id == Order.organisation_id, BankStatement.taken_at.is_not(None))
     query = (
-        select(DirectedOrder, Order)
+        select(DirectedOrder.id, DirectedOrder.reference, Order.organisation_id)
         .join(Order, Order.id == DirectedOrder.order_id)
         .where(_waits(), DirectedOrder.pay_by < today - timedelta(days=ON_ITS_WAY_DAYS), Order.paid_fen == Order.refunded_fen)
         .where((told.scalar_subquery() > DirectedOrder.pay_by) | (DirectedOrder.pay_by < today - timedelta(days=LATEST_DAYS)))
@@ -69,12 +70,10 @@ def _over(directed_order_id: int | None) -> list[tuple[DirectedOrder, Order]]:
     )
     if directed_order_id is not None:
         query = query.where(DirectedOrder.id == directed_order_id)
-    return [(row, order) for row, order in db.session.execute(query)]
-
-
-def _may_be_paid(row: DirectedOrder, order: Order) -> bool:
-    """Whether a receipt that names the order waits for the accountant."""
-    return bool(bank_match.references_waiting(order.organisation_id, [row.reference]))
+    rows = db.session.execute(query).all()
+    sellers = {row.organisation_id for row in rows}
+    named = {each: bank_match.references_waiting(each, [row.reference for row in rows if row.organisation_id == each]) for each in sellers}
+    return [row.id for row in rows if row.reference not in named[row.organisation_id]]
 
 
 def lapse(directed_order_id: int) -> None:
@@ -82,7 +81,7 @@ def lapse(directed_order_id: int) -> None:
     order = locked_order(get(DirectedOrder, directed_order_id).order_id)
     row = locked(DirectedOrder, directed_order_id)
     db.session.flush()
-    if not any(not _may_be_paid(*each) for each in _over(directed_order_id)):
+    if not _over(directed_order_id):
         raise Conflict("deadline.running", N_("这张单已经付款或延期，或者钱可能在路上。"))
     directed_order.end(row, order, "CANCELLED", LAPSED, None)
     db.session.flush()
