@@ -91,7 +91,7 @@ def add_stripe(login: str, account: str, file: Path) -> None:
 @with_appcontext
 def confirm(name: str, login: str) -> None:
     """Believe what comes signed with the key NAME. By another person than who added it, who has seen at the channel that it is the right one."""
-    _said(lambda: transaction(lambda: channel_key.confirm(_own(name, login), actor=by_name(login))))
+    _done(channel_key.confirm, name, login)
     click.echo(f"{name} is believed")
 
 
@@ -101,7 +101,7 @@ def confirm(name: str, login: str) -> None:
 @with_appcontext
 def switch(name: str, login: str) -> None:
     """Sign with the confirmed key NAME from now on. By another person than who added it; the one before stays believed."""
-    _said(lambda: transaction(lambda: channel_key.switch(_own(name, login), actor=by_name(login))))
+    _done(channel_key.switch, name, login)
     click.echo(f"{name} is in use")
 
 
@@ -111,8 +111,12 @@ def switch(name: str, login: str) -> None:
 @with_appcontext
 def retire(name: str, login: str) -> None:
     """Never believe the key NAME again, and destroy it."""
-    _said(lambda: transaction(lambda: channel_key.retire(_own(name, login), actor=by_name(login))))
+    _done(channel_key.retire, name, login)
     click.echo(f"{name} is destroyed")
+
+
+def _done(step: Callable[..., object], name: str, login: str) -> None:
+    _said(lambda: transaction(lambda: step(_own(name, login), actor=by_name(login))))
 
 
 def _may(login: str) -> int:
