@@ -14,25 +14,19 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import Identified, Model, db, get, in_transaction, locked, transaction
-from marketplace.foundation.errors import Conflict, MarketError, OutsideFailure
+from marketplace.foundation.errors import MarketError, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.payments import bill_import, channel_key
+from marketplace.payments import channel_key
 from marketplace.payments import payment as payments
-from marketplace.payments import refund as refunds
-from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt, Cashier, client_for, merging
+from marketplace.payments.channel import Answer, Attempt, Cashier, Channel, client_for, merging
 from marketplace.payments.further_call import Whose, further
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import GOING, Refund
 
 OF_PAYMENT = ("query", "close", "qr_code", "merge", "checkout", "fee")
 MAKES_A_PAGE = ("qr_code", "merge", "checkout")
-OF_REFUND = ("refund", "refund_query")
-KINDS = (*OF_PAYMENT, *OF_REFUND)
-# A refund under this number with another amount: something is wrong here, and money may have gone. A person looks.
-NOT_SURE = ("ACQ.DISCORDANT_REPEAT_REQUEST",)
 STOPPED = timedelta(minutes=10)  # how long a channel that refuses our keys or our form is left alone
 ASK_AGAIN = (10, 30, 120, 600, 1800)  # seconds, by the number of questions asked
 
@@ -60,23 +54,12 @@ class PaymentCall(Identified, Model):
 
 
 def make(kind: str, subject_id: int) -> int:
-    """The row of a call about a payment (query, close, qr_code, merge, checkout, fee), a refund (refund, refund_query) or what is
-    named in ``further``; its id."""
+    """The row of a call about a payment (query, close, qr_code, merge, checkout, fee) or about what is named in ``further``; its id."""
     if kind in further:
         return _kept(kind, subject_id, _whose(kind, subject_id), further[kind].opened(kind, subject_id))
-    if kind not in KINDS:
+    if kind not in OF_PAYMENT:
         raise ValueError(kind)
-    if kind in OF_PAYMENT:
-        payment = get(Payment, subject_id)
-        request_no = payment.out_trade_no
-    else:
-        refund = locked(Refund, subject_id)
-        payment, request_no = get(Payment, refund.payment_id), refund.out_request_no
-        if kind == "refund" and refund.state not in GOING:
-            raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
-        if kind == "refund" and refund.state in ("approved", "unknown"):
-            refund.state = "submitting"
-    return _kept(kind, subject_id, Whose(payment.organisation_id, payment.channel, _account(kind, payment)), request_no)
+    return _kept(kind, subject_id, _whose(kind, subject_id), get(Payment, subject_id).out_trade_no)
 
 
 def _kept(kind: str, subject_id: int, whose: Whose, request_no: str) -> int:
@@ -108,37 +91,6 @@ def ask(payment_id: int) -> str:
     """Ask the channel how a payment stands and apply the answer; the payment's state afterwards. OutsideFailure ``channel.stopped``."""
     send("query", payment_id)
     return transaction(lambda: get(Payment, payment_id).state)
-
-
-def stop_refund(refund_id: int) -> str:
-    """Ask once more about a refund that comes to no end; if the channel says plainly that it did not happen it is over, and can be made
-    again another way: succeeded, refused (it is ``failed`` now) or unknown.
-
-    Raises Conflict ``refund.sent_lately`` within ten minutes of the last try: what is on its way may still arrive; ``refund.state``.
-    """
-
-    def newest() -> int:
-        refund = locked(Refund, refund_id)
-        if refund.state not in GOING or refund.way == "bank":
-            raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
-        sent = last_of("refund", refund_id)
-        if sent is not None and sent.made_at > clock.now() - STOPPED:
-            raise Conflict("refund.sent_lately", N_("刚刚才交给支付渠道，可能还在路上。请等十分钟再试。"))
-        return sent.id if sent else 0
-
-    before = transaction(newest)
-    said = send("refund_query", refund_id)
-
-    def end() -> str:
-        if get(Refund, refund_id).state == "failed":
-            return "refused"  # the refusal of the last try and this answer together ended it already
-        if said != "refused" or newest() != before:
-            return "succeeded" if said == "succeeded" else "unknown"
-        refunds.fail(refund_id, "STOPPED")
-        bill_import.recount(get(Refund, refund_id).payment_id)
-        return said
-
-    return transaction(end)
 
 
 def must_be_open(organisation_id: int, channel: str = "alipay", account: str = "") -> None:
@@ -193,21 +145,11 @@ def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
         raise ValueError(f"call {call_id} was answered")
     if call.kind in further:
         return call.kind, call.subject_id, further[call.kind].question(call.kind, call.subject_id)
-    refund = None if call.kind in OF_PAYMENT else get(Refund, call.subject_id)
-    payment = get(Payment, call.subject_id if refund is None else refund.payment_id)
-    client = client_for(
-        call.organisation_id, payment.channel, account=_account(call.kind, payment), seller_id=payment.seller_id,
-        page=payment.precreated or "", trade_no=payment.trade_no or "",
-    )  # fmt: skip
+    payment = get(Payment, call.subject_id)
+    client = client_of(payment, _account(call.kind, payment))
     number, until = payment.out_trade_no, payment.expires_at
     question: Callable[[], Answer]
-    if refund is not None:
-        request_no, fen, reason = refund.out_request_no, refund.fen, refund.reason
-        if call.kind == "refund":
-            question = partial(client.refund, number, request_no, fen, reason)
-        else:
-            question = partial(client.refund_query, number, request_no, fen)
-    elif call.kind == "qr_code":
+    if call.kind == "qr_code":
         question = partial(client.qr_code, _attempt(payment), until)
     elif call.kind == "merge":
         question = partial(client.merge, [_attempt(each) for each in _merged(payment)], payment.merge_no or number, until)
@@ -219,6 +161,14 @@ def _prepared(call_id: int) -> tuple[str, int, Callable[[], Answer]]:
     else:
         question = partial(client.query if call.kind == "query" else client.close, number)
     return call.kind, call.subject_id, question
+
+
+def client_of(payment: Payment, account: str) -> Channel:
+    """The channel that a payment was or will be paid over, signed for by ``account``."""
+    return client_for(
+        payment.organisation_id, payment.channel, account=account, seller_id=payment.seller_id,
+        page=payment.precreated or "", trade_no=payment.trade_no or "",
+    )  # fmt: skip
 
 
 def _attempt(payment: Payment) -> Attempt:
@@ -242,10 +192,8 @@ def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
                 each.state = "requires_action"
     elif kind == "fee":
         _record_fee(subject_id, answer)
-    elif kind in OF_PAYMENT:
-        _record_trade(kind, subject_id, answer)
     else:
-        _record_refund(call_id, kind, subject_id, answer)
+        _record_trade(kind, subject_id, answer)
     call = get(PaymentCall, call_id)
     call.answered_at = clock.now()
     call.outcome = answer.outcome
@@ -278,36 +226,6 @@ def _record_fee(payment_id: int, answer: Answer) -> None:
         event.fee(book=payment.organisation_id, source=Source("payment", payment_id), fen=fen, channel=payment.channel)
 
 
-def _record_refund(call_id: int, kind: str, refund_id: int, answer: Answer) -> None:
-    refund = locked(Refund, refund_id)
-    if refund.state not in GOING:
-        return
-    if answer.outcome == "succeeded":
-        refunds.succeed(refund_id)
-    elif answer.outcome == "refused" and (why := _refused_for_good(call_id, kind, refund_id, answer)):
-        refunds.fail(refund_id, why)
-        bill_import.recount(refund.payment_id)
-    else:
-        refund.state = "unknown"
-
-
-def _refused_for_good(call_id: int, kind: str, refund_id: int, answer: Answer) -> str:
-    """Why a refund will certainly not happen; empty if it may have happened.
-
-    A refusal decides at once if nothing was sent before. After a try of unknown end, which may have moved the money, it decides only together
-    with the channel's clear word that this refund did not leave.
-    """
-    if answer.told.get("status") in ENDED:
-        return answer.sub_code
-    if kind == "refund":
-        query = select(PaymentCall.id).where(PaymentCall.kind == "refund", PaymentCall.subject_id == refund_id, PaymentCall.id != call_id)
-        doubtful = answer.sub_code in NOT_SURE or db.session.scalar(query.where(PaymentCall.outcome.is_distinct_from("refused")).limit(1)) is not None
-        return "" if doubtful else answer.sub_code
-    tried = last_of("refund", refund_id)
-    why = str((tried.answer or {}).get("sub_code")) if tried is not None and tried.outcome == "refused" else ""
-    return why if answer.sub_code == NOT_REFUNDED and why not in NOT_SURE else ""
-
-
 @outbox.handles("payment.query", asks="gateway")
 def _query(payload: dict[str, Any]) -> None:
     send("query", int(payload["payment_id"]))
@@ -324,21 +242,6 @@ def _close(payload: dict[str, Any]) -> None:
     """Close an attempt that was cancelled here, then ask once more: it may have been paid in between."""
     said = [send(kind, int(payload["payment_id"])) for kind in ("close", "query")]
     if "unknown" in said:
-        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
-
-
-@outbox.handles("refund", asks="gateway")
-def _refund(payload: dict[str, Any]) -> None:
-    """Send a refund, always with the same number; ask first if an earlier try came to an unknown end."""
-    refund_id = int(payload["refund_id"])
-    state = transaction(lambda: get(Refund, refund_id).state)
-    if state not in GOING:
-        return
-    if state != "approved" and (send("refund_query", refund_id) == "succeeded" or transaction(lambda: get(Refund, refund_id).state) not in GOING):
-        return
-    if send("refund", refund_id) == "refused" and transaction(lambda: get(Refund, refund_id).state) in GOING:
-        send("refund_query", refund_id)  # an earlier try may have moved the money: only now is it known
-    if transaction(lambda: get(Refund, refund_id).state) in GOING:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
@@ -361,7 +264,7 @@ def standing(kind: str, subject_id: int) -> str:
 def _whose(kind: str, subject_id: int) -> Whose:
     if kind in further:
         return further[kind].whose(subject_id)
-    payment = get(Payment, subject_id if kind in OF_PAYMENT else get(Refund, subject_id).payment_id)
+    payment = get(Payment, subject_id)
     return Whose(payment.organisation_id, payment.channel, _account(kind, payment))
 
 

@@ -11,9 +11,10 @@ from marketplace.foundation.database import db
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.payments.bill_import import ImportedRow
-from marketplace.payments.call import OF_PAYMENT, OF_REFUND, PaymentCall
+from marketplace.payments.call import OF_PAYMENT, PaymentCall
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_call import ASK, SEND
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _failed_at(refund: Refund) -> datetime:
 def _calls(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
     about = [(PaymentCall.kind.in_(OF_PAYMENT)) & (PaymentCall.subject_id == payment.id)]
     if refunds:
-        about.append((PaymentCall.kind.in_(OF_REFUND)) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
+        about.append((PaymentCall.kind.in_((SEND, ASK))) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
     calls = db.session.scalars(select(PaymentCall).where(or_(*about)).order_by(PaymentCall.id))
     return [
         Step(

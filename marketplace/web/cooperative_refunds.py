@@ -16,7 +16,7 @@ from marketplace.orders import refund_reissue
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
-from marketplace.payments import bank_refund, bill_import, call
+from marketplace.payments import bank_refund, bill_import, call, refund_call
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_import import BillDifference
@@ -102,7 +102,7 @@ def stop(public_id: str) -> Any:
     number = _own(public_id, the_actor()).id
     db.session.rollback()
     try:
-        outcome = call.stop_refund(number)
+        outcome = refund_call.stop(number)
     except MarketError as error:
         db.session.rollback()
         flash(said(error), "bad")
@@ -216,7 +216,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         after=after,
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
-        tried=call.last_of("refund", refund.id),
+        tried=call.last_of(refund_call.SEND, refund.id),
         open_=next((row for row, _name in proposals if row.state == "PROPOSED"), None),
         states=payment_words.REFUND_STATES,
         ways=payment_words.WAYS,

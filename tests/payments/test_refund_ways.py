@@ -14,7 +14,7 @@ from marketplace.orders import cancellation, order_refund, refund_reissue
 from marketplace.orders.order import locked_order
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
-from marketplace.payments import bank_refund, call
+from marketplace.payments import bank_refund, call, refund_call
 from marketplace.payments import payment as payments
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Outcome
@@ -226,10 +226,10 @@ def unsure(app: Flask, market: Market) -> int:
 @pytest.mark.both
 def test_a_refund_without_an_outcome_is_stopped_and_goes_over_the_bank(app: Flask, market: Market, unsure: int) -> None:
     with pytest.raises(Conflict, match=r"refund\.sent_lately"):
-        call.stop_refund(unsure)
+        refund_call.stop(unsure)
     with clock.travel(clock.now() + timedelta(minutes=11)):
         channel = WrittenChannel(app, refund=[Answer("succeeded")], refund_query=[NOT_REFUNDED])
-        assert call.stop_refund(unsure) == "refused"
+        assert refund_call.stop(unsure) == "refused"
         assert db.session.get_one(Refund, unsure).state == "failed"
         approved_over_the_bank(unsure, market)
     with clock.travel(clock.now() + timedelta(days=2)):
@@ -243,7 +243,7 @@ def test_a_refund_without_an_outcome_is_stopped_and_goes_over_the_bank(app: Flas
 def test_it_is_not_stopped_unless_the_channel_says_plainly_that_nothing_went_back(app: Flask, unsure: int, said: Answer, ends: str) -> None:
     WrittenChannel(app, refund_query=[said])
     with clock.travel(clock.now() + timedelta(minutes=11)):
-        assert call.stop_refund(unsure) == ends
+        assert refund_call.stop(unsure) == ends
     db.session.expire_all()
     assert db.session.get_one(Refund, unsure).state == ends
 
@@ -258,7 +258,7 @@ def test_what_was_sent_while_the_question_was_asked_is_not_stopped(app: Flask, u
 
     Meanwhile(app, refund_query=[NOT_REFUNDED])
     with clock.travel(clock.now() + timedelta(minutes=11)), pytest.raises(Conflict, match=r"refund\.sent_lately"):
-        call.stop_refund(unsure)
+        refund_call.stop(unsure)
     assert db.session.get_one(Refund, unsure).state == "unknown"
 
 
