@@ -96,8 +96,8 @@ def _notices(run: Run, engine: str) -> tuple[str, ...]:
             granian("bench.bare.commit:app", made.folder / "bare", bare_environ, beside=made.beside) as bare,
         ):
             # Enough for the quickest answer that could be hoped for.
-            several = round(1_000 * run.seconds)
-            posted(ours, "/alipay/notice", waiting.forms(3_000), 3.0)  # on a busy machine the first answers take their time
+            several = round(3_000 * run.seconds)
+            posted(ours, "/alipay/notice", waiting.forms(9_000), 3.0)  # on a busy machine the first answers take their time
             posted(bare, "/commit", ["a=b"] * 100_000, 3.0)
             taken = run.in_turn({
                 "ours": lambda: posted(ours, "/alipay/notice", waiting.forms(several), run.seconds),
