@@ -24,7 +24,7 @@ known_by: list[Callable[[int, int], bool]] = []
 
 
 class AccountCorrection(Public, Model):
-    """One correction. ``organisation_id`` is who made it, ``by_id`` who asked for it, ``approved_by_id`` the second person (none in old rows)."""
+    """One correction; ``last4_after`` is empty where the account was taken away. ``organisation_id`` is who made it, ``by_id`` who asked for it, ``approved_by_id`` the second person (none in old rows)."""
 
     __tablename__ = "account_correction"
 
@@ -61,9 +61,9 @@ def corrections_of(household_id: int) -> list[AccountCorrection]:
     return list(db.session.scalars(query.order_by(AccountCorrection.id.desc())))
 
 
-def corrected_since(household_ids: list[int], since: datetime) -> set[int]:
-    """Those of these households whose account was corrected after ``since``."""
-    query = select(AccountCorrection.household_id).where(AccountCorrection.at > since)
+def corrected_since(household_ids: list[int], since: datetime, kind: str) -> set[int]:
+    """Those of these households whose account of a kind was corrected after ``since``."""
+    query = select(AccountCorrection.household_id).where(AccountCorrection.at > since, AccountCorrection.kind == kind)
     return set(db.session.scalars(query)) & set(household_ids)
 
 

@@ -1,4 +1,4 @@
-"""Another bank or Alipay account for a household: proposed by one person, in force only when a second one approves.
+"""Another bank or Alipay account for a household, or none any more at Alipay: proposed by one person, in force only when a second one approves.
 
 A cooperative's accountant proposes and its director decides; at the operator one administrator or treasurer proposes, another decides.
 """
@@ -63,6 +63,11 @@ class AccountProposal(Public, Versioned, Model):
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     returned_reason: Mapped[str] = mapped_column(String(300), default="")
 
+    @property
+    def removes(self) -> bool:
+        """Whether it asks that the household have no account of the kind any more."""
+        return not self.account_sealed
+
 
 def propose(
     household_id: int, *, account: str, again: str, reason: str, actor: Actor, version: int, bank_name: str = "", kind: str = "bank", payee_name: str = ""
@@ -76,17 +81,34 @@ def propose(
     """
     home = locked(Household, household_id)
     must_know(home, actor, "accountant")
-    bank_name, number, name = _checked(home, kind, bank_name, account, again, payee_name, reason)
+    return _asked_for(home, kind, _checked(home, kind, bank_name, account, again, payee_name, reason), reason, actor, version)
+
+
+def propose_removal(household_id: int, reason: str, *, actor: Actor, version: int) -> AccountProposal:
+    """Ask that the household be paid over Alipay no more: new batches go to its bank account. Frozen ones stay as they are.
+
+    By whom, and raises, as ``propose``; Conflict ``account.none`` where it has no account there.
+    """
+    home = locked(Household, household_id)
+    must_know(home, actor, "accountant")
+    _must_have_reason(reason)
+    if not home.alipay_account_sealed:
+        raise Conflict("account.none", N_("这户没有登记支付宝，不用取消。"))
+    return _asked_for(home, "alipay", ("", "", ""), reason, actor, version)
+
+
+def _asked_for(home: Household, kind: str, after: tuple[str, str, str], reason: str, actor: Actor, version: int) -> AccountProposal:
+    """``after``: bank, number and name, as they are kept."""
     if home.version != version:
         raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=home.version)
     if waits(home.id, actor.organisation_id):
         raise Conflict("account.waiting", N_("这户已经有一次改账户在等人同意。先等那一次办完，再提新的。"))
     before = _standing(home, kind)
     row = AccountProposal(
-        organisation_id=actor.organisation_id, household_id=home.id, kind=kind, bank_before=before[0], bank_name=bank_name,
-        last4=_tail(kind, number), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+        organisation_id=actor.organisation_id, household_id=home.id, kind=kind, bank_before=before[0], bank_name=after[0],
+        last4=_tail(kind, after[1]), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
     )  # fmt: skip
-    row.account_before, row.account, row.name_before, row.payee_name = before[1], number, before[2], name
+    row.account_before, row.account, row.name_before, row.payee_name = before[1], after[1], before[2], after[2]
     db.session.add(row)
     db.session.flush()
     audit.record("household.account_proposed", home, person_id=actor.person_id, organisation_id=actor.organisation_id, proposal_id=row.id)
@@ -163,11 +185,15 @@ def _checked(
     if kind not in KINDS:
         raise InvalidInput("account.kind", N_("请选银行账户或支付宝。"), field="kind")
     kept = (alipay_account.ALIPAY, *alipay_account.checked(account, again, payee_name)) if kind == "alipay" else _checked_bank(bank_name, account, again)
-    if not 2 <= len(reason.strip()) <= 200:
-        raise InvalidInput("reason.missing", N_("请写明为什么改、凭什么改，例如“账户已销，凭新存折”。"), field="reason")
+    _must_have_reason(reason)
     if kept == _standing(home, kind):
         raise InvalidInput("account.same", N_("和现在登记的一样，没有改动。"), field="account")
     return kept
+
+
+def _must_have_reason(reason: str) -> None:
+    if not 2 <= len(reason.strip()) <= 200:
+        raise InvalidInput("reason.missing", N_("请写明为什么改、凭什么改，例如“账户已销，凭新存折”。"), field="reason")
 
 
 def _checked_bank(bank_name: str, account: str, again: str) -> tuple[str, str, str]:

@@ -28,12 +28,13 @@ def was_given(household_id: int, organisation_id: int) -> bool:
 
 
 def new_accounts(batch: PayoutBatch) -> set[int]:
-    """Households of the batch whose account was corrected, by whichever organisation, before the batch was made and after the batch
-    that last reached them (at all, if none has)."""
+    """Households of the batch whose account on its channel was corrected, by whichever organisation, before the batch was made and after
+    the batch that last reached them there (at all, if none has)."""
     paid = (
         select(PayoutItem.household_id, func.max(PayoutBatch.made_at).label("made_at"))
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .where(PayoutItem.state == "paid", PayoutItem.household_id.in_(select(PayoutItem.household_id).where(PayoutItem.batch_id == batch.id)))
+        .where(PayoutItem.state == "paid", PayoutBatch.channel == batch.channel)
+        .where(PayoutItem.household_id.in_(select(PayoutItem.household_id).where(PayoutItem.batch_id == batch.id)))
         .group_by(PayoutItem.household_id)
         .subquery()
     )
@@ -43,6 +44,7 @@ def new_accounts(batch: PayoutBatch) -> set[int]:
         .outerjoin(paid, paid.c.household_id == PayoutItem.household_id)
         .where(
             PayoutItem.batch_id == batch.id,
+            AccountCorrection.kind == batch.channel,
             AccountCorrection.at <= batch.made_at,
             AccountCorrection.at >= func.coalesce(paid.c.made_at, datetime(2000, 1, 1, tzinfo=UTC)),
         )

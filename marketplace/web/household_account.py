@@ -53,13 +53,28 @@ def propose(public_id: str) -> Any:
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
+@bp.post("/<public_id>/account/alipay/remove")
+@needs("household.correct")
+def propose_removal(public_id: str) -> Any:
+    """It shall be paid over Alipay no more."""
+    actor, reason = the_actor(), request.form.get("removal_reason", "")
+    number, version = by_public_id(Household, public_id).id, typed_version()
+    try:
+        transaction(lambda: account_proposal.propose_removal(number, reason, actor=actor, version=version))
+    except InvalidInput as error:
+        return _page(public_id, {"removal_reason": said(error)}), 422
+    flash(_("已提出取消支付宝，等另一个人同意。同意以前，支付宝代发仍用它。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
 @bp.post("/<public_id>/account/<proposal_id>")
 @needs("household.decide")
 def decide(public_id: str, proposal_id: str) -> Any:
     actor, form = the_actor(), request.form
     household = by_public_id(Household, public_id)
     own = select(AccountProposal).where(AccountProposal.household_id == household.id, AccountProposal.organisation_id == actor.organisation_id)
-    number, version, decision = by_public_id(AccountProposal, proposal_id, own).id, typed_version(), form.get("decision", "")
+    proposal = by_public_id(AccountProposal, proposal_id, own)
+    number, removes, version, decision = proposal.id, proposal.removes, typed_version(), form.get("decision", "")
     try:
         if decision not in ("approve", "return"):
             raise InvalidInput("decision.missing", N_("请选同意还是退回。"), field="decision")
@@ -71,7 +86,9 @@ def decide(public_id: str, proposal_id: str) -> Any:
     except InvalidInput as error:
         field = str(error.data.get("field", ""))
         return _page(public_id, {"returned_reason" if field == "reason" else field: said(error)}), 422
-    if decision == "approve":
+    if decision == "approve" and removes:
+        flash(_("已同意，支付宝取消了。已经审批的批次不变，之后做的支付宝代发不再有这一户。"), "done")
+    elif decision == "approve":
         flash(_("已同意，账户改好了。以前做的批次仍用旧账户，之后做的用新账户。"), "done")
     else:
         flash(_("已退回，提出的人看得到理由。账户没有改。"), "done")
@@ -100,7 +117,7 @@ def _page(public_id: str, errors: dict[str, str]) -> Any:
             last4=last_four(row.bank_account),
             alipay=masked(row.alipay_account),
             proposed=masked(proposal.account) if proposal and proposal.kind == "alipay" else "",
-            kind="alipay" if (request.form or request.args).get("kind") == "alipay" else "bank",
+            kind="alipay" if (request.form or request.args).get("kind") == "alipay" or "removal_reason" in errors else "bank",
             village=db.session.get_one(Region, row.village_id),
             corrections=corrections,
             people=names_of(

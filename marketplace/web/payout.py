@@ -214,7 +214,7 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         owner=owner,
         source=source,
         items=items,
-        corrected=corrected_since([house.id for _item, house, _village, _name in items], row.made_at) if row.state in ("DRAFT", "APPROVED") else set(),
+        corrected=corrected_since([house.id for _item, house, _village, _name in items], row.made_at, row.channel) if row.state in ("DRAFT", "APPROVED") else set(),
         fresh=new_accounts(row) if row.state == "DRAFT" else set(),
         accounts_waiting=account_proposal.waiting(actor.organisation_id, select(PayoutItem.household_id).where(PayoutItem.batch_id == row.id)),
         counts=counts,

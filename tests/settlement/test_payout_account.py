@@ -1,6 +1,6 @@
 """Another account for a household takes two people of a cooperative that it is linked to, and its next payout says that it is new."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 from flask import Flask
@@ -21,6 +21,7 @@ from marketplace.settlement import payout_batch
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from tests import builders
+from tests.settlement.alipay_desk import AlipayDesk, approved, item, made, rounds, states, with_accounts
 from tests.settlement.test_payout_batch import bring, posted, sent
 
 ACCOUNT = "6228480012345678"
@@ -174,3 +175,61 @@ def batch_of(market: builders.Market, distribution_id: int, household_id: int) -
         item.bank_account = ACCOUNT
         db.session.add(item)
     return row
+
+
+def removal(household_id: int, actor: Actor, reason: str = "手机号不用了") -> AccountProposal:
+    version = house_of(household_id).version
+    return transaction(lambda: account_proposal.propose_removal(household_id, reason, actor=actor, version=version))
+
+
+@pytest.mark.both
+def test_two_people_take_a_household_off_alipay_and_new_batches_let_it_be(app: Flask) -> None:
+    market, distribution_id = posted()
+    AlipayDesk(app, market)
+    first, second, third = market.households
+    with_accounts(first, second)
+    account = house_of(first).alipay_account
+    frozen = approved(market, distribution_id)
+    with pytest.raises(Conflict, match=r"account\.none"):
+        removal(third, market.accountant)
+    with pytest.raises(InvalidInput, match=r"reason\.missing"):
+        removal(first, market.accountant, " ")
+    with pytest.raises(NotAllowed):
+        removal(first, market.clerk)
+    row = removal(first, market.accountant)
+    assert (row.removes, house_of(first).alipay_account) == (True, account), "one person takes nothing away"
+    with pytest.raises(Conflict, match=r"account\.waiting"):
+        proposed(first, market.accountant)
+    decided(row, market.director)
+    house = house_of(first)
+    assert (house.alipay_account, house.alipay_name, house.alipay_account_sealed, house.bank_account != "") == ("", "", "", True)
+    change = db.session.query(AccountCorrection).one()
+    assert (change.kind, change.account_before, change.last4_after) == ("alipay", account, "")
+
+    transaction(lambda: payout_batch.start(frozen.id, actor=market.accountant, version=frozen.version))
+    rounds()
+    assert states(frozen) == ["paid", "paid"], "what was frozen is paid as it was agreed to"
+    desk_paid = item(frozen, 0)
+    assert (desk_paid.household_id, desk_paid.bank_account) == (first, account)
+    rest = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert [each.household_id for each in payout_batch.items_of(rest.id)] == [third]
+
+
+@pytest.mark.both
+def test_who_left_alipay_is_in_no_new_batch_there_and_not_new_to_the_bank(app: Flask) -> None:
+    market, distribution_id = posted()
+    AlipayDesk(app, market)
+    first, second, third = market.households
+    with_accounts(first, second, third)
+    decided(removal(second, market.accountant), market.director)
+    over_alipay = made(market, distribution_id)
+    assert [each.household_id for each in payout_batch.items_of(over_alipay.id)] == [first, third]
+    rest = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+    assert [each.household_id for each in payout_batch.items_of(rest.id)] == [second]
+    assert new_accounts(rest) == set(), "its bank account is what it was"
+    assert account_correction.corrected_since([second], market_day(), "bank") == set()
+    assert account_correction.corrected_since([second], market_day(), "alipay") == {second}
+
+
+def market_day() -> datetime:
+    return clock.beijing_midnight(TODAY - timedelta(days=1))
