@@ -39,7 +39,8 @@ PAYER_IS_SHORT = (
 )  # fmt: skip
 PASSING_REFUSALS = (*PAYER_IS_SHORT, "EXCEED_LIMIT_DC_RECEIVED", "EXCEED_LIMIT_UNRN_DM_AMOUNT")
 _UNDER_WAY = ("DEALING", "INIT", "WAIT_PAY")  # taken, and not at its end yet
-_NO_GOOD_END = ("FAIL", "CLOSED", "REFUND")
+_NOTHING_LEFT = ("FAIL", "CLOSED")
+_NO_GOOD_END = (*_NOTHING_LEFT, "REFUND")
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def transfer_query(
 ) -> Transferred | TransferEnded | NotTransferred | Unknown | Misconfigured:
     """Whether the transfer of this number happened, and if it came to another end, to which.
 
-    Unknown ``under_way`` is one that Alipay has taken and not finished; an answer of another amount is Unknown ``other_amount``.
+    Unknown ``under_way`` is one that Alipay has taken and not finished; an answer of another amount is Unknown ``other_amount``,
+    with the end as its detail if nothing left by that.
     """
     if application.certificates is None:
         return _NO_CERTIFICATE
@@ -127,7 +129,7 @@ def transfer_query(
     if status not in ("SUCCESS", *_NO_GOOD_END) or not isinstance(order_id, str) or not order_id:
         return Unknown("odd_answer", str(status)[:40])
     if fen_of(node.get("trans_amount")) != fen:
-        return Unknown("other_amount")
+        return Unknown("other_amount", str(status) if status in _NOTHING_LEFT else "")
     if status == "SUCCESS":
         return Transferred(out_biz_no, order_id, fen, moment_of(node.get("pay_date")))
     return TransferEnded(out_biz_no, status, _code(node.get("error_code")), fen)

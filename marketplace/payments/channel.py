@@ -16,6 +16,7 @@ from marketplace.payments.alipay_outcome import Bill, BillAbsent
 from marketplace.payments.payment import Outcome, Payment
 
 EXTENSION = "payment_channel"
+NOT_TRANSFERRED = "not_transferred"  # the sub code of a transfer's query: the channel knows of none of this number
 NOT_REFUNDED = "not_refunded"  # the sub code of a refund's query: clearly none of this number left
 ENDED = ("failed", "canceled")  # what a refund's ``told["status"]`` is when the channel knows it and it moved nothing
 
@@ -91,7 +92,8 @@ class Payer(Protocol):
         """Send ``fen`` to a person. Refused with ``told["passing"]`` may go later, unchanged; ``told["status"]`` is where it stands."""
 
     def transfer_query(self, out_biz_no: str, fen: int) -> Answer:
-        """How a transfer stands; refused with ``not_transferred`` if the channel knows of none."""
+        """How a transfer stands; refused with ``NOT_TRANSFERRED`` if the channel knows of none; ``told["ended"]`` is the end of another
+        amount under this number that moved nothing."""
 
 
 def merging(first: Payment) -> str:

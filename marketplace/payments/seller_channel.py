@@ -37,11 +37,10 @@ from marketplace.payments.alipay_outcome import (
 )
 from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.alipay_transfer import Payee
-from marketplace.payments.channel import NOT_REFUNDED, Answer, Attempt, merging
+from marketplace.payments.channel import NOT_REFUNDED, NOT_TRANSFERRED, Answer, Attempt, merging
 from marketplace.payments.payment import Outcome, Payment
 
 NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
-NOT_TRANSFERRED = "not_transferred"
 
 
 class SellerChannel:
@@ -268,6 +267,8 @@ def _of_transfer(said: Any) -> Answer:
             return Answer("refused", sub_code=said.sub_code, told={"passing": said.passing})
         case Unknown(reason="under_way"):
             return Answer("unknown", sub_code=said.reason, told={"status": said.detail})
+        case Unknown(reason="other_amount"):
+            return Answer("unknown", sub_code=said.reason, told={"ended": said.detail})
         case _:
             return answer_of(said)
 

@@ -1,7 +1,7 @@
 """How a transfer is sent: by the outbox, one call at a time, asked for first and last by its number where an earlier try stayed unknown.
 
 A refusal speaks of one request. If another went before it without an answer, that one may still have arrived: only when the channel knows
-of none has the transfer failed.
+of none has the transfer failed. What the channel has under this number for somebody else never ends by itself: ``transfer_ending``.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.payments import call, transfer
 from marketplace.payments.alipay_transfer import PAYER_IS_SHORT
-from marketplace.payments.channel import Answer, Payer, client_for
+from marketplace.payments.channel import NOT_TRANSFERRED, Answer, Payer, client_for
 from marketplace.payments.further_call import Further, Whose, further
 from marketplace.payments.transfer import GOING, MESSAGE, Transfer
 
@@ -23,7 +23,7 @@ ASKS = "transfers"  # a worker of their own: a batch of thousands takes a while,
 SEND, ASK = "transfer", "transfer_query"
 LOOK = "transfer.look"  # a question after the success: days later it may have come back
 LOOK_AGAIN = timedelta(days=1)
-
+INCONSISTENT = "inconsistent"  # the number was used for another amount or payee; of the payee a question tells nothing
 
 
 @outbox.handles(MESSAGE, asks=ASKS)
@@ -88,7 +88,9 @@ def _question(kind: str, transfer_id: int) -> Callable[[], Answer]:
 
 def _record(kind: str, transfer_id: int, answer: Answer) -> None:
     status = answer.told.get("status", "")
-    if answer.outcome == "succeeded":
+    if answer.outcome == "succeeded" and kind == ASK and _is_anothers(transfer_id):
+        transfer.unsure(transfer_id, INCONSISTENT)
+    elif answer.outcome == "succeeded":
         at = answer.told.get("paid_at")
         if transfer.succeed(transfer_id, str(answer.told.get("order_id", "")), datetime.fromisoformat(at) if at else None):
             look(transfer_id, after=LOOK_AGAIN)
@@ -99,7 +101,9 @@ def _record(kind: str, transfer_id: int, answer: Answer) -> None:
     elif answer.outcome == "unknown":
         transfer.unsure(transfer_id, answer.sub_code)
     elif kind == ASK:
-        _not_known(transfer_id)
+        # A question that never left says nothing of the transfer.
+        if answer.sub_code == NOT_TRANSFERRED:
+            _not_known(transfer_id)
     else:
         _refused(transfer_id, answer)
 
@@ -109,6 +113,12 @@ def _not_known(transfer_id: int) -> None:
     row = locked(Transfer, transfer_id)
     if row.state not in GOING:
         return
+def _is_anothers(transfer_id: int) -> bool:
+    """Whether the channel said, when it was sent last, that this number is another amount's or payee's: a success may be that one's."""
+    sent = call.last_of(SEND, transfer_id)
+    return sent is not None and (sent.answer or {}).get("sub_code") == INCONSISTENT and get(Transfer, transfer_id).state in GOING
+
+
     row.state = "waiting"
     if row.refused:
         transfer.fail(transfer_id, row.sub_code)

@@ -31,7 +31,7 @@ LABELS: dict[str, str] = {
     "unknown_transfers": N_("结果不明的代发转账"), "stopped_payouts": N_("停下来的代发"), "refused_refunds": N_("渠道没有退成的退款"), "refunds_to_transfer": N_("要转账的退款"), "refunds_waiting": N_("等退出去的退款"),
     "reconciliation": N_("对账差异"), "returns_to_transfer": N_("要退回付款人的钱"), "withdrawals": N_("没到账的提现"),
     "receipts": N_("没对上的到账"), "bills": N_("没取到的账单"), "differences": N_("和支付宝账单的差异"), "notices": N_("对不上的通知"), "disputes": N_("买家向发卡银行追款"), "outside": N_("试了多次的任务"),
-    "unknown_payouts": N_("没有结果的代发"), "unanswered_payouts": N_("两天没有回盘的代发"), "payout_reversals": N_("等核对的代发冲回"),
+    "unknown_payouts": N_("没有结果的代发"), "unanswered_payouts": N_("两天没有回盘的代发"), "payout_reversals": N_("等核对的代发冲回"), "transfer_endings": N_("等核对的转账结果"),
     "letters": N_("停发的邮件"), "certificates": N_("快到期的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
     "log": N_("封存的记录对不上"),
 }  # fmt: skip

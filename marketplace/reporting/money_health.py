@@ -20,7 +20,8 @@ from marketplace.payments.call import STOPPED, PaymentCall
 from marketplace.payments.payment import OPEN, AlipayNotice, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
-from marketplace.payments.transfer import Transfer
+from marketplace.payments.transfer import GOING, Transfer
+from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.difference import Difference
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
@@ -54,6 +55,10 @@ def _reissued() -> ColumnElement[bool]:
 def _payout_number() -> Any:
     number = select(PayoutBatch.number).where(PayoutBatch.id == PayoutItem.batch_id).correlate(PayoutItem).scalar_subquery()
     return number.op("||")("-").op("||")(cast(PayoutItem.sequence, String))
+
+
+def _of_its_transfer(column: Any) -> Any:
+    return select(column).where(Transfer.id == TransferEnding.transfer_id).correlate(TransferEnding).scalar_subquery()
 
 
 TROUBLES: tuple[Trouble, ...] = (
@@ -117,6 +122,10 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "payout_reversals", PayoutReversal, lambda: PayoutReversal.state == "PROPOSED", PayoutReversal.proposed_at, PayoutReversal.fen,
         PayoutReversal.public_id,
+    ),
+    Trouble(
+        "transfer_endings", TransferEnding, lambda: (TransferEnding.state == "PROPOSED") & _of_its_transfer(Transfer.state).in_(GOING),
+        TransferEnding.proposed_at, _of_its_transfer(Transfer.fen), _of_its_transfer(Transfer.out_biz_no),
     ),
     Trouble(
         "notices", AlipayNotice, lambda: AlipayNotice.outcome.like("refused:%") & AlipayNotice.handled_at.is_(None),

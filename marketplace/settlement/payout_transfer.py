@@ -57,7 +57,13 @@ REASONS = {
     "FAIL": N_("支付宝没有办成"),
     "CLOSED": N_("支付宝关闭了这笔转账"),
     "REFUND": N_("支付宝退票，没有写原因"),
+    "inconsistent": N_("支付宝说这个单号办的是另一笔：金额或收款人不一样"),
+    "other_amount": N_("支付宝回答的金额和这一笔不一样"),
+    "other_order": N_("支付宝回答的是另一个单号"),
+    "NOT_PAID": N_("问过支付宝，没有付出"),
 }
+# What Alipay has under this number is not this transfer: that ends by two people's word only.
+CONTRADICTIONS = ("inconsistent", "other_amount", "other_order")
 
 
 def reason_of(code: str) -> str:

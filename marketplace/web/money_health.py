@@ -15,6 +15,7 @@ from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
+from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.reporting import books, money_health
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
@@ -119,28 +120,29 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
     addresses: dict[Any, str] = {}
     for row in db.session.execute(query):
         addresses[row[0]] = addresses[row[1]] = url_for("payments.show_to_operator", public_id=row[2])
-    of_transfers = [each[0].payable_id for each in found if isinstance(each[0], Transfer)]
-    items = dict(db.session.execute(select(PayoutItem.id, PayoutItem.public_id).where(PayoutItem.id.in_(of_transfers))).all()) if of_transfers else {}
+    endings = [row.transfer_id for row, *_rest in found if isinstance(row, TransferEnding)]
+    ended = dict(db.session.execute(select(Transfer.id, Transfer.payable_id).where(Transfer.id.in_(endings))).all()) if endings else {}
 
-    of_bank = [row.item_id if isinstance(row, PayoutReversal) else row.id for row, *_rest in found if isinstance(row, (PayoutItem, PayoutReversal))]
-    told = select(PayoutItem.id, PayoutItem.public_id, PayoutBatch.public_id).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-    stories = {
-        number: url_for("payout_payment.show", public_id=batch, item_id=item)
-        for number, item, batch in (db.session.execute(told.where(PayoutItem.id.in_(of_bank))) if of_bank else ())
-    }
-
-    def address(row: Any) -> str | None:
+    def item_of(row: Any) -> int | None:
         match row:
             case PayoutItem():
-                return stories.get(row.id)
+                return int(row.id)
             case PayoutReversal():
-                return stories.get(row.item_id)
-            case PayoutBatch():
-                return url_for("payout.show", public_id=row.public_id)
+                return row.item_id
             case Transfer():
-                return url_for("payout_item.show", public_id=items[row.payable_id]) if row.payable_id in items else None
-            case Refund():
-                return addresses.get(row.payment_id)
-        return addresses.get(getattr(row, "out_trade_no", None))
+                return row.payable_id
+            case TransferEnding():
+                return ended.get(row.transfer_id)
+        return None
+
+    of_items = {number for row, *_rest in found if (number := item_of(row))}
+    items = dict(db.session.execute(select(PayoutItem.id, PayoutItem.public_id).where(PayoutItem.id.in_(of_items))).all()) if of_items else {}
+
+    def address(row: Any) -> str | None:
+        if number := item_of(row):
+            return url_for("payout_item.show", public_id=items[number]) if number in items else None
+        if isinstance(row, PayoutBatch):
+            return url_for("payout.show", public_id=row.public_id)
+        return addresses.get(row.payment_id if isinstance(row, Refund) else getattr(row, "out_trade_no", None))
 
     return [(each, named.get(getattr(each[0], "organisation_id", None)), address(each[0])) for each in found]

@@ -22,7 +22,8 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.payments import withdrawal
+from marketplace.payments import transfer_ending, withdrawal
+from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.settlement import (
     household_credit,
     payout_batch,
@@ -30,6 +31,7 @@ from marketplace.settlement import (
     payout_part,
     payout_preset,
     payout_reversal,
+    payout_transfer,
 )
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_account import new_accounts
@@ -221,7 +223,8 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         layout_name=layout.name if layout else _(payout_preset.PRESETS[payout_preset.FIRST][0]),
         **_file(row, layout, actor),
         unknown_since=next((since for state, *_sums, since in found if state == "unknown"), None),
-        reversals=payout_reversal.of_batch(row.id, "PROPOSED", "DONE"),
+        reversals=payout_reversal.of_batch(row.id, "PROPOSED", "DONE") if row.channel == "bank" else [],
+        endings=_endings(row),
         view=view,
         next_url=next_url,
         related=related,
@@ -249,6 +252,12 @@ def file(public_id: str) -> Any:
     name, path, media_type = transaction(lambda: payout_batch.bank_file_sent(number, actor=actor, part=part))
     headers = {"Content-Disposition": f"attachment; filename={name}", "Content-Length": str(path.stat().st_size), "Cache-Control": "private, no-store"}
     return Response(_pieces(path), content_type=media_type, headers=headers)
+
+
+def _endings(row: PayoutBatch) -> list[tuple[PayoutItem, TransferEnding]]:
+    """What two people are to say of its transfers, and one has said."""
+    proposed = transfer_ending.waiting(payout_transfer.KIND, row.id) if row.channel == "alipay" else []
+    return [(db.session.get_one(PayoutItem, its.payable_id), each) for each, its in proposed]
 
 
 def _file(row: PayoutBatch, layout: PayoutLayout | None, actor: Actor) -> dict[str, Any]:

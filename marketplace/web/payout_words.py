@@ -21,3 +21,13 @@ def item_words() -> dict[str, dict[str, str]]:
         "returned": _("被退回，等补发"), "reissued": _("被退回，已补发"),
     }  # fmt: skip
     return {"bank": words, "alipay": words | {"approved": _("待转账"), "sent": _("支付宝办理中"), "unknown": _("结果不明，在查")}}
+
+
+def word_words() -> dict[str, str]:
+    """What somebody may have found out of a payment over the bank."""
+    return {"paid": _("已到账"), "returned": _("扣了款，又退回来了"), "refused": _("没有付，没扣过款")}
+
+
+def ending_words() -> dict[str, str]:
+    """How somebody may have found a transfer over Alipay to have ended."""
+    return {"PAID": _("支付宝账单上有，已经付给这一户"), "UNPAID": _("支付宝那边没有这一笔，没有付")}

@@ -6,14 +6,17 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
+from marketplace.payments import transfer_ending
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
 from tests import builders
 from tests.builders import Market
 from tests.settlement.alipay_desk import AlipayDesk, item, rounds, started, transfers, with_accounts
 from tests.settlement.test_payout_batch import posted
+from tests.settlement.test_transfer_ending import LATER, ORDER, used_already
 from tests.web.test_goods import browser
 from tests.web.test_payout_pages import fresh, step, word
 
@@ -140,3 +143,64 @@ def test_what_came_back_is_issued_again_the_other_way_and_each_names_the_other(a
     assert step(accountant, again, "withdraw").status_code == 303
     assert item(row, 0).state == "returned"
     assert "做的人撤回了" in accountant.get(f"/payouts/{again.public_id}").text
+
+
+def test_a_transfer_that_alipay_contradicts_ends_on_its_page(app: Flask) -> None:
+    market, row, _desk, its = used_already(app)
+    where = f"/payouts/items/{item(row, 0).public_id}"
+    accountant, director, clerk = (browser(app, each) for each in (market.accountant, market.director, market.clerk))
+    page = accountant.get(where).text
+    assert ("支付宝说这个单号办的是另一笔" in page or "支付宝回答的金额和这一笔不一样" in page) and "到支付宝查清楚了？" in page
+    assert "到支付宝查清楚了？" not in clerk.get(where).text
+    form = {"outcome": "PAID", "order_id": ORDER, "paid_on": f"{clock.business_date()}", "reason": "商家平台账单"}
+    with clock.travel(clock.now() + LATER):
+        for wrong in ({"order_id": "x"}, {"paid_on": "昨天"}, {"reason": ""}, {"outcome": ""}):
+            assert accountant.post(f"{where}/ending", data=form | wrong).status_code == 422
+        assert clerk.post(f"{where}/ending", data=form).status_code == 403
+        assert accountant.post(f"{where}/ending", data=form).status_code == 303
+        assert "是您提出的" in accountant.get(where).text
+        page = director.get(where).text
+        assert ORDER in page and "核对过，记为已付 ¥10.00" in page
+        assert "有人说支付宝已经付出第 1 笔 ¥10.00" in director.get(f"/payouts/{row.public_id}").text
+        treasurer = browser(app, builders.person(builders.operator(), "treasurer"))
+        assert f'href="{where}"' in treasurer.get("/operator/money/transfer_endings").text
+        asked = transfer_ending.of_transfer(its.id)[0]
+        decision = {"version": "1", "decision": "approve"}
+        assert accountant.post(f"{where}/ending/{asked.public_id}", data=decision).status_code == 403
+        assert browser(app, builders.market(name="另一家").director).post(f"{where}/ending/{asked.public_id}", data=decision).status_code == 404
+        assert director.post(f"{where}/ending/{asked.public_id}", data=decision | {"decision": "return"}).status_code == 422
+        assert director.post(f"{where}/ending/{asked.public_id}", data=decision).status_code == 303
+        page = director.get(where).text
+    assert all(each in page for each in ("已到账", ORDER, "说支付宝已经付出", "核对过，照此记下"))
+
+
+def test_a_director_reads_why_not_paid_is_not_recorded(app: Flask) -> None:
+    market, row, _desk, its = used_already(app)
+    where = f"/payouts/items/{item(row, 0).public_id}"
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    with clock.travel(clock.now() + LATER):
+        assert accountant.post(f"{where}/ending", data={"outcome": "UNPAID", "reason": "客服说没有这一笔"}).status_code == 303
+        asked = transfer_ending.of_transfer(its.id)[0]
+        assert director.post(f"{where}/ending/{asked.public_id}", data={"version": "1", "decision": "approve"}).status_code == 303
+        page = director.get(where).text
+    assert "支付宝现在没有明确地说没有这一笔" in page and "问支付宝，记为没有付 ¥10.00" in page
+
+
+def test_an_alipay_account_is_taken_away_by_two_people(app: Flask) -> None:
+    market, _distribution_id = posted()
+    with_accounts(market.households[0])
+    first, second, _third = houses(market)
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    assert "不再用支付宝收钱？" in accountant.get(f"/households/{first}/account?kind=alipay").text
+    assert "不再用支付宝收钱？" not in accountant.get(f"/households/{second}/account?kind=alipay").text, "it has none"
+    where, form = f"/households/{first}/account/alipay/remove", {"version": "1", "removal_reason": "手机号不用了"}
+    assert director.post(where, data=form).status_code == 403
+    short = accountant.post(where, data=form | {"removal_reason": ""})
+    assert (short.status_code, 'href="#removal_reason"' in short.text) == (422, True)
+    assert accountant.post(where, data=form).status_code == 303
+    page = director.get(f"/households/{first}/account").text
+    assert "取消，以后不走支付宝" in page and "不再有这一户，改从银行发" in page
+    assert word(director, market, first).status_code == 303
+    page = accountant.get(f"/households/{first}/account").text
+    assert "支付宝取消了" not in page and page.count("取消") >= 1 and "138****" not in page
+    assert db.session.query(Household).filter_by(public_id=first).one().alipay_account == ""

@@ -169,7 +169,7 @@ def test_one_payments_page_takes_a_word_and_a_reversal(app: Flask) -> None:
     accountant, director = browser(app, market.accountant), browser(app, market.director)
     accountant.post(upload(accountant, row, "1,10.00,paid,", "2,20.00,处理中,").location)
     first, second, _third = payout_batch.items_of(row.id)
-    address = f"/payouts/{row.public_id}/items"
+    address = "/payouts/items"
     assert "问清楚了？" in accountant.get(f"{address}/{second.public_id}").text
     assert accountant.post(f"{address}/{second.public_id}/word", data={"outcome": "returned", "reason": ""}).status_code == 422
     assert accountant.post(f"{address}/{second.public_id}/word", data={"outcome": "returned", "reason": "柜面查询：已退"}).status_code == 303
@@ -193,5 +193,8 @@ def test_one_payments_page_takes_a_word_and_a_reversal(app: Flask) -> None:
     assert "已冲回" in director.get(where).text
     auditor = browser(app, builders.person(builders.operator(), "auditor"))
     assert (auditor.get(where).status_code, "reversal" in auditor.get(where).text) == (200, False)
+    moved = auditor.get(f"/payouts/{row.public_id}/items/{first.public_id}")
+    assert (moved.status_code, moved.location) == (301, where), "where it was once"
+    assert stranger.get(f"/payouts/{row.public_id}/items/{first.public_id}").status_code == 404
     for name in ("unanswered_payouts", "unknown_payouts", "payout_reversals"):
         assert browser(app, builders.person(builders.operator(), "treasurer")).get(f"/operator/money/{name}").status_code == 200
