@@ -118,10 +118,15 @@ def order(kind: str, bundle_id: int, organisation_id: int, orders: Sequence[Orde
     go_on(kind, bundle_id)
 
 
+def going(kind: str, bundle_id: int) -> list[int]:
+    """The transfers of a bundle that are not at their end, in order."""
+    query = select(Transfer.id).where(Transfer.payable_kind == kind, Transfer.bundle_id == bundle_id, Transfer.state.in_(GOING))
+    return list(db.session.scalars(query.order_by(Transfer.id)))
+
+
 def go_on(kind: str, bundle_id: int) -> int:
     """Have the job send what of a bundle is not at its end; how many."""
-    query = select(Transfer.id).where(Transfer.payable_kind == kind, Transfer.bundle_id == bundle_id, Transfer.state.in_(GOING))
-    ids = list(db.session.scalars(query.order_by(Transfer.id)))
+    ids = going(kind, bundle_id)
     outbox.put_many(MESSAGE, {str(number): {"transfer_id": number} for number in ids})
     return len(ids)
 

@@ -29,17 +29,22 @@ INCONSISTENT = "inconsistent"  # the number was used for another amount or payee
 @outbox.handles(MESSAGE, asks=ASKS)
 def _carry(payload: dict[str, Any]) -> None:
     """Bring one transfer nearer to its end; OutsideFailure while it has none. What is stopped waits until its bundle goes on."""
-    number = int(payload["transfer_id"])
-    state = call.standing(SEND, number)
+    if carry(int(payload["transfer_id"])) in GOING:
+        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+def carry(transfer_id: int) -> str:
+    """Ask about one transfer, and send it if Alipay does not know it, now; how it stands then ("held": its bundle is stopped). Harmless
+    beside the job, and to repeat. Raises OutsideFailure ``channel.stopped``. Never inside a transaction."""
+    state = call.standing(SEND, transfer_id)
     if state in ("sending", "unknown"):
-        call.send(ASK, number)
-        state = call.standing(SEND, number)
+        call.send(ASK, transfer_id)
+        state = call.standing(SEND, transfer_id)
     # Only what the channel does not know may be sent, and sent again.
     if state == "waiting":
-        call.send(SEND, number)
-        state = call.standing(SEND, number)
-    if state in GOING:
-        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+        call.send(SEND, transfer_id)
+        state = call.standing(SEND, transfer_id)
+    return state
 
 
 @outbox.handles(LOOK, asks=ASKS)
@@ -108,17 +113,17 @@ def _record(kind: str, transfer_id: int, answer: Answer) -> None:
         _refused(transfer_id, answer)
 
 
-def _not_known(transfer_id: int) -> None:
-    """The channel knows of no such transfer: it failed if it was refused for good, else the identical one may be sent again."""
-    row = locked(Transfer, transfer_id)
-    if row.state not in GOING:
-        return
 def _is_anothers(transfer_id: int) -> bool:
     """Whether the channel said, when it was sent last, that this number is another amount's or payee's: a success may be that one's."""
     sent = call.last_of(SEND, transfer_id)
     return sent is not None and (sent.answer or {}).get("sub_code") == INCONSISTENT and get(Transfer, transfer_id).state in GOING
 
 
+def _not_known(transfer_id: int) -> None:
+    """The channel knows of no such transfer: it failed if it was refused for good, else the identical one may be sent again."""
+    row = locked(Transfer, transfer_id)
+    if row.state not in GOING:
+        return
     row.state = "waiting"
     if row.refused:
         transfer.fail(transfer_id, row.sub_code)

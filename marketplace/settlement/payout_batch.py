@@ -20,6 +20,7 @@ from marketplace.ledger import event_each
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.payments import transfer
 from marketplace.settlement import (
     household_credit,
     payout_cap,
@@ -43,7 +44,7 @@ from marketplace.settlement.payout_item import (
 
 __all__ = [
     "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "bank_file_sent", "by_number", "go_on",
-    "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "reissue", "returned", "start", "use_layout", "withdraw",
+    "going", "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "reissue", "returned", "start", "use_layout", "withdraw",
 ]  # fmt: skip
 
 
@@ -183,6 +184,15 @@ def go_on(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
     audit.record("payout.went_on", row, person_id=actor.person_id, left=left)
     db.session.flush()
     return row
+
+
+def going(batch_id: int, *, actor: Actor) -> list[int]:
+    """The transfers of a batch over Alipay that are not at their end, for the accountant or the director who has them asked about now."""
+    row = _of(batch_id, actor, "accountant", "director")
+    must_go_by("alipay", row)
+    row.must_be("SENT", "DONE")
+    audit.record("payout.asked", row, person_id=actor.person_id)
+    return transfer.going(payout_transfer.KIND, row.id)
 
 
 def _sent(row: PayoutBatch, actor: Actor) -> PayoutBatch:
