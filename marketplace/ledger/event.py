@@ -306,9 +306,16 @@ def fund_remitted(
     """
     debits: list[Part] = [("relief_fund", None, fen - beyond_fen), ("fund_recoverable", None, beyond_fen)]
     ours = _Entry("fund_remitted", book, source, debits, [("bank", None, fen)], at)
-    theirs = _Entry(
-        "fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at
-    )
+    theirs = _Entry("fund_received", holder_book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at)
+    first, second = posting.post_many(_drafts([ours, theirs]))
+    return first, second
+
+
+def fund_given_back(*, book: int, holder_book: int, source: Source, fen: int, at: datetime | None = None) -> tuple[int, int]:
+    """The fund's holder gave a cooperative back what it had remitted: bank to relief_fund there, and the reverse in the holder's book, under
+    one source; returns both ids."""
+    ours = _Entry("fund_given_back", book, source, [("bank", None, fen)], [("relief_fund", None, fen)], at)
+    theirs = _Entry("fund_sent_back", holder_book, source, [("relief_fund", None, fen)], [("bank", None, fen)], at)
     first, second = posting.post_many(_drafts([ours, theirs]))
     return first, second
 
@@ -325,13 +332,7 @@ def unrelated_row(*, book: int, source: Source, fen: int, at: datetime | None = 
     return _simple("unrelated_row", book, source, fen, "bank", "outside", at)
 
 
-def _shares(
-    revenue_fen: int,
-    freight_fen: int,
-    pools: Mapping[int, int],
-    collectives: Mapping[int, int],
-    fund_fen: int,
-) -> list[Part]:
+def _shares(revenue_fen: int, freight_fen: int, pools: Mapping[int, int], collectives: Mapping[int, int], fund_fen: int) -> list[Part]:
     shares: list[Part] = [("revenue", None, revenue_fen), ("freight", None, freight_fen)]
     shares += [("household_pool", group, fen) for group, fen in pools.items()]
     shares += [("village_collective", village, fen) for village, fen in collectives.items()]

@@ -17,7 +17,7 @@ from marketplace.organisations.actor import Actor
 
 
 class BankTransfer(Identified, Model):
-    """A transfer out of the cooperative's account, made on ``paid_on`` (Beijing) for the row ``source_type``, ``source_id``."""
+    """A transfer out of the cooperative's account, or of the fund's holder into it, made on ``paid_on`` (Beijing) for the row ``source_type``, ``source_id``."""
 
     __tablename__ = "bank_transfer"
     __table_args__ = (UniqueConstraint("organisation_id", "number"), UniqueConstraint("source_type", "source_id"))

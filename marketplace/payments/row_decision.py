@@ -119,6 +119,18 @@ def decide(decision_id: int, *, version: int, approved: bool, reason: str = "", 
     return made
 
 
+def set_free(row_id: int, *, actor: Actor) -> StatementRow:
+    """A credit that was taken for a buyer's money is none: what was posted for it is reversed, so that whoever calls can link it to what it is.
+
+    Raises Conflict ``receipt.used`` if it pays something or goes back, ``row.told`` if it stands for something else.
+    """
+    row = _row(row_id, actor)
+    if _open_fen(row) != row.fen:
+        raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
+    _give_up_receipt(row)
+    return row
+
+
 def _post(made: RowDecision, actor: Actor) -> None:
     row = _row(made.row_id, actor)
     if _open_fen(row) != made.fen:

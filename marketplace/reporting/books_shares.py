@@ -140,15 +140,17 @@ def collectives_add_up() -> list[str]:
 
 
 def fund_adds_up() -> list[str]:
-    """The relief fund's account − recoverable = its share of settled revenue, refunds off, less what was remitted to its holder, who has it."""
+    """The relief fund's account − recoverable = its share of settled revenue, refunds off, less what was remitted to its holder, who has it
+    or gave it back."""
     settled = _sums(
         select(Settlement.organisation_id, func.sum(Settlement.fund_fen)).group_by(Settlement.organisation_id)
     )
     ours, moved = _owed_less_recoverable(
-        "relief_fund", "fund_recoverable", "refund_after_settlement", "fund_remitted", "fund_received", "unclaimed_to_fund", "unclaimed_back"
-    )
-    sent = -sum(_owed_less_recoverable("relief_fund", "fund_recoverable", "fund_remitted")[1].values())
-    received = sum(through("relief_fund", "fund_received").values())
+        "relief_fund", "fund_recoverable", "refund_after_settlement", "fund_remitted", "fund_received", "fund_given_back", "fund_sent_back",
+        "unclaimed_to_fund", "unclaimed_back",
+    )  # fmt: skip
+    sent = -sum(_owed_less_recoverable("relief_fund", "fund_recoverable", "fund_remitted", "fund_given_back")[1].values())
+    received = sum(through("relief_fund", "fund_received", "fund_sent_back").values())
     breaches = differences("fund", per_book(ours), total((1, settled), (1, per_book(moved))))
     return breaches + ([] if sent == received else [f"the fund: {sent} fen remitted, {received} received"])
 

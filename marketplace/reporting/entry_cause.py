@@ -26,6 +26,7 @@ from marketplace.procurement.directed_order import Acceptance
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.settlement.distribution_share import Distribution, DistributionGroup
+from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.remittance import Remittance
@@ -114,6 +115,7 @@ CAUSES: Mapping[str, Mapping[str, Query]] = {
         ),
     },
     "remittance": {"remittance": _itself(Remittance)},
+    "fund_return": {"fund_return": _itself(FundReturn)},
     "unclaimed": {"unclaimed": _itself(Unclaimed)},
     "unclaimed_return": {
         "unclaimed": lambda number: (

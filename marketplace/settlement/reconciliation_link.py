@@ -25,6 +25,7 @@ from marketplace.payments.refund import Refund
 from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
+from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 
@@ -148,6 +149,7 @@ _NUMBERS: dict[str, Any] = {
     ),
     "receipt_return": lambda ids: select(ReceiptReturn.id, ReceiptReturn.number, ReceiptReturn.reference).where(ReceiptReturn.id.in_(ids)),
     "remittance": lambda ids: select(Remittance.id, Remittance.number, Remittance.bank_serial).where(Remittance.id.in_(ids)),
+    "fund_return": lambda ids: select(FundReturn.id, FundReturn.number, FundReturn.bank_serial).where(FundReturn.id.in_(ids)),
     "payout_batch": lambda ids: select(PayoutBatch.id, PayoutBatch.number).where(PayoutBatch.id.in_(ids)),
     # As entries of results were written once, one a household.
     "payout_item": lambda ids: (

@@ -105,7 +105,7 @@ def _give_back(row: UnclaimedReturn) -> None:
     if held < row.fen:
         raise Conflict(
             "unclaimed.fund_short",
-            N_("账上防贫基金的份额只有 ¥%(held)s，不够退还。等下次结算，或请基金持有人先退回，再来审批。"), held=format_yuan(max(0, held)), held_fen=held,
+            N_("账上防贫基金的份额只有 ¥%(held)s，不够退还。等下次结算，或由会计在“划款”里请基金退回，到账以后再来审批。"), held=format_yuan(max(0, held)), held_fen=held,
         )  # fmt: skip
     for move in _moves(row.unclaimed_id, row.household_id):
         db.session.add(

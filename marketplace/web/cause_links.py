@@ -28,6 +28,8 @@ def _link(cause: Cause, actor: Actor) -> tuple[str, str] | None:
             return _("看这一笔代发"), url_for("payout_item.show", public_id=cause.key)
         case "remittance":
             return _("看这笔划款"), url_for("remittance.show", public_id=cause.key)
+        case "fund_return":
+            return _("看这笔基金退回"), url_for("fund_return.show", public_id=cause.key)
         case "unclaimed":
             return _("看这次无人认领的钱"), url_for("unclaimed.show", public_id=cause.key)
         case "household_change":

@@ -1,4 +1,4 @@
-"""Lists of money to take along as Excel: remittances, unclaimed lists and their households, a payout batch's items, households' changes."""
+"""Lists of money to take along as Excel: remittances, what the fund gave back, unclaimed lists and their households, a payout batch's items, households' changes."""
 
 from typing import Any
 
@@ -16,10 +16,11 @@ from marketplace.organisations.person import Person
 from marketplace.organisations.region import Region
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.unclaimed import Unclaimed, UnclaimedLine
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
-from marketplace.web import household_changes, payout, payout_words, remittance, unclaimed
+from marketplace.web import fund_return, household_changes, payout, payout_words, remittance, unclaimed
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download, streamed
 
@@ -55,6 +56,32 @@ def remittances() -> Response:
         for row, owner, village, proposed_by, approved_by in streamed(_own(query, Remittance, the_actor()))
     )  # fmt: skip
     return download(_("划款"), columns, rows)
+
+
+@bp.get("/fund-returns/export.xlsx")
+@needs("money.read")
+def fund_returns() -> Response:
+    proposer, approver = aliased(Person), aliased(Person)
+    query = (
+        select(FundReturn, Organisation.name_zh, proposer.name_zh, approver.name_zh)
+        .join(Organisation, Organisation.id == FundReturn.organisation_id)
+        .join(proposer, proposer.id == FundReturn.proposed_by_id)
+        .outerjoin(approver, approver.id == FundReturn.approved_by_id)
+        .order_by(FundReturn.id.desc())
+    )
+    states = fund_return.state_words()
+    columns = [
+        (_("编号"), "text"), (_("合作社"), "text"), (_("金额"), "fen"), (_("状态"), "text"), (_("理由"), "text"), (_("提出"), "moment"), (_("提出人"), "text"),
+        (_("同意"), "moment"), (_("同意的人"), "text"), (_("到账"), "day"), (_("银行流水号"), "text"), (_("撤回的理由"), "text"),
+    ]  # fmt: skip
+    rows = (
+        (
+            row.number, owner, row.fen, states[row.state], row.reason, row.proposed_at, proposed_by, row.approved_at, approved_by, row.received_on,
+            row.bank_serial, row.withdrawn_reason,
+        )
+        for row, owner, proposed_by, approved_by in streamed(_own(query, FundReturn, the_actor()))
+    )  # fmt: skip
+    return download(_("基金退回"), columns, rows)
 
 
 @bp.get("/unclaimed/export.xlsx")

@@ -27,6 +27,7 @@ from marketplace.procurement.target import Target
 from marketplace.procurement.target_adjustment import TargetAdjustment
 from marketplace.reporting import licences
 from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.rule_proposal import RuleProposal
 from marketplace.supply.mass_balance import MassAnomaly
@@ -91,6 +92,10 @@ QUEUES: dict[str, Queue] = {
         N_("在办的代发"), N_("没有在办的代发批次。"), PayoutBatch, PayoutBatch.state.in_(("DRAFT", "APPROVED", "SENT")), PayoutBatch.made_at,
         lambda row: (row.number, row.total_fen),
     ),
+    "fund_returns": Queue(
+        N_("等同意的基金退回"), N_("没有等同意的基金退回。"), FundReturn, FundReturn.state == "PROPOSED", FundReturn.proposed_at,
+        lambda row: (row.number, row.fen),
+    ),
     "returns": Queue(
         N_("等答复的退货"), N_("没有等合作社答复的退货申请。"), ReturnRequest, ReturnRequest.state == "OPEN", ReturnRequest.raised_at,
         lambda row: (row.reason[:120], row.fen),
@@ -125,7 +130,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             *county_roads(actor),
             (_("收益分配"), "distribution.index", request.path.startswith("/distributions") or None),
             (_("代发"), "payout.index", request.path.startswith("/payouts") or None),
-            (_("划款"), "remittance.index", request.path.startswith("/remittances") or None),
+            (_("划款"), "remittance.index", request.path.startswith(("/remittances", "/fund-returns")) or None),
             (_("无人领取的钱"), "unclaimed.index", request.path.startswith("/unclaimed") or None),
             (_("对账"), "reconciliation.index", request.path.startswith("/reconciliation") or None),
         ]
@@ -199,6 +204,7 @@ def _address(name: str, row: Any) -> str | None:
     """Where one row of a queue is worked on, if it has a page of its own."""
     pages = {
         "listings": "operator_listings.show", "schemes": "operator_schemes.show", "rules": "operator_rules.show", "distributions": "distribution.show", "payouts": "payout.show",
+        "fund_returns": "fund_return.show",
     }  # fmt: skip
     if name == "objections":
         found = db.session.scalar(select(Distribution.public_id).where(Distribution.notice_id == row.notice_id))

@@ -56,6 +56,7 @@ def every_event(app: Flask) -> None:
         event.payout_debited(book=book, source=source(1), fen=14_000)
         event.revenue_taken_out(book=book, source=source(1), fen=33)
         event.fund_remitted(book=book, holder_book=books.holder, source=source(1), fen=1_802)
+        event.fund_given_back(book=book, holder_book=books.holder, source=source(1), fen=701)
 
 
 def test_the_story_uses_every_kind_of_account(every_event: None) -> None:

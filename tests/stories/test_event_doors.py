@@ -27,7 +27,7 @@ from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.procurement import price_cut
-from marketplace.settlement import unclaimed_return
+from marketplace.settlement import fund_return, unclaimed_return
 from tests import builders
 from tests.ledger.account_book import read
 from tests.orders import trade
@@ -239,6 +239,21 @@ def test_what_is_the_villages_the_funds_and_the_cooperatives_own_leaves_the_bank
             paid(row, market)
         assert gone == entries
     assert balance.held("relief_fund", holder) == 1_200
+
+
+def test_the_fund_gives_back_what_the_bank_shows(app: Flask) -> None:
+    market, holder = earning(), builders.operator()
+    treasurer = builders.person(holder, "treasurer")
+    paid(approve(propose(market, "FUND", 1_200), market), market)
+    asked = transaction(lambda: fund_return.propose(500, "无人领取的一户到场", actor=market.accountant, key="k"))
+    transaction(lambda: fund_return.decide(asked.id, actor=treasurer, version=1))
+    with written() as back:
+        statement.take(market.accountant, [(f"{clock.business_date()}", 500, "县防贫基金", f"退回 {asked.number}", "0041")])
+    assert back == [
+        ("fund_given_back", "debit  bank 5.00", "credit relief_fund 5.00"),
+        ("fund_sent_back", "debit  relief_fund 5.00", "credit bank 5.00"),
+    ]
+    assert (balance.held("relief_fund", market.cooperative), balance.held("relief_fund", holder)) == (500, 700)
 
 
 def test_what_village_and_fund_had_of_a_refunded_order_is_taken_from_what_they_get_next(app: Flask) -> None:

@@ -38,6 +38,7 @@ DOORS = {
         "test_what_village_and_fund_had_of_a_refunded_order_is_taken_from_what_they_get_next": (
             "collective_recovered", "collective_recovery_undone", "fund_recovered", "fund_recovery_undone",
         ),
+        "test_the_fund_gives_back_what_the_bank_shows": ("fund_given_back", "fund_sent_back"),
         "test_what_nobody_claimed_goes_to_the_fund_and_comes_back_when_the_fund_holds_it": ("unclaimed_to_fund", "unclaimed_back"),
         "test_a_pool_that_paid_out_gets_back_what_was_refunded_from_what_is_sold_later": (
             "distributed", "refund_after_settlement", "settled", "recovered", "recovery_undone",
@@ -340,6 +341,17 @@ def test_the_fund_is_remitted_to_its_holder(app: Flask) -> None:
     in_each = [db.session.get_one(JournalEntry, number) for number in (ours, theirs)]
     assert [row.book for row in in_each] == [books.cooperative, books.holder]
     assert len({(row.source_type, row.source_id) for row in in_each}) == 1
+
+
+def test_the_fund_gives_back(app: Flask) -> None:
+    """The same the other way, under one number."""
+    books = account_book.opened()
+    with transaction():
+        ours, theirs = event.fund_given_back(book=books.cooperative, holder_book=books.holder, source=Source("fund_return", 1), fen=120)
+    assert read(ours) == "debit  bank 1.20\ncredit relief_fund 1.20"
+    assert read(theirs) == "debit  relief_fund 1.20\ncredit bank 1.20"
+    in_each = [db.session.get_one(JournalEntry, number) for number in (ours, theirs)]
+    assert [(row.book, row.source_type, row.source_id) for row in in_each] == [(book, "fund_return", 1) for book in (books.cooperative, books.holder)]
 
 
 def test_the_cooperative_takes_its_revenue_out(book: int) -> None:
