@@ -33,7 +33,7 @@ CLOCKS = re.compile(r"\bdatetime\.now\(|\bdate\.today\(|\butcnow\(|\btime\.time\
 COMMITS = re.compile(r"\bsession\.commit\(|\bsession\(\)\.commit\(")
 OPENS_TRANSACTION = re.compile(r"(?<![.\w])transaction\(|\bdriver\.alone\(")
 # What talks to the network, which no transaction may be open during: short ones are opened on either side.
-BETWEEN_CALLS = ("marketplace/payments/call.py", "marketplace/payments/refund_call.py")
+BETWEEN_CALLS = ("marketplace/payments/call.py", "marketplace/payments/refund_call.py", "marketplace/payments/transfer_ending.py")
 # An outbox message is carried out outside any transaction; this one's outside is a table.
 OWN_TRANSACTION = ("marketplace/search/postgres_index.py",)
 ENTRANCES = ("web", "api", "cli", "jobs", "simulation")

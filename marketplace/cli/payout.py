@@ -146,7 +146,7 @@ def _by_state(batches: list[int]) -> dict[int, dict[str, tuple[int, int]]]:
     return found
 
 
-def _told(row: PayoutBatch, code: str, by_state: dict[int, dict[str, tuple[int, int]]]) -> dict[str, Any]:
+def _told(row: PayoutBatch, code: str | None, by_state: dict[int, dict[str, tuple[int, int]]]) -> dict[str, Any]:
     items = by_state[row.id]
     return {
         "number": row.number, "cooperative": code, "channel": row.channel, "state": row.state, "items": row.items, "fen": row.total_fen,

@@ -190,7 +190,8 @@ def _held(ending_id: int, actor: Actor, version: int) -> tuple[TransferEnding, T
     row = locked(TransferEnding, ending_id)
     if row.state != "PROPOSED":
         raise Conflict("ending.state", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
+    if row.version != version:  # counted up by whatever ends it: it is looked at twice
+        raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=row.version)
     return row, its
 
 
@@ -199,13 +200,13 @@ def _decided(row: TransferEnding, actor: Actor, *, approved: bool, answer: str) 
         row, version=row.version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=row.organisation_id, approved=approved,
         reason=answer,
     )  # fmt: skip
-    row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, answer.strip()[:300]
+    row.decided_at, row.decided_by_id, row.answer, row.version = clock.now(), actor.person_id, answer.strip()[:300], row.version + 1
 
 
 def _moot(row: TransferEnding, its: Transfer) -> None:
     """Alipay's own answer ended it: what was said is right or wrong by that, and nobody decides."""
     row.state = "DONE" if (its.state == "failed") == (row.outcome == "UNPAID") else "RETURNED"
-    row.decided_at = clock.now()
+    row.decided_at, row.version = clock.now(), row.version + 1
     db.session.flush()
 
 

@@ -84,16 +84,16 @@ def claim(public_id: str) -> Any:
 @bp.post("/<public_id>/claims/<claim_id>/waive")
 @needs("interest.waive")
 def waive(public_id: str, claim_id: str) -> Any:
-    return _let_go(public_id, claim_id, late_interest.waive, _("这笔利息免收了。"))
+    return _let_go(public_id, claim_id, "waive", late_interest.waive, _("这笔利息免收了。"))
 
 
 @bp.post("/<public_id>/claims/<claim_id>/withdraw")
 @needs("interest.claim")
 def withdraw(public_id: str, claim_id: str) -> Any:
-    return _let_go(public_id, claim_id, late_interest.withdraw, _("这笔利息撤回了，可以按现在的到账重新计收。"))
+    return _let_go(public_id, claim_id, "withdraw", late_interest.withdraw, _("这笔利息撤回了，可以按现在的到账重新计收。"))
 
 
-def _let_go(public_id: str, claim_id: str, how: Callable[..., Any], done: str) -> Any:
+def _let_go(public_id: str, claim_id: str, step: str, how: Callable[..., Any], done: str) -> Any:
     actor = the_actor()
     row = _own(public_id, actor)
     found = by_public_id(LateInterest, claim_id, scoped(actor, LateInterest, "organisation_id").where(LateInterest.order_id == row.order_id)).id
@@ -102,7 +102,7 @@ def _let_go(public_id: str, claim_id: str, how: Callable[..., Any], done: str) -
         transaction(lambda: how(found, reason, version=version, actor=actor))
     except InvalidInput as error:
         db.session.rollback()
-        return _page(_own(public_id, the_actor()), {claim_id: said(error)}), 422
+        return _page(_own(public_id, the_actor()), {f"{step}-{claim_id}": said(error)}), 422
     flash(done, "done")
     return redirect(url_for(".show", public_id=public_id), 303)
 

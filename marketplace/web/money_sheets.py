@@ -14,9 +14,9 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
 from marketplace.organisations.region import Region
+from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
-from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.unclaimed import Unclaimed, UnclaimedLine
 from marketplace.settlement.unclaimed_return import UnclaimedReturn

@@ -157,7 +157,7 @@ def test_who_may_what(app: Flask) -> None:
     with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
         fund_return.decide(row.id, actor=treasurer, version=1, approved=False)
     with transaction():
-        grant(market.accountant.person_id, "treasurer", holder)
+        grant(market.accountant.person_id, holder, "treasurer")
     both = acting(market.accountant.person_id, holder)
     assert both is not None
     with pytest.raises(OwnWork), transaction():

@@ -21,7 +21,8 @@ from marketplace.settlement import payout_batch
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from tests import builders
-from tests.settlement.alipay_desk import AlipayDesk, approved, item, made, rounds, states, with_accounts
+from tests.settlement import alipay_desk
+from tests.settlement.alipay_desk import AlipayDesk, item, made, rounds, states, with_accounts
 from tests.settlement.test_payout_batch import bring, posted, sent
 
 ACCOUNT = "6228480012345678"
@@ -189,7 +190,7 @@ def test_two_people_take_a_household_off_alipay_and_new_batches_let_it_be(app: F
     first, second, third = market.households
     with_accounts(first, second)
     account = house_of(first).alipay_account
-    frozen = approved(market, distribution_id)
+    frozen = alipay_desk.approved(market, distribution_id)
     with pytest.raises(Conflict, match=r"account\.none"):
         removal(third, market.accountant)
     with pytest.raises(InvalidInput, match=r"reason\.missing"):

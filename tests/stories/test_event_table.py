@@ -329,29 +329,17 @@ def test_a_collective_is_paid(book: int) -> None:
     assert read(entry) == "debit  village_collective village:7 3.12\ndebit  village_recoverable village:7 2.00\ncredit bank 5.12"
 
 
-def test_the_fund_is_remitted_to_its_holder(app: Flask) -> None:
+def test_the_fund_is_remitted_to_its_holder_and_gives_back(app: Flask) -> None:
     """One entry in each book, under one number: the cooperative owes no longer, the holder keeps it for whom it is meant."""
     books = account_book.opened()
     with transaction():
-        ours, theirs = event.fund_remitted(
-            book=books.cooperative, holder_book=books.holder, source=Source("fund_remittance", 1), fen=384
-        )
-    assert read(ours) == "debit  relief_fund 3.84\ncredit bank 3.84"
-    assert read(theirs) == "debit  bank 3.84\ncredit relief_fund 3.84"
+        ours, theirs = event.fund_remitted(book=books.cooperative, holder_book=books.holder, source=Source("fund_remittance", 1), fen=384)
+    assert [read(ours), read(theirs)] == ["debit  relief_fund 3.84\ncredit bank 3.84", "debit  bank 3.84\ncredit relief_fund 3.84"]
     in_each = [db.session.get_one(JournalEntry, number) for number in (ours, theirs)]
-    assert [row.book for row in in_each] == [books.cooperative, books.holder]
-    assert len({(row.source_type, row.source_id) for row in in_each}) == 1
-
-
-def test_the_fund_gives_back(app: Flask) -> None:
-    """The same the other way, under one number."""
-    books = account_book.opened()
+    assert [(row.book, row.source_type, row.source_id) for row in in_each] == [(book, "fund_remittance", 1) for book in (books.cooperative, books.holder)]
     with transaction():
-        ours, theirs = event.fund_given_back(book=books.cooperative, holder_book=books.holder, source=Source("fund_return", 1), fen=120)
-    assert read(ours) == "debit  bank 1.20\ncredit relief_fund 1.20"
-    assert read(theirs) == "debit  relief_fund 1.20\ncredit bank 1.20"
-    in_each = [db.session.get_one(JournalEntry, number) for number in (ours, theirs)]
-    assert [(row.book, row.source_type, row.source_id) for row in in_each] == [(book, "fund_return", 1) for book in (books.cooperative, books.holder)]
+        back, given = event.fund_given_back(book=books.cooperative, holder_book=books.holder, source=Source("fund_return", 1), fen=120)
+    assert [read(back), read(given)] == ["debit  bank 1.20\ncredit relief_fund 1.20", "debit  relief_fund 1.20\ncredit bank 1.20"]
 
 
 def test_the_cooperative_takes_its_revenue_out(book: int) -> None:
