@@ -64,6 +64,16 @@ def matched_receivable(*, book: int, source: Source, fen: int, at: datetime | No
     return _post("matched_receivable", book, source, debits, credits, at)
 
 
+def divided_unpaid(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """What an order was divided on did not pay it after all (a wrong match, a transfer that the bank took back): receivable to unapplied."""
+    return _simple("divided_unpaid", book, source, fen, "receivable", "unapplied", at)
+
+
+def matched_divided(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
+    """A receipt matched to such an order: its money was divided already, so nothing becomes the buyer's funds. Unapplied to receivable."""
+    return _simple("matched_divided", book, source, fen, "unapplied", "receivable", at)
+
+
 def receivable_cut(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
     """A price cut, or goods returned, while unpaid: accepted_unpaid to receivable."""
     return _simple("receivable_cut", book, source, fen, "accepted_unpaid", "receivable", at)
@@ -160,16 +170,12 @@ def unapplied_refund_approved(*, book: int, source: Source, fen: int, at: dateti
     return _simple("unapplied_refund_approved", book, source, fen, "unapplied", "refunds_payable", at)
 
 
-def refund_succeeded(
-    *, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None
-) -> int:
+def refund_succeeded(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
     """The refund left: refunds_payable to alipay, stripe or bank."""
     return _simple("refund_succeeded", book, source, fen, "refunds_payable", _channel(channel), at)
 
 
-def recovered(
-    *, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None
-) -> int:
+def recovered(*, book: int, source: Source, group_id: int, fen: int, period: str | None = None, at: datetime | None = None) -> int:
     """A linkage group's later revenue makes good an earlier refund, within the cap: household_pool to pool_recoverable."""
     debits: list[Part] = [("household_pool", group_id, fen)]
     return _post("recovered", book, source, debits, [("pool_recoverable", group_id, fen)], at, period=period)
@@ -228,9 +234,7 @@ def interest_paid(*, book: int, source: Source, fen: int, at: datetime | None = 
     return _simple("interest_paid", book, source, fen, "unapplied", "receivable", at)
 
 
-def distributed(
-    *, book: int, source: Source, group_id: int, households: Households, period: str | None = None, at: datetime | None = None
-) -> int:
+def distributed(*, book: int, source: Source, group_id: int, households: Households, period: str | None = None, at: datetime | None = None) -> int:
     """A period's pool goes to its households: household_pool to each household."""
     total = sum(fen for _, fen in households)
     return _post("distributed", book, source, [("household_pool", group_id, total)], _each(households), at, period=period)
@@ -263,9 +267,7 @@ def payout_refused(*, book: int, source: Source, households: Households, at: dat
     return _post("payout_refused", book, source, [("in_transit", None, total)], _each(households), at)
 
 
-def payout_returned(
-    *, book: int, source: Source, households: Households, channel: str = "bank", at: datetime | None = None
-) -> int:
+def payout_returned(*, book: int, source: Source, households: Households, channel: str = "bank", at: datetime | None = None) -> int:
     """Debited, and credited back after: bank or alipay back to each household."""
     total = sum(fen for _, fen in households)
     return _post("payout_returned", book, source, [(_channel(channel), None, total)], _each(households), at)
@@ -288,9 +290,7 @@ def credit_divided(
     return _post("credit_inherited" if inherited else "credit_divided", book, source, [("household", household_id, fen)], [("household", other_id, fen)], at)
 
 
-def collective_paid(
-    *, book: int, source: Source, village_id: int, fen: int, beyond_fen: int = 0, at: datetime | None = None
-) -> int:
+def collective_paid(*, book: int, source: Source, village_id: int, fen: int, beyond_fen: int = 0, at: datetime | None = None) -> int:
     """A village collective got its money: village_collective to bank; of it ``beyond_fen`` that a refund took before the bank paid."""
     debits: list[Part] = [("village_collective", village_id, fen - beyond_fen), ("village_recoverable", village_id, beyond_fen)]
     return _post("collective_paid", book, source, debits, [("bank", None, fen)], at)

@@ -1,6 +1,6 @@
 """What waits for an invoice: orders a buyer may still ask one for, and issued invoices of which a part must be reversed."""
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from marketplace.foundation.database import db
 from marketplace.orders.invoice import Invoice, InvoiceOrder
@@ -10,15 +10,8 @@ from marketplace.organisations.organisation import Organisation
 
 def invoiceable() -> ColumnElement[int]:
     """``invoice.invoiceable_fen`` as a column."""
-    paid = Order.payment.in_(("PAID", "REFUNDED"))
-    accepted = and_(Order.kind == "DIRECTED", Order.fulfilment == "RECEIVED")
-    owed = Order.accepted_fen - Order.cut_fen + Order.freight_fen - Order.refunded_fen
-    return case(
-        (Order.cancelled_at.is_not(None), 0),
-        (paid, Order.paid_fen - Order.refunded_fen),
-        (and_(accepted, owed > 0), owed),
-        else_=0,
-    )
+    waits = and_(Order.payment.not_in(("PAID", "REFUNDED")), Order.owed_fen == 0)
+    return case((or_(Order.cancelled_at.is_not(None), waits), 0), else_=Order.paid_fen - Order.refunded_fen + Order.owed_fen)
 
 
 def open_orders(buyer_id: int, seller_id: int, limit: int = 100) -> list[tuple[Order, int]]:

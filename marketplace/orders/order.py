@@ -60,6 +60,7 @@ class Order(Public, Versioned, Model):
         CheckConstraint("payment IN ('UNPAID','PARTLY_PAID','PAID','REFUNDED')", name="payment"),
         CheckConstraint("total_fen = goods_fen + freight_fen AND goods_fen >= 0 AND freight_fen >= 0", name="total"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= paid_fen", name="refunded"),
+        CheckConstraint("owed_fen >= 0 AND paid_fen + owed_fen <= total_fen", name="owed"),
         Index("ix_order_due", "settled_at", "return_until"),
         Index("ix_order_seller", "organisation_id", "fulfilment", "id"),
         Index("ix_order_buyer", "buyer_id", "id"),
@@ -80,6 +81,8 @@ class Order(Public, Versioned, Model):
     refunded_fen: Mapped[int] = mapped_column(default=0)  # approved refunds, whether or not they have arrived yet
     accepted_fen: Mapped[int] = mapped_column(default=0)  # a unit's acceptance: goods only
     cut_fen: Mapped[int] = mapped_column(default=0)  # of what was accepted: what the unit need not pay
+    # Accepted before it was paid, and neither paid nor cut since: just what stands in the books as a receivable.
+    owed_fen: Mapped[int] = mapped_column(default=0, server_default="0")
     placed_at: Mapped[datetime]
     placed_on: Mapped[date]
     paid_at: Mapped[datetime | None]
@@ -96,6 +99,11 @@ class Order(Public, Versioned, Model):
         """Raise WrongState unless the fulfilment state is one of these."""
         if self.fulfilment not in fulfilments:
             raise WrongState("order.state", N_("订单现在的状态不能办这一步，请刷新页面看看。"), state=self.fulfilment)
+
+    @property
+    def payable_fen(self) -> int:
+        """What may still be paid: what is left of the price, from the acceptance on what is owed of what arrived. What goes back never adds to it."""
+        return self.owed_fen if self.received_at else self.total_fen - self.paid_fen
 
     @property
     def completed(self) -> bool:

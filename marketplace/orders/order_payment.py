@@ -59,6 +59,11 @@ def may_pay_over(channel: str, fen: int) -> bool:
 def count_in(order: Order, fen: int, *, at: datetime | None = None) -> bool:
     """Count ``fen`` that came for a locked order; False, and nothing counted, if it is cancelled or would be paid beyond its total."""
     changes = _counted_in(order, fen, at)
+    if changes and order.received_at is not None:
+        # What was short is not paid for: an accepted order is paid when it owes nothing any more.
+        changes["owed_fen"] = order.owed_fen - fen
+        if not changes["owed_fen"]:
+            changes |= {"payment": "PAID", "paid_at": at or clock.now()}
     for name, value in (changes or {}).items():
         setattr(order, name, value)
     db.session.flush()
@@ -86,18 +91,17 @@ def _counted_in(order: Order | _Counted, fen: int, at: datetime | None) -> dict[
 
 
 def count_out(order: Order, fen: int) -> None:
-    """Count ``fen`` out of a locked order again: what was believed to have paid it did not. Conflict ``order.settled`` once it was divided."""
+    """Count ``fen`` out of a locked order again: what was believed to have paid it did not. What was accepted is owed again."""
     may_count_out(order, fen)
     order.paid_fen -= fen
+    order.owed_fen += fen if order.received_at else 0
     order.paid_at = None
     order.payment = "PARTLY_PAID" if order.paid_fen else "UNPAID"
     db.session.flush()
 
 
 def may_count_out(order: Order, fen: int) -> None:
-    """Raise Conflict ``order.settled`` or ``order.refunded`` if ``fen`` can no longer be counted out."""
-    if order.settled_at is not None:
-        raise Conflict("order.settled", N_("这张单的钱已经分账，核销不能撤销。确实付错的，请走退款。"))
+    """Raise Conflict ``order.refunded`` if ``fen`` can no longer be counted out."""
     if order.paid_fen - fen < order.refunded_fen:
         raise Conflict("order.refunded", N_("这张单已经退过款，核销不能撤销。"))
 

@@ -141,7 +141,7 @@ def _count(order: Order, fen: int, goods: dict[int, int] | None) -> tuple[dict[i
         if goods is not None:
             goods[line.id] -= part
     order.refunded_fen += fen
-    if order.refunded_fen == order.paid_fen:
+    if order.refunded_fen == order.paid_fen and not order.owed_fen:
         order.payment = "REFUNDED"
     db.session.flush()
     return parts, freight_fen

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sqlalchemy import select
 
@@ -31,12 +31,17 @@ OPEN = ("imported", "partial")  # states of a receipt of which something may be 
 WEIGHTS = {"REFERENCE": 100, "AMOUNT": 40, "PAYER": 20, "PAYER_SIMILAR": 8, "PART": 1}
 
 
+# How the books know what is to be paid: not yet (nothing arrived so far), as a receivable for goods on credit, as one for goods whose money
+# was divided before it turned out to be unpaid, or for late interest, which is nobody's goods and divides among nobody.
+Owed = Literal["not yet", "on credit", "divided", "interest"]
+_POSTS = {
+    "not yet": event.matched_prepaid, "on credit": event.matched_receivable, "divided": event.matched_divided, "interest": event.interest_paid,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Payable:
-    """Something a unit owes: ``open_fen`` still to be paid; ``on_credit`` if it stands in the books as a receivable.
-
-    ``is_interest``: late interest, which is nobody's goods and divides among nobody.
-    """
+    """Something a unit owes: ``open_fen`` still to be paid, and how the books know of it."""
 
     kind: str
     id: int
@@ -45,9 +50,12 @@ class Payable:
     reference: str
     payer_name: str
     open_fen: int
-    on_credit: bool
+    owed: Owed
     pay_by: date | None = None
-    is_interest: bool = False
+
+    @property
+    def is_interest(self) -> bool:
+        return self.owed == "interest"
 
 
 class Desk(Protocol):
@@ -65,8 +73,8 @@ class Desk(Protocol):
     def may_give_up(self, payment: Payment) -> None:
         """Raise Conflict if a payment can no longer be counted out again."""
 
-    def give_up(self, payment: Payment) -> bool:
-        """Count a payment out again; True if what it paid stands on credit from now on. Raises as ``may_give_up``."""
+    def give_up(self, payment: Payment) -> Owed:
+        """Count a payment out again; how what it paid is owed from now on. Raises as ``may_give_up``."""
 
 
 desks: dict[str, Desk] = {}
@@ -144,8 +152,7 @@ def _match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, actor:
     db.session.add(row)
     db.session.flush()
     desks[payable_kind].take(payment)
-    post = event.interest_paid if payable.is_interest else event.matched_receivable if payable.on_credit else event.matched_prepaid
-    post(book=row.organisation_id, source=Source("bank_match", row.id), fen=fen)
+    _POSTS[payable.owed](book=row.organisation_id, source=Source("bank_match", row.id), fen=fen)
     audit.record("bank_receipt.matched", row, person_id=actor.person_id, receipt_id=receipt.id, payment_id=payment.id, fen=fen)
     return row.id
 
@@ -153,7 +160,7 @@ def _match(receipt_id: int, payable_kind: str, payable_id: int, fen: int, actor:
 def _must_fit(receipt: BankReceipt, payable: Payable, fen: int) -> None:
     if fen <= 0:
         raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="fen")
-    if receipt.state not in ("imported", "partial", "unmatched"):
+    if receipt.state not in OPEN:
         raise Conflict("match.state", N_("这笔到账已经处理过了。"), state=receipt.state)
     left = receipt.left_fen
     if fen > left:

@@ -1,11 +1,13 @@
 """Undoing a match: the accountant says which receipt was put to the wrong order and why, the director agrees. Nothing is deleted.
 
-The entry is reversed, the receipt is open again, the order owes again. What has been settled is not undone: its money was divided.
+The receipt is open again, the order owes again. Before the settlement, which waits for the director's word, the entry is reversed. What
+was divided stays divided, and nobody is asked for a share of it: the unit owes the cooperative, as a receivable that divides nothing any more.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, select
+from sqlalchemy import CheckConstraint, ForeignKey, Select, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -89,6 +91,17 @@ def decide(undo_id: int, *, version: int, approved: bool, reason: str = "", acto
     return row
 
 
+def asked_of_orders(order_ids: Sequence[int] | None = None) -> Select[int]:
+    """Select of the orders (of these, if named) of which a match may be undone: it waits for the director, and the settlement for it."""
+    query = (
+        select(Payment.payable_id)
+        .join(BankMatch, (BankMatch.payable_kind == "payment") & (BankMatch.payable_id == Payment.id))
+        .join(MatchUndo, MatchUndo.match_id == BankMatch.id)
+        .where(Payment.payable_kind == "order", MatchUndo.state == "OPEN")
+    )
+    return query if order_ids is None else query.where(Payment.payable_id.in_(order_ids))
+
+
 def open_of(match_id: int) -> MatchUndo | None:
     """The request that waits for the director, if there is one."""
     return db.session.scalars(select(MatchUndo).where(MatchUndo.match_id == match_id, MatchUndo.state == "OPEN")).one_or_none()
@@ -98,14 +111,17 @@ def _undo(row: MatchUndo, actor: Actor) -> None:
     match = _held(row.match_id, actor)
     receipt = locked(BankReceipt, match.receipt_id)
     payment = _payment(match)
-    owed_on_credit = desks[payment.payable_kind].give_up(payment)
+    owed = desks[payment.payable_kind].give_up(payment)
     entry = db.session.execute(
         select(JournalEntry.id, JournalEntry.kind).where(
             JournalEntry.source_type == "bank_match", JournalEntry.source_id == match.id, JournalEntry.kind != "reversed"
         )
     ).one()
-    posting.reverse(entry.id, source=Source("bank_match", match.id))
-    if owed_on_credit and entry.kind == "matched_prepaid":
+    if owed == "divided" and entry.kind != "matched_divided":
+        event.divided_unpaid(book=match.organisation_id, source=Source("match_undo", row.id), fen=match.fen)
+    else:
+        posting.reverse(entry.id, source=Source("bank_match", match.id))
+    if owed == "on credit" and entry.kind == "matched_prepaid":
         # Paid before the acceptance, which therefore made no receivable of it: now it is one.
         event.accepted_on_credit(book=match.organisation_id, source=Source("match_undo", row.id), fen=match.fen)
     cancel(payment)

@@ -81,11 +81,6 @@ def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str
     return row
 
 
-def due_fen(order: Order) -> int:
-    """What the unit owes in all: goods as ordered, after acceptance as accepted and less what was cut, and the freight."""
-    return (order.accepted_fen - order.cut_fen if order.received_at else order.goods_fen) + order.freight_fen
-
-
 def _checked(lines: list[OrderLine], arrived: Sequence[Arrived]) -> Mapping[int, Arrived]:
     said = {each.order_line_id: each for each in arrived}
     if len(said) != len(arrived) or set(said) != {line.id for line in lines}:
@@ -131,24 +126,33 @@ def _release_unshipped(order: Order, lines: list[OrderLine]) -> None:
 
 
 def _reckon(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[OrderLine]) -> None:
-    owed = due_fen(order)
-    kept = order.paid_fen - order.refunded_fen
-    if kept > owed:
-        _give_back(order, lines, kept - owed, person_id=row.accepted_by_id)
-    elif kept < owed and directed.terms == "POSTPAY":
-        event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=owed - kept)
-        directed.pay_by = clock.business_date() + timedelta(days=PAY_DAYS)
-    if order.refunded_fen and order.refunded_fen == order.paid_fen:
+    # Freight is given back last: of the refunds so far, what is counted to no line is freight.
+    freight_fen = order.freight_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines))
+    worth_fen = sum(_worth_left(line) for line in lines) + freight_fen
+    kept_fen = order.paid_fen - order.refunded_fen
+    if kept_fen > worth_fen:
+        _give_back(order, lines, kept_fen - worth_fen, person_id=row.accepted_by_id)
+    elif kept_fen < worth_fen:
+        order.owed_fen = worth_fen - kept_fen
+        event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=order.owed_fen)
+        pay_after_acceptance(order, directed)
+    if order.refunded_fen and order.refunded_fen == order.paid_fen and not order.owed_fen:
         order.payment = "REFUNDED"
-    elif order.paid_fen and order.paid_fen - order.refunded_fen >= owed:
+    elif order.paid_fen and not order.owed_fen:
         order.payment, order.paid_at = "PAID", order.paid_at or clock.now()
+
+
+def pay_after_acceptance(order: Order, directed: DirectedOrder) -> None:
+    """An accepted order is owed: its time to pay runs from the acceptance, whatever was agreed, and whenever it turned out to be unpaid."""
+    assert order.received_at is not None
+    directed.pay_by = clock.business_date(order.received_at) + timedelta(days=PAY_DAYS)
 
 
 def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int) -> None:
     """What was paid and is short: counted on the very lines that are short, so that each line settles on what was accepted."""
     left = fen
     for line in lines:
-        part = min(left, line.goods_fen - line.refunded_fen - _worth(line, line.accepted or 0))
+        part = min(left, line.goods_fen - line.refunded_fen - _worth_left(line))
         line.refunded_fen += part
         left -= part
     order.refunded_fen += fen
@@ -159,6 +163,11 @@ def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int
             refund = refunds.approve(refunds.request(payment.id, part, SHORTAGE, order_id=order.id).id, approved_by_id=person_id)
             event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=part)
             fen -= part
+
+
+def _worth_left(line: OrderLine) -> int:
+    """What of an accepted line is to be paid: what arrived, or what earlier refunds left of the line, if that is less."""
+    return min(line.goods_fen - line.refunded_fen, _worth(line, line.accepted or 0))
 
 
 def _worth(line: OrderLine, packs: int) -> int:

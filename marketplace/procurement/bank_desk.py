@@ -15,9 +15,9 @@ from marketplace.foundation.language import N_
 from marketplace.orders.order import Order, locked_order
 from marketplace.orders.order_payment import count_in, count_out, may_count_out
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments.bank_match import Payable, desks
+from marketplace.payments.bank_match import Owed, Payable, desks
 from marketplace.payments.payment import Payment
-from marketplace.procurement.acceptance import due_fen
+from marketplace.procurement.acceptance import pay_after_acceptance
 from marketplace.procurement.directed_order import SHIP_DAYS, DirectedOrder, of_order
 
 
@@ -49,27 +49,27 @@ class _DirectedOrders:
         directed = of_order(order.id)
         if directed is None or not count_in(order, payment.amount_fen, at=payment.succeeded_at):
             raise Conflict("order.unpayable", N_("订单已经付过款或已经取消，不用再付。"), state=order.payment)
-        if order.paid_fen - order.refunded_fen >= due_fen(order):
-            order.payment, order.paid_at = "PAID", payment.succeeded_at
-            if directed.terms == "PREPAY" and order.fulfilment == "WAITING":
-                order.fulfilment = "READY"
-                directed.ship_by = clock.business_date() + timedelta(days=SHIP_DAYS)
+        if order.payment == "PAID" and directed.terms == "PREPAY" and order.fulfilment == "WAITING":
+            order.fulfilment = "READY"
+            directed.ship_by = clock.business_date() + timedelta(days=SHIP_DAYS)
         order.version += 1
         db.session.flush()
 
     def may_give_up(self, payment: Payment) -> None:
         may_count_out(get(Order, payment.payable_id), payment.amount_fen)
 
-    def give_up(self, payment: Payment) -> bool:
+    def give_up(self, payment: Payment) -> Owed:
         order = locked_order(payment.payable_id)
         directed = of_order(order.id)
         count_out(order, payment.amount_fen)
         if directed is not None and directed.terms == "PREPAY" and order.fulfilment == "READY":
             # Nothing has left: the goods wait for their money again.
             order.fulfilment, directed.ship_by = "WAITING", None
+        if directed is not None and order.received_at is not None:
+            pay_after_acceptance(order, directed)
         order.version += 1
         db.session.flush()
-        return directed is not None and directed.terms == "POSTPAY" and order.received_at is not None
+        return _owed(order)
 
 
 def _payable(order: Order, directed: DirectedOrder, payer_name: str) -> Payable:
@@ -80,10 +80,14 @@ def _payable(order: Order, directed: DirectedOrder, payer_name: str) -> Payable:
         organisation_id=order.organisation_id,
         reference=directed.reference,
         payer_name=payer_name,
-        open_fen=max(0, due_fen(order) - (order.paid_fen - order.refunded_fen)),
-        on_credit=directed.terms == "POSTPAY" and order.received_at is not None,
+        open_fen=order.payable_fen,
+        owed=_owed(order),
         pay_by=directed.pay_by,
     )
+
+
+def _owed(order: Order) -> Owed:
+    return "not yet" if order.received_at is None else "on credit" if order.settled_at is None else "divided"
 
 
 desks["order"] = _DirectedOrders()

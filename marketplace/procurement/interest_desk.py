@@ -8,7 +8,7 @@ from marketplace.foundation.database import db, get, locked
 from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments.bank_match import Payable, desks
+from marketplace.payments.bank_match import Owed, Payable, desks
 from marketplace.payments.payment import Payment
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
@@ -43,19 +43,19 @@ class _LateInterest:
     def may_give_up(self, payment: Payment) -> None:
         """Always: interest is settled with nobody."""
 
-    def give_up(self, payment: Payment) -> bool:
+    def give_up(self, payment: Payment) -> Owed:
         row = locked(LateInterest, payment.payable_id)
         row.paid_fen -= payment.amount_fen
         row.state = "CLAIMED"
         row.version += 1
         db.session.flush()
-        return False
+        return "interest"
 
 
 def _payable(row: LateInterest, reference: str, payer_name: str) -> Payable:
     return Payable(
         kind="late_interest", id=row.id, public_id=row.public_id, organisation_id=row.organisation_id, reference=reference,
-        payer_name=payer_name, open_fen=row.fen - row.paid_fen, on_credit=True, is_interest=True,
+        payer_name=payer_name, open_fen=row.fen - row.paid_fen, owed="interest",
     )  # fmt: skip
 
 

@@ -25,7 +25,6 @@ from marketplace.orders.order import Order, locked_order
 from marketplace.organisations.actor import Actor
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
-from marketplace.procurement.acceptance import due_fen
 from marketplace.procurement.directed_order import DirectedOrder, of_order
 
 
@@ -106,11 +105,11 @@ def accrued_many(orders: Sequence[tuple[Order, DirectedOrder]]) -> dict[int, Acc
     paid = _paid(ids)
     through_on, found = clock.business_date() - timedelta(days=1), {}
     for order, directed in orders:
-        if directed.pay_by is None or directed.terms != "POSTPAY" or order.received_at is None:
+        if directed.pay_by is None or order.received_at is None or (directed.terms == "PREPAY" and not order.owed_fen):
             continue
         from_on = max(last.get(order.id, directed.pay_by), directed.pay_by) + timedelta(days=1)
         if from_on <= through_on:
-            fen = interest(due_fen(order), paid.get(order.id, []), from_on, through_on, rate_of(directed))
+            fen = interest(_price_fen(order), paid.get(order.id, []), from_on, through_on, rate_of(directed))
             if fen:
                 found[order.id] = Accrued(from_on, through_on, fen)
     return found
@@ -195,13 +194,18 @@ def reckoned_again(order: Order) -> dict[int, int]:
     """Fen that each open claim of the order would be by what is known now, by claim id; only where that differs."""
     paid = _paid([order.id]).get(order.id, [])
     claims = [each for each in claims_of(order.id) if each.state == "CLAIMED"]
-    now = {each.id: interest(due_fen(order), paid, each.from_on, each.through_on, each.rate) for each in claims}
+    now = {each.id: interest(_price_fen(order), paid, each.from_on, each.through_on, each.rate) for each in claims}
     return {each.id: now[each.id] for each in claims if now[each.id] != each.fen}
 
 
 def claims_of(order_id: int) -> list[LateInterest]:
     """An order's claims, oldest first."""
     return list(db.session.scalars(select(LateInterest).where(LateInterest.order_id == order_id).order_by(LateInterest.id)))
+
+
+def _price_fen(order: Order) -> int:
+    """What was or is to be paid of it: less what it has paid, the principal of the interest."""
+    return order.paid_fen + order.owed_fen
 
 
 def _paid(order_ids: Sequence[int]) -> dict[int, list[tuple[date, int]]]:

@@ -119,7 +119,7 @@ def receipts_are_posted() -> list[str]:
     matches = _sums(
         select(BankMatch.organisation_id, func.sum(BankMatch.fen)).where(BankMatch.undone_at.is_(None)).group_by(BankMatch.organisation_id)
     )
-    posted = per_book(through("unapplied", "matched_prepaid", "matched_receivable", "interest_paid"))
+    posted = per_book(through("unapplied", "matched_prepaid", "matched_receivable", "matched_divided", "divided_unpaid", "interest_paid"))
     each = (
         select(BankReceipt.id)
         .outerjoin(BankMatch, (BankMatch.receipt_id == BankReceipt.id) & BankMatch.undone_at.is_(None))

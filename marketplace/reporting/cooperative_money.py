@@ -13,6 +13,7 @@ from marketplace.foundation.database import db
 from marketplace.orders.order import Order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments import match_undo
 from marketplace.payments.refund import Refund
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.household_credit import TO_FUND, CreditMove
@@ -20,7 +21,7 @@ from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import REFUND_GOING, Settlement
 
 # Why money that was paid is not settled yet, in the order of an order's way. "due": the next run settles it.
-WAITS = ("unpaid", "not_shipped", "not_received", "return_window", "refund_going", "return_open", "due")
+WAITS = ("unpaid", "not_shipped", "not_received", "return_window", "refund_going", "match_asked", "return_open", "due")
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ def _why() -> ColumnElement[str]:
         (Order.received_at.is_(None), "not_received"),
         (~over, "return_window"),
         (opened, "return_open"),
+        (Order.id.in_(match_undo.asked_of_orders()), "match_asked"),
         (going, "refund_going"),
         else_="due",
     )

@@ -1,7 +1,7 @@
 """Settlement: an order's money is divided once it can no longer come back. One order never twice.
 
-Due: paid, received, the return window over, no return open and no refund under way that the channel may still refuse: what it refuses
-is the order's again, and would find it divided.
+Due: paid, received, the return window over, no return open, no match of a receipt asked to be undone, and no refund under way that the
+channel may still refuse: what it refuses is the order's again, and would find it divided.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, lines_by_order
 from marketplace.orders.return_request import ReturnRequest
+from marketplace.payments import match_undo
 from marketplace.payments.refund import GOING, Refund
 
 
@@ -74,6 +75,7 @@ _WHY: dict[str, str] = {
     "return_window": N_("退货期到 %(day)s，过后才能结算。"),
     "return_open": N_("这张订单有一项退货申请还没有答复，答复后才能结算。"),
     "refund_going": N_("这张订单有一笔退款还在路上，退到或退不成之后才能结算。"),
+    "match_asked": N_("这张订单的一笔核销在等理事长决定撤不撤销，决定后才能结算。"),
     "overpaid": N_("实付的钱多于货款和运费，要先由会计核对。"),
 }
 
@@ -82,13 +84,13 @@ def why_not_due(order: Order) -> str:
     """The code of the first reason why ``order`` cannot be settled now, or "" if it can.
 
     Due: paid in full, received, the return window (``return_until``, else the market's days after receipt) over, no return
-    request open, no refund under way.
+    request open, no match to be undone, no refund under way.
     """
     return _why(order) or _held([order.id]).get(order.id, "")
 
 
 def _why(order: Order) -> str:
-    """The same, returns and refunds aside."""
+    """The same, returns, refunds and undone matches aside."""
     if order.settled_at is not None:
         return "settled"
     if order.cancelled_at is not None:
@@ -107,7 +109,7 @@ def _held(order_ids: Sequence[int]) -> dict[int, str]:
     open_ = select(ReturnRequest.order_id).where(ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "OPEN")
     return {
         order_id: reason
-        for query, reason in ((going, "refund_going"), (open_, "return_open"))
+        for query, reason in ((going, "refund_going"), (match_undo.asked_of_orders(order_ids), "match_asked"), (open_, "return_open"))
         for order_id in db.session.scalars(query)
         if order_id is not None
     }
@@ -241,6 +243,7 @@ def settle_due(limit: int = 200) -> list[int]:
             or_(Order.return_until <= now, Order.return_until.is_(None) & (Order.received_at <= now - window)),
             ~open_return,
             ~select(Refund.id).where(Refund.order_id == Order.id, REFUND_GOING).exists(),
+            Order.id.not_in(match_undo.asked_of_orders()),
         )
         .order_by(Order.received_at, Order.id)
         .limit(limit)

@@ -22,7 +22,7 @@ def entry_words(kind: str) -> str:
     """What an entry of this kind is; an unknown one by its code."""
     return {
         "alipay_paid": _("支付宝收款"), "alipay_unapplied": _("支付宝多收或晚收"), "stripe_paid": _("银行卡收款"), "stripe_unapplied": _("银行卡多收或晚收"), "bank_received": _("银行到账"), "matched_prepaid": _("到账核对到订单"),
-        "accepted_on_credit": _("验收挂账"), "matched_receivable": _("到账抵应收"), "receivable_cut": _("减应收"), "settled": _("订单分账"),
+        "accepted_on_credit": _("验收挂账"), "matched_receivable": _("到账抵应收"), "matched_divided": _("到账抵应收（分过账的）"), "divided_unpaid": _("分账后撤销核销"), "receivable_cut": _("减应收"), "settled": _("订单分账"),
         "refund_approved": _("退款批准"), "refund_after_settlement": _("分账后退款"), "unapplied_refund_approved": _("多收款退回"),
         "refund_succeeded": _("退款到账"), "recovered": _("从收益池收回"), "recovery_undone": _("收回的收益池款退还"),
         "collective_recovered": _("从村集体份额收回"), "collective_recovery_undone": _("收回的村集体款退还"), "fund_recovered": _("从基金份额收回"),

@@ -35,17 +35,30 @@ PAGE = 25
 @bp.get("")
 @needs("cooperative.read")
 def index() -> Any:
-    actor = the_actor()
+    """What is still owed, or (``view=paid``) what was paid late and of which interest may be claimed."""
+    actor, view = the_actor(), _view()
     after = request.args.get("after", "")
-    rows = overdue.of_cooperative(actor.organisation_id, after=_own(after, actor) if after else None, limit=PAGE + 1)
-    next_url = url_for(".index", after=rows[PAGE - 1].directed.public_id) if len(rows) > PAGE else None
-    return render_template("cooperative/overdue.html", rows=rows[:PAGE], next_url=next_url, **desk(actor))
+    begins = _own(after, actor) if after else None
+    if view == "paid":
+        rows = overdue.paid_late(actor.organisation_id)
+        rows = [each for each in rows if begins is None or (each.directed.pay_by, each.directed.id) < (begins.pay_by, begins.id)]
+    else:
+        rows = overdue.of_cooperative(actor.organisation_id, after=begins, limit=PAGE + 1)
+    return render_template(
+        "cooperative/overdue.html",
+        rows=rows[:PAGE],
+        view=view,
+        chips=[(_("还欠的"), url_for(".index"), view != "paid", None), (_("付晚了，利息没计收"), url_for(".index", view="paid"), view == "paid", None)],
+        next_url=url_for(".index", view=view or None, after=rows[PAGE - 1].directed.public_id) if len(rows) > PAGE else None,
+        **desk(actor),
+    )
 
 
 @bp.get("/export")
 @needs("cooperative.read")
 def export() -> Any:
-    rows = overdue.of_cooperative(the_actor().organisation_id, limit=spreadsheet.MOST_ROWS)
+    own = the_actor().organisation_id
+    rows = overdue.paid_late(own) if _view() == "paid" else overdue.of_cooperative(own, limit=spreadsheet.MOST_ROWS)
     columns = [
         (_("采购单"), "text"), (_("单位"), "text"), (_("付款期限"), "day"), (_("逾期天数"), "whole"), (_("还欠"), "fen"),
         (_("可计利息"), "fen"), (_("已计未付利息"), "fen"),
@@ -93,6 +106,10 @@ def withdraw(public_id: str, claim_id: str) -> Any:
     return _let_go(public_id, claim_id, "withdraw", late_interest.withdraw, _("这笔利息撤回了，可以按现在的到账重新计收。"))
 
 
+def _view() -> str:
+    return "paid" if request.args.get("view") == "paid" else ""
+
+
 def _let_go(public_id: str, claim_id: str, step: str, how: Callable[..., Any], done: str) -> Any:
     actor = the_actor()
     row = _own(public_id, actor)
@@ -120,7 +137,6 @@ def _facts(row: DirectedOrder) -> dict[str, Any]:
         "unit": db.session.get_one(Organisation, row.organisation_id),
         "cooperative": db.session.get_one(Organisation, row.cooperative_id),
         "seller": db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == row.cooperative_id)).one_or_none(),
-        "open_fen": max(0, order.accepted_fen - order.cut_fen + order.freight_fen - order.paid_fen + order.refunded_fen),
         "late_days": max(0, (clock.business_date() - row.pay_by).days) if row.pay_by else 0,
         "rate": late_interest.rate_of(row),
         "accrued": late_interest.accrued(order, row),

@@ -74,6 +74,29 @@ def test_interest_is_what_day_by_day_counting_gives(principal: int, days: int, r
 
 
 @pytest.mark.both
+def test_what_was_paid_late_stays_on_a_list_until_its_interest_is_claimed(app: Flask) -> None:
+    at, start = unit_market(), clock.now()
+    late, next_day, in_time = (accepted(at, key=key) for key in ("late", "next", "in time"))
+    row = db.session.get_one(DirectedOrder, late)
+    for made, after, serial in ((in_time, 30, "A"), (next_day, 31, "B"), (late, 50, "C")):
+        with clock.travel(start + timedelta(days=after)):
+            match(at, receipt(at, 80_000, day=f"{clock.business_date()}", serial=serial), made, 80_000, key=serial)
+    with clock.travel(start + timedelta(days=60)):
+        accountant = browser(app, at.market.accountant)
+        assert overdue.of_cooperative(at.market.cooperative) == []
+        (each,) = overdue.paid_late(at.market.cooperative)
+        # ¥800.00 at the end of each of the nineteen days before the money came.
+        assert (each.directed.id, each.days, each.accrued.fen if each.accrued else 0) == (late, 20, 760)
+        page = accountant.get("/cooperative/overdue?view=paid").text
+        assert f"/cooperative/overdue/{row.public_id}" in page and "付晚了 20 天" in page and "¥7.60" in page
+        assert "view=paid" in accountant.get("/cooperative/overdue").text
+        assert accountant.get("/cooperative/overdue/export?view=paid").status_code == 200
+        claim(at, late)
+        assert overdue.paid_late(at.market.cooperative) == []
+        assert "没有付晚而利息没计收的单" in accountant.get("/cooperative/overdue?view=paid").text
+
+
+@pytest.mark.both
 def test_claimed_paid_claimed_again_waived_and_the_books_agree(app: Flask) -> None:
     at = unit_market()
     made = accepted(at)

@@ -27,7 +27,7 @@ from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.procurement import price_cut
-from marketplace.settlement import fund_return, unclaimed_return
+from marketplace.settlement import fund_return, settlement, unclaimed_return
 from tests import builders
 from tests.ledger.account_book import read
 from tests.orders import trade
@@ -180,6 +180,22 @@ def test_a_unit_pays_first_and_is_sent_too_little(app: Flask) -> None:
     with written() as back:
         transaction(lambda: bank_refund.record(refund_id, "WY2601", clock.business_date(), actor=at.market.accountant))
     assert back == [("refund_succeeded", "debit  refunds_payable 160.00", "credit bank 160.00")]
+
+
+def test_a_payment_turns_out_to_be_none_after_the_split_and_is_made_again(app: Flask) -> None:
+    with clock.travel(clock.now() - timedelta(days=20)):
+        at = unit_market()
+        made = accepted(at)
+    row = receipt(at, 80_000)
+    match_id = match(at, row, made, 80_000)
+    transaction(lambda: settlement.settle(order_of(made).id))
+    with written() as undone:
+        asked = transaction(lambda: match_undo.ask(match_id, "银行冲正", actor=at.market.accountant))
+        transaction(lambda: match_undo.decide(asked.id, version=1, approved=True, actor=at.market.director))
+    assert undone == [("divided_unpaid", "debit  receivable 800.00", "credit unapplied 800.00")]
+    with written() as matched:
+        match(at, row, made, 80_000, key="again")
+    assert matched == [("matched_divided", "debit  unapplied 800.00", "credit receivable 800.00")]
 
 
 def test_late_interest_is_due_and_paid(app: Flask) -> None:

@@ -1,14 +1,14 @@
 """A match that was wrong is undone by two people, with its trail; what was settled is not; what goes back over the bank is noted once."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
-from marketplace.foundation.errors import Conflict
 from marketplace.ledger import balance
-from marketplace.orders.order import Order
 from marketplace.organisations.person import grant
 from marketplace.payments import match_undo
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
@@ -17,6 +17,7 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.procurement import scorecard
 from marketplace.reporting import books
+from marketplace.settlement import settlement
 from tests import builders
 from tests.procurement.unit_market import (
     UnitMarket,
@@ -121,17 +122,20 @@ def test_one_person_is_never_both(app: Flask) -> None:
     assert db.session.get_one(MatchUndo, undo_id).state == "OPEN"
 
 
-def test_what_was_divided_is_not_undone(app: Flask) -> None:
-    at = unit_market()
-    made = confirmed(at, 10)
+def test_what_was_divided_stays_divided_when_its_match_is_undone(app: Flask) -> None:
+    with clock.travel(clock.now() - timedelta(days=20)):
+        at = unit_market()
+        made = confirmed(at, 10)
+        ship(at, made, 10)
+        accept(at, made, 10)
     match_id = match(at, receipt(at, 80_000, day=today()), made, 80_000)
-    order_id = order_of(made).id
-    with transaction():
-        undo = match_undo.ask(match_id, "错了", actor=at.market.accountant).id
-        db.session.get_one(Order, order_id).settled_at = clock.now()
-    with pytest.raises(Conflict) as caught, transaction():
-        match_undo.decide(undo, version=1, approved=True, actor=at.market.director)
-    assert caught.value.code == "order.settled"
+    transaction(lambda: settlement.settle(order_of(made).id))
+    pool = balance.by_owner("household_pool", at.market.cooperative)
+    assert sum(pool.values()) > 0
+    assert browser(app, at.market.director).post(asked(app, at, match_id), data={"decision": "approve", "version": "1"}).status_code == 302
+    assert (order_of(made).owed_fen, balance.held("receivable", at.market.cooperative)) == (80_000, 80_000)
+    assert balance.by_owner("household_pool", at.market.cooperative) == pool
+    assert sound()
 
 
 def test_a_year_that_is_over_keeps_what_it_said(app: Flask) -> None:
