@@ -12,6 +12,7 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 
 UNPACKED = 40 * 1024 * 1024
+MOST_EXACT = 10**15
 FARTHEST = (200, 20_000)  # column and row of the last cell that is read
 _PLACE = re.compile(rb"""\sr=["']([A-Z]{0,7})(\d{1,12})["']""")
 
@@ -33,7 +34,13 @@ def first_sheet(content: bytes) -> list[list[Any]]:
 
 
 def text_of(cell: Any) -> str:
-    """A cell as somebody would have typed it: whole numbers without a point, money to two places, days as 2026-11-23."""
+    """A cell as somebody would have typed it: whole numbers without a point, money to two places, days as 2026-11-23.
+
+    A spreadsheet keeps fifteen digits of a number: an account or ID number that it holds as one has lost its end, and is written as
+    such (3.60925e+17), so that nobody takes it for the whole.
+    """
+    if isinstance(cell, int | float) and abs(cell) >= MOST_EXACT:
+        return f"{float(cell):e}"
     if isinstance(cell, float):
         if cell.is_integer():
             return str(int(cell))

@@ -23,7 +23,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.payments import bank_file, bank_reading, statement_row
-from marketplace.payments.bank_reading import BadRow, Reading, Row
+from marketplace.payments.bank_rows import BadRow, Reading, Row
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
 
 
@@ -55,7 +55,7 @@ class BankReceipt(Public, Model):
         UniqueConstraint("organisation_id", "serial"),
         CheckConstraint("fen > 0 AND matched_fen >= 0 AND matched_fen <= fen", name="fen"),
         CheckConstraint("returned_fen >= 0 AND matched_fen + returned_fen <= fen", name="returned"),
-        CheckConstraint("state IN ('imported','partial','matched','over','unmatched','returned','unrelated')", name="state"),
+        CheckConstraint("state IN ('imported','partial','matched','returned','unrelated')", name="state"),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -149,21 +149,20 @@ def receive(content: bytes, *, actor: Actor, name: str = "statement.csv") -> Ban
     digest = hashlib.sha256(content).hexdigest()
     query = select(BankStatement).where(BankStatement.organisation_id == actor.organisation_id, BankStatement.sha256 == digest)
     row = db.session.scalars(query).one_or_none()
-    if row is None:
-        kept = files.store(
-            content, name=name, media_type=bank_file.media_type(content), organisation_id=actor.organisation_id, sensitivity="PERSONAL"
-        )
-        row = BankStatement(
-            organisation_id=actor.organisation_id,
-            file_id=kept.id,
-            sha256=digest,
-            imported_at=clock.now(),
-            imported_by_id=actor.person_id,
-            rows=len(lines),
-            new_rows=0,
-        )
-        db.session.add(row)
-        db.session.flush()
+    if row is not None:
+        return row
+    # Pressed twice, the second waits here until the first one's file is there.
+    locked(Organisation, actor.organisation_id)
+    row = db.session.scalars(query).one_or_none()
+    if row is not None:
+        return row
+    kept = files.store(content, name=name, media_type=bank_file.media_type(content), organisation_id=actor.organisation_id, sensitivity="PERSONAL")
+    row = BankStatement(
+        organisation_id=actor.organisation_id, file_id=kept.id, sha256=digest, imported_at=clock.now(), imported_by_id=actor.person_id,
+        rows=len(lines), new_rows=0,
+    )  # fmt: skip
+    db.session.add(row)
+    db.session.flush()
     return row
 
 

@@ -4,10 +4,11 @@ A credit that is no buyer's may be a withdrawal from Alipay, a payout of Stripe'
 nothing of the market's, or may take a receipt back (the payer's bank recalled it, or it was sent back by hand).
 """
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, case, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -20,6 +21,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row, withdrawal
+from marketplace.payments.bank_rows import BACK, TAKEN_BACK
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
@@ -56,10 +58,39 @@ class RowDecision(Public, Versioned, Model):
 
 
 def suggested(organisation_id: int, row: Seen) -> str:
-    """What a credit seems to be by its own words: WITHDRAWAL, STRIPE (its payout, where the cooperative takes cards) or UNRELATED."""
+    """What a row seems to be by its own words: WITHDRAWAL, STRIPE (its payout, where the cooperative takes cards), TAKES_BACK or UNRELATED."""
+    if row.fen < 0:
+        return "TAKES_BACK" if row.serial.endswith(BACK) or TAKEN_BACK.search(row.remark) else "UNRELATED"
     if withdrawal.from_stripe(row) and account.existing("stripe", organisation_id):
         return "STRIPE"
     return "WITHDRAWAL" if withdrawal.from_alipay(row) else "UNRELATED"
+
+
+def originals(row: StatementRow, limit: int = 20) -> list[BankReceipt]:
+    """The receipts that a debit may take back, likeliest first: of its number, of just its amount, of its payer, the latest.
+
+    Of what is matched the match must be undone first; it is listed, so that whoever looks for it finds it.
+    """
+    query = select(BankReceipt).where(
+        BankReceipt.organisation_id == row.organisation_id, BankReceipt.state != "unrelated", BankReceipt.received_on <= row.day,
+        BankReceipt.fen - BankReceipt.returned_fen >= -row.fen,
+    )  # fmt: skip
+    likely = (BankReceipt.serial == row.serial.removesuffix(BACK), BankReceipt.fen == -row.fen, BankReceipt.payer_name == row.name)
+    order = [case((each, 0), else_=1) for each in likely]
+    return list(db.session.scalars(query.order_by(*order, BankReceipt.received_on.desc(), BankReceipt.id.desc()).limit(limit)))
+
+
+def taken_back(receipts: Sequence[BankReceipt]) -> set[int]:
+    """Ids of those for which the bank's statement has a row that seems to take them back, and that nobody has explained yet."""
+    if not receipts:
+        return set()
+    told = select(StatementLink.id).where(StatementLink.row_id == StatementRow.id).exists()
+    query = select(StatementRow.fen, func.max(StatementRow.day)).where(
+        StatementRow.organisation_id == receipts[0].organisation_id, StatementRow.side == "bank", StatementRow.serial.endswith(BACK),
+        StatementRow.fen.in_({-receipt.fen for receipt in receipts}), ~told,
+    )  # fmt: skip
+    days: dict[int, date] = {-fen: day for fen, day in db.session.execute(query.group_by(StatementRow.fen))}
+    return {receipt.id for receipt in receipts if receipt.fen in days and receipt.received_on <= days[receipt.fen]}
 
 
 def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, actor: Actor) -> RowDecision:

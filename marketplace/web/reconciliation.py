@@ -254,16 +254,13 @@ def _show(row: Difference, errors: dict[str, str]) -> str:
     entry = db.session.get(JournalEntry, row.entry_id) if row.entry_id else None
     works = row.state == "OPEN" and not actor.is_operator and actor.has("accountant", "director")
     debit = its_row is not None and its_row.side == "bank" and row.fen > 0
-    back = select(BankReceipt).where(
-        BankReceipt.organisation_id == row.organisation_id, BankReceipt.state != "unrelated",
-        BankReceipt.fen - BankReceipt.matched_fen - BankReceipt.returned_fen >= row.fen,
-    )  # fmt: skip
+    takes_back = row_decision.originals(its_row) if works and debit and its_row else []
     return render_template(
         "bank/difference.html", row=row, owner=owner, its_row=its_row, entry=entry, entry_word=entry_words(entry.kind) if entry else "",
         row_word=row_words(its_row.kind) if its_row else "", sides=side_words(), kinds=kind_words(), works=works, errors=errors, values=request.form,
         partners=difference.partners(row) if works and actor.has("accountant") and (row.row_id or row.entry_id) else [],
-        takes_back=list(db.session.scalars(back.order_by(BankReceipt.received_on.desc()).limit(20))) if works and debit else [], debit=debit,
-        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row and its_row.side == "bank" and not debit else "UNRELATED",
+        takes_back=takes_back, debit=debit,
+        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row and its_row.side == "bank" else "UNRELATED",
         takes_cards=accounts.existing("stripe", row.organisation_id),
         person=db.session.get(Person, row.owner_id) if row.owner_id else None,
         crumbs=[*_begin(actor), (_("对账"), url_for(".index")), (_("差异"), url_for(".differences")), (row.day.isoformat(), None)], **desk(actor),

@@ -13,7 +13,7 @@ from marketplace.foundation.money import format_yuan, parse_yuan
 from marketplace.orders.order import Order, lines_by_order
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bank_match, bank_statement
+from marketplace.payments import bank_match, bank_statement, row_decision
 from marketplace.payments.bank_match import Proposal
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.procurement import directed_order
@@ -125,7 +125,8 @@ def _bank(errors: dict[str, str]) -> str:
     actor = the_actor()
     waiting = bank_match.unmatched(actor)[:50]
     proposed = bank_match.proposals(waiting, actor=actor, limit=3)
-    rows = [(receipt, [(each, _to_check(receipt, each)) for each in proposed[receipt.id]], new_public_id()) for receipt in waiting]
+    taken_back = row_decision.taken_back(waiting)
+    rows = [(receipt, [(each, _to_check(receipt, each)) for each in proposed[receipt.id]], new_public_id(), receipt.id in taken_back) for receipt in waiting]
     reasons = {
         "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
     }  # fmt: skip

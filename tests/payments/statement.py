@@ -4,6 +4,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.money import format_yuan
 from marketplace.organisations.actor import Actor
 from marketplace.payments import bank_statement
+from marketplace.payments.bank_rows import BACK
 from marketplace.payments.bank_statement import BankReceipt, Imported
 from marketplace.payments.statement_row import StatementRow
 
@@ -27,8 +28,8 @@ def take(actor: Actor, rows: list[Told], *, opening_fen: int = 0, lost_fen: int 
 
 
 def row(serial: str) -> StatementRow:
-    """The row with this number of the bank."""
-    return db.session.query(StatementRow).filter_by(serial=serial).one()
+    """The row with this number of the bank, also if it takes another one back."""
+    return db.session.query(StatementRow).filter(StatementRow.serial.in_((serial, serial + BACK))).one()
 
 
 def receipt(serial: str) -> BankReceipt:

@@ -1,16 +1,20 @@
 """Three banks' ways of writing a statement, CSV and Excel alike; what does not add up or is another account's is refused whole."""
 
 from datetime import UTC, date, datetime
+from io import BytesIO
 
 import pytest
 from flask import Flask
+from xlsxwriter import Workbook
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput, NotAllowed, NotFound
+from marketplace.foundation.language import said
 from marketplace.ledger import balance
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bank_file, bank_layout, bank_reading, bank_statement
+from marketplace.payments.bank_rows import Reading
 from marketplace.payments.bank_statement import BankReceipt, BankStatement, Imported, Look
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from tests import builders
@@ -43,12 +47,12 @@ SIGN = """交易时间,金额,余额,对方账户名称,附言,交易流水号
 WANTED = [(date(2026, 3, 11), 100_000, "A1", 150_000), (date(2026, 3, 11), -2_050, "A2", 147_950), (date(2026, 3, 12), 300, "A3", 148_250)]
 
 
-def read(content: str | bytes, organisation_id: int | None = None) -> bank_reading.Reading:
+def read(content: str | bytes, organisation_id: int | None = None) -> Reading:
     with clock.travel(NOW):
         return bank_reading.read(content.encode() if isinstance(content, str) else content, organisation_id)
 
 
-def seen(reading: bank_reading.Reading) -> list[tuple[date, int, str, int | None]]:
+def seen(reading: Reading) -> list[tuple[date, int, str, int | None]]:
     return [(row.day, row.fen, row.serial, row.balance_fen) for row in reading.rows]
 
 
@@ -74,10 +78,11 @@ def test_three_banks_write_the_same_movements(text: str, amounts: str, encoding:
 
 
 def test_a_workbook_reads_as_its_text_does() -> None:
+    """Days as text, as numbers and as Excel's own days with a time."""
     rows = [
         ["账户交易明细"], [], ["交易日期", "收入金额", "支出金额", "账户余额", "对方户名", "流水号"],
-        [datetime(2026, 3, 11, 9, 5, tzinfo=UTC).replace(tzinfo=None).strftime("%Y-%m-%d %H:%M"), 1000, "", 1500.0, "靖安县第一中学", "A1"],
-        ["20260311", "", 20.5, 1479.5, "王五", "A2"],
+        [datetime(2026, 3, 11, 9, 5), 1000, "", 1500.0, "靖安县第一中学", "A1"],  # noqa: DTZ001 -- a spreadsheet's time has no zone
+        [20260311, "", 20.5, 1479.5, "王五", "A2"],
         ["2026-03-12", "3.00", 0, "1,482.50", "靖安县第一中学", "A3"],
         ["合计", 1003, 20.5],
     ]  # fmt: skip
@@ -86,10 +91,29 @@ def test_a_workbook_reads_as_its_text_does() -> None:
     assert [row.line for row in reading.rows] == [4, 5, 6], "the line is the one that Excel shows"
 
 
+def test_a_formula_counts_by_what_it_shows_and_a_rounded_number_is_none(app: Flask) -> None:
+    """Serial numbers of twenty digits that a spreadsheet holds as numbers are alike in the fifteen that it keeps: they tell nothing."""
+    out = BytesIO()
+    book = Workbook(out, {"default_date_format": "yyyy-mm-dd"})
+    sheet = book.add_worksheet()
+    sheet.write_row(0, 0, ["交易日期", "收入金额", "账户余额", "对方户名", "对方账号", "流水号"])
+    for place, serial in enumerate((20260311000000000001, 20260311000000000002), 1):
+        sheet.write_row(place, 0, [date(2026, 3, 11), None, None, "中学", 6217000011112222333, serial])
+        sheet.write_formula(place, 1, "=1000/4", None, 250)
+        sheet.write_formula(place, 2, "=C1+B2", None, 250 * place)
+    book.close()
+    market = builders.market()
+    took = take(out.getvalue(), market)
+    assert (took.new, took.new_fen, took.bad) == (2, 50_000, [])
+    assert {row.account for row in db.session.query(StatementRow)} == {""}
+    assert all(row.serial.startswith("row:") for row in db.session.query(StatementRow))
+    assert take(out.getvalue(), market).known == 2
+
+
 @pytest.mark.parametrize(
     ("direction", "amount", "fen"),
     [("贷", "5.00", 500), ("收入", "5.00", 500), ("C", "5.00", 500), ("借", "5.00", -500), ("支", "-5.00", -500), ("往账", "5.00", -500),
-     ("贷", "-5.00", None), ("冲", "5.00", None), ("", "5.00", None)],
+     ("贷", "-5.00", -500), ("冲", "5.00", None), ("", "5.00", None)],
 )  # fmt: skip
 def test_a_direction_is_known_or_the_row_is_bad(direction: str, amount: str, fen: int | None) -> None:
     reading = read(f"交易日期,借贷标志,交易金额,流水号\n2026-03-11,{direction},{amount},L1\n")
@@ -99,12 +123,58 @@ def test_a_direction_is_known_or_the_row_is_bad(direction: str, amount: str, fen
 
 @pytest.mark.parametrize(
     "changed",
-    [("1,479.50", "1,479.51"), (",3.00,,", ",4.00,,"), ("2026-03-11,,20.50,\"1,479.50\",王五,6228001,退款,A2\n", ""), (",20.50,", ",坏,")],
+    [("1,479.50", "1,479.51"), (",3.00,,", ",4.00,,"), ("2026-03-11,,20.50,\"1,479.50\",王五,6228001,退款,A2\n", "")],
 )  # fmt: skip
 def test_a_row_that_was_taken_out_or_changed_breaks_the_chain(changed: tuple[str, str]) -> None:
     with pytest.raises(InvalidInput) as refused:
         read(COLUMNS.replace(*changed))
     assert refused.value.code == "statement.chain"
+
+
+def test_what_does_not_lead_is_named_with_what_would() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read(COLUMNS.replace("1,479.50", "1,479.51"))
+    assert refused.value.data["line"] == 3
+    assert said(refused.value) == "第 3 行的余额是 1,479.51，按上下行应该是 1,479.50。文件不完整或被改过，没有导入。请从网银重新下载。"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [((",20.50,", ",坏,"), "amount.bad"), ((",20.50,", ",,"), "amount.none"), (("2026-03-11,,20.50", "2026-13-11,,20.50"), "day.bad"),
+     (('"1,479.50"', "看不清"), "balance.bad"), (("退款,A2", "退款," + "9" * 71), "serial.long")],
+)  # fmt: skip
+@pytest.mark.parametrize("upside_down", [False, True])
+def test_a_row_that_is_merely_reported_keeps_the_others(changed: tuple[str, str], code: str, upside_down: bool) -> None:
+    header, *rows = COLUMNS.replace(*changed).splitlines()
+    reading = read("\n".join([header, *(rows[::-1] if upside_down else rows)]) + "\n")
+    assert [bad.code for bad in reading.bad] == [code]
+    assert seen(reading) == [WANTED[0], WANTED[2]]
+    assert (reading.opening_fen, reading.closing_fen) == (50_000, 148_250)
+
+
+def test_what_is_merely_reported_still_moves_the_balance() -> None:
+    """Its amount can be read: where it does not lead, the file was changed."""
+    with pytest.raises(InvalidInput) as refused:
+        read(COLUMNS.replace("2026-03-11,,20.50", "2026-13-11,,21.50"))
+    assert (refused.value.code, refused.value.data["line"]) == ("statement.chain", 3)
+
+
+RED = """记账日期,借贷标志,交易金额,余额,对方名称,用途,流水号
+2026-03-11,贷,500.00,"1,500.00",中学,货款,A1
+2026-03-11,贷,-500.00,"1,000.00",中学,货款,A1
+2026-03-12,借,{minus}20.00,980.00,王五,退款,A2
+2026-03-12,借,{red}20.00,"{left}",王五,退款,A3
+"""
+
+
+def test_red_ink_beside_a_direction_is_told_from_a_bank_that_writes_every_debit_with_a_minus() -> None:
+    """Either a debit without a minus tells that, or the balances do."""
+    assert [row.fen for row in read(RED.format(minus="", red="-", left="1,000.00")).rows] == [50_000, -50_000, -2_000, 2_000]
+    assert [row.fen for row in read(RED.format(minus="-", red="-", left="960.00")).rows] == [50_000, -50_000, -2_000, -2_000]
+    lone = "记账日期,借贷标志,交易金额,余额,用途,流水号\n2026-03-11,贷,5.00,105.00,款,A1\n2026-03-11,借,-2.00,{left},退款,A2\n"
+    assert [row.fen for row in read(lone.format(left="107.00")).rows] == [500, 200]
+    assert [row.fen for row in read(lone.format(left="103.00")).rows] == [500, -200]
+    assert [bad.code for bad in read("记账日期,借贷标志,交易金额,用途,流水号\n2026-03-11,借,-2.00,冲正,A2\n").bad] == ["direction.bad"]
 
 
 @pytest.mark.parametrize("changed", [("期初余额：500.00", "期初余额：400.00"), ("期末余额：1,482.50", "期末余额：1,500.00")])

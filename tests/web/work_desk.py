@@ -23,7 +23,7 @@ def browser(app: Flask, actor: Actor) -> FlaskClient:
 def workbook(*rows: Sequence[Any]) -> BytesIO:
     """An Excel file of these rows."""
     out = BytesIO()
-    book = xlsxwriter.Workbook(out)
+    book = xlsxwriter.Workbook(out, {"default_date_format": "yyyy-mm-dd hh:mm"})
     sheet = book.add_worksheet()
     for number, row in enumerate(rows):
         sheet.write_row(number, 0, row)
