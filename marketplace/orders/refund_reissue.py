@@ -20,6 +20,8 @@ from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.refund import Refund
 
+CORRECTED = "CORRECTED"  # why a payee that was agreed is out of it: another one was agreed after it
+
 
 def resend(refund_id: int, *, actor: Actor) -> Refund:
     """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.reissued``."""
@@ -33,6 +35,18 @@ def resend(refund_id: int, *, actor: Actor) -> Refund:
 def propose(refund_id: int, name: str, account: str, bank: str, *, actor: Actor) -> BankRefund:
     """Pay it over the bank, to this payee. Raises InvalidInput ``payee.name``, ``payee.account``, ``payee.bank``, Conflict as ``resend``."""
     failed = _failed(refund_id, actor)
+    return _propose(failed, name, account, bank, None, actor)
+
+
+def correct(bank_refund_id: int, name: str, account: str, bank: str, *, actor: Actor) -> BankRefund:
+    """Another payee for a transfer that was agreed and is not made yet; the director agrees again. Raises InvalidInput as ``propose``, Conflict
+    ``refund.decided`` once it was transferred or corrected, ``refund.proposed``."""
+    agreed = _agreed(bank_refund_id, actor)
+    assert agreed.replaces_id is not None
+    return _propose(get(Refund, agreed.replaces_id), name, account, bank, agreed.id, actor)
+
+
+def _propose(failed: Refund, name: str, account: str, bank: str, corrects_id: int | None, actor: Actor) -> BankRefund:
     name, account, bank = name.strip(), re.sub(r"[\s-]", "", account), bank.strip()
     if not 2 <= len(name) <= 80:
         raise InvalidInput("payee.name", N_("请填写收款人的姓名或户名。"), field="payee_name")
@@ -46,6 +60,7 @@ def propose(refund_id: int, name: str, account: str, bank: str, *, actor: Actor)
     row = BankRefund(
         organisation_id=failed.organisation_id,
         replaces_id=failed.id,
+        corrects_id=corrects_id,
         state="PROPOSED",
         payee_bank=bank,
         proposed_at=clock.now(),
@@ -67,7 +82,9 @@ def decide(bank_refund_id: int, *, approved: bool, reason: str = "", actor: Acto
     proposed = get(BankRefund, bank_refund_id)
     if proposed.organisation_id != actor.organisation_id or proposed.replaces_id is None:
         raise not_found(BankRefund)
-    failed = _failed(proposed.replaces_id, actor)
+    corrects_id = proposed.corrects_id
+    failed = _failed(proposed.replaces_id, actor) if corrects_id is None else get(Refund, proposed.replaces_id)
+    agreed = _agreed(corrects_id, actor) if approved and corrects_id is not None else None
     row = locked(BankRefund, bank_refund_id)
     if row.state != "PROPOSED":
         raise Conflict("refund.decided", N_("这一项已经有人审过了。"), state=row.state)
@@ -83,9 +100,28 @@ def decide(bank_refund_id: int, *, approved: bool, reason: str = "", actor: Acto
     row.state = "APPROVED" if approved else "RETURNED"
     row.reason = reason.strip()[:200]
     row.approved_at, row.approved_by_id = clock.now(), actor.person_id
-    if approved:
+    if agreed is not None:
+        # The refund is the same, and who gets it another: the first payee is out of it before the second one is in.
+        refund_id, agreed.refund_id, agreed.state, agreed.reason = agreed.refund_id, None, "RETURNED", CORRECTED
+        db.session.flush()
+        row.refund_id = refund_id
+    elif approved:
         row.refund_id = _again(failed, "bank", actor).id
     db.session.flush()
+    return row
+
+
+def _agreed(bank_refund_id: int, actor: Actor) -> BankRefund:
+    """A payee that was agreed and not paid yet, locked after its refund."""
+    actor.must_have("COOPERATIVE", "director", "accountant")
+    known = get(BankRefund, bank_refund_id)
+    if known.organisation_id != actor.organisation_id or known.replaces_id is None:
+        raise not_found(BankRefund)
+    if known.refund_id is not None:
+        locked(Refund, known.refund_id)
+    row = locked(BankRefund, bank_refund_id)
+    if row.state != "APPROVED":
+        raise Conflict("refund.decided", N_("这一项已经转账或换过收款人了。"), state=row.state)
     return row
 
 

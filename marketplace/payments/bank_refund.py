@@ -21,7 +21,11 @@ from marketplace.payments.refund import Refund
 
 
 class BankRefund(Public, Model):
-    """PROPOSED → APPROVED (the refund exists and waits for its transfer) → PAID, or RETURNED. No payee where the bank knows who paid."""
+    """PROPOSED → APPROVED (the refund exists and waits for its transfer) → PAID, or RETURNED. No payee where the bank knows who paid.
+
+    A wrong account is corrected by another row (``corrects_id``), until the transfer is made. What the bank sends back later comes as a
+    receipt, and is returned from there.
+    """
 
     __tablename__ = "bank_refund"
     __table_args__ = (
@@ -33,6 +37,7 @@ class BankRefund(Public, Model):
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     refund_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), unique=True)  # what the transfer pays
     replaces_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), index=True)  # what the channel refused
+    corrects_id: Mapped[int | None] = mapped_column(ForeignKey("bank_refund.id"), index=True)
     state: Mapped[str] = mapped_column(String(10))
     payee_name_sealed: Mapped[str] = sealed_column(default="")
     payee_name = Sealed()

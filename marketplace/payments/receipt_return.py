@@ -1,7 +1,8 @@
 """Money of a receipt that goes back to its payer: paid too much, too late, or for somebody else. Two people, then a transfer.
 
 The accountant says how much and to whom, the director agrees, the accountant transfers it in the online banking and records the
-bank's number. From the agreement on it is promised: unapplied becomes refunds_payable.
+bank's number. From the agreement on it is promised: unapplied becomes refunds_payable. Until it is transferred, the two may take it back again
+(a wrong account, a wrong payer). What the bank sends back after the transfer comes as a receipt of its own, and is returned anew.
 """
 
 from datetime import date, datetime
@@ -15,7 +16,8 @@ from marketplace.foundation.database import Model, Public, Versioned, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.ledger import event
+from marketplace.ledger import event, posting
+from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
@@ -24,11 +26,12 @@ from marketplace.payments.bank_statement import BankReceipt
 
 
 class ReceiptReturn(Public, Versioned, Model):
-    """PROPOSED → APPROVED → PAID, or REFUSED. ``number`` is ours, for the transfer's remark; ``reference`` the bank's."""
+    """PROPOSED → APPROVED → PAID, or REFUSED, or taken back before it was transferred: WITHDRAWN. ``number`` is ours, for the transfer's remark;
+    ``reference`` the bank's. Somebody asked to take it back and waits for the director while ``recalled_by_id`` is on an approved one."""
 
     __tablename__ = "receipt_return"
     __table_args__ = (
-        CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','REFUSED')", name="state"),
+        CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','REFUSED','WITHDRAWN')", name="state"),
         CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
         CheckConstraint("fen > 0", name="fen"),
         UniqueConstraint("organisation_id", "reference"),
@@ -51,6 +54,8 @@ class ReceiptReturn(Public, Versioned, Model):
     reference: Mapped[str | None] = mapped_column(String(40))
     paid_on: Mapped[date | None]
     recorded_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    recalled_by_id: Mapped[int | None]  # a person's
+    recall_reason: Mapped[str] = mapped_column(String(300), default="", server_default="")
 
 
 def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", payee_account: str = "", actor: Actor) -> ReceiptReturn:
@@ -109,14 +114,57 @@ def decide(return_id: int, *, version: int, approved: bool, reason: str = "", ac
     return row
 
 
+def recall(return_id: int, reason: str, *, version: int, actor: Actor) -> ReceiptReturn:
+    """The accountant asks to take an agreed return back that was not transferred: a wrong account, a wrong payer.
+
+    Raises InvalidInput ``reason.missing``, Conflict ``return.state``.
+    """
+    actor.must_have("COOPERATIVE", "accountant")
+    row = _agreed(return_id, version, actor)
+    if not 2 <= len(reason.strip()) <= 300:
+        raise InvalidInput("reason.missing", N_("请写明为什么不退了，300 字以内。"), field="reason")
+    row.recalled_by_id, row.recall_reason = actor.person_id, reason.strip()
+    db.session.flush()
+    audit.record("receipt_return.recalled", row, person_id=actor.person_id, fen=row.fen)
+    return row
+
+
+def decide_recall(return_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> ReceiptReturn:
+    """The director agrees, and the money is the receipt's again, to be matched or returned to somebody else; or the return stands. OwnWork
+    if one person is both."""
+    actor.must_have("COOPERATIVE", "director")
+    row = _held(return_id, actor)
+    if row.state != "APPROVED" or row.recalled_by_id is None:
+        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
+    row.must_be_version(version)
+    approval.decide(
+        row, version=version, maker_id=row.recalled_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
+        approved=approved, reason=reason,
+    )  # fmt: skip
+    if approved:
+        source = Source("receipt_return", row.id)
+        entry_id = db.session.scalars(
+            select(JournalEntry.id).where(
+                JournalEntry.source_type == source.type, JournalEntry.source_id == row.id, JournalEntry.kind == "unapplied_refund_approved"
+            )
+        ).one()
+        posting.reverse(entry_id, source=source)
+        receipt = locked(BankReceipt, row.receipt_id)
+        receipt.returned_fen -= row.fen
+        receipt.settle_state()
+        row.state = "WITHDRAWN"
+    else:
+        row.recalled_by_id = None
+    row.answer = reason.strip()[:300] or row.answer
+    db.session.flush()
+    return row
+
+
 def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, actor: Actor) -> ReceiptReturn:
     """The accountant made the transfer: refunds_payable to bank. Raises InvalidInput ``transfer.reference``, ``transfer.day``,
     Conflict ``return.state``, ``transfer.used`` if the bank's number stands on another."""
     actor.must_have("COOPERATIVE", "accountant")
-    row = _held(return_id, actor)
-    if row.state != "APPROVED":
-        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
-    row.must_be_version(version)
+    row = _agreed(return_id, version, actor)
     reference = bank_transfer.record(reference, paid_on, source=("receipt_return", row.id), agreed_at=row.decided_at, actor=actor)
     row.state, row.reference, row.paid_on, row.recorded_by_id = "PAID", reference, paid_on, actor.person_id
     at = clock.now() if paid_on == clock.business_date() else clock.beijing_midnight(paid_on)
@@ -130,6 +178,17 @@ def _held(return_id: int, actor: Actor) -> ReceiptReturn:
     row = locked(ReceiptReturn, return_id)
     if row.organisation_id != actor.organisation_id:
         raise not_found(ReceiptReturn)
+    return row
+
+
+def _agreed(return_id: int, version: int, actor: Actor) -> ReceiptReturn:
+    """One that may be transferred now."""
+    row = _held(return_id, actor)
+    if row.state != "APPROVED":
+        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
+    if row.recalled_by_id is not None:
+        raise Conflict("return.recalled", N_("已经请理事长同意不退了，等答复以后再办。"))
+    row.must_be_version(version)
     return row
 
 

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
@@ -116,13 +116,30 @@ def stop(public_id: str) -> Any:
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
+@bp.post("/refunds/<public_id>/correct")
+@needs("refund.again")
+def correct(public_id: str) -> Any:
+    """The account was wrong, and nothing was transferred yet."""
+    actor, form = the_actor(), request.form
+    row = _own(public_id, actor)
+    agreed = by_public_id(BankRefund, form.get("agreed", ""), select(BankRefund).where(BankRefund.refund_id == row.id)).id
+    payee = [form.get(name, "") for name in ("payee_name", "payee_account", "payee_bank")]
+    try:
+        transaction(lambda: refund_reissue.correct(agreed, *payee, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已提请理事长审新的收款人。同意之前请不要转账。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
 @bp.post("/refunds/<public_id>/payee")
 @needs("refund.payee")
 def decide(public_id: str) -> Any:
     """The director's word on a payee."""
     actor = the_actor()
     row = _own(public_id, actor)
-    proposed = by_public_id(BankRefund, request.form.get("proposal", ""), select(BankRefund).where(BankRefund.replaces_id == row.id))
+    proposed = by_public_id(BankRefund, request.form.get("proposal", ""), select(BankRefund).where(_payees(row)))
     number, approved, reason = proposed.id, request.form.get("decision") == "approve", request.form.get("reason", "")
     try:
         refund_id = transaction(lambda: refund_reissue.decide(number, approved=approved, reason=reason, actor=actor).refund_id)
@@ -201,7 +218,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
     proposals = db.session.execute(
         select(BankRefund, Person.name_zh)
         .join(Person, Person.id == BankRefund.proposed_by_id)
-        .where((BankRefund.replaces_id == refund.id) | (BankRefund.refund_id == refund.id))
+        .where(_payees(refund))
         .order_by(BankRefund.id)
     ).all()
     before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
@@ -217,6 +234,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
         tried=call.last_of(refund_call.SEND, refund.id),
+        corrected=refund_reissue.CORRECTED,
         open_=next((row for row, _name in proposals if row.state == "PROPOSED"), None),
         states=payment_words.REFUND_STATES,
         ways=payment_words.WAYS,
@@ -226,6 +244,12 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         crumbs=[(_("退款"), url_for(".index")), (refund.out_request_no, None)],
         **desk(actor),
     )
+
+
+def _payees(refund: Refund) -> ColumnElement[bool]:
+    """Everybody to whom a refund should go over the bank: those proposed in the place of a failed one, and those of what replaces it."""
+    its_own = BankRefund.refund_id == refund.id
+    return (BankRefund.replaces_id == (refund.reissues_id if refund.way == "bank" and refund.reissues_id else refund.id)) | its_own
 
 
 def _payers(payment: Payment) -> list[BankReceipt]:

@@ -40,7 +40,7 @@ PAGE = 25
 
 def return_words() -> dict[str, tuple[str, str]]:
     """What the state of a return is called, and the kind of its tag."""
-    return {"PROPOSED": (_("等理事长同意"), "wait"), "APPROVED": (_("等转账"), "wait"), "PAID": (_("已退回"), ""), "REFUSED": (_("没有同意"), "still")}
+    return {"PROPOSED": (_("等理事长同意"), "wait"), "APPROVED": (_("等转账"), "wait"), "PAID": (_("已退回"), ""), "REFUSED": (_("没有同意"), "still"), "WITHDRAWN": (_("不退了"), "still")}
 
 
 def decision_words() -> dict[str, str]:
@@ -124,6 +124,34 @@ def return_paid(public_id: str) -> Any:
         db.session.rollback()
         return _returns({f"{error.data.get('field')}-{public_id}": said(error)}), 422
     flash(_("已记为退回。"), "done")
+    return redirect(url_for(".returns"), 303)
+
+
+@bp.post("/returns/<public_id>/recall")
+@needs("bank.match")
+def recall_return(public_id: str) -> Any:
+    """It was agreed and not transferred, and should not be."""
+    actor, number, version, reason = the_actor(), _own_return(public_id).id, typed_version(), request.form.get("reason", "")
+    try:
+        transaction(lambda: receipt_return.recall(number, reason, version=version, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _returns({f"recall-{public_id}": said(error)}), 422
+    flash(_("已经交给理事长。答复以前请不要转账。"), "done")
+    return redirect(url_for(".returns"), 303)
+
+
+@bp.post("/returns/<public_id>/recall/decide")
+@needs("bank.undo")
+def decide_recall(public_id: str) -> Any:
+    actor, number, version, reason = the_actor(), _own_return(public_id).id, typed_version(), request.form.get("reason", "")
+    approved = form_input.approves()
+    try:
+        transaction(lambda: receipt_return.decide_recall(number, version=version, approved=approved, reason=reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _returns({public_id: said(error)}), 422
+    flash(_("不退了，钱又在待核销里。") if approved else _("照旧退回，请会计转账。"), "done")
     return redirect(url_for(".returns"), 303)
 
 

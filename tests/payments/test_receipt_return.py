@@ -23,6 +23,7 @@ from tests import builders
 from tests.builders import Market
 from tests.payments.statement import receipt, row, take
 from tests.procurement.unit_market import confirmed, match, unit_market
+from tests.web.work_desk import browser
 
 NOW = datetime(2026, 3, 12, 3, tzinfo=UTC)
 DAY = "2026-03-12"
@@ -114,6 +115,54 @@ def test_what_is_matched_meanwhile_does_not_go_back(app: Flask) -> None:
             receipt_return.decide(back.id, version=1, approved=True, actor=at.market.director)
         assert left.value.code == "return.left"
         assert balance.held("refunds_payable", at.market.cooperative) == 0
+
+
+@pytest.mark.both
+def test_what_was_agreed_to_a_wrong_account_is_taken_back_and_proposed_anew(app: Flask, market: Market) -> None:
+    made = agreed(market)
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    path = f"/cooperative/bank/returns/{made.public_id}"
+    assert "账号错了，或不该退" in accountant.get("/cooperative/bank/returns").text
+    assert accountant.post(f"{path}/recall", data={"version": "2", "reason": ""}).status_code == 422
+    assert accountant.post(f"{path}/recall", data={"version": "2", "reason": "账号少了一位"}).status_code == 303
+    assert accountant.post(f"{path}/recall", data={"version": "3", "reason": "账号少了一位"}).status_code == 409
+    assert "先不要转账" in accountant.get("/cooperative/bank/returns").text
+    with pytest.raises(Conflict, match=r"return\.recalled"), transaction():
+        receipt_return.record_paid(made.id, reference="HD20260312", paid_on=date(2026, 3, 12), version=3, actor=market.accountant)
+    assert accountant.post(f"{path}/recall/decide", data={"version": "3", "decision": "approve"}).status_code == 403
+    assert browser(app, builders.market(name="乙社").director).post(f"{path}/recall/decide", data={"version": "3", "decision": "approve"}).status_code == 404
+    assert "账号少了一位" in director.get("/cooperative/bank/returns").text
+    assert held(market) == (10_000, 6_000, 4_000)
+    assert director.post(f"{path}/recall/decide", data={"version": "3", "decision": "approve"}).status_code == 303
+    db.session.expire_all()
+    assert (held(market), receipt("B1").left_fen, receipt("B1").state, sound()) == ((10_000, 10_000, 0), 10_000, "imported", [])
+    assert "不退了" in accountant.get("/cooperative/bank/returns").text
+    agreed(market)
+    assert (held(market), sound()) == ((10_000, 6_000, 4_000), [])
+
+
+def test_not_taken_back_it_is_transferred(market: Market) -> None:
+    made = agreed(market)
+    transaction(lambda: receipt_return.recall(made.id, "不该退", version=2, actor=market.accountant))
+    both = replace(market.accountant, roles=frozenset({"accountant", "director"}))
+    with pytest.raises(OwnWork), transaction():
+        receipt_return.decide_recall(made.id, version=3, approved=True, actor=both)
+    transaction(lambda: receipt_return.decide_recall(made.id, version=3, approved=False, reason="该退", actor=market.director))
+    paid = transaction(lambda: receipt_return.record_paid(made.id, reference="HD20260312", paid_on=date(2026, 3, 12), version=4, actor=market.accountant))
+    assert (paid.state, held(market), sound()) == ("PAID", (6_000, 6_000, 0), [])
+    with pytest.raises(Conflict, match=r"return\.state"), transaction():
+        receipt_return.recall(made.id, "不该退", version=5, actor=market.accountant)
+
+
+def test_what_the_bank_sends_back_after_the_transfer_is_returned_anew(market: Market) -> None:
+    made = agreed(market)
+    transaction(lambda: receipt_return.record_paid(made.id, reference="HD20260312", paid_on=date(2026, 3, 12), version=2, actor=market.accountant))
+    take(market.accountant, [(DAY, -4_000, "靖安县第一中学", f"退款 {made.number}", "B2"), (DAY, 4_000, "靖安县第一中学", "退汇 账号户名不符", "B3")], opening_fen=10_000)
+    assert (receipt("B3").left_fen, held(market)) == (4_000, (10_000, 10_000, 0))
+    with transaction():
+        again = receipt_return.propose(receipt("B3").id, 4_000, "退汇，换账号", payee_account="36050002", actor=market.accountant)
+        receipt_return.decide(again.id, version=1, approved=True, actor=market.director)
+    assert (held(market), sound()) == ((10_000, 6_000, 4_000), [])
 
 
 @pytest.mark.parametrize(("reference", "day"), [("x", date(2026, 3, 12)), ("HD1234", date(2026, 3, 11)), ("HD1234", date(2026, 3, 13))])

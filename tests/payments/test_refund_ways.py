@@ -16,6 +16,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.payments import bank_refund, call, refund_call
 from marketplace.payments import payment as payments
+from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Outcome
 from marketplace.payments.refund import Refund
@@ -119,6 +120,45 @@ def test_nobody_approves_their_own_payee_and_strangers_see_nothing(market: Marke
 def test_a_payee_is_whole(market: Market, failed: int, wrong: tuple[str, str, str]) -> None:
     with pytest.raises(InvalidInput), transaction():
         refund_reissue.propose(failed, *wrong, actor=market.accountant)
+
+
+@pytest.mark.both
+def test_a_wrong_account_is_corrected_by_two_people_before_the_transfer(app: Flask, market: Market, failed: int) -> None:
+    refund_id = approved_over_the_bank(failed, market)
+    agreed = db.session.scalars(select(BankRefund.id).where(BankRefund.refund_id == refund_id)).one()
+    path = f"/cooperative/refunds/{db.session.get_one(Refund, refund_id).public_id}"
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    form = {"agreed": db.session.get_one(BankRefund, agreed).public_id, "payee_name": "王大明", "payee_account": "6217000011113333", "payee_bank": "农商银行"}
+    assert "换收款人" in accountant.get(path).text
+    assert accountant.post(f"{path}/correct", data={**form, "payee_account": "x"}).status_code == 422
+    assert accountant.post(f"{path}/correct", data=form).status_code == 303
+    assert accountant.post(f"{path}/correct", data=form).status_code == 409
+    assert browser(app, builders.market(name="乙社").accountant).post(f"{path}/correct", data=form).status_code == 404
+    made = db.session.scalars(select(BankRefund).where(BankRefund.corrects_id == agreed)).one()
+    assert "王大明" in director.get(path).text and "同意转账" in director.get(path).text
+    decision = {"proposal": made.public_id, "decision": "approve"}
+    assert accountant.post(f"{path}/payee", data=decision).status_code == 403
+    assert director.post(f"{path}/payee", data=decision).status_code == 303
+    db.session.expire_all()
+    old, new = db.session.get_one(BankRefund, agreed), db.session.get_one(BankRefund, made.id)
+    assert (old.state, old.refund_id, new.state, new.refund_id, new.payee_name) == ("RETURNED", None, "APPROVED", refund_id, "王大明")
+    assert unsound() == []
+    transaction(lambda: bank_refund.record(refund_id, "BOC2026112500019", clock.business_date(), actor=market.accountant))
+    assert [row.state for row in (db.session.get_one(BankRefund, each) for each in (agreed, made.id))] == ["RETURNED", "PAID"]
+    assert [trade.held(market, kind) for kind in ("refunds_payable", "bank")] == [0, -17600]
+    with pytest.raises(Conflict, match=r"refund\.decided"):
+        transaction(lambda: refund_reissue.correct(made.id, *PAYEE, actor=market.accountant))
+
+
+def test_a_correction_that_came_too_late_can_only_be_refused(market: Market, failed: int) -> None:
+    refund_id = approved_over_the_bank(failed, market)
+    agreed = db.session.scalars(select(BankRefund.id).where(BankRefund.refund_id == refund_id)).one()
+    made = transaction(lambda: refund_reissue.correct(agreed, "王大明", "6217000011113333", "农商银行", actor=market.accountant)).id
+    transaction(lambda: bank_refund.record(refund_id, "BOC2026112500020", clock.business_date(), actor=market.accountant))
+    with pytest.raises(Conflict, match=r"refund\.decided"):
+        transaction(lambda: refund_reissue.decide(made, approved=True, actor=market.director))
+    assert transaction(lambda: refund_reissue.decide(made, approved=False, reason="已经转了", actor=market.director)).state == "RETURNED"
+    assert unsound() == []
 
 
 def test_one_transfer_pays_one_refund(market: Market, failed: int) -> None:
