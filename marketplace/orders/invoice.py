@@ -27,7 +27,7 @@ from marketplace.foundation.database import (
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
-from marketplace.orders import invoice_paper
+from marketplace.orders import invoice_paper, invoice_tax
 from marketplace.orders.invoice_title import InvoiceTitle
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor
@@ -99,20 +99,16 @@ class InvoiceOrder(Identified, Model):
 
 
 def invoiceable_fen(order: Order) -> int:
-    """What an invoice on the order would say now, in fen: what was paid less refunds; of a unit that has not paid yet, what it accepted."""
-    if order.cancelled_at is not None:
+    """What an invoice on the order would say now, in fen: what was paid less refunds, and what a unit owes of what it accepted."""
+    if order.cancelled_at is not None or (order.payment not in ("PAID", "REFUNDED") and not order.owed_fen):
         return 0
-    if order.payment in ("PAID", "REFUNDED"):
-        return order.paid_fen - order.refunded_fen
-    if order.kind == "DIRECTED" and order.fulfilment == "RECEIVED":
-        return max(0, order.accepted_fen - order.cut_fen + order.freight_fen - order.refunded_fen)
-    return 0
+    return order.paid_fen - order.refunded_fen + order.owed_fen
 
 
 def request(order_ids: Sequence[int], title: InvoiceTitle, *, actor: Actor, key: str, note: str = "") -> int:
     """The buyer asks for one invoice over paid or accepted orders of one cooperative; its id. The same ``key``, the same invoice.
 
-    Raises InvalidInput for a bad field or choice of orders, Conflict ``invoice.exists``, ``invoice.nothing``, NotFound.
+    Raises InvalidInput for a bad field or choice of orders, Conflict ``invoice.exempt``, ``invoice.exists``, ``invoice.nothing``, NotFound.
     """
     if actor.kind != "PERSON":
         actor.must_have("UNIT", "buyer", "accountant")
@@ -136,6 +132,7 @@ def _request(order_ids: list[int], title: InvoiceTitle, actor: Actor, note: str)
         raise not_found(Order)
     if len({order.organisation_id for order in orders}) > 1:
         raise InvalidInput("invoice.sellers", N_("一张发票只能开一家合作社的订单，请分开申请。"), field="orders")
+    _must_suit(title.kind, order_ids, field="kind")
     parts = [(order.id, invoiceable_fen(order)) for order in orders]
     if any(fen <= 0 for _, fen in parts):
         raise Conflict("invoice.nothing", N_("有的订单还没有付款（单位采购还没有验收），或已全部退款，现在不能开票。"), field="orders")
@@ -162,6 +159,12 @@ def _request(order_ids: list[int], title: InvoiceTitle, actor: Actor, note: str)
         raise Conflict("invoice.exists", N_("有的订单已经申请过发票。要改抬头，请先撤回，或请合作社冲红。"), field="orders") from None
     audit.record("invoice.requested", row, person_id=actor.person_id, fen=row.fen, orders=len(parts))
     return row.id
+
+
+def _must_suit(kind: str, order_ids: Sequence[int], **data: str) -> None:
+    exempt = invoice_tax.exempt_goods(order_ids) if kind == "VAT_SPECIAL" else []
+    if exempt:
+        raise Conflict("invoice.exempt", N_("“%(name)s”是合作社的免税农产品，不能开专用发票，请改开普通发票。"), name=exempt[0], **data)
 
 
 def withdraw(invoice_id: int, *, version: int, actor: Actor) -> Invoice:
@@ -191,6 +194,7 @@ def issue(invoice_id: int, *, number: str, issued_on: date, file: bytes, version
     row = of_seller(invoice_id, actor)
     row.must_be( "REQUESTED")
     row.must_be_version(version)
+    _must_suit(row.kind, [order.id for _, order in orders_on(row.id)])
     if still_due_fen(row) != row.fen:
         raise Conflict("invoice.changed", N_("申请之后订单有退款，金额已经不对。请退回，让对方重新申请。"), now_fen=still_due_fen(row))
     must_be_new(number := invoice_paper.number(number))

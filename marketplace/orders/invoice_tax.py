@@ -4,14 +4,17 @@ A farmers' cooperative that sells its members' produce is exempt; what it has ot
 """
 
 import re
+from collections.abc import Sequence
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from marketplace.catalogue.product import Product
 from marketplace.foundation import audit
 from marketplace.foundation.database import Identified, Model, db, locked
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.orders.order import OrderLine
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 
@@ -39,6 +42,18 @@ def of(organisation_id: int) -> dict[str, InvoiceTax]:
     """What a cooperative has set, by kind of goods."""
     query = select(InvoiceTax).where(InvoiceTax.organisation_id == organisation_id)
     return {row.category: row for row in db.session.scalars(query)}
+
+
+def exempt_goods(order_ids: Sequence[int]) -> list[str]:
+    """What on these orders is exempt for whoever sells it: no special invoice may be issued over it (增值税暂行条例, article 21)."""
+    query = (
+        select(OrderLine.name_zh)
+        .join(Product, Product.id == OrderLine.product_id)
+        .join(InvoiceTax, (InvoiceTax.organisation_id == OrderLine.organisation_id) & (InvoiceTax.category == Product.category))
+        .where(OrderLine.order_id.in_(order_ids), InvoiceTax.exempt)
+        .order_by(OrderLine.id)
+    )
+    return list(db.session.scalars(query))
 
 
 def save(category: str, *, class_code: str, rate_bp: int, exempt: bool, actor: Actor) -> InvoiceTax:

@@ -9,6 +9,7 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 
 KINDS = ("VAT_GENERAL", "VAT_SPECIAL")
+LONGEST = {"address": 100, "phone": 20, "bank_name": 100, "bank_account": 30}  # characters
 _ACCOUNT = re.compile(r"[0-9]{8,30}")
 _PHONE = re.compile(r"[0-9+\- ()]{7,20}")
 
@@ -41,9 +42,9 @@ class InvoiceTitle:
         # 18 characters with a check digit since 2015 (GB 32100): all that is issued now.
         if (self.tax_number or not is_person or self.kind == "VAT_SPECIAL") and not uscc.is_valid(self.tax_number):
             raise InvalidInput("invoice.tax_number", N_("税号是 18 位的统一社会信用代码，请照登记证核对。"), field="tax_number")
-        for name in ("address", "bank_name"):
-            if len(getattr(self, name)) > 100:
-                raise InvalidInput("invoice.long", N_("这一项最多 100 个字。"), field=name)
+        for name, most in LONGEST.items():
+            if len(getattr(self, name)) > most:
+                raise InvalidInput("invoice.long", N_("这一项最多 %(most)s 个字。"), field=name, most=most)
         if self.kind == "VAT_SPECIAL":
             self._check_special()
 

@@ -35,6 +35,11 @@ def red_due_fen(row: Invoice) -> int:
     return max(0, row.fen - row.red_fen - invoice.still_due_fen(row)) if row.state == "ISSUED" else 0
 
 
+def short_fen(row: Invoice) -> int:
+    """What an issued invoice says too little because a refund failed after its red letter: reversed whole, it is issued anew."""
+    return max(0, invoice.still_due_fen(row) - (row.fen - row.red_fen)) if row.state == "ISSUED" else 0
+
+
 def reverse(invoice_id: int, *, fen: int, number: str, issued_on: date, file: bytes, version: int, actor: Actor) -> RedInvoice:
     """Record a red-letter invoice over ``fen``: what is due to be reversed, or all that is left (a wrong title).
 

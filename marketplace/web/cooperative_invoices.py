@@ -232,6 +232,7 @@ def _page(row: Invoice, errors: dict[str, str]) -> str:
         orders=invoice.orders_on(row.id),
         reds=red_invoice.reds_of(row.id),
         red_due_fen=red_invoice.red_due_fen(row),
+        short_fen=red_invoice.short_fen(row),
         now_fen=invoice.still_due_fen(row),
         errors=errors,
         values=request.form,

@@ -6,15 +6,19 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
+from marketplace.catalogue.product import Product
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, MarketError, NotAllowed, NotFound
 from marketplace.orders import invoice, invoice_choice, invoice_sheet, invoice_tax, order_refund, red_invoice
 from marketplace.orders.invoice import Invoice
 from marketplace.orders.invoice_title import InvoiceTitle
-from marketplace.orders.order import locked_order
+from marketplace.orders.order import OrderLine, locked_order
 from marketplace.organisations.actor import Actor
+from marketplace.payments import refund as refunds
+from marketplace.payments.refund import Refund
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -154,6 +158,59 @@ def test_a_title_that_would_have_to_be_reversed_is_refused(app: Flask, changed: 
     with pytest.raises(InvalidInput) as caught:
         ask([1], replace(SPECIAL, **changed), at.buyer)
     assert caught.value.data["field"] == field
+
+
+@pytest.mark.both
+@pytest.mark.parametrize(("field", "most"), [("address", 100), ("phone", 20), ("bank_name", 100), ("bank_account", 30)])
+def test_no_part_of_a_title_is_longer_than_its_place(app: Flask, field: str, most: int) -> None:
+    """On a general invoice these are as one likes, so nothing but their length is looked at."""
+    at = unit_market()
+    made = confirmed(at, 10)
+    ship(at, made, 10)
+    accept(at, made, 10)
+    with pytest.raises(InvalidInput) as caught:
+        ask([order_of(made).id], replace(SCHOOL, **{field: "9" * (most + 1)}), at.buyer)
+    assert (caught.value.data["field"], caught.value.data["most"]) == (field, most)
+    assert getattr(now(ask([order_of(made).id], replace(SCHOOL, **{field: "9" * most}), at.buyer)), field) == "9" * most
+
+
+@pytest.mark.both
+def test_no_special_invoice_is_issued_over_what_is_exempt(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10)
+    ship(at, made, 10)
+    accept(at, made, 10)
+    order_id = order_of(made).id
+    category = db.session.scalars(select(Product.category).join(OrderLine, OrderLine.product_id == Product.id).where(OrderLine.order_id == order_id)).one()
+
+    def taxed(*, exempt: bool) -> None:
+        transaction(lambda: invoice_tax.save(category, class_code="1" * 19, rate_bp=900, exempt=exempt, actor=at.market.accountant))
+
+    asked = ask([order_id], SPECIAL, at.buyer)
+    taxed(exempt=True)
+    with pytest.raises(Conflict, match=r"invoice\.exempt"):
+        issue(at.market, asked)
+    transaction(lambda: invoice.refuse(asked, reason="免税", version=now(asked).version, actor=at.market.accountant))
+    with pytest.raises(Conflict, match=r"invoice\.exempt"):
+        ask([order_id], SPECIAL, at.buyer, key="2")
+    assert now(ask([order_id], SCHOOL, at.buyer, key="3")).fen == 80_000
+    taxed(exempt=False)
+    transaction(lambda: invoice.withdraw(db.session.query(Invoice).order_by(Invoice.id.desc()).first().id, version=1, actor=at.buyer))  # type: ignore[union-attr]
+    assert now(ask([order_id], SPECIAL, at.buyer, key="4")).fen == 80_000
+
+
+@pytest.mark.both
+def test_what_was_reversed_for_a_refund_that_failed_is_reversed_whole_and_issued_anew(app: Flask) -> None:
+    at, buyer = builders.market(), builders.customer()
+    order_id = trade.bought(buyer, (at.pack, 2))
+    made = ask([order_id], PERSON, buyer)
+    issue(at, made)
+    refund(order_id, 100)
+    reverse(at, made, 100, "26367000000012345679")
+    transaction(lambda: refunds.fail(db.session.query(Refund).one().id, "ACQ.SELLER_BALANCE_NOT_ENOUGH"))
+    assert (red_invoice.red_due_fen(now(made)), red_invoice.short_fen(now(made))) == (0, 100)
+    reverse(at, made, 17_500, "26367000000012345680")
+    assert now(ask([order_id], PERSON, buyer, key="anew")).fen == 17_600
 
 
 def test_the_number_the_day_and_the_file_are_checked(app: Flask) -> None:
