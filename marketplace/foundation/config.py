@@ -148,6 +148,11 @@ def _unfit_for_production(settings: Settings) -> Any:
             wrong = wrong_key(getattr(settings, name), kind)
             if wrong:
                 yield f"{variable(name)}: {wrong}"
+    if settings.alipay_certificates:
+        for name in ("root.crt", "alipay.crt", f"{settings.alipay_app_id}.crt"):
+            wrong = _wrong_certificate(Path(settings.alipay_certificates) / name)
+            if wrong:
+                yield f"ALIPAY_CERTIFICATES: {name} {wrong}"
 
 
 def is_mail_address(text: str) -> bool:
@@ -196,6 +201,26 @@ def wrong_key(text: str, kind: str) -> str:
         return "not RSA of 2,048 bits or more"
     public = key if isinstance(key, rsa.RSAPublicKey) else key.public_key()
     return "a key of the emulator" if public.public_numbers().e == EMULATOR_KEY_MARK else ""
+
+
+def _wrong_certificate(path: Path) -> str:
+    """What is wrong with a file of certificates, or nothing. That they are of one root and valid today is told when they are used."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return "cannot be read"
+    for each in found:
+        try:
+            key = each.public_key()
+        except (ValueError, UnsupportedAlgorithm):
+            continue  # Alipay's root also holds certificates of other kinds
+        if isinstance(key, rsa.RSAPublicKey) and key.public_numbers().e == EMULATOR_KEY_MARK:
+            return "is of the emulator"
+    return ""
 
 
 def variable(name: str) -> str:

@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from flask import Flask
 
+from marketplace.emulator import certificate
+from marketplace.emulator.keys import gateway_keys, root_keys
 from marketplace.foundation import files
 from marketplace.foundation.config import (
     EMULATOR_KEY_MARK,
@@ -81,6 +83,23 @@ def test_production_refuses_a_key_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(BadConfiguration, match=name) as refused:
             read_settings(production(tmp_path, **{name: wrong}))
         assert wrong not in str(refused.value)
+
+
+def test_production_looks_at_the_certificates_too(tmp_path: Path) -> None:
+    """A folder that was copied from a demonstration, one that is not there, and one in which a file is broken."""
+    copied = tmp_path / "copied"
+    root = root_keys(copied)
+    certificate.root(copied, root)
+    certificate.of_alipay(copied, gateway_keys(copied), root)
+    certificate.of_application(copied, "2021000000000001", keys()[1], root)
+    with pytest.raises(BadConfiguration) as refused:
+        read_settings(production(tmp_path, ALIPAY_CERTIFICATES=str(copied)))
+    assert str(refused.value).splitlines() == ["ALIPAY_CERTIFICATES: root.crt is of the emulator", "ALIPAY_CERTIFICATES: alipay.crt is of the emulator"]
+    with pytest.raises(BadConfiguration, match=r"ALIPAY_CERTIFICATES: root\.crt cannot be read"):
+        read_settings(production(tmp_path, ALIPAY_CERTIFICATES=str(tmp_path / "nowhere")))
+    (copied / "alipay.crt").write_text("-----BEGIN CERTIFICATE-----\njunk\n")
+    with pytest.raises(BadConfiguration, match=r"alipay\.crt cannot be read"):
+        read_settings(production(tmp_path, ALIPAY_CERTIFICATES=str(copied)))
 
 
 def test_a_demonstration_keeps_its_own_secrets(tmp_path: Path) -> None:
