@@ -1,10 +1,13 @@
 """The sheet for the tax software: what a cooperative has to invoice, a row for each kind of goods on each request.
 
-Amounts include tax and sum, request by request, to what was asked for, to the fen.
+Amounts include tax and sum, request by request, to what was asked for, to the fen. What went back after the request changes no row of it: that
+is what a red letter reverses.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 
@@ -15,13 +18,16 @@ from marketplace.orders import invoice, invoice_tax
 from marketplace.orders.invoice import Invoice
 from marketplace.orders.invoice_tax import InvoiceTax
 from marketplace.orders.order import Order, lines_of
+from marketplace.payments.refund import Refund
 
 
 @dataclass(frozen=True)
 class SheetRow:
-    """One line of one request; ``fen`` includes tax. ``tax`` is None while the cooperative has not set how these goods are taxed."""
+    """One line of one request; ``fen`` includes tax. ``tax`` is None while the cooperative has not set how these goods are taxed. ``place``:
+    the order, and its line or 0 for the freight."""
 
     invoice: Invoice
+    place: tuple[int, int]
     goods: str
     quantity: int
     fen: int
@@ -36,26 +42,49 @@ def waiting(organisation_id: int) -> list[SheetRow]:
 
 
 def rows_of(row: Invoice, taxes: dict[str, InvoiceTax]) -> list[SheetRow]:
-    """The rows of one request."""
-    return [found for part, order in invoice.orders_on(row.id) for found in _rows(row, order, part.fen, taxes)]
+    """The rows of one request, as it was asked for."""
+    parts = invoice.orders_on(row.id)
+    later = _gone_back([order.id for _, order in parts], row.requested_at)
+    return [found for part, order in parts for found in _rows(row, order, part.fen, taxes, later)]
 
 
-def _rows(row: Invoice, order: Order, fen: int, taxes: dict[str, InvoiceTax]) -> Sequence[SheetRow]:
+def rows_now(row: Invoice, taxes: dict[str, InvoiceTax]) -> list[SheetRow]:
+    """What its orders still bear out."""
+    return [found for part, order in invoice.orders_on(row.id) for found in _rows(row, order, min(part.fen, invoice.invoiceable_fen(order)), taxes, Counter())]
+
+
+def _gone_back(order_ids: Sequence[int], since: datetime) -> Counter[tuple[int, int]]:
+    """What was refunded after a moment, by place."""
+    query = select(Refund).where(Refund.order_id.in_(order_ids), Refund.approved_at > since, Refund.state.not_in(("requested", "failed")))
+    found: Counter[tuple[int, int]] = Counter()
+    for refund in db.session.scalars(query):
+        goods = {int(line_id): int(fen) for line_id, fen in refund.goods or ()}
+        found.update({(refund.order_id, line_id): fen for line_id, fen in goods.items()})
+        found[refund.order_id, 0] += refund.fen - sum(goods.values())
+    return found
+
+
+def _rows(row: Invoice, order: Order, fen: int, taxes: dict[str, InvoiceTax], later: Counter[tuple[int, int]]) -> Sequence[SheetRow]:
+    """Of one order; ``later`` is what had not gone back yet."""
     lines = lines_of(order.id)
     query = select(Product.id, Product.category).where(Product.id.in_({line.product_id for line in lines}))
     kinds: dict[int, str] = {product_id: category for product_id, category in db.session.execute(query)}  # noqa: C416  dict() does not know the row's types
-    freight_fen = min(order.freight_fen, fen)
+    freight_back_fen = order.refunded_fen - sum(line.refunded_fen for line in lines) - later[order.id, 0]
+    freight_fen = min(order.freight_fen - freight_back_fen, fen)
     packs = [line.quantity if line.accepted is None else line.accepted for line in lines]
-    weights = [max(0, line.goods_fen * count // line.quantity - line.refunded_fen) for line, count in zip(lines, packs, strict=True)]
+    weights = [
+        min(line.goods_fen * count // line.quantity, line.goods_fen - line.refunded_fen + later[order.id, line.id])
+        for line, count in zip(lines, packs, strict=True)
+    ]
     if not any(weights):
         weights = [line.goods_fen for line in lines]
     parts = split(fen - freight_fen, weights, [str(line.id) for line in lines], row.public_id)
     found = [
-        SheetRow(row, line.name_zh, count, part, taxes.get(kinds[line.product_id]))
+        SheetRow(row, (order.id, line.id), line.name_zh, count, part, taxes.get(kinds[line.product_id]))
         for line, count, part in zip(lines, packs, parts, strict=True)
         if part
     ]
     if freight_fen:
         # Freight that the seller charges belongs to the price and follows the goods.
-        found.append(SheetRow(row, "运费", 1, freight_fen, taxes.get(kinds[lines[0].product_id])))
+        found.append(SheetRow(row, (order.id, 0), "运费", 1, freight_fen, taxes.get(kinds[lines[0].product_id])))
     return found

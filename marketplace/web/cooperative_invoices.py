@@ -13,6 +13,7 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.orders import invoice, invoice_choice, invoice_sheet, invoice_tax, red_invoice
 from marketplace.orders.invoice import Invoice
+from marketplace.orders.invoice_sheet import SheetRow
 from marketplace.orders.red_invoice import RedInvoice
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
@@ -36,7 +37,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
 SHEET = (
     (N_("申请编号"), "text"), (N_("发票种类"), "text"), (N_("抬头"), "text"), (N_("税号"), "text"), (N_("地址、电话"), "text"),
     (N_("开户行及账号"), "text"), (N_("货"), "text"), (N_("税收分类编码"), "text"), (N_("数量"), "whole"), (N_("含税金额"), "fen"),
-    (N_("税率"), "bp"), (N_("免税"), "text"), (N_("备注"), "text"),
+    (N_("税率"), "bp"), (N_("免税"), "text"), (N_("备注"), "text"), (N_("冲红的发票号码"), "text"),
 )  # fmt: skip
 
 
@@ -77,19 +78,21 @@ def index() -> Any:
 @bp.get("/sheet")
 @needs("invoice.issue")
 def sheet() -> Response:
-    """What waits, as a sheet for the tax software."""
-    kinds = {"VAT_GENERAL": _("普票"), "VAT_SPECIAL": _("专票")}
-    rows = []
-    for row in invoice_sheet.waiting(the_actor().organisation_id):
-        title, tax = row.invoice.title, row.tax
-        rows.append(
-            (
-                row.invoice.public_id, kinds[title.kind], title.name, title.tax_number, f"{title.address} {title.phone}".strip(),
-                f"{title.bank_name} {title.bank_account}".strip(), row.goods, tax.class_code if tax else "", row.quantity, row.fen,
-                tax.rate_bp if tax and not tax.exempt else None, _("免税") if tax and tax.exempt else "", row.invoice.note,
-            )
-        )  # fmt: skip
+    """What waits, as a sheet for the tax software: black ones, and below them red letters with the number that they reverse."""
+    own = the_actor().organisation_id
+    rows = [_sheet_row(row, row.quantity, row.fen, "") for row in invoice_sheet.waiting(own)]
+    rows += [_sheet_row(row, None, -row.fen, row.invoice.number or "") for row in red_invoice.waiting(own)]
     return spreadsheet.download(_("待开发票"), [(_(label), kind) for label, kind in SHEET], rows)
+
+
+def _sheet_row(row: SheetRow, quantity: int | None, fen: int, reverses: str) -> tuple[Any, ...]:
+    kinds = {"VAT_GENERAL": _("普票"), "VAT_SPECIAL": _("专票")}
+    title, tax = row.invoice.title, row.tax
+    return (
+        row.invoice.public_id, kinds[title.kind], title.name, title.tax_number, f"{title.address} {title.phone}".strip(),
+        f"{title.bank_name} {title.bank_account}".strip(), row.goods, tax.class_code if tax else "", quantity, fen,
+        tax.rate_bp if tax and not tax.exempt else None, _("免税") if tax and tax.exempt else "", row.invoice.note, reverses,
+    )  # fmt: skip
 
 
 @bp.get("/taxes")
@@ -223,7 +226,7 @@ def _taxes(errors: dict[str, str]) -> str:
 
 
 def _page(row: Invoice, errors: dict[str, str]) -> str:
-    actor = the_actor()
+    actor, red_due_fen = the_actor(), red_invoice.red_due_fen(row)
     return render_template(
         "cooperative/invoice.html",
         row=row,
@@ -231,7 +234,8 @@ def _page(row: Invoice, errors: dict[str, str]) -> str:
         goods=invoice_sheet.rows_of(row, invoice_tax.of(row.organisation_id)),
         orders=invoice.orders_on(row.id),
         reds=red_invoice.reds_of(row.id),
-        red_due_fen=red_invoice.red_due_fen(row),
+        red_due_fen=red_due_fen,
+        red_rows=red_invoice.rows_due(row, red_due_fen) if red_due_fen else [],
         short_fen=red_invoice.short_fen(row),
         now_fen=invoice.still_due_fen(row),
         errors=errors,

@@ -15,7 +15,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, MarketError, N
 from marketplace.orders import invoice, invoice_choice, invoice_sheet, invoice_tax, order_refund, red_invoice
 from marketplace.orders.invoice import Invoice
 from marketplace.orders.invoice_title import InvoiceTitle
-from marketplace.orders.order import OrderLine, locked_order
+from marketplace.orders.order import Order, OrderLine, lines_of, locked_order
 from marketplace.organisations.actor import Actor
 from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
@@ -247,6 +247,31 @@ def test_only_its_own_people_touch_an_invoice(app: Flask) -> None:
     with pytest.raises(Conflict, match=r"version\.stale"), transaction():
         invoice.withdraw(made, version=7, actor=buyer)
     assert now(made).state == "REQUESTED"
+
+
+@pytest.mark.both
+def test_a_red_letter_names_the_goods_that_it_reverses(app: Flask) -> None:
+    """Two packs and freight: first a part of one pack goes back, then the other pack whole, then everything."""
+    at, buyer = builders.market(), builders.customer()
+    other = builders.pack(at.product, price_fen=3_333, name="小罐")
+    (order_id,) = trade.placed(buyer, (at.pack, 1), (other, 2))
+    trade.paid([order_id])
+    first, second = lines_of(order_id)
+    made = ask([order_id], PERSON, buyer)
+    asked = {each.place[1]: each.fen for each in invoice_sheet.rows_of(now(made), {})}
+    freight_fen = db.session.get_one(Order, order_id).freight_fen
+    assert {line_id: fen for line_id, fen in asked.items() if fen} == {first.id: first.goods_fen, second.id: second.goods_fen} | ({0: freight_fen} if freight_fen else {})
+    issue(at, made)
+    for fen, line, number in ((300, first, "26367000000012345679"), (second.goods_fen, second, "26367000000012345680")):
+        transaction(lambda fen=fen, line=line: order_refund.pay_back(locked_order(order_id), fen, "return", person_id=None, lines={line.id: fen}))
+        assert [(each.place[1], each.fen) for each in red_invoice.waiting(at.cooperative)] == [(line.id, fen)]
+        assert {each.place[1]: each.fen for each in invoice_sheet.rows_of(now(made), {})} == asked, "what was issued stays what it was"
+        reverse(at, made, fen, number)
+        assert red_invoice.waiting(at.cooperative) == []
+    reverse(at, made, now(made).fen - now(made).red_fen, "26367000000012345681")
+    said = [[(line_id, fen) for _order_id, line_id, fen in red.lines or ()] for red in red_invoice.reds_of(made)]
+    rest = [(first.id, first.goods_fen - 300), *([(0, freight_fen)] if freight_fen else [])]
+    assert said == [[(first.id, 300)], [(second.id, second.goods_fen)], rest]
 
 
 def test_the_sheet_sums_to_what_was_asked_for(app: Flask) -> None:
