@@ -27,9 +27,10 @@ from marketplace.orders import return_request, shipment
 from marketplace.orders.order import Order, lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
-from marketplace.payments import bank_match, bank_refund, bank_statement
-from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments import bank_match, bank_refund, bank_statement, match_undo
+from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.channel import EXTENSION
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 from marketplace.procurement import acceptance, directed_order
 from marketplace.procurement.acceptance import Arrived
@@ -143,8 +144,8 @@ class AnyMoney(AnyPayout):
     def unit_pays(self, order_id: int, part: int, more: int) -> None:
         """A transfer of all or half of what is open, perhaps ¥5.00 too much, imported from the statement and matched."""
         order = trade.order(order_id)
-        fen = (acceptance.due_fen(order) - (order.paid_fen - order.refunded_fen)) // part
-        if fen <= 0 or order.payment not in ("UNPAID", "PARTLY_PAID"):
+        fen = order.payable_fen // part
+        if fen <= 0 or order.fulfilment == "CANCELLED":
             return
         day = clock.business_date(self.now)
 
@@ -158,6 +159,26 @@ class AnyMoney(AnyPayout):
 
         self.tried(True, pay)
 
+    @rule(order_id=unit_orders)
+    def a_transfer_turns_out_to_be_another_units(self, order_id: int) -> None:
+        """The last one that paid the order, at any time, also after the split."""
+        found = db.session.execute(
+            select(BankMatch, Payment)
+            .join(Payment, (BankMatch.payable_kind == "payment") & (BankMatch.payable_id == Payment.id))
+            .where(Payment.payable_kind == "order", Payment.payable_id == order_id, BankMatch.undone_at.is_(None))
+            .order_by(BankMatch.id.desc())
+        ).first()
+        if found is None:
+            return
+        (match, payment), order = found, trade.order(order_id)
+        number, may = match.id, not payment.refunded_fen and order.paid_fen - match.fen >= order.refunded_fen
+
+        def undo() -> None:
+            asked = match_undo.ask(number, "核到别的单位去了", actor=self.market.accountant)
+            match_undo.decide(asked.id, version=1, approved=True, actor=self.market.director)
+
+        self.tried(may, undo)
+
     @rule(order_id=unit_orders, steps=st.integers(1, 4))
     def unit_order_goes_on(self, order_id: int, steps: int) -> None:
         for _ in range(steps):
@@ -166,7 +187,7 @@ class AnyMoney(AnyPayout):
                 self.ship_to_unit(order_id, line.quantity - line.shipped)
             elif order.fulfilment == "SHIPPED":
                 self.unit_accepts(order_id, 0)
-            elif order.payment in ("UNPAID", "PARTLY_PAID"):
+            elif order.payable_fen:
                 self.unit_pays(order_id, 1, 0)
             elif order.fulfilment == "RECEIVED" and order.settled_at is None:
                 self.now += timedelta(days=8)
