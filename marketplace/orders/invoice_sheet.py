@@ -55,12 +55,14 @@ def rows_now(row: Invoice, taxes: dict[str, InvoiceTax]) -> list[SheetRow]:
 
 def _gone_back(order_ids: Sequence[int], since: datetime) -> Counter[tuple[int, int]]:
     """What was refunded after a moment, by place."""
-    query = select(Refund).where(Refund.order_id.in_(order_ids), Refund.approved_at > since, Refund.state.not_in(("requested", "failed")))
+    query = select(Refund.order_id, Refund.fen, Refund.goods).where(
+        Refund.order_id.in_(order_ids), Refund.approved_at > since, Refund.state.not_in(("requested", "failed"))
+    )
     found: Counter[tuple[int, int]] = Counter()
-    for refund in db.session.scalars(query):
-        goods = {int(line_id): int(fen) for line_id, fen in refund.goods or ()}
-        found.update({(refund.order_id, line_id): fen for line_id, fen in goods.items()})
-        found[refund.order_id, 0] += refund.fen - sum(goods.values())
+    for order_id, fen, goods in db.session.execute(query):
+        parts = {int(line_id): int(part) for line_id, part in goods or ()}
+        found.update({(order_id, line_id): part for line_id, part in parts.items()})
+        found[order_id, 0] += fen - sum(parts.values())
     return found
 
 
