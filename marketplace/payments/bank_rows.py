@@ -135,6 +135,6 @@ def _broken(steps: Sequence[Step]) -> tuple[Step, int] | None:
 
 def _does_not_lead(step: Step, follows: int) -> InvalidInput:
     return InvalidInput(
-        "statement.chain", N_("第 %(line)s 行的余额是 %(said)s，按上下行应该是 %(told)s。文件不完整或被改过，没有导入。请从网银重新下载。"),
+        "statement.chain", N_("第 %(line)s 行的余额是 %(said)s，和上下行接不上，应该是 %(told)s。文件不完整或被改过，没有导入。请从网银重新下载。"),
         field="file", line=step.line, said=format_yuan(step.balance_fen or 0), told=format_yuan(follows),
     )  # fmt: skip

@@ -135,7 +135,7 @@ def test_what_does_not_lead_is_named_with_what_would() -> None:
     with pytest.raises(InvalidInput) as refused:
         read(COLUMNS.replace("1,479.50", "1,479.51"))
     assert refused.value.data["line"] == 3
-    assert said(refused.value) == "第 3 行的余额是 1,479.51，按上下行应该是 1,479.50。文件不完整或被改过，没有导入。请从网银重新下载。"
+    assert said(refused.value) == "第 3 行的余额是 1,479.51，和上下行接不上，应该是 1,479.50。文件不完整或被改过，没有导入。请从网银重新下载。"
 
 
 @pytest.mark.parametrize(
