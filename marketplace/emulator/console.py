@@ -136,7 +136,7 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
             transfers=state.rows("SELECT * FROM transfer WHERE ? IN ('', out_biz_no, order_id) ORDER BY sent_at DESC, out_biz_no DESC LIMIT ?", asked, SHOWN),
             payee=lambda said: json.loads(said)[0],
             ends=transfer.ENDS,
-            kinds=[*fault.ANSWERS, *fault.TRANSFERS, *fault.NOTICES, fault.ANY],
+            kinds=[*fault.ANSWERS, *fault.TRANSFERS, *fault.QUERIES, *fault.NOTICES, fault.ANY],
             methods=sorted(METHODS),
             asked=asked,
             sellers=_sellers(state),

@@ -123,6 +123,9 @@ class _OrderPayments:
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         order_refund.count_back(locked_order(order_id), fen, refund_id)
 
+    def refund_counts(self, order_id: int, refund_id: int) -> bool:
+        return order_refund.count_again(locked_order(order_id), refund_id)
+
     def refunded_elsewhere(self, payment: Payment, fen: int, number: str) -> None:
         order_refund.count_elsewhere(locked_order(payment.payable_id), payment, fen, number)
 

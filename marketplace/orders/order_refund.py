@@ -12,7 +12,6 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan, split
 from marketplace.ledger import event
-from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
@@ -78,11 +77,23 @@ def count_elsewhere(order: Order, payment: Payment, fen: int, number: str) -> No
     refunds.succeed(refund.id)
 
 
+def count_again(order: Order, refund_id: int) -> bool:
+    """A refund that was counted back left after all: count and post it as before, as far as its lines still hold it. False if the order
+    holds less."""
+    refund = db.session.get_one(Refund, refund_id)
+    if refund.fen > order.paid_fen - order.refunded_fen:
+        return False
+    left = {line.id: line.goods_fen - line.refunded_fen for line in lines_of(order.id)}
+    goods = refunds.goods_of(refund_id)
+    _post(order, refund, goods if goods is not None and all(fen <= left.get(line_id, 0) for line_id, fen in goods.items()) else None)
+    return True
+
+
 def _post(order: Order, refund: Refund, goods: dict[int, int] | None) -> None:
     parts, freight = _count(order, refund.fen, goods)
     refund.goods = [[line_id, fen] for line_id, fen in parts.items()]
     if order.settled_at is None:
-        event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
+        event.refund_approved(book=order.organisation_id, source=refunds.source(refund.id), fen=refund.fen)
     elif _after_settlement:
         _after_settlement[0](order, refund, parts, freight)
     else:

@@ -14,7 +14,7 @@ from marketplace.disclosure.log_leaf import LogLeaf
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.ledger.entry import JournalEntry
-from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.reporting import cooperative_money
 from marketplace.settlement import reconciliation
 from marketplace.settlement.difference import Difference

@@ -18,7 +18,7 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import account
 from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row
-from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.settlement import payout_on_statement, reconciliation, reconciliation_link
 from marketplace.settlement.reconciliation import Item, Position

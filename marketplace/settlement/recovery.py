@@ -18,6 +18,7 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
 from marketplace.orders.order_refund import hears_of_undone, posts_after_settlement
+from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
 from marketplace.settlement.settlement import Settlement, SettlementLine
 
@@ -42,7 +43,7 @@ def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: 
     villages, villages_beyond = _by_owner("village_collective", shares), _by_owner("village_collective", beyond)
     event.refund_after_settlement(
         book=settlement.organisation_id,
-        source=Source("refund", refund.id),
+        source=refunds.source(refund.id),
         revenue_fen=shares["revenue", ""],
         freight_fen=freight_fen,
         collectives={village: fen - villages_beyond.get(village, 0) for village, fen in villages.items()},

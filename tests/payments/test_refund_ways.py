@@ -80,7 +80,7 @@ def test_nothing_is_sent_to_the_channel_for_a_transfer(market: Market, failed: i
 def test_refused_it_is_sent_again_under_a_new_number(app: Flask, market: Market, failed: int) -> None:
     again = transaction(lambda: refund_reissue.resend(failed, actor=market.accountant).id)
     assert again != failed
-    WrittenChannel(app, refund=[Answer("succeeded")])
+    WrittenChannel(app, refund=[Answer("succeeded")], refund_query=[NOT_REFUNDED])
     assert outbox.drain(kinds={"refund"}) == (1, 0)
     assert db.session.get_one(Refund, again).state == "succeeded"
     assert trade.held(market, "alipay") == 0
