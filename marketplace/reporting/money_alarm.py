@@ -26,6 +26,7 @@ UNKNOWN = ("unknown_payments", "unknown_refunds", "unknown_transfers")
 ONCE = ("notices", "disputes", "letters")
 FREQUENT = (*AT_ONCE, *UNKNOWN, "certificates", "head")
 DAILY = ("books", "log")
+OVER = N_("之前提醒过的这些事，现在都好了。")
 LABELS: dict[str, str] = {
     "alarm": N_("支付渠道不接受我们的请求"), "unknown_payments": N_("结果不明的付款"), "unknown_refunds": N_("结果不明的退款"),
     "unknown_transfers": N_("结果不明的代发转账"), "stopped_payouts": N_("停下来的代发"), "refused_refunds": N_("渠道没有退成的退款"), "refunds_to_transfer": N_("要转账的退款"), "refunds_waiting": N_("等退出去的退款"),
@@ -90,13 +91,16 @@ def digest(reader: Reader) -> dict[str, Any]:
 @message.worded("money.alarm")
 def _alarm(data: dict[str, Any], say: Say) -> tuple[str, str]:
     count = len(data["items"]) + data["more"]
-    return say(N_("资金提醒：%(n)s 件事要看"), n=count), _lines(data, say, N_("下面这些事不对，请尽快看看。同一件事一天只说一次，解决了会再告诉您。"))
+    text = _lines(data, say, N_("下面这些事不对，请尽快看看。同一件事一天只说一次，解决了会再告诉您。"))
+    if "over" in data:
+        text += "\n\n" + _lines(data["over"], say, OVER)
+    return say(N_("资金提醒：%(n)s 件事要看"), n=count), text
 
 
 @message.worded("money.solved")
 def _solved(data: dict[str, Any], say: Say) -> tuple[str, str]:
     count = len(data["items"]) + data["more"]
-    return say(N_("资金提醒：%(n)s 件事解决了"), n=count), _lines(data, say, N_("之前提醒过的这些事，现在都好了。"))
+    return say(N_("资金提醒：%(n)s 件事解决了"), n=count), _lines(data, say, OVER)
 
 
 @message.worded("money.digest")
