@@ -21,7 +21,7 @@ from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.payments import channel_key
 from marketplace.payments import payment as payments
-from marketplace.payments.channel import Answer, Attempt, Cashier, Channel, client_for, merging
+from marketplace.payments.channel import UNSENT, Answer, Attempt, Cashier, Channel, client_for, merging
 from marketplace.payments.further_call import Whose, further
 from marketplace.payments.payment import AlipayNotice, Outcome, OutcomeMismatch, Payment
 
@@ -82,7 +82,7 @@ def carry_out(call_id: int) -> str:
     except OutsideFailure as error:
         answer = Answer("unknown", sub_code=error.code)
     except MarketError as error:
-        answer = Answer("refused", sub_code=error.code)  # before anything was sent
+        answer = Answer("refused", sub_code=error.code, told=UNSENT)
     transaction(lambda: _record(call_id, kind, subject_id, answer))
     return answer.outcome
 

@@ -15,7 +15,7 @@ from marketplace.foundation.language import N_
 from marketplace.payments import channel_key
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
-from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt
+from marketplace.payments.channel import ENDED, NOT_REFUNDED, UNSENT, Answer, Attempt
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.payment import Outcome
 from marketplace.payments.stripe_api import (
@@ -65,7 +65,7 @@ class StripeSeller:
     def checkout(self, attempt: Attempt, return_url: str, opened_at: datetime, expires_at: datetime) -> Answer:
         """A page to pay on; the same numbers are the same request, so that a repeat finds the same page."""
         if not LEAST_FEN <= attempt.fen <= MOST_FEN:
-            return Answer("refused", sub_code="amount")
+            return Answer("refused", sub_code="amount", told=UNSENT)
         until = max(int(opened_at.timestamp()) + LEAST_LIFE, int(expires_at.timestamp()))
 
         def ask() -> Answer:
@@ -79,7 +79,7 @@ class StripeSeller:
 
     def query(self, out_trade_no: str) -> Answer:
         if not self.page:
-            return Answer("refused", sub_code=NEVER_OPENED)
+            return Answer("refused", sub_code=NEVER_OPENED, told=UNSENT)
 
         def ask() -> Answer:
             session = self.api.session(self.page)
@@ -92,7 +92,7 @@ class StripeSeller:
 
     def close(self, out_trade_no: str) -> Answer:
         if not self.page:
-            return Answer("refused", sub_code=NEVER_OPENED)
+            return Answer("refused", sub_code=NEVER_OPENED, told=UNSENT)
 
         def ask() -> Answer:
             session = self.api.expire(self.page)
@@ -103,7 +103,7 @@ class StripeSeller:
 
     def refund(self, out_trade_no: str, out_request_no: str, fen: int, reason: str) -> Answer:
         if not self.trade_no:
-            return Answer("refused", sub_code="not_paid")
+            return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
             intent = self.api.intent(self.trade_no)
@@ -121,7 +121,7 @@ class StripeSeller:
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         if not self.trade_no:
-            return Answer("refused", sub_code="not_paid")
+            return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
             known = _numbered(self.api.refunds(self.trade_no), out_request_no)
@@ -132,7 +132,7 @@ class StripeSeller:
     def fee(self, out_trade_no: str) -> Answer:
         """What Stripe kept. An account that is kept in another currency has no fee in fen: refused, for a person to book."""
         if not self.trade_no:
-            return Answer("refused", sub_code="not_paid")
+            return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
             intent = self.api.intent(self.trade_no)
@@ -160,10 +160,10 @@ class StripeSeller:
         return sum(int(each["amount"]) for each in went if each.get("status") == "succeeded" and each.get("currency") == CURRENCY)
 
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
-        return Answer("refused", sub_code="not_offered")
+        return Answer("refused", sub_code="not_offered", told=UNSENT)
 
     def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
-        return Answer("refused", sub_code="not_offered")  # each account has a page of its own
+        return Answer("refused", sub_code="not_offered", told=UNSENT)  # each account has a page of its own
 
     def bill(self, day: date) -> Bill | None:
         return None  # Stripe has no bill of a day; its payments and refunds are asked about one by one

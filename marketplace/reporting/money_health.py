@@ -58,7 +58,8 @@ def _accepted_since() -> ColumnElement[bool]:
     """Whether the channel has taken a later call of the same account: then it takes our key and form again."""
     later = aliased(PaymentCall)
     same = later.organisation_id == PaymentCall.organisation_id, later.channel == PaymentCall.channel, later.account == PaymentCall.account
-    return select(later.id).where(*same, later.id > PaymentCall.id, later.outcome.in_(("succeeded", "refused"))).exists()
+    taken = later.outcome.in_(("succeeded", "refused")) & later.answer["unsent"].as_boolean().is_not(True)
+    return select(later.id).where(*same, later.id > PaymentCall.id, taken).exists()
 
 
 def _payout_number() -> Any:

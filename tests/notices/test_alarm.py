@@ -19,7 +19,7 @@ from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor
 from marketplace.payments import call
 from marketplace.payments import payment as payments
-from marketplace.payments.channel import Answer
+from marketplace.payments.channel import UNSENT, Answer
 from marketplace.payments.refund import Refund
 from marketplace.reporting import money_alarm, money_health
 from tests import builders
@@ -189,6 +189,11 @@ def test_a_channel_that_refuses_our_key_is_wrong_until_it_takes_a_call(app: Flas
                 WrittenChannel(app, query=[REFUSES_US])
                 call.ask(number)
             alarms.alarms()
+    assert told(office) == ["money.alarm"]
+    with clock.travel(begin + timedelta(minutes=424)):
+        WrittenChannel(app, query=[Answer("refused", sub_code="not_opened", told=UNSENT)])  # for which nobody was asked
+        call.ask(number)
+        alarms.alarms()
     assert told(office) == ["money.alarm"]
     with clock.travel(begin + timedelta(minutes=425)):
         WrittenChannel(app, query=[TAKES_US])
