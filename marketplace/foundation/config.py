@@ -69,6 +69,7 @@ class Settings:
     late_interest_least: int = _setting(83, "LATE_INTEREST_LEAST", "the least that may be agreed, in millionths a day: the one-year LPR, of 3 % a year 83")
     recovery_cap_bp: int = _setting(2000, "RECOVERY_CAP_BP", "most of a period's pool, or of what a remittance takes, that recovers earlier refunds, basis points")
     payout_cap_fen: int = _setting(0, "PAYOUT_CAP_FEN", "most that a cooperative pays a household in a month, in fen; what is above waits; 0: no bound")
+    errand_households: int = _setting(5000, "ERRAND_HOUSEHOLDS", "households from which on a worker takes the long steps of a distribution or payout beside the pages")
     unclaimed_days: int = _setting(730, "UNCLAIMED_DAYS", "days after which a household's money that nobody could pay may go to the relief fund")
     fund_holder: str = _setting("", "FUND_HOLDER", "code of the organisation that legally holds the relief fund; empty: the operator")
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, case, cast, func, select
 from sqlalchemy.orm import aliased
 
+from marketplace.errands.errand import Errand
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.outbox import BACKOFF, OutboxMessage
@@ -35,6 +36,9 @@ BILL_LATE = timedelta(days=1)  # a day's bill is out on the next; the day after 
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
 ANSWERED = timedelta(days=2)  # after which a bank should have said what became of a batch
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
+
+
+AT_ONCE = ("alarm", "stopped_payouts", "failed_errands")  # alarms however young they are
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,8 @@ TROUBLES: tuple[Trouble, ...] = (
         lambda: OutboxMessage.done_at.is_(None) & OutboxMessage.given_up_at.is_(None) & (OutboxMessage.attempts >= TIRED),
         func.coalesce(OutboxMessage.made_at, OutboxMessage.due_at), None, OutboxMessage.kind,
     ),
+    Trouble("failed_errands", Errand, lambda: Errand.state == "FAILED", Errand.ended_at, None, Errand.name),
+    Trouble("errands", Errand, lambda: Errand.state == "ASKED", Errand.asked_at, None, Errand.name),
     Trouble("letters", OutboxMessage, lambda: OutboxMessage.given_up_at.is_not(None), OutboxMessage.given_up_at, None, OutboxMessage.key),
 )  # fmt: skip
 NAMES = tuple(each.name for each in TROUBLES)
@@ -185,7 +191,7 @@ def standing(organisation_id: int | None = None) -> list[Standing]:
 def alarms(found: Sequence[Standing]) -> set[str]:
     """What cannot wait: requests that are refused, and differences that nobody has explained for longer than a day."""
     old = clock.now() - UNEXPLAINED
-    return {each.name for each in found if each.count and (each.name in ("alarm", "stopped_payouts") or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
+    return {each.name for each in found if each.count and (each.name in AT_ONCE or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
 
 
 def below_zero(organisation_id: int | None = None) -> list[tuple[int, str, int]]:
