@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
+from marketplace.errands.errand import Errand
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, said, text
@@ -125,6 +126,8 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
 
     def item_of(row: Any) -> int | None:
         match row:
+            case Errand():
+                return url_for("errand.show", public_id=row.public_id)
             case PayoutItem():
                 return int(row.id)
             case PayoutReversal():

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
+from marketplace.errands import errand
 from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import last_four, masked_name
 from marketplace.foundation.database import by_public_id, db, transaction
@@ -16,13 +17,20 @@ from marketplace.households.alipay_account import ALIPAY, tail
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
 from marketplace.payments import withdrawal
-from marketplace.settlement import household_credit, payout_answer_lines, payout_batch, payout_results
+from marketplace.settlement import (
+    household_credit,
+    payout_answer_lines,
+    payout_batch,
+    payout_errand,
+    payout_results,
+)
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_answer import RESULT_HEADER, UnknownHeading, UnknownWords
 from marketplace.settlement.payout_item import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
+from marketplace.web.errand import Wanted, handed_over
 from marketplace.web.payout import own
 from marketplace.web.payout_words import channel_words, state_words
 from marketplace.web.permission import needs, permission, the_actor
@@ -60,7 +68,7 @@ STEPS: dict[str, Step[PayoutBatch]] = {
         "payout.approve", ("DRAFT",), N_("同意这一批代发？"),
         lambda row: _what_is_frozen(row) + _of_new_accounts(row),
         lambda row: _("同意代发 %(fen)s", fen=money(row.total_fen)), N_("已同意，内容已冻结。"),
-        lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version), errand="payout.approve",
     ),
     "return": Step(
         "payout.approve", ("DRAFT", "APPROVED"), N_("退回这一批代发？"),
@@ -73,7 +81,7 @@ STEPS: dict[str, Step[PayoutBatch]] = {
         "payout.step", ("APPROVED",), N_("银行收下文件了吗？"),
         lambda row: _("记下以后，%(fen)s 就在途中了，等银行给结果。记错了不能撤回。", fen=money(row.total_fen)),
         lambda row: _("已交银行 %(fen)s", fen=money(row.total_fen)), N_("已记下，等银行的结果。"),
-        lambda number, actor, version, reason: payout_batch.mark_sent(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.mark_sent(number, actor=actor, version=version), errand="payout.send",
     ),
     "withdraw": Step(
         "payout.make", ("DRAFT",), N_("撤回这一批代发？"),
@@ -86,13 +94,13 @@ STEPS: dict[str, Step[PayoutBatch]] = {
         "payout.step", ("APPROVED",), N_("现在开始转账？"),
         lambda row: _("系统用合作社的支付宝，一户一笔转出去，%(n)s 笔共 %(fen)s，几分钟办完。开始以后不能撤回；余额不够会停下来告诉您，已经转的不受影响。", n=row.items, fen=money(row.total_fen)) + _of_balance(row),
         lambda row: _("开始转账 %(fen)s", fen=money(row.total_fen)), N_("已开始，系统一笔一笔在转。"),
-        lambda number, actor, version, reason: payout_batch.start(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.start(number, actor=actor, version=version), errand="payout.start",
     ),
     "go-on": Step(
         "payout.step", ("SENT",), N_("接着转这一批？"),
         lambda row: _("请先确认支付宝余额补足了。没有转成的接着转，已经转成的不会再转。") + _of_balance(row),
         lambda row: _("接着转账"), N_("已接着转，没有转成的正在转。"),
-        lambda number, actor, version, reason: payout_batch.go_on(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.go_on(number, actor=actor, version=version), errand="payout.go-on",
     ),
 }  # fmt: skip
 
@@ -111,9 +119,15 @@ def ask(public_id: str, step: str) -> Any:
 @needs("payout.step")
 def take(public_id: str, step: str) -> Any:
     actor = the_actor()
-    number = own(public_id, actor).id
+    row = own(public_id, actor)
+    number = row.id
     if step == "reissue":
-        channel = request.form.get("channel", "")
+        channel, subject = request.form.get("channel", ""), payout_errand.of(number)
+        if errand.takes_long(payments := payout_errand.returned(row)):
+            household_credit.must_be_channel(channel or row.channel)
+            path, given = url_for("payout.show", public_id=public_id), {"id": number, "channel": channel}
+            return handed_over(Wanted("payout.reissue", subject, row.organisation_id, row.number, payments, path, given), actor)
+        errand.must_be_free(subject)
         fresh: PayoutBatch = transaction(lambda: payout_batch.reissue(number, actor=actor, channel=channel))
         flash(_("补发批次 %(number)s 做好了，等理事长审批。", number=fresh.number), "done")
         return redirect(url_for("payout.show", public_id=fresh.public_id), 303)
@@ -133,6 +147,7 @@ def receive(public_id: str) -> Any:
     actor = the_actor()
     row, sent = own(public_id, actor), request.files.get("file")
     number = row.id
+    errand.must_be_free(payout_errand.of(number))
     try:
         if sent is None or not sent.filename:
             raise InvalidInput("file.missing", N_("请选择银行给的回盘文件。"), field="file")
@@ -180,7 +195,13 @@ def preview(public_id: str, results_id: str) -> Any:
 @needs("payout.step")
 def apply(public_id: str, results_id: str) -> Any:
     actor = the_actor()
-    number = _results(own(public_id, actor), results_id).id
+    row = own(public_id, actor)
+    kept, subject = _results(row, results_id), payout_errand.of(row.id)
+    number = kept.id
+    if kept.applied_at is None and errand.takes_long(kept.lines):
+        path, given = url_for("payout.show", public_id=public_id), {"results": number, "paper": public_id}
+        return handed_over(Wanted("payout.results", subject, row.organisation_id, row.number, kept.lines, path, given), actor)
+    errand.must_be_free(subject)
     changed = transaction(lambda: payout_results.apply(number, actor=actor))
     flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
     return redirect(url_for("payout.show", public_id=public_id), 303)
@@ -192,11 +213,13 @@ def _results(row: PayoutBatch, results_id: str) -> PayoutResults:
 
 def _places(row: PayoutBatch, step: str) -> Places:
     show = url_for("payout.show", public_id=row.public_id)
-    return Places(show, url_for(".take", public_id=row.public_id, step=step), _crumbs(row))
+    post = url_for(".take", public_id=row.public_id, step=step)
+    return Places(show, post, _crumbs(row), payout_errand.of(row.id), row.number, lambda: row.items)
 
 
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
     actor.must_have("COOPERATIVE", "accountant")
+    errand.must_be_free(payout_errand.of(row.id))
     channel = request.args.get("channel", row.channel)
     household_credit.must_be_channel(channel)
     found = payout_batch.returned(row.id)
