@@ -126,8 +126,6 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
 
     def item_of(row: Any) -> int | None:
         match row:
-            case Errand():
-                return url_for("errand.show", public_id=row.public_id)
             case PayoutItem():
                 return int(row.id)
             case PayoutReversal():
@@ -146,6 +144,8 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
             return url_for("payout_item.show", public_id=items[number]) if number in items else None
         if isinstance(row, PayoutBatch):
             return url_for("payout.show", public_id=row.public_id)
+        if isinstance(row, Errand):
+            return url_for("errand.show", public_id=row.public_id)
         return addresses.get(row.payment_id if isinstance(row, Refund) else getattr(row, "out_trade_no", None))
 
     return [(each, named.get(getattr(each[0], "organisation_id", None)), address(each[0])) for each in found]
