@@ -41,12 +41,14 @@ def in_language(code: str, message: str, **values: Any) -> str:
     return words % values if values else words
 
 
-def translated(words: str) -> str:
+def translated(words: str, **values: Any) -> str:
     """Words that stand in a row or a table: in the reader's language where the catalogue knows them, else as somebody typed them.
 
-    A str, which a page escapes: a bank's or a person's words hold no markup. Templates call ``_`` with what is written in them only.
+    ``values`` fill the code's own. A str, which a page escapes: a bank's or a person's words hold no markup. Templates call ``_`` with what
+    is written in them only.
     """
-    return str(_catalogue("en").ugettext(words)) if words and language() == "en" else words
+    spoken = str(_catalogue("en").ugettext(words)) if words and language() == "en" else words
+    return spoken % values if values else spoken
 
 
 def _in_template(message: str, **values: Any) -> Markup:

@@ -111,7 +111,7 @@ def use_layout(batch_id: int, layout_id: int | None, *, actor: Actor, version: i
     row.must_be("DRAFT")
     row.must_be_version(version)
     chosen = payout_layout.chosen(layout_id, row.organisation_id)
-    row.layout_id = chosen.id if chosen else None
+    row.layout_id, row.form = chosen.id if chosen else None, payout_layout.form_for(chosen)
     db.session.flush()
     audit.record("payout.layout", row, person_id=actor.person_id, layout=chosen.name if chosen else "")
     db.session.flush()
@@ -306,6 +306,7 @@ def _draft(
         held_back_households=above[0],
         held_back_fen=above[1],
         layout_id=layout.id if layout and channel == "bank" else None,
+        form=payout_layout.form_for(layout) if channel == "bank" else None,
         version=1,
     )
     db.session.add(row)

@@ -43,6 +43,7 @@ from marketplace.settlement.payout_layout import PayoutLayout
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import distribution as distributions
 from marketplace.web.errand import Wanted, led_to, once
+from marketplace.web.payout_layouts import value_words
 from marketplace.web.payout_way import next_strip, way
 from marketplace.web.payout_words import channel_words, item_words, state_words
 from marketplace.web.permission import holds, needs, permission, the_actor
@@ -280,9 +281,17 @@ def _file(row: PayoutBatch, layout: PayoutLayout | None, actor: Actor) -> dict[s
     """What the page says of the bank's file: in which layout, its parts once it is frozen, and before what would not go in."""
     if row.channel != "bank" or row.state != "DRAFT":
         return {"parts": payout_part.parts_of(row.id), "unwritable": [], "layouts": [], "layout": ""}
-    wrong = payout_part.unwritable(row, payout_layout.form_of(row), payout_batch.purpose_of(row)) if row.items <= LOOKED_THROUGH else iter(())
+    purpose = payout_batch.purpose_of(row)
+    wrong = payout_part.unwritable(row, payout_layout.form_of(row), purpose) if row.items <= LOOKED_THROUGH else iter(())
     offered = layouts_offered(actor) if holds(actor, "payout.make") else {"layouts": []}
-    return {"parts": [], "unwritable": list(islice(wrong, payout_part.TOLD)), **offered, "layout": layout.public_id if layout else ""}
+    begins = {"columns": columns_said(row), "first_lines": payout_part.first_lines(row, purpose)}
+    return {"parts": [], "unwritable": list(islice(wrong, payout_part.TOLD)), **begins, **offered, "layout": layout.public_id if layout else ""}
+
+
+def columns_said(row: PayoutBatch) -> list[str]:
+    """What the file puts into each of its columns, in order, whatever the bank calls it."""
+    words = value_words()
+    return [f"“{column.text}”" if column.value == "text" else words[column.value] for column in payout_layout.form_of(row).columns]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -31,7 +31,7 @@ from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
 from marketplace.web.errand import Wanted, handed_over
-from marketplace.web.payout import own
+from marketplace.web.payout import columns_said, own
 from marketplace.web.payout_words import channel_words, state_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
@@ -54,7 +54,8 @@ def _of_new_accounts(row: PayoutBatch) -> str:
 def _what_is_frozen(row: PayoutBatch) -> str:
     if row.channel == "alipay":
         return _("%(n)s 笔，共 %(fen)s，走支付宝。同意后，每一笔的单号、金额、账号和姓名都冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
-    return _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
+    frozen = _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
+    return frozen + " " + _("文件里依次是：%(columns)s。", columns=_("、").join(columns_said(row)))
 
 
 def _of_balance(row: PayoutBatch) -> str:
