@@ -39,6 +39,7 @@ from tests import builders
 from tests.notices.mail_server import mail_server
 from tests.notices.test_alarm import confirmed
 from tests.notices.test_mail import configured
+from tests.payments.keys_seen import confirm
 from tests.seeded import seeded_folder
 
 __all__ = ["seeded_folder"]
@@ -117,7 +118,7 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     owner = db.session.get_one(ChannelKey, keys[0]).organisation_id
     director = builders.person(owner, "director")
     for key_id in keys:
-        transaction(lambda number=key_id: channel_key.confirm(number, actor=director))  # type: ignore[misc]
+        transaction(lambda number=key_id: confirm(number, actor=director))  # type: ignore[misc]
         transaction(lambda number=key_id: channel_key.switch(number, actor=director))  # type: ignore[misc]
     _by_bank_and_by_card(app, owner)
     with_new_key = db.session.scalars(select(Payment.id).where(Payment.organisation_id == owner, Payment.channel == "alipay")).first()
