@@ -53,6 +53,12 @@ class ReceiptReturn(Public, Versioned, Model):
     recorded_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
 
 
+def to_another(row: ReceiptReturn, receipt: BankReceipt) -> bool:
+    """Whether the money goes elsewhere than where the bank says it came from, by account or by name, or the bank says no account."""
+    bare = [(name.strip(), "".join(account.split()).upper()) for name, account in ((row.payee_name, row.payee_account), (receipt.payer_name, receipt.payer_account))]
+    return bare[0] != bare[1] or not bare[1][1]
+
+
 def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", payee_account: str = "", actor: Actor) -> ReceiptReturn:
     """Ask that ``fen`` of a receipt go back, to the account it came from unless another is named. By the accountant.
 

@@ -10,6 +10,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
 from marketplace.foundation import clock
+from marketplace.foundation.crypto import last_four
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_, said
@@ -25,7 +26,7 @@ from marketplace.payments.statement_row import StatementRow
 from marketplace.settlement import difference
 from marketplace.web import form_input
 from marketplace.web.cooperative_desk import desk
-from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import typed_version
 from marketplace.web.spreadsheet import download, streamed
 
@@ -202,11 +203,20 @@ def _returns(errors: dict[str, str]) -> Any:
     if before:
         query = query.where(ReceiptReturn.id < _own_return(before).id)
     rows = db.session.execute(query.limit(PAGE + 1)).all()
+    # The whole number only for whoever decides on it or transfers to it, while they do.
+    whole = {"PROPOSED": holds(actor, "bank.undo"), "APPROVED": holds(actor, "bank.match")}
     return render_template(
-        "bank/returns.html", rows=rows[:PAGE], words=words, errors=errors, today=clock.business_date(),
+        "bank/returns.html", rows=rows[:PAGE], words=words,
+        accounts={each.id: each.payee_account if whole.get(each.state) else _tail(each.payee_account) for each, _of in rows[:PAGE]},
+        to_another={each.id: receipt_return.to_another(each, receipt) for each, receipt in rows[:PAGE]},
+        tails={receipt.id: _tail(receipt.payer_account) for _each, receipt in rows[:PAGE]}, errors=errors, today=clock.business_date(),
         next_url=url_for(".returns", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None, export_url=url_for(".returns", export=1),
         crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("退回付款人"), None)], **desk(actor),
     )  # fmt: skip
+
+
+def _tail(account: str) -> str:
+    return _("尾号 %(last)s", last=last_four(account)) if account else ""
 
 
 def _decisions(errors: dict[str, str]) -> str:
