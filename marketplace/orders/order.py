@@ -33,6 +33,7 @@ class Purchase(Public, Model):
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)  # the buyer
     placed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    station_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)  # at which it was placed for somebody else
     placed_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]  # public purchases only
     # The address as it was when placing.
@@ -152,10 +153,15 @@ def lines_by_order(order_ids: Sequence[int]) -> dict[int, list[OrderLine]]:
 
 
 def must_concern(order: Order, actor: Actor) -> None:
-    """Raise NotFound unless the actor bought it, placed it, sells it or runs the market."""
-    concerned = actor.organisation_id in (order.organisation_id, order.buyer_id) or actor.person_id == order.placed_by_id
-    if not concerned and not actor.is_operator:
+    """Raise NotFound unless the actor bought it, placed it at a station, sells it or runs the market."""
+    if actor.organisation_id != order.organisation_id and not is_buyers(order, actor) and not actor.is_operator:
         raise not_found(Order)
+
+
+def is_buyers(order: Order, actor: Actor) -> bool:
+    """Whether the actor bought it, or works at the station that placed it for the buyer: what its clerks buy for themselves is not its own."""
+    placed_here = actor.kind == "STATION" and db.session.get_one(Purchase, order.purchase_id).station_id == actor.organisation_id
+    return placed_here or actor.organisation_id == order.buyer_id
 
 
 def orders_of(purchase_id: int) -> list[Order]:
