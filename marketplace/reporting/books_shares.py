@@ -82,7 +82,7 @@ def pools_add_up() -> list[str]:
 
 def households_share_is_accounted_for() -> list[str]:
     """Pool − recoverable + households + in transit + paid out + what nobody claimed and the fund has = the households' share of
-    settled revenue, refunds off."""
+    settled revenue, refunds off, and what the cooperative paid twice."""
     ours = total(
         (1, by_book("household_pool")),
         (-1, by_book("pool_recoverable")),
@@ -93,10 +93,12 @@ def households_share_is_accounted_for() -> list[str]:
     settled = _sums(
         select(Settlement.organisation_id, func.sum(Settlement.pool_fen)).group_by(Settlement.organisation_id)
     )
-    to_fund = _sums(
-        select(CreditMove.organisation_id, func.sum(CreditMove.fen)).where(CreditMove.kind.in_(("FUND", "BACK"))).group_by(CreditMove.organisation_id)
+    moved = _sums(
+        select(CreditMove.organisation_id, func.sum(CreditMove.fen))
+        .where(CreditMove.kind.in_(("FUND", "BACK", "TWICE")))
+        .group_by(CreditMove.organisation_id)
     )
-    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools())), (1, to_fund)))
+    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools())), (1, moved)))
 
 
 def households_are_owed_what_was_not_paid() -> list[str]:

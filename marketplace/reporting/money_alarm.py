@@ -33,6 +33,7 @@ LABELS: dict[str, str] = {
     "reconciliation": N_("对账差异"), "returns_to_transfer": N_("要退回付款人的钱"), "withdrawals": N_("没到账的提现"),
     "receipts": N_("没对上的到账"), "bills": N_("没取到的账单"), "differences": N_("和支付宝账单的差异"), "notices": N_("对不上的通知"), "disputes": N_("买家向发卡银行追款"), "outside": N_("试了多次的任务"),
     "unknown_payouts": N_("没有结果的代发"), "unanswered_payouts": N_("两天没有回盘的代发"), "payout_reversals": N_("等核对的代发冲回"), "transfer_endings": N_("等核对的转账结果"),
+    "payouts_found": N_("等核对的代发更正"), "paid_twice": N_("付了两次的代发"),
     "failed_errands": N_("没有办成的大批步骤"), "errands": N_("正在办的大批步骤"), "letters": N_("停发的邮件"), "certificates": N_("快到期的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
     "log": N_("封存的记录对不上"),
 }  # fmt: skip

@@ -25,6 +25,7 @@ from marketplace.payments.transfer import GOING, Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.difference import Difference
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
 
@@ -138,6 +139,11 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "payout_reversals", PayoutReversal, lambda: PayoutReversal.state == "PROPOSED", PayoutReversal.proposed_at, PayoutReversal.fen,
         PayoutReversal.public_id,
+    ),
+    Trouble("payouts_found", PayoutFound, lambda: PayoutFound.state == "PROPOSED", PayoutFound.proposed_at, PayoutFound.fen, PayoutFound.public_id),
+    Trouble(
+        "paid_twice", PayoutFound, lambda: (PayoutFound.beyond_fen > 0) & PayoutFound.ended_at.is_(None), PayoutFound.decided_at, PayoutFound.beyond_fen,
+        PayoutFound.public_id,
     ),
     Trouble(
         "transfer_endings", TransferEnding, lambda: (TransferEnding.state == "PROPOSED") & _of_its_transfer(Transfer.state).in_(GOING),

@@ -19,6 +19,7 @@ from marketplace.payments.transfer import Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.reporting import books, money_health
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
@@ -128,7 +129,7 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
         match row:
             case PayoutItem():
                 return int(row.id)
-            case PayoutReversal():
+            case PayoutReversal() | PayoutFound():
                 return row.item_id
             case Transfer():
                 return row.payable_id

@@ -22,6 +22,7 @@ from marketplace.settlement import (
     payout_answer_lines,
     payout_batch,
     payout_errand,
+    payout_recall,
     payout_results,
 )
 from marketplace.settlement.payout_account import new_accounts
@@ -34,8 +35,8 @@ from marketplace.web.errand import Wanted, handed_over
 from marketplace.web.payout import columns_said, own
 from marketplace.web.payout_words import channel_words, state_words
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.shared_desk import desk
-from marketplace.web.shown import money
+from marketplace.web.shared_desk import desk, names_of
+from marketplace.web.shown import moment, money
 
 bp = Blueprint("payout_step", __name__, url_prefix="/payouts")
 
@@ -58,6 +59,16 @@ def _what_is_frozen(row: PayoutBatch) -> str:
     return frozen + " " + _("文件里依次是：%(columns)s。", columns=_("、").join(columns_said(row)))
 
 
+def _of_handed_out(row: PayoutBatch) -> str:
+    """What the director must know of a file that is out: who says that the bank never got it, or that nobody does."""
+    if row.state != "APPROVED" or (since := payout_recall.handed_out(row)) is None:
+        return ""
+    said = payout_recall.of_batch(row.id)
+    if said is None:
+        return _("文件 %(at)s 被取走过：要先由一个人写明怎么知道银行没有收到，否则不能退回。", at=moment(since))
+    return _("文件 %(at)s 被取走过。%(who)s说银行没有收到：%(reason)s。请再核对一次，弄错了会付两次。", at=moment(since), who=names_of([said.said_by_id])[said.said_by_id], reason=said.reason)
+
+
 def _of_balance(row: PayoutBatch) -> str:
     """What the books say lies in Alipay, where that is less than what is left to send."""
     left = withdrawal.available(row.organisation_id) - (row.total_fen if row.state == "APPROVED" else 0)
@@ -73,10 +84,17 @@ STEPS: dict[str, Step[PayoutBatch]] = {
     ),
     "return": Step(
         "payout.approve", ("DRAFT", "APPROVED"), N_("退回这一批代发？"),
-        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + (_("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。") if row.state == "APPROVED" and row.channel == "bank" else ""),
+        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + _of_handed_out(row),
         lambda row: _("退回，作废这一批"), N_("已退回，会计看得到理由。"),
         lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version, approved=False, reason=reason),
         reason=N_("退回的理由"), danger=True,
+    ),
+    "recall": Step(
+        "payout.step", ("APPROVED",), N_("银行没有收到这份文件？"),
+        lambda row: _("文件被取走过，才要写这一条。请先到网银和柜面查过，再写怎么知道的；另一个人（理事长）看过以后，才能退回这一批。银行已经收下的，不要在这里写。"),
+        lambda row: _("记下：银行没有收到"), N_("已记下，等理事长退回这一批。"),
+        lambda number, actor, version, reason: payout_batch.recall(number, reason, actor=actor, version=version),
+        reason=N_("怎么知道的"), danger=True,
     ),
     "send": Step(
         "payout.step", ("APPROVED",), N_("银行收下文件了吗？"),
@@ -198,13 +216,13 @@ def apply(public_id: str, results_id: str) -> Any:
     actor = the_actor()
     row = own(public_id, actor)
     kept, subject = _results(row, results_id), payout_errand.of(row.id)
-    number = kept.id
+    number, cancelled = kept.id, row.state == "CANCELLED"
     if kept.applied_at is None and errand.takes_long(kept.lines):
         path, given = url_for("payout.show", public_id=public_id), {"results": number, "paper": public_id}
         return handed_over(Wanted("payout.results", subject, row.organisation_id, row.number, kept.lines, path, given), actor)
     errand.must_be_free(subject)
     changed = transaction(lambda: payout_results.apply(number, actor=actor))
-    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
+    flash(_("已请理事长核对 %(n)s 笔。核对以前，账没有动。", n=len(changed)) if cancelled else _("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
     return redirect(url_for("payout.show", public_id=public_id), 303)
 
 
@@ -247,8 +265,8 @@ def _account_now(house: Household, channel: str) -> tuple[str, str]:
 
 
 def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> str:
-    row.must_be("SENT", "DONE")
     payout_batch.must_go_by("bank", row)
+    payout_recall.must_be_out(row)
     return render_template(
         "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
         heading=",".join(RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),

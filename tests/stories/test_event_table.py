@@ -48,6 +48,10 @@ DOORS = {
         "test_a_results_file_is_one_entry_for_each_thing_that_it_says": ("payout_sent", "payout_debited", "payout_refused", "payout_returned"),
     },
     "settlement/test_payout_unknown.py": {"test_what_was_never_made_is_reversed_by_two_people": ("payout_unmade",)},
+    "settlement/test_payout_found.py": {
+        "test_what_was_recorded_as_not_paid_and_was_is_corrected_by_two_people": ("payout_found",),
+        "test_what_was_paid_twice_and_came_back_is_not_paid_a_third_time": ("payout_found_back",),
+    },
     "settlement/test_household_change.py": {
         "test_a_household_divides_with_its_people_shares_and_old_credit": ("credit_divided",),
         "test_a_household_of_the_register_inherits_the_credit_of_one_that_died": ("credit_inherited",),
@@ -317,6 +321,18 @@ def test_a_payout_that_was_never_made_is_taken_back(book: int) -> None:
     debit = event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620)
     entry = event.payout_unmade(book=book, source=Source("payout_reversal", 1), household_id=WANG, fen=620, reverses_id=debit)
     assert read(entry) == "debit  bank 6.20\ncredit household household:102 6.20"
+
+
+def test_a_payout_that_was_made_after_all_is_the_households_or_the_cooperatives_to_bear(book: int) -> None:
+    entry = event.payout_found(book=book, source=Source("payout_found", 1), household_id=WANG, fen=620)
+    assert read(entry) == "debit  household household:102 6.20\ncredit bank 6.20"
+    # Of the second it had been paid 5.00 already; it comes back.
+    entry = event.payout_found(book=book, source=Source("payout_found", 2), household_id=WANG, fen=620, beyond_fen=500)
+    assert read(entry) == "debit  household household:102 1.20\ndebit  outside 5.00\ncredit bank 6.20"
+    back = event.payout_found_back(book=book, source=Source("payout_found", 2), household_id=WANG, fen=500)
+    assert read(back) == "debit  household household:102 5.00\ncredit outside 5.00"
+    unmade = event.payout_unmade(book=book, source=Source("payout_reversal", 2), household_id=WANG, fen=620, beyond_fen=500, reverses_id=entry)
+    assert read(unmade) == "debit  bank 6.20\ncredit household household:102 1.20\ncredit outside 5.00"
 
 
 def test_a_collective_is_paid(book: int) -> None:
