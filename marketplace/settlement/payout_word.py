@@ -42,8 +42,8 @@ class PayoutWord(Identified, Model):
 def say(item_id: int, outcome: str, reason: str, *, actor: Actor) -> PayoutWord:
     """What became of a payment of which the bank gave no result, as somebody found out. By the accountant or the director.
 
-    paid: it was debited and arrived; returned: debited and credited back; refused: never debited. What comes back waits to be issued
-    again, which the director approves. Raises InvalidInput ``word.outcome``, ``reason.missing``; Conflict ``payout.told`` if it has a result,
+    paid: it was debited and arrived; returned: debited and credited back, which may be known after "paid"; refused: never debited. What
+    comes back waits to be issued again, which the director approves. Raises InvalidInput ``word.outcome``, ``reason.missing``; Conflict ``payout.told`` if it has a result,
     ``payout.channel`` of a batch over Alipay, which is asked and not told.
     """
     actor.must_have("COOPERATIVE", "accountant", "director")
@@ -63,7 +63,7 @@ def say(item_id: int, outcome: str, reason: str, *, actor: Actor) -> PayoutWord:
 
 
 def shown(item: PayoutItem, outcome: str, remark: str, *, row_id: int) -> PayoutWord:
-    """What the bank's statement shows of a payment that waits: debited (paid) or credited back (returned)."""
+    """What the bank's statement shows of a payment: debited (paid), if it waits for that, or credited back (returned)."""
     batch = locked(PayoutBatch, item.batch_id)
     made = _settle(batch, item, outcome, remark[:300] or outcome, row_id=row_id)
     audit.record("payout.shown", item, outcome=outcome, fen=item.fen, row_id=row_id)
@@ -77,7 +77,7 @@ def words_of(item_id: int) -> list[PayoutWord]:
 
 def _settle(batch: PayoutBatch, item: PayoutItem, outcome: str, reason: str, *, said_by_id: int | None = None, row_id: int | None = None) -> PayoutWord:
     db.session.refresh(item)
-    if item.state not in WAITING:
+    if not (item.state in WAITING or (item.state == "paid" and outcome == "returned")):
         raise Conflict("payout.told", N_("这一笔已经有结果了，请刷新页面看看。"), state=item.state)
     standing = payout_import.Standing(batch.id, [item.sequence])
     payout_import.take(batch, standing, [Result(item.sequence, item.fen, outcome, "" if outcome == "paid" else reason[:120])], person_id=said_by_id)

@@ -5,7 +5,7 @@ What this leaves is for a person to say.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,14 +15,14 @@ from sqlalchemy.orm import aliased
 from marketplace.foundation.database import db
 from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry, JournalLine
-from marketplace.payments import statement_row
+from marketplace.payments import row_decision, statement_row
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
-from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
+from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.fund_return import FundReturn
@@ -110,6 +110,13 @@ def linked_of_entry(**within: Any) -> Any:
     if within.get("until") is not None:
         query = query.where(StatementRow.day <= within["until"])
     return query.correlate(JournalEntry).scalar_subquery()
+
+
+def left_open(organisation_id: int, entry_id: int, side: str = "bank") -> int:
+    """Fen of an entry that no row is linked to, signed as it moved the account; 0 if it did not move it."""
+    query = moved(organisation_id, side).add_columns(linked_of_entry(side=side)).where(JournalEntry.id == entry_id)
+    row = db.session.execute(query).first()
+    return int(row[5]) - int(row[6]) if row is not None else 0
 
 
 def link(organisation_id: int, side: str) -> int:
@@ -227,21 +234,4 @@ def _shared(left: int, fitting: list[_Open]) -> list[tuple[_Open, int]]:
     return shared
 
 
-class _PayoutsBack:
-    """What came back to the bank of a payout: the entry that the bank's results file posted for it."""
-
-    def expecting(self, organisation_id: int) -> Callable[[Seen], Arrived | None]:
-        query = moved(organisation_id, "bank").where(JournalEntry.kind == "payout_returned", linked_of_entry(side="bank") == 0)
-        waiting = [tuple(row) for row in db.session.execute(query.order_by(JournalEntry.id))]
-        numbers = numbers_of([row[:4] for row in waiting], "bank")
-
-        def find(row: Seen) -> Arrived | None:
-            fitting = (each[0] for each in waiting if each[5] == row.fen and numbers[each[0]] and numbers[each[0]] in row.remark)
-            its = next(fitting, None)
-            # The item says already that it came back.
-            return None if its is None else lambda _row: its
-
-        return find
-
-
-statement_row.arrivals.append(_PayoutsBack())
+row_decision.left_open.append(left_open)

@@ -46,7 +46,7 @@ def return_words() -> dict[str, tuple[str, str]]:
 
 def decision_words() -> dict[str, str]:
     """What a row was said to be."""
-    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账")}
+    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账"), "STANDS": _("账上已经有的一笔"), "RECEIPT": _("是买家付的")}
 
 
 @bp.get("/receipts/<public_id>")
@@ -85,7 +85,8 @@ def say(public_id: str) -> Any:
     its_row = _statement_row(row)
     row_id = its_row.id if its_row else 0
     try:
-        transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), actor=actor))
+        entry_id = entry_given(form.get("entry", "")) if form.get("kind") == "STANDS" else None
+        transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), entry_id=entry_id, actor=actor))
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
         field = "why" if error.code == "reason.missing" else "kind"
