@@ -55,7 +55,7 @@ def _at_the_bank(item: PayoutItem, batch: PayoutBatch) -> list[Step]:
         steps += [Step(one.proposed_at, "found_proposed", {"by": one.proposed_by_id, "why": one.reason}), *_decided(one, "found")]
         if one.beyond_fen and one.ended_at is not None:
             steps.append(Step(one.ended_at, "twice_ended", {"by": one.ended_by_id, "why": one.ending, "fen": one.beyond_fen}))
-    if item.state in ("returned", "reissued") and not words and not any(each.state == "DONE" for each in (*reversals, *finds)):
+    if item.state in ("returned", "reissued") and not words and "DONE" not in {*(each.state for each in reversals), *(one.state for one in finds)}:
         steps.append(Step(batch.done_at or clock.now(), "payout_back", {"why": item.reason}))
     return steps
 

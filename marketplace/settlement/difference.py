@@ -145,6 +145,17 @@ def partners(row: Difference, limit: int = 8) -> list[Difference]:
     return sorted(found, key=lambda each: (abs(each.fen + row.fen), abs((each.day - row.day).days)))[:limit]
 
 
+def standing(organisation_id: int, fen: int, limit: int = 12) -> list[Difference]:
+    """Open differences of the bank whose entry stands in the books and no statement shows, that a row of ``fen`` (signed as the row) may be a
+    part of: nearest in amount."""
+    query = select(Difference).where(
+        Difference.organisation_id == organisation_id, Difference.side == "bank", Difference.state == "OPEN", Difference.entry_id.is_not(None),
+        Difference.fen >= fen if fen > 0 else Difference.fen <= fen,
+    )  # fmt: skip
+    found = list(db.session.scalars(query.order_by(Difference.id).limit(200)))
+    return sorted(found, key=lambda each: abs(each.fen - fen))[:limit]
+
+
 @dataclass(frozen=True)
 class Found:
     """A difference as it stands now, whether or not it is a task already."""

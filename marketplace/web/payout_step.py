@@ -61,8 +61,11 @@ def _what_is_frozen(row: PayoutBatch) -> str:
 
 def _of_handed_out(row: PayoutBatch) -> str:
     """What the director must know of a file that is out: who says that the bank never got it, or that nobody does."""
-    if row.state != "APPROVED" or (since := payout_recall.handed_out(row)) is None:
+    if row.state != "APPROVED" or row.channel != "bank":
         return ""
+    since = payout_recall.handed_out(row)
+    if since is None:
+        return _("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。")
     said = payout_recall.of_batch(row.id)
     if said is None:
         return _("文件 %(at)s 被取走过：要先由一个人写明怎么知道银行没有收到，否则不能退回。", at=moment(since))
