@@ -45,9 +45,7 @@ DOORS = {
             "distributed", "refund_after_settlement", "settled", "recovered", "recovery_undone",
         ),
     },
-    "settlement/test_payout_many.py": {
-        "test_a_results_file_is_one_entry_for_each_thing_that_it_says": ("payout_sent", "payout_debited", "payout_refused", "payout_returned"),
-    },
+    "settlement/test_payout_many.py": {"test_a_results_file_is_one_entry_for_each_thing_that_it_says": ("payout_sent", "payout_debited", "payout_refused", "payout_returned")},
     "settlement/test_payout_unknown.py": {"test_what_was_never_made_is_reversed_by_two_people": ("payout_unmade",)}, "settlement/test_payout_found.py": FOUND,
     "settlement/test_household_change.py": {
         "test_a_household_divides_with_its_people_shares_and_old_credit": ("credit_divided",),

@@ -5,8 +5,8 @@ from alembic import op
 
 from marketplace.foundation.database import UtcDateTime
 
-revision = "0055"
-down_revision = "0054"
+revision = "0062"
+down_revision = "0061"
 branch_labels = None
 depends_on = None
 
