@@ -125,8 +125,9 @@ def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, 
     row.must_be_version(version)
     reference = bank_transfer.record(reference, paid_on, source=("receipt_return", row.id), agreed_at=row.decided_at, actor=actor)
     row.state, row.reference, row.paid_on, row.recorded_by_id = "PAID", reference, paid_on, actor.person_id
-    at = clock.now() if paid_on == clock.business_date() else clock.beijing_midnight(paid_on)
-    event.refund_succeeded(book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen, channel="bank", at=at)
+    event.refund_succeeded(
+        book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen, channel="bank", at=bank_transfer.moment_of(paid_on)
+    )
     db.session.flush()
     audit.record("receipt_return.paid", row, person_id=actor.person_id, fen=row.fen)
     return row

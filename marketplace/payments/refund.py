@@ -151,8 +151,8 @@ def source(refund_id: int) -> Source:
     return Source("refund", refund_id, int(db.session.scalar(undone) or 0))
 
 
-def succeed(refund_id: int) -> bool:
-    """The channel gave the money back: post it once. False if that was known already."""
+def succeed(refund_id: int, *, at: datetime | None = None) -> bool:
+    """The channel gave the money back (``at``: when, if it is told later): post it once. False if that was known already."""
     refund = locked(Refund, refund_id)
     if refund.state == "succeeded":
         return False
@@ -161,7 +161,7 @@ def succeed(refund_id: int) -> bool:
     refund.state = "succeeded"
     refund.succeeded_at = clock.now()
     db.session.flush()
-    event.refund_succeeded(book=refund.organisation_id, source=source(refund.id), fen=refund.fen, channel=refund.way)
+    event.refund_succeeded(book=refund.organisation_id, source=source(refund.id), fen=refund.fen, channel=refund.way, at=at)
     audit.record("refund.succeeded", refund, fen=refund.fen)
     return True
 

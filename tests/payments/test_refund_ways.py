@@ -20,6 +20,7 @@ from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Outcome
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
+from marketplace.settlement import reconciliation
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -68,6 +69,15 @@ def test_refused_by_the_channel_it_goes_over_the_bank(market: Market, failed: in
     for _ in range(2):
         transaction(lambda: bank_refund.record(refund_id, "BOC2026112500017", clock.business_date(), actor=market.accountant))
     assert [trade.held(market, kind) for kind in ("refunds_payable", "alipay", "bank")] == [0, 17600, -17600]
+    assert unsound() == []
+
+
+def test_a_transfer_that_is_told_later_counts_for_its_day(market: Market, failed: int) -> None:
+    """Transferred yesterday and recorded today: the statement of yesterday shows it, and so do the books."""
+    refund_id, yesterday = approved_over_the_bank(failed, market), clock.business_date()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        transaction(lambda: bank_refund.record(refund_id, "BOC2026112500017", yesterday, actor=market.accountant))
+        assert [reconciliation.position(market.cooperative, "bank", day).ours_fen for day in (yesterday - timedelta(days=1), yesterday)] == [0, -17600]
     assert unsound() == []
 
 
