@@ -22,6 +22,7 @@ from marketplace.settlement.distribution import Distribution, DistributionGroup,
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement, SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 
 ON_THE_WAY = ("sent", "unknown")
 
@@ -78,6 +79,24 @@ def pools_add_up() -> list[str]:
     )
     ours = total((1, on_accounts("household_pool")), (-1, on_accounts("pool_recoverable")))
     return differences("pool", ours, total((1, settled), (1, _refunded_pools()), (-1, distributed)))
+
+
+def refunds_are_counted_to_lines() -> list[str]:
+    """What refunds after settlement took of each pool, collective, the fund and revenue is counted to the settled lines that it was of."""
+
+    def taken(owner: str, column: Any, name: str) -> dict[Owner, int]:
+        query = select(TakenBack.organisation_id, column, -func.sum(getattr(TakenBack, name))).join(SettlementLine)
+        return _owners(owner, query.group_by(TakenBack.organisation_id, column))
+
+    _, villages = _owed_less_recoverable("village_collective", "village_recoverable", "refund_after_settlement")
+    _, fund = _owed_less_recoverable("relief_fund", "fund_recoverable", "refund_after_settlement")
+    ids = SettlementLine.linkage_group_id
+    return (
+        differences("refunds of pool", _refunded_pools(), taken("linkage_group", ids, "pool_fen"))
+        + differences("refunds of collective", villages, taken("village", SettlementLine.village_id, "village_fen"))
+        + differences("refunds of fund", per_book(fund), per_book(taken("linkage_group", ids, "fund_fen")))
+        + differences("refunds of revenue", per_book(through("revenue", "refund_after_settlement")), per_book(taken("linkage_group", ids, "cooperative_fen")))
+    )
 
 
 def households_share_is_accounted_for() -> list[str]:
@@ -239,6 +258,7 @@ def _sums(query: Select[*tuple[Any, ...]]) -> dict[int, int]:
 RULES: tuple[Callable[[], list[str]], ...] = (
     settlements_divide_exactly,
     pools_add_up,
+    refunds_are_counted_to_lines,
     households_share_is_accounted_for,
     households_are_owed_what_was_not_paid,
     collectives_add_up,
