@@ -38,7 +38,6 @@ bp = Blueprint("documents", __name__)
 @public
 def receipt(token: str) -> Response:
     row, head = benefit_receipt.for_token(token), tree_head.newest()
-    now = row.settled or row.promised
     address = settings().base_url.rstrip("/") + url_for("receipt.benefit", token=token)
     sentences, tokens = [_("印这张凭证时，总账还没有封存过。")], []
     if head:
@@ -55,10 +54,11 @@ def receipt(token: str) -> Response:
         "money": [[_("货款"), money(row.goods_fen)], *_if(_("运费"), row.freight_fen), *_if(_("已退款"), row.refunded_fen)],
         "divided_title": _("钱是这样分的") if row.settled else _("钱将这样分"),
         "divided": [
-            [_("农户"), money(now.pool_fen)],
-            [_("村集体"), money(now.village_fen)],
-            [_("防贫基金"), money(now.fund_fen)],
-            [_("合作社"), money(now.cooperative_fen)],
+            [_("农户"), money(row.now.pool_fen)],
+            [_("村集体"), money(row.now.village_fen)],
+            [_("防贫基金"), money(row.now.fund_fen)],
+            [_("合作社"), money(row.now.cooperative_fen)],
+            *_if(_("分账后退款收回"), row.given_back.total_fen),
         ],
         "groups": [_group(row, each) for each in row.groups],
         "proof": {"title": _("在网上查看、核对"), "sentences": sentences, "tokens": tokens},
@@ -141,6 +141,7 @@ def _group(row: BenefitReceipt, part: GroupPart) -> dict[str, Any]:
         "rows": [
             [_("农户"), households],
             [_("已分账") if row.settled else _("承诺"), money(part.settled_fen if row.settled else part.promised_fen)],
+            *_if(_("退款收回"), part.given_back_fen),
             [_("已分到各户名下"), money(part.distributed_fen)],
             [_("已发给农户"), money(part.paid_fen)],
         ],
