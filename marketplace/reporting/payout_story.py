@@ -12,7 +12,7 @@ from marketplace.payments import transfer_ending
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.statement_row import StatementRow
 from marketplace.payments.transfer import Transfer
-from marketplace.payments.transfer_call import ASK, SEND
+from marketplace.payments.transfer_call import ASK, INCONSISTENT, SEND
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.reporting.payment_story import Step, entries_of
 from marketplace.settlement import payout_found, payout_reversal, payout_word
@@ -85,10 +85,14 @@ def _decided(row: PayoutReversal | PayoutFound | TransferEnding, noun: str) -> l
 
 def _calls(transfer: Transfer) -> Sequence[Step]:
     query = select(PaymentCall).where(PaymentCall.kind.in_((SEND, ASK)), PaymentCall.subject_id == transfer.id).order_by(PaymentCall.id)
-    return [
-        Step(each.made_at, f"call_{each.kind}", {"outcome": each.outcome, "code": (each.answer or {}).get("sub_code", ""), "answered_at": each.answered_at})
-        for each in db.session.scalars(query)
-    ]
+    steps, anothers = [], False
+    for each in db.session.scalars(query):
+        code, outcome = (each.answer or {}).get("sub_code", ""), each.outcome
+        anothers = code == INCONSISTENT if each.kind == SEND else anothers
+        if anothers and outcome == "succeeded":
+            outcome = "another"  # Alipay has a transfer under this number, and had said that it is not this one
+        steps.append(Step(each.made_at, f"call_{each.kind}", {"outcome": outcome, "code": code, "answered_at": each.answered_at}))
+    return steps
 
 
 def _billed(transfer: Transfer) -> Sequence[Step]:

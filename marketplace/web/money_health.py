@@ -13,7 +13,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bill_day, refused_notice
 from marketplace.payments.bill_day import MissingBill
-from marketplace.payments.payment import Payment
+from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.transfer_ending import TransferEnding
@@ -24,6 +24,7 @@ from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shown import moment
 
 bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
 
@@ -83,7 +84,7 @@ def rows(name: str) -> Any:
     return render_template(
         "payment/health_rows.html",
         rows=[
-            (row.public_id if name in ("notices", "disputes") else "", _fetched_by(row), number, fen, since, owner, address)
+            (row.public_id if name in ("notices", "disputes") else "", _fetched_by(row), number, fen, since, owner, address, _detail(row))
             for (row, number, fen, since), owner, address in _named(found[:PAGE])
         ],
         label=_(label),
@@ -104,6 +105,18 @@ def fetch(public_id: str) -> Any:
     transaction(lambda: bill_day.ask_for(organisation_id, [day], actor=actor))
     flash(_("已经让系统去取 %(day)s 的账单，几秒钟后再看。", day=f"{day:%Y-%m-%d}"), "done")
     return redirect(url_for(".rows", name="bills"), 303)
+
+
+def _detail(row: Any) -> str:
+    """What the number alone does not tell: of a notice what does not fit, of a bill which one and why it did not come."""
+    if isinstance(row, AlipayNotice):
+        field = row.outcome.partition(":")[2]
+        why = _(payment_words.UNFIT[field]) if field in payment_words.UNFIT else field
+        return _("%(at)s 收到", at=moment(row.received_at)) + (f" · {why}" if why else "")
+    if isinstance(row, MissingBill):
+        why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
+        return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    return ""
 
 
 def _fetched_by(row: Any) -> str:

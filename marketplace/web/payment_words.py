@@ -68,7 +68,19 @@ BY_CARD = {
     "call_query": N_("问 Stripe 付了没有"), "call_close": N_("请 Stripe 关掉付款页"), "call_refund": N_("请 Stripe 退款"),
     "call_refund_query": N_("问 Stripe 退了没有"), "notice": N_("Stripe 发来通知"),
 }  # fmt: skip
-OUTCOMES = {"succeeded": N_("办成了"), "refused": N_("没有办"), "unknown": N_("没有明确的结果，会再问"), None: N_("还没有回答")}
+OUTCOMES = {"succeeded": N_("办成了"), "another": N_("这个单号有一笔，不能断定是这一笔"), "refused": N_("没有办"), "unknown": N_("没有明确的结果，会再问"), None: N_("还没有回答")}
+# What of a notice does not fit, by the field that was compared.
+UNFIT = {
+    "amount_fen": N_("金额和我们的付款不一样"), "seller_id": N_("收款方不是这家合作社"), "app_id": N_("不是我们的应用"),
+    "out_trade_no": N_("没有这个单号的付款"), "unknown": N_("没有这个单号的付款"), "trade_no": N_("支付宝的交易号和以前的不一样"),
+    "out_request_no": N_("没有这个单号的退款"), "fen": N_("退款金额不一样"), "channel": N_("不是这个渠道的付款"), "missing": N_("通知缺了金额或单号"),
+}  # fmt: skip
+BILLS = {"trade": N_("交易账单"), "account": N_("账务明细")}
+# Why a bill did not come the last time it was asked for.
+UNFETCHED = {
+    "bill.absent": N_("支付宝说这一天没有账单"), "channel.unknown": N_("支付宝没有给出来"), "channel.stopped": N_("支付宝不接受我们的密钥或权限"),
+    "alipay.unconfigured": N_("支付宝的密钥没有配置好"), "alipay.bad_bill": N_("账单的内容不能采用"), "bill.changed": N_("和以前导入的不一样"),
+}  # fmt: skip
 HEARD = {
     "applied": N_("记作到账"),
     "unapplied": N_("付晚或付重，退回"),

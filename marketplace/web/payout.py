@@ -23,7 +23,6 @@ from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.payments import transfer_ending, withdrawal
-from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.settlement import (
     distribution_errand,
     household_credit,
@@ -244,7 +243,7 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         recall=payout_recall.of_batch(row.id) if row.state in ("APPROVED", "CANCELLED") else None,
         found=payout_found.of_batch(row.id) if row.channel == "bank" else [],
         reversals=payout_reversal.of_batch(row.id, "PROPOSED", "DONE") if row.channel == "bank" else [],
-        endings=_endings(row),
+        **_contradicted(row),
         view=view,
         next_url=next_url,
         related=related,
@@ -276,10 +275,18 @@ def file(public_id: str) -> Any:
     return Response(_pieces(path), content_type=media_type, headers=headers)
 
 
-def _endings(row: PayoutBatch) -> list[tuple[PayoutItem, TransferEnding]]:
-    """What two people are to say of its transfers, and one has said."""
-    proposed = transfer_ending.waiting(payout_transfer.KIND, row.id) if row.channel == "alipay" else []
-    return [(db.session.get_one(PayoutItem, its.payable_id), each) for each, its in proposed]
+def _contradicted(row: PayoutBatch) -> dict[str, Any]:
+    """Its transfers that two people are to end: what one has said, and those of which nobody has said anything."""
+    if row.channel != "alipay":
+        return {"endings": [], "contradicted": []}
+    proposed = {its.payable_id: ending for ending, its in transfer_ending.waiting(payout_transfer.KIND, row.id)}
+    doubtful = payout_transfer.contradicted(row.id)
+    wanted = [*proposed, *(number for number in doubtful if number not in proposed)]
+    items = {each.id: each for each in db.session.scalars(select(PayoutItem).where(PayoutItem.id.in_(wanted)))} if wanted else {}
+    return {
+        "endings": [(items[number], ending) for number, ending in proposed.items()],
+        "contradicted": [items[number] for number in doubtful if number not in proposed],
+    }
 
 
 def _file(row: PayoutBatch, layout: PayoutLayout | None, actor: Actor) -> dict[str, Any]:
