@@ -23,6 +23,7 @@ from marketplace.settlement import payout_batch, unclaimed_return
 from tests import builders
 from tests.builders import Market
 from tests.chromium import axe_faults
+from tests.payments.test_channel_key import confirmed
 from tests.procurement.test_late_interest import accepted, claim
 from tests.procurement.unit_market import match, receipt, unit_market
 from tests.settlement.alipay_desk import item, with_accounts
@@ -128,7 +129,7 @@ def test_a_key_that_waits_for_its_second_person(app: Flask, page: Page) -> None:
     accountant, director = browser(app, market.accountant), browser(app, market.director)
     where = f"/keys/{db.session.get_one(channel_key.ChannelKey, key_id).public_id}"
     wrong = look(page, accountant, "keys-adder", "/keys", opened=True) + look(page, director, "keys-second", "/keys", f"{where}/confirm", f"{where}/retire")
-    transaction(lambda: channel_key.confirm(key_id, actor=market.director))
+    confirmed(market, key_id)
     assert wrong + look(page, director, "keys-confirmed", "/keys", f"{where}/switch") == []
 
 
