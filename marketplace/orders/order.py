@@ -81,6 +81,7 @@ class Order(Public, Versioned, Model):
     refunded_fen: Mapped[int] = mapped_column(default=0)  # approved refunds, whether or not they have arrived yet
     accepted_fen: Mapped[int] = mapped_column(default=0)  # a unit's acceptance: goods only
     cut_fen: Mapped[int] = mapped_column(default=0)  # of what was accepted: what the unit need not pay
+    short_fen: Mapped[int] = mapped_column(default=0, server_default="0")  # of what was refunded: paid for goods that a unit did not accept
     placed_at: Mapped[datetime]
     placed_on: Mapped[date]
     paid_at: Mapped[datetime | None]
@@ -97,6 +98,18 @@ class Order(Public, Versioned, Model):
         """Raise WrongState unless the fulfilment state is one of these."""
         if self.fulfilment not in fulfilments:
             raise WrongState("order.state", N_("订单现在的状态不能办这一步，请刷新页面看看。"), state=self.fulfilment)
+
+    @property
+    def due_fen(self) -> int:
+        """What it costs in all: goods as ordered, of a unit after acceptance as accepted and less what was cut, and the freight."""
+        accepted = self.kind == "DIRECTED" and self.received_at is not None
+        return (self.accepted_fen - self.cut_fen if accepted else self.goods_fen) + self.freight_fen
+
+    @property
+    def open_fen(self) -> int:
+        """What is still to be paid. What was paid for goods that are short pays for the others; what went back of goods that came is
+        not to be paid again."""
+        return max(0, self.due_fen - (self.paid_fen - self.short_fen))
 
     @property
     def completed(self) -> bool:

@@ -110,7 +110,7 @@ def count_back(order: Order, fen: int, refund_id: int) -> None:
     for line in lines:
         line.refunded_fen -= counted.get(line.id, 0)
     order.refunded_fen -= fen
-    order.payment = "PAID" if order.paid_fen == order.total_fen else "PARTLY_PAID"
+    order.payment = "PARTLY_PAID" if order.open_fen else "PAID"
     db.session.flush()
     if order.settled_at is not None and _undone:
         _undone[0](order, refund_id)
@@ -152,7 +152,7 @@ def _count(order: Order, fen: int, goods: dict[int, int] | None) -> tuple[dict[i
         if goods is not None:
             goods[line.id] -= part
     order.refunded_fen += fen
-    if order.refunded_fen == order.paid_fen:
+    if order.refunded_fen == order.paid_fen and (not order.open_fen or order.cancelled_at is not None):
         order.payment = "REFUNDED"
     db.session.flush()
     return parts, freight_fen

@@ -81,11 +81,6 @@ def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str
     return row
 
 
-def due_fen(order: Order) -> int:
-    """What the unit owes in all: goods as ordered, after acceptance as accepted and less what was cut, and the freight."""
-    return (order.accepted_fen - order.cut_fen if order.received_at else order.goods_fen) + order.freight_fen
-
-
 def _checked(lines: list[OrderLine], arrived: Sequence[Arrived]) -> Mapping[int, Arrived]:
     said = {each.order_line_id: each for each in arrived}
     if len(said) != len(arrived) or set(said) != {line.id for line in lines}:
@@ -131,16 +126,18 @@ def _release_unshipped(order: Order, lines: list[OrderLine]) -> None:
 
 
 def _reckon(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[OrderLine]) -> None:
-    owed = due_fen(order)
+    # What went back before is not owed again: of goods that came, nor of those that are short.
+    owed = order.freight_fen + sum(min(line.goods_fen - line.refunded_fen, _worth(line, line.accepted or 0)) for line in lines)
     kept = order.paid_fen - order.refunded_fen
     if kept > owed:
         _give_back(order, lines, kept - owed, person_id=row.accepted_by_id)
     elif kept < owed and directed.terms == "POSTPAY":
         event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=owed - kept)
         directed.pay_by = clock.business_date() + timedelta(days=PAY_DAYS)
-    if order.refunded_fen and order.refunded_fen == order.paid_fen:
+    order.short_fen = sum(min(line.refunded_fen, _short(line)) for line in lines)
+    if order.open_fen == 0 and order.refunded_fen and order.refunded_fen == order.paid_fen:
         order.payment = "REFUNDED"
-    elif order.paid_fen and order.paid_fen - order.refunded_fen >= owed:
+    elif order.open_fen == 0 and order.paid_fen:
         order.payment, order.paid_at = "PAID", order.paid_at or clock.now()
 
 
@@ -148,7 +145,7 @@ def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int
     """What was paid and is short: counted on the very lines that are short, so that each line settles on what was accepted."""
     left = fen
     for line in lines:
-        part = min(left, line.goods_fen - line.refunded_fen - _worth(line, line.accepted or 0))
+        part = min(left, max(0, _short(line) - line.refunded_fen))
         line.refunded_fen += part
         left -= part
     order.refunded_fen += fen
@@ -159,6 +156,11 @@ def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int
             refund = refunds.approve(refunds.request(payment.id, part, SHORTAGE, order_id=order.id).id, approved_by_id=person_id)
             event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=part)
             fen -= part
+
+
+def _short(line: OrderLine) -> int:
+    """What of a line was not accepted."""
+    return line.goods_fen - _worth(line, line.accepted or 0)
 
 
 def _worth(line: OrderLine, packs: int) -> int:

@@ -17,7 +17,6 @@ from marketplace.orders.order_payment import count_in, count_out, may_count_out
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_match import Payable, desks
 from marketplace.payments.payment import Payment
-from marketplace.procurement.acceptance import due_fen
 from marketplace.procurement.directed_order import SHIP_DAYS, DirectedOrder, of_order
 
 
@@ -49,7 +48,7 @@ class _DirectedOrders:
         directed = of_order(order.id)
         if directed is None or not count_in(order, payment.amount_fen, at=payment.succeeded_at):
             raise Conflict("order.unpayable", N_("订单已经付过款或已经取消，不用再付。"), state=order.payment)
-        if order.paid_fen - order.refunded_fen >= due_fen(order):
+        if order.open_fen == 0:
             order.payment, order.paid_at = "PAID", payment.succeeded_at
             if directed.terms == "PREPAY" and order.fulfilment == "WAITING":
                 order.fulfilment = "READY"
@@ -80,7 +79,7 @@ def _payable(order: Order, directed: DirectedOrder, payer_name: str) -> Payable:
         organisation_id=order.organisation_id,
         reference=directed.reference,
         payer_name=payer_name,
-        open_fen=max(0, due_fen(order) - (order.paid_fen - order.refunded_fen)),
+        open_fen=order.open_fen,
         on_credit=directed.terms == "POSTPAY" and order.received_at is not None,
         pay_by=directed.pay_by,
     )

@@ -25,7 +25,6 @@ from marketplace.orders.order import Order, locked_order
 from marketplace.organisations.actor import Actor
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
-from marketplace.procurement.acceptance import due_fen
 from marketplace.procurement.directed_order import DirectedOrder, of_order
 
 
@@ -110,7 +109,7 @@ def accrued_many(orders: Sequence[tuple[Order, DirectedOrder]]) -> dict[int, Acc
             continue
         from_on = max(last.get(order.id, directed.pay_by), directed.pay_by) + timedelta(days=1)
         if from_on <= through_on:
-            fen = interest(due_fen(order), paid.get(order.id, []), from_on, through_on, rate_of(directed))
+            fen = interest(order.due_fen + order.short_fen, paid.get(order.id, []), from_on, through_on, rate_of(directed))
             if fen:
                 found[order.id] = Accrued(from_on, through_on, fen)
     return found
@@ -195,7 +194,7 @@ def reckoned_again(order: Order) -> dict[int, int]:
     """Fen that each open claim of the order would be by what is known now, by claim id; only where that differs."""
     paid = _paid([order.id]).get(order.id, [])
     claims = [each for each in claims_of(order.id) if each.state == "CLAIMED"]
-    now = {each.id: interest(due_fen(order), paid, each.from_on, each.through_on, each.rate) for each in claims}
+    now = {each.id: interest(order.due_fen + order.short_fen, paid, each.from_on, each.through_on, each.rate) for each in claims}
     return {each.id: now[each.id] for each in claims if now[each.id] != each.fen}
 
 

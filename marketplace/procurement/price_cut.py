@@ -20,7 +20,6 @@ from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-from marketplace.procurement.acceptance import due_fen
 from marketplace.procurement.directed_order import of_order
 
 
@@ -45,11 +44,6 @@ class PriceCut(Public, Versioned, Model):
     decided_at: Mapped[datetime | None]
     decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(String(300), default="")
-
-
-def unpaid_fen(order: Order) -> int:
-    """What a unit still owes on an order."""
-    return max(0, due_fen(order) - (order.paid_fen - order.refunded_fen))
 
 
 def ask(order_id: int, fen: int, reason: str, *, actor: Actor, key: str) -> int:
@@ -115,7 +109,7 @@ def decide(cut_id: int, *, version: int, approved: bool, reason: str = "", actor
     if approved:
         order.cut_fen += row.fen
         event.receivable_cut(book=order.organisation_id, source=Source("price_cut", row.id), fen=row.fen)
-        if order.paid_fen and unpaid_fen(order) == 0:
+        if order.paid_fen and order.open_fen == 0:
             order.payment, order.paid_at = "PAID", order.paid_at or clock.now()
         order.version += 1
     db.session.flush()
@@ -136,6 +130,6 @@ def _must_fit(order: Order, fen: int) -> None:
     if fen <= 0:
         raise InvalidInput("fen.bad", N_("请填写要减的金额。"), field="cut")
     # Freight is not the goods' price.
-    left = min(unpaid_fen(order), order.accepted_fen - order.cut_fen)
+    left = min(order.open_fen, order.accepted_fen - order.cut_fen)
     if fen > left:
         raise Conflict("cut.exceeds", N_("最多只能减 %(left_yuan)s 元：已经付过的要走退款。"), left_fen=left, left_yuan=format_yuan(left))

@@ -43,7 +43,7 @@ class LateUnit:
 
 def open_fen() -> ColumnElement[int]:
     """What an accepted order still owes, as a column."""
-    return Order.accepted_fen - Order.cut_fen + Order.freight_fen - (Order.paid_fen - Order.refunded_fen)
+    return Order.accepted_fen - Order.cut_fen + Order.freight_fen - (Order.paid_fen - Order.short_fen)
 
 
 def of_cooperative(cooperative_id: int, *, after: DirectedOrder | None = None, limit: int = 51) -> list[Overdue]:

@@ -22,7 +22,6 @@ from marketplace.notices.public_notice import PublicNotice
 from marketplace.orders.order import Order, lines_of
 from marketplace.organisations.actor import scoped
 from marketplace.organisations.organisation import Cooperative, Organisation
-from marketplace.procurement.acceptance import due_fen
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.web.distribution import own
 from marketplace.web.limits import limiter
@@ -105,9 +104,9 @@ def payment_letter(public_id: str) -> Response:
     """What a unit's accountant pays on: to whom, how much in words, and the remark by which the receipt is recognised."""
     row: DirectedOrder = by_public_id(DirectedOrder, public_id, scoped(the_actor(), DirectedOrder, "organisation_id"))
     order = db.session.get_one(Order, row.order_id)
-    fen = due_fen(order) - order.paid_fen
+    fen = order.open_fen
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == row.cooperative_id)).one_or_none()
-    if row.approval != "CONFIRMED" or seller is None or fen <= 0:
+    if row.approval != "CONFIRMED" or seller is None or not fen:
         raise Conflict("payment_letter.none", N_("这张采购单现在没有要付的钱，没有付款函。"))
     unit, cooperative = db.session.get_one(Organisation, row.organisation_id), db.session.get_one(Organisation, row.cooperative_id)
     data = {
@@ -126,7 +125,7 @@ def payment_letter(public_id: str) -> Response:
         "columns": [_("商品"), _("件数"), _("金额")],
         "lines": [[line.name_zh, str(line.quantity), money(line.goods_fen)] for line in lines_of(order.id)],
         "freight": _if(_("运费"), order.freight_fen),
-        "less": [*_if(_("短缺和扣减"), order.goods_fen + order.freight_fen - due_fen(order)), *_if(_("已付"), order.paid_fen)],
+        "less": [*_if(_("短缺和扣减"), order.goods_fen + order.freight_fen - order.due_fen), *_if(_("已付"), order.paid_fen - order.short_fen)],
         "total": _("应付"),
         "qr": _code(f"{settings().base_url.rstrip('/')}{url_for('unit_orders.show', public_id=public_id)}"),
         "signed": _("%(day)s 由靖安集按采购单生成", day=day(clock.now())),

@@ -25,7 +25,7 @@ from marketplace.procurement import (
     price_cut,
     scorecard,
 )
-from marketplace.procurement.acceptance import Arrived, due_fen
+from marketplace.procurement.acceptance import Arrived
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.procurement.target import Commitment
 from marketplace.web.operator_bulletin import exported_orders, known_orders
@@ -219,7 +219,7 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         own=order.placed_by_id == actor.person_id,
         shipments=list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id))),
         accepted=db.session.scalars(select(Acceptance).where(Acceptance.order_id == order.id)).one_or_none(),
-        owed_fen=due_fen(order),
+        owed_fen=order.due_fen,
         claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED"] if order.received_at else [],
         late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.payment in ("UNPAID", "PARTLY_PAID") else 0,
         may_extend=row.terms == "PREPAY" and order.fulfilment == "WAITING" and row.extended_at is None and row.pay_by is not None and row.pay_by >= clock.business_date(),
@@ -228,7 +228,7 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         already=any(each.checker_id == actor.person_id for each in directed_order.approvals(row.id)),
         needed=directed_order.needed(row, order),
         cuts=price_cut.of_order_id(order.id),
-        may_cut=row.terms == "POSTPAY" and order.received_at is not None and order.settled_at is None and price_cut.unpaid_fen(order) > 0,
+        may_cut=row.terms == "POSTPAY" and order.received_at is not None and order.settled_at is None and order.open_fen > 0,
         pledge=db.session.get(Commitment, row.commitment_id) if row.commitment_id else None,
         key=request.form.get("idempotency_key") or new_public_id(),
         errors=errors,
@@ -245,7 +245,7 @@ def _turn(row: DirectedOrder, order: Order) -> tuple[str, str]:
         return _("等本单位的审批人同意。"), "ours"
     if row.approval == "APPROVED":
         return _("等合作社接单，一般一两天。"), "theirs"
-    owed = price_cut.unpaid_fen(order)
+    owed = order.open_fen
     if order.fulfilment in ("PARTLY_SHIPPED", "SHIPPED"):
         return _("货在路上或已送到，等本单位验收。"), "ours"
     if order.fulfilment == "READY":
