@@ -19,6 +19,7 @@ from marketplace.foundation.language import N_
 from marketplace.households import alipay_account
 from marketplace.households.account_correction import AccountCorrection, known_by, must_know, shared_with
 from marketplace.households.household import Household
+from marketplace.households.household_change import waits_for_heir
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
@@ -78,7 +79,7 @@ def propose(
 
     By an accountant of a cooperative that the household is linked to, or the operator's administrator or treasurer. Raises
     InvalidInput for ``kind``, ``bank_name``, ``account``, ``again``, ``payee_name`` or ``reason``; NotFound for a household that is not linked; Conflict
-    ``account.waiting`` while one of the same organisation waits, ``account.shared`` for a cooperative where others pay to the account too,
+    ``account.waiting`` while one of the same organisation waits, ``account.heir`` where nobody is left and no heir is named, ``account.shared`` for a cooperative where others pay to the account too,
     ``version.stale`` if the household changed since it was read.
     """
     home = locked(Household, household_id)
@@ -105,6 +106,8 @@ def _asked_for(home: Household, kind: str, after: tuple[str, str, str], reason: 
         raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=home.version)
     if waits(home.id, actor.organisation_id):
         raise Conflict("account.waiting", N_("这户已经有一次改账户在等人同意。先等那一次办完，再提新的。"))
+    if after[1] and waits_for_heir(home):
+        raise Conflict("account.heir", N_("这户已经没有人了：改了账户，文件里还是去世的人的姓名和身份证号。请县里在“户的变动”里登记继承人。"))
     before = _standing(home, kind)
     _must_be_own_to_change(home, kind, actor)
     row = AccountProposal(

@@ -89,7 +89,7 @@ def page(item: PayoutItem, errors: dict[str, str]) -> str:
         may_say=may_step and over_bank and item.state in payout_word.WAITING and batch.state == "SENT",
         may_reverse=may_step and over_bank and item.state == "paid" and waiting is None,
         may_end=may_step and transfer is not None and transfer.state == "unknown" and waiting is None,
-        may_say_back=may_step and over_bank and item.state == "paid" and batch.state in ("SENT", "DONE"),
+        may_say_back=may_step and over_bank and batch.state in ("SENT", "DONE") and payout_word.may_say_back(item),
         looked_for=looked_for,
         own_find=looked_for is not None and looked_for.proposed_by_id == actor.person_id,
         may_find=may_step and looked_for is None and not any(each.state == "DONE" for each in finds) and payout_found.may_be(batch, item),
