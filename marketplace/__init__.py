@@ -11,7 +11,7 @@ from marketplace.foundation.config import Settings, read_settings
 
 # The rungs that hold tables, from the ground up. Every noun file of theirs is loaded, so that the metadata is whole.
 RUNGS = (
-    "foundation", "organisations", "notices", "ledger", "households", "catalogue", "supply", "search",
+    "foundation", "organisations", "notices", "errands", "ledger", "households", "catalogue", "supply", "search",
     "payments", "orders", "settlement", "procurement", "disclosure", "reporting",
 )  # fmt: skip
 ENTRANCES = ("web", "api", "cli", "jobs", "simulation")

@@ -15,7 +15,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import NotFound
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import payment as payments
-from marketplace.payments import refund, stripe_seller
+from marketplace.payments import refund_news, stripe_seller
 from marketplace.payments.payment import AlipayNotice, OutcomeMismatch, Payment
 from marketplace.payments.stripe_api import BadEvent
 from marketplace.payments.stripe_seller import Heard
@@ -54,7 +54,7 @@ def _apply(organisation_id: int, heard: Heard) -> str:
     number, fen = heard.out_trade_no, heard.outcome.total_fen if heard.outcome else None
     if heard.refund is not None:
         number, fen = heard.refund.out_request_no, heard.refund.fen
-        outcome = refund.told(organisation_id, number, fen, heard.refund.state, heard.refund.sub_code)
+        outcome = refund_news.told(organisation_id, number, fen, heard.refund.state, heard.refund.sub_code)
     elif heard.disputed is not None:
         intent, fen = heard.disputed
         of_intent = select(Payment.out_trade_no).where(Payment.trade_no == intent, Payment.organisation_id == organisation_id)

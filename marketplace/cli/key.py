@@ -1,6 +1,7 @@
 """``flask key``: keys of payment channels, added from files, confirmed and switched to by a second person, retired."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,10 +89,11 @@ def add_stripe(login: str, account: str, file: Path) -> None:
 @group.command("confirm")
 @click.argument("name")
 @WHO
+@click.option("--seen", required=True, help="Last 8 characters of the SHA-256 of Alipay's public key as its console gives it; of Stripe, of the webhook's secret.")
 @with_appcontext
-def confirm(name: str, login: str) -> None:
+def confirm(name: str, login: str, seen: str) -> None:
     """Believe what comes signed with the key NAME. By another person than who added it, who has seen at the channel that it is the right one."""
-    _done(channel_key.confirm, name, login)
+    _done(partial(channel_key.confirm, seen=seen), name, login)
     click.echo(f"{name} is believed")
 
 

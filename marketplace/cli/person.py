@@ -2,18 +2,23 @@
 
 import secrets
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from marketplace.foundation import audit
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import MarketError, NotFound
 from marketplace.foundation.language import N_, said
-from marketplace.organisations import person
+from marketplace.organisations import person, sign_in_proposal
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, Role
+from marketplace.organisations.sign_in_proposal import SignInProposal
+
+T = TypeVar("T")
 
 
 @click.group("person")
@@ -75,8 +80,31 @@ def password(login: str) -> None:
     click.echo(f"{login}  {fresh}")
 
 
-def _carry_out(work: Callable[[], None]) -> None:
+@group.command("waiting")
+@with_appcontext
+def waiting() -> None:
+    """What an administrator asked for about a sign-in and nobody has allowed yet: number, kind, login, organisation, roles before and after."""
+    for row, someone, place in sign_in_proposal.waiting():
+        click.echo(f"{row.public_id}  {row.kind:<6} {someone.login:<24} {place.name_zh}  {row.roles_before or '-'} → {row.roles or '-'}")
+
+
+@group.command("agree")
+@click.argument("number")
+@click.option("--return", "reason", default="", metavar="REASON", help="Return it instead, with this reason.")
+@with_appcontext
+def agree(number: str, reason: str) -> None:
+    """Be the second person for NUMBER of ``waiting`` where the county has one administrator; prints a link to hand over, where there is one."""
+
+    def work() -> str | None:
+        row = by_public_id(SignInProposal, number)
+        return sign_in_proposal.decide(row.id, version=row.version, approved=not reason, reason=reason, actor=None)
+
+    token = _carry_out(work)
+    click.echo(f"{settings().base_url.rstrip('/')}/invitation/{token}" if token else ("returned" if reason else "done"))
+
+
+def _carry_out(work: Callable[[], T]) -> T:
     try:
-        transaction(work)
+        return transaction(work)
     except MarketError as error:
         raise click.ClickException(f"{error.code}: {said(error)}") from error

@@ -3,7 +3,7 @@
 Promised, settled, distributed and paid amounts are exact parts: over all orders of a distribution they sum to what the books hold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,9 +19,16 @@ from marketplace.notices.suppression import LEAST_HOUSEHOLDS
 from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.settlement.distribution import Distribution, DistributionShare
+from marketplace.settlement import distribution_pool, recovery, taken_back
+from marketplace.settlement.distribution import (
+    Distribution,
+    DistributionGroup,
+    DistributionShare,
+    groups_of,
+)
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.settlement import Settlement, SettlementLine
+from marketplace.settlement.taken_back import Shares
 
 STEPS = ("placed", "paid", "shipped", "received", "settled", "published", "distributed", "paid_out")
 
@@ -39,11 +46,17 @@ class Amounts:
     def total_fen(self) -> int:
         return self.cooperative_fen + self.pool_fen + self.village_fen + self.fund_fen
 
+    def less(self, other: "Amounts") -> "Amounts":
+        return Amounts(
+            self.cooperative_fen - other.cooperative_fen, self.pool_fen - other.pool_fen, self.village_fen - other.village_fen, self.fund_fen - other.fund_fen
+        )
+
 
 @dataclass(frozen=True)
 class GroupPart:
     """What goes to a linkage group. Without names (``None``): groups of fewer than five households, merged; ``households`` is None
-    if even together they are fewer. Fen; the later ones are None until it happened."""
+    if even together they are fewer. Fen; the later ones are None until it happened. ``given_back_fen`` is what refunds took back of
+    ``settled_fen`` since."""
 
     name_zh: str | None
     name_en: str | None
@@ -54,6 +67,7 @@ class GroupPart:
     settled_fen: int | None
     distributed_fen: int | None
     paid_fen: int | None
+    given_back_fen: int
 
 
 @dataclass(frozen=True)
@@ -74,7 +88,8 @@ class Seal:
 
 @dataclass(frozen=True)
 class BenefitReceipt:
-    """All that the page shows. Fen; ``settled`` is None before the settlement, ``seal`` before the first head that covers it."""
+    """All that the page shows. Fen; ``settled`` is None before the settlement, ``seal`` before the first head that covers it and every
+    refund since, ``given_back`` what those took back of it."""
 
     token: str
     cooperative_zh: str
@@ -86,12 +101,18 @@ class BenefitReceipt:
     cancelled: bool
     promised: Amounts
     settled: Amounts | None
+    given_back: Amounts
     settled_entry_id: int | None
     seal: Seal | None
     distributed_fen: int
     paid_fen: int
     groups: list[GroupPart]
     steps: list[Step]
+
+    @property
+    def now(self) -> Amounts:
+        """What is divided, refunds off; before the settlement, what is to be."""
+        return self.settled.less(self.given_back) if self.settled else self.promised
 
 
 @dataclass(frozen=True)
@@ -101,8 +122,15 @@ class _Line:
     households: int
     promised: Amounts
     settled: SettlementLine | None
+    left: Shares | None
     distributed_fen: int | None
     paid_fen: int | None
+
+    @property
+    def given_back(self) -> Amounts:
+        if self.settled is None or self.left is None:
+            return Amounts(0, 0, 0, 0)
+        return _amounts(self.settled).less(Amounts(*self.left))
 
 
 def for_token(token: str) -> BenefitReceipt:
@@ -118,7 +146,8 @@ def of_order(order: Order) -> BenefitReceipt:
     cooperative = db.session.get_one(Organisation, order.organisation_id)
     settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one_or_none()
     parts = _settled_lines(settlement)
-    lines = [_line(order, line, parts.get(line.id)) for line in lines_of(order.id)]
+    left = taken_back.left_of(list(parts.values()))
+    lines = [_line(order, line, parts.get(line.id), left) for line in lines_of(order.id)]
     return BenefitReceipt(
         token=order.receipt_token,
         cooperative_zh=cooperative.name_zh,
@@ -130,53 +159,70 @@ def of_order(order: Order) -> BenefitReceipt:
         cancelled=order.cancelled_at is not None,
         promised=_sum([line.promised for line in lines]),
         settled=_amounts(settlement) if settlement else None,
+        given_back=_sum([line.given_back for line in lines]),
         settled_entry_id=settlement.entry_id if settlement else None,
         seal=_seal(settlement),
         distributed_fen=sum(line.distributed_fen or 0 for line in lines),
         paid_fen=sum(line.paid_fen or 0 for line in lines),
         groups=_groups(lines),
-        steps=_steps(order, list(parts.values())),
+        steps=_steps(order, [part for part in parts.values() if part.distribution_id or left[part.id].pool_fen]),
     )
 
 
 def _seal(settlement: Settlement | None) -> Seal | None:
     if settlement is None or settlement.entry_id is None:
         return None
-    leaf, newest = log_leaf.of("entry", settlement.entry_id), tree_head.newest()
-    return Seal(leaf.seq, newest) if leaf is not None and newest is not None and leaf.seq < newest.size else None
+    newest, refunds = tree_head.newest(), recovery.entries_of(settlement.entry_id)
+    leaves = log_leaf.of_many("entry", [settlement.entry_id, *refunds])
+    if newest is None or len(leaves) <= len(refunds) or any(leaf.seq >= newest.size for leaf in leaves.values()):
+        return None
+    return Seal(leaves[settlement.entry_id].seq, newest)
 
 
 def parts_of_group(distribution_id: int, group_id: int) -> tuple[dict[int, int], dict[int, int]]:
     """What each settlement line has in a group's distribution, and in what of it was paid on: fen by settlement line id.
 
-    Pro rata to the lines' pool shares, with the largest remainder: the parts sum to what the households were credited and paid.
+    Pro rata to what the distribution found of the lines' pool shares, refunds off, with the largest remainder: the parts sum to what the
+    households were credited and paid, but for what a refund that failed brought back of lines of earlier distributions.
     """
-    query = select(SettlementLine.id, SettlementLine.pool_fen).where(
+    query = select(SettlementLine.id, distribution_pool.covered()).where(
         SettlementLine.distribution_id == distribution_id, SettlementLine.linkage_group_id == group_id
     )
     rows = db.session.execute(query.order_by(SettlementLine.id)).all()
+    groups = {each.linkage_group_id: each for each in groups_of(distribution_id)}
     ids, pools = [row[0] for row in rows], [row[1] for row in rows]
     if not any(pools):
         return dict.fromkeys(ids, 0), dict.fromkeys(ids, 0)
-    shares = select(func.coalesce(func.sum(DistributionShare.fen), 0)).where(
-        DistributionShare.distribution_id == distribution_id, DistributionShare.linkage_group_id == group_id
-    )
-    paid_households = (
-        select(PayoutItem.household_id)
-        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .where(PayoutBatch.distribution_id == distribution_id, PayoutItem.state == "paid")
-    )
-    distributed_fen = int(db.session.scalar(shares) or 0)
-    paid_fen = int(db.session.scalar(shares.where(DistributionShare.household_id.in_(paid_households))) or 0)
-    keys = [str(each) for each in ids]
+    brought_fen = max(0, groups[group_id].pool_fen - sum(pools))
+    keys = [*(str(each) for each in ids), "brought back"]
     salt = f"{distribution_id}:{group_id}"
-    distributed = split(distributed_fen, pools, keys, salt)
+    distributed = split(groups[group_id].fen, [*pools, brought_fen], keys, salt)
     # By what was distributed, so that a line whose part is paid in full shows the same fen in both places.
-    paid = split(paid_fen, distributed if any(distributed) else pools, keys, salt)
-    return dict(zip(ids, distributed, strict=True)), dict(zip(ids, paid, strict=True))
+    paid = split(_paid(distribution_id, groups)[group_id], distributed if any(distributed) else [*pools, brought_fen], keys, salt)
+    return dict(zip(ids, distributed, strict=False)), dict(zip(ids, paid, strict=False))
 
 
-def _line(order: Order, line: OrderLine, settled: SettlementLine | None) -> _Line:
+def _paid(distribution_id: int, groups: Mapping[int, DistributionGroup]) -> dict[int, int]:
+    """What was paid on of each group's part. A payment is of a distribution and of none of its groups: where there are several, it counts for
+    each in proportion to what those who were paid have of it."""
+    items = (PayoutBatch.distribution_id == distribution_id, PayoutItem.state == "paid")
+    query = select(func.coalesce(func.sum(PayoutItem.fen), 0)).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+    paid_fen = int(db.session.scalar(query.where(*items)) or 0)
+    if len(groups) == 1 or not paid_fen:
+        return dict.fromkeys(groups, paid_fen)
+    households = select(PayoutItem.household_id).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id).where(*items)
+    shares = (
+        select(DistributionShare.linkage_group_id, func.sum(DistributionShare.fen))
+        .where(DistributionShare.distribution_id == distribution_id, DistributionShare.household_id.in_(households))
+        .group_by(DistributionShare.linkage_group_id)
+    )
+    theirs = {group_id: int(fen) for group_id, fen in db.session.execute(shares)}
+    # To heirs alone, say, who have no share of their own.
+    weights = [theirs.get(group_id, 0) for group_id in groups] if any(theirs.values()) else [group.fen for group in groups.values()]
+    return dict(zip(groups, split(paid_fen, weights, [str(each) for each in groups], f"{distribution_id}:paid"), strict=True))
+
+
+def _line(order: Order, line: OrderLine, settled: SettlementLine | None, left: Mapping[int, Shares]) -> _Line:
     scheme = db.session.get_one(SplitScheme, line.scheme_id)
     distributed_fen = paid_fen = None
     if settled is not None and settled.distribution_id is not None:
@@ -190,6 +236,7 @@ def _line(order: Order, line: OrderLine, settled: SettlementLine | None) -> _Lin
         households=line.households_shown,
         promised=Amounts(*scheme.divide(line.goods_fen, order.public_id)),
         settled=settled,
+        left=left[settled.id] if settled else None,
         distributed_fen=distributed_fen,
         paid_fen=paid_fen,
     )
@@ -230,6 +277,7 @@ def _group_part(
         settled_fen=sum(settled) if settled else None,
         distributed_fen=sum(distributed) if distributed else None,
         paid_fen=sum(paid) if paid else None,
+        given_back_fen=sum(line.given_back.pool_fen for line in lines),
     )
 
 
@@ -274,7 +322,7 @@ def _settled_lines(settlement: Settlement | None) -> dict[int, SettlementLine]:
     return {line.order_line_id: line for line in db.session.scalars(query)}
 
 
-def _amounts(row: Settlement) -> Amounts:
+def _amounts(row: Settlement | SettlementLine) -> Amounts:
     return Amounts(row.cooperative_fen, row.pool_fen, row.village_fen, row.fund_fen)
 
 

@@ -15,6 +15,7 @@ from marketplace.disclosure.tree_check import canonical, leaf_hash, tree_root
 from marketplace.foundation.database import db
 from marketplace.ledger.entry import JournalEntry
 from marketplace.notices.suppression import LEAST_HOUSEHOLDS
+from marketplace.settlement import distribution_pool
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare, groups_of
 from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.settlement.settlement import Settlement, SettlementLine
@@ -23,9 +24,9 @@ DISTRIBUTION = ("id", "public_id", "organisation_id", "period", "number", "total
 
 
 def covered(distribution_id: int) -> list[tuple[int, int]]:
-    """(entry, fen of its pool) of each settlement that a distribution covers, in the order of the entries."""
+    """(entry, fen of its pool) of each settlement that a distribution covers, refunds before it off, in the order of the entries."""
     query = (
-        select(Settlement.entry_id, func.sum(SettlementLine.pool_fen))
+        select(Settlement.entry_id, func.sum(distribution_pool.covered()))
         .join(Settlement, Settlement.id == SettlementLine.settlement_id)
         .where(SettlementLine.distribution_id == distribution_id, Settlement.entry_id.is_not(None))
         .group_by(Settlement.entry_id)

@@ -49,8 +49,8 @@ def place(leaf: LogLeaf, head: TreeHead) -> dict[str, Any]:
     return {"index": leaf.seq, "path": _hex(log_leaf.inclusion(leaf.seq, head.size))}
 
 
-def settlement(leaf: LogLeaf, head: TreeHead, withheld: frozenset[str]) -> dict[str, Any]:
-    """A settlement's entry; lines of the owners in ``withheld`` only as fingerprints."""
+def entry(leaf: LogLeaf, head: TreeHead, withheld: frozenset[str]) -> dict[str, Any]:
+    """An entry, of a settlement or of a refund of it; lines of the owners in ``withheld`` only as fingerprints."""
     content = entry_content(leaf)
     lines: list[dict[str, Any]] = []
     for line, hashed in zip(content.lines or (), content.line_hashes(), strict=True):

@@ -16,14 +16,15 @@ from marketplace.ledger import entry
 from marketplace.ledger.account import Account, owner_of
 from marketplace.notices.suppression import LEAST_HOUSEHOLDS
 from marketplace.orders.order import Order, lines_of
+from marketplace.settlement import recovery
 from marketplace.settlement.settlement import Settlement, SettlementLine
 
 
 def for_token(token: str, *, since: int | None = None) -> dict[str, Any]:
     """The proof of the receipt at this address, by the newest head, connected with the older head number ``since``.
 
-    Raises NotFound, Conflict ``log.nothing`` for an order that is not settled or was settled with nothing, Unsealed while it
-    waits for a head.
+    Refunds since are in it: what was divided is not told without what was given back. Raises NotFound, Conflict ``log.nothing`` for an order
+    that is not settled or was settled with nothing, Unsealed while it, or a refund of it, waits for a head.
     """
     order = db.session.scalars(select(Order).where(Order.receipt_token == token)).one_or_none()
     if order is None:
@@ -31,11 +32,14 @@ def for_token(token: str, *, since: int | None = None) -> dict[str, Any]:
     settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one_or_none()
     if settlement is None or settlement.entry_id is None:
         raise Conflict("log.nothing", N_("这张订单还没有分账，没有可证明的记录。"))
-    leaf = log_leaf.of("entry", settlement.entry_id)
-    head = log_proof.head_for(leaf)
-    assert leaf is not None  # head_for refused otherwise
+    its = [settlement.entry_id, *recovery.entries_of(settlement.entry_id)]
+    leaves = log_leaf.of_many("entry", its)
+    head, *_ = [log_proof.head_for(leaves.get(each)) for each in its]
     proof = log_proof.frame(head, tree_head.numbered(since) if since else None)
-    proof["settlement"] = log_proof.settlement(leaf, head, _withheld(order.id))
+    withheld = _withheld(order.id)
+    proof["settlement"], *refunds = [log_proof.entry(leaves[each], head, withheld) for each in its]
+    if refunds:
+        proof["refunds"] = refunds
     covered = select(SettlementLine.distribution_id).where(SettlementLine.settlement_id == settlement.id).distinct()
     ids = [each for each in db.session.scalars(covered.order_by(SettlementLine.distribution_id)) if each is not None]
     found = [log_proof.distribution(each, settlement.entry_id, head) for each in ids]

@@ -92,32 +92,66 @@ def _included(leaf: bytes, part: dict[str, Any], newest: Head) -> bytes:
     return leaf
 
 
-def _settled(proof: dict[str, Any], newest: Head) -> list[Proven]:
-    part = proof["settlement"]
+def _entry(part: dict[str, Any], kind: str, newest: Head) -> tuple[bytes, dict[str, int], int]:
+    """An entry's leaf, what it did to accounts of each kind (fen, credit positive), and to those whose lines are not shown, together."""
     header, lines = part["header"], part["lines"]
     shown = [each["line"] for each in lines if "line" in each]
     hashes = [leaf_hash(canonical(each["line"])) if "line" in each else bytes.fromhex(each["hash"]) for each in lines]
     leaf = _included(entry_leaf(header, hashes), part, newest)
-    if header["leaf"] != "entry" or header["kind"] != "settled" or header["n_lines"] != len(lines):
+    if header["leaf"] != "entry" or header["kind"] != kind or header["n_lines"] != len(lines):
         raise NotProven("kind")
     if [each["line_no"] for each in shown] != [n for n, each in enumerate(lines, start=1) if "line" in each]:
         raise NotProven("lines")
-    fens = {kind: -sum(_fen(each["fen"]) for each in shown if each["kind"] == kind) for kind in {each["kind"] for each in shown}}
-    hidden = -sum(fens.values())  # credits in the lines that are not shown, since all lines sum to zero
-    if hidden < 0 or (hidden and len(shown) == len(lines)):
+    fens: dict[str, int] = {}
+    for each in shown:
+        fens[each["kind"]] = fens.get(each["kind"], 0) - _fen(each["fen"])
+    hidden = -sum(fens.values())  # since all lines sum to zero
+    if hidden and len(shown) == len(lines):
         raise NotProven("sum")
-    pool = fens.get("household_pool", 0)
-    told = {
-        "index": part["index"], "at": header["event_at"][:10], "gross": _yuan(header["gross"]), "pool": _yuan(pool),
-        "cooperative": _yuan(fens.get("revenue", 0)), "freight": _yuan(fens.get("freight", 0)),
-        "village": _yuan(fens.get("village_collective", 0)), "fund": _yuan(fens.get("relief_fund", 0)),
-    }  # fmt: skip
-    proven = [("settled", told)]
-    if len(shown) < len(lines):
-        proven.append(("withheld", {"lines": len(lines) - len(shown), "fen": _yuan(hidden)}))
+    return leaf, fens, hidden
+
+
+def _settled(proof: dict[str, Any], newest: Head) -> list[Proven]:
+    part = proof["settlement"]
+    leaf, fens, hidden = _entry(part, "settled", newest)
+    if hidden < 0:
+        raise NotProven("sum")
+    header = part["header"]
+    told = {"index": part["index"], "at": header["event_at"][:10], "gross": _yuan(header["gross"]), **_shares(fens)}
+    proven = [("settled", told), *_withheld(part, hidden)]
+    left, left_hidden, seen = dict(fens), hidden, set()
+    for each in proof.get("refunds", []):
+        _, taken, taken_hidden = _entry(each, "refund_after_settlement", newest)
+        if each["header"]["reverses_id"] != header["id"] or each["index"] in seen or taken_hidden > 0:
+            raise NotProven("other_refund")
+        seen.add(each["index"])
+        for kind, fen in taken.items():
+            share = _SHARE_OF.get(kind, kind)
+            left[share] = left.get(share, 0) + fen
+        left_hidden += taken_hidden
+        back = {"index": each["index"], "at": each["header"]["event_at"][:10], "gross": _yuan(each["header"]["gross"])}
+        proven.append(("given_back", back))
+    if seen:
+        if left_hidden < 0 or any(left.get(kind, 0) < 0 for kind in _PLACES.values()):
+            raise NotProven("sum")
+        proven += [("kept", _shares(left) | {"hidden": _yuan(left_hidden)})]
     for each in proof.get("distributions", []):
-        proven += _distributed(each, leaf, pool + hidden, newest)
+        proven += _distributed(each, leaf, fens.get("household_pool", 0) + hidden, newest)
     return proven
+
+
+# Where an order's money goes: what a sentence calls it, and the kind of account. What was handed on already is recoverable from later shares.
+_PLACES = {"cooperative": "revenue", "freight": "freight", "pool": "household_pool", "village": "village_collective", "fund": "relief_fund"}
+_SHARE_OF = {"pool_recoverable": "household_pool", "village_recoverable": "village_collective", "fund_recoverable": "relief_fund"}
+
+
+def _shares(fens: dict[str, int]) -> dict[str, str]:
+    return {name: _yuan(fens.get(kind, 0)) for name, kind in _PLACES.items()}
+
+
+def _withheld(part: dict[str, Any], hidden: int) -> list[Proven]:
+    lines = sum("line" not in each for each in part["lines"])
+    return [("withheld", {"lines": lines, "fen": _yuan(hidden)})] if lines else []
 
 
 def _distributed(part: dict[str, Any], settlement: bytes, pool: int, newest: Head) -> list[Proven]:
@@ -181,6 +215,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "since": ("从您手里的封存 #{older} 到 #{number}，只添加过记录，没有改动或删除过。", "From your head #{older} to #{number} records were only added; none was changed or removed."),
     "settled": ("第 {index} 条记录：{at} 分账 {gross}，其中合作社 {cooperative}，农户收益池 {pool}，村集体 {village}，防贫基金 {fund}，运费 {freight}。", "Record {index}: on {at} {gross} were divided: cooperative {cooperative}, households' pool {pool}, village {village}, relief fund {fund}, freight {freight}."),
     "withheld": ("另有 {lines} 行（合计 {fen}）属于不足 5 户的联农组和它们的村，只给出指纹。", "{lines} more of its lines ({fen} together) belong to groups of fewer than 5 households and their villages: shown as fingerprints only."),
+    "given_back": ("第 {index} 条记录：{at} 退款 {gross}，从上面分到的钱里按比例收回。", "Record {index}: on {at} {gross} were given back, taken from what had been divided, share by share."),
+    "kept": ("退款以后留下的：合作社 {cooperative}，农户收益池 {pool}，村集体 {village}，防贫基金 {fund}，运费 {freight}，只给出指纹的 {hidden}。", "What refunds left of it: cooperative {cooperative}, households' pool {pool}, village {village}, relief fund {fund}, freight {freight}, shown as fingerprints only {hidden}."),
     "distributed": ("第 {index} 条记录：{period} 的收益分配把这张订单的 {part} 计算在内；所含 {entries} 笔分账合计 {settled}，分给 {households} 户共 {total}。", "Record {index}: the distribution of {period} counts {part} of this order; its {entries} settlements add up to {settled}, and {total} went to {households} households."),
     "payout": ("第 {index} 条记录：{at} 把代发文件 {number} 交给银行，{households} 户，{total}，文件 SHA-256：{file}", "Record {index}: on {at} the payment file {number} went to the bank: {households} households, {total}, SHA-256 of the file: {file}"),
     "own_line": ("第 {index} 条记录里有您家的一行：{at}，{kind}，{fen}。", "Record {index} holds a line of your household: {at}, {kind}, {fen}."),
@@ -195,12 +231,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "kind": ("证明里的记录不是应有的那一种。", "A record is not of the kind it is shown as."),
     "lines": ("分账的行号不连续。", "The entry's lines are not numbered as they must be."),
     "sum": ("分账各行加起来不是零。", "The entry's lines do not sum to zero."),
+    "other_refund": ("退款记录指的不是这笔分账。", "A refund does not belong to this settlement."),
     "covered": ("这笔分账不在那次分配里。", "This settlement is not among those of the distribution."),
     "other_payout": ("代发记录指的不是这次分配。", "The payout does not belong to this distribution."),
     "malformed": ("证明文件读不懂：{what}", "The proof cannot be read: {what}"),
     "proven": ("已证明：", "Proven:"),
     "not_proven": ("没有证明：", "NOT proven:"),
-    "limits": ("这不能证明：钱真的到了各户（看银行结果和农户自己的回答）；记账时写下的事情是真的；您给的指纹和公钥来自可靠的地方。", "This does not prove that the money arrived (the bank's result and the household's own answer show that), that what was written down was true when written, or that the fingerprint and key you gave came from a place you can trust."),
+    "limits": ("这不能证明：钱真的到了各户（看银行结果和农户自己的回答）；记账时写下的事情是真的；这份证明之后没有再退款；您给的指纹和公钥来自可靠的地方。", "This does not prove that the money arrived (the bank's result and the household's own answer show that), that what was written down was true when written, that nothing was given back after this proof was made, or that the fingerprint and key you gave came from a place you can trust."),
 }  # fmt: skip
 
 

@@ -76,8 +76,11 @@ def archive(state: State, seller_id: str, day: date, kind: str) -> bytes:
         *span, *span,
     )  # fmt: skip
     withdrawn = state.rows(
-        "SELECT * FROM withdrawal WHERE seller_id = ? AND sent_at >= ? AND sent_at < ? ORDER BY sent_at, order_id", *span
-    )
+        "SELECT order_id, sent_at AS at, -fen AS moved, '提现' AS kind, '提现到银行卡' AS title FROM withdrawal WHERE seller_id = ? AND sent_at >= ? AND sent_at < ?"
+        " UNION ALL SELECT order_id, back_at, fen, '提现退回', '银行退回' FROM withdrawal WHERE seller_id = ? AND back_at >= ? AND back_at < ?"
+        " ORDER BY at, order_id",
+        *span, *span,
+    )  # fmt: skip
     name = f"{seller_id}_{day:%Y%m%d}"
     if kind == "trade":
         files = {
@@ -181,7 +184,7 @@ def _account_rows(
     moves += [
         (each["at"], (each["order_id"], each["out_biz_no"], each["title"]), "转账", each["moved"]) for each in transferred
     ]
-    moves += [(each["sent_at"], (each["order_id"], "", "提现到银行卡"), "提现", -each["fen"]) for each in withdrawn]
+    moves += [(each["at"], (each["order_id"], "", each["title"]), each["kind"], each["moved"]) for each in withdrawn]
     lines = [*_preamble("账务明细", seller_id, day), _ACCOUNT_HEAD]
     for number, (at, named, kind, fen) in enumerate(sorted(moves, key=lambda move: move[0]), 1):
         left += fen
@@ -226,7 +229,8 @@ def balance(state: State, seller_id: str, until: datetime) -> int:
         stamp(until), seller_id, stamp(until),
     )  # fmt: skip
     took = state.row(
-        "SELECT coalesce(sum(fen), 0) AS fen FROM withdrawal WHERE seller_id = ? AND sent_at < ?", seller_id, stamp(until)
-    )
+        "SELECT coalesce(sum(CASE WHEN back_at <> '' AND back_at < ? THEN 0 ELSE fen END), 0) AS fen FROM withdrawal WHERE seller_id = ? AND sent_at < ?",
+        stamp(until), seller_id, stamp(until),
+    )  # fmt: skip
     assert got is not None and gave is not None and sent is not None and took is not None
     return int(got["fen"]) - int(gave["fen"]) - int(sent["fen"]) - int(took["fen"])

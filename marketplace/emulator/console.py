@@ -96,6 +96,15 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
             return _page(refusal.sub_msg), 422
         return redirect(url_for("console.show", lang=request.args.get("lang", "zh"), withdrawn=number), 303)
 
+    @bp.post("/withdraw/back")
+    def refuse_withdrawal() -> Any:
+        """The seller's bank does not take it."""
+        try:
+            withdrawal.refuse(state, request.form.get("order", ""))
+        except Refusal as refusal:
+            return _page(refusal.sub_msg), 422
+        return _back()
+
     @bp.route("/faults", methods=["POST", "DELETE"])
     def faults() -> dict[str, Any]:
         if request.method == "DELETE":
@@ -136,11 +145,12 @@ def blueprint(emulator: Emulator, postman: Postman) -> Blueprint:
             transfers=state.rows("SELECT * FROM transfer WHERE ? IN ('', out_biz_no, order_id) ORDER BY sent_at DESC, out_biz_no DESC LIMIT ?", asked, SHOWN),
             payee=lambda said: json.loads(said)[0],
             ends=transfer.ENDS,
-            kinds=[*fault.ANSWERS, *fault.TRANSFERS, *fault.NOTICES, fault.ANY],
+            kinds=[*fault.ANSWERS, *fault.TRANSFERS, *fault.QUERIES, *fault.NOTICES, fault.ANY],
             methods=sorted(METHODS),
             asked=asked,
             sellers=_sellers(state),
             withdrawn=request.args.get("withdrawn", "")[:40],
+            withdrawals=state.rows("SELECT * FROM withdrawal ORDER BY sent_at DESC, order_id DESC LIMIT ?", SHOWN),
             wrong=wrong,
             yuan=yuan,
             beijing=beijing,

@@ -36,6 +36,8 @@ CONSOLE_WORDS = {
         "withdraw": "提现到银行卡",
         "withdraw_text": "真的支付宝在商家页面上提现。这里提了，再把单号记到市场的“支付宝提现”。",
         "withdrawn": "提现单号：",
+        "bank_refuses": "让银行退回",
+        "bank_refused": "银行退回了",
     },
     "en": {
         "console": "Console of the emulated gateway",
@@ -72,5 +74,7 @@ CONSOLE_WORDS = {
         "withdraw": "Withdraw to the bank",
         "withdraw_text": "The real Alipay offers this on the seller's own pages. Withdraw here, then record the number in the market.",
         "withdrawn": "Number of the withdrawal: ",
+        "bank_refuses": "Let the bank refuse it",
+        "bank_refused": "refused by the bank",
     },
 }

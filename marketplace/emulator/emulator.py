@@ -143,6 +143,10 @@ class Emulator:
         """The seller takes money from its balance to its bank, as on Alipay's own pages; Alipay's number of it."""
         return withdrawal.withdraw(self.state, seller_id, fen)
 
+    def refuse_withdrawal(self, order_id: str) -> None:
+        """The bank refuses a withdrawal, and Alipay has the money again."""
+        withdrawal.refuse(self.state, order_id)
+
     def close(self) -> None:
         """Close the state file."""
         self.state.close()

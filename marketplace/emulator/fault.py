@@ -15,10 +15,11 @@ ANSWERS = (
     "code_10003", "code_20000_before", "code_20000", "other_refund_before",
 )  # fmt: skip
 TRANSFERS = ("transfer_fail", "transfer_dealing", "transfer_short")  # what becomes of one that was asked for
+QUERIES = ("echoed_numbers",)  # a refund that never was is answered with the numbers that were asked
 NOTICES = ("no_notice", "duplicate_notice", "late_notice", "reordered_notice")
 ANY = "any"  # one of all that can happen to an answer, or to a notice
-KINDS = frozenset((*ANSWERS, *TRANSFERS, *NOTICES, ANY))
-_OWN = {**dict.fromkeys(NOTICES, "notice"), **dict.fromkeys(TRANSFERS, "transfer")}  # what strikes something else than an answer
+KINDS = frozenset((*ANSWERS, *TRANSFERS, *QUERIES, *NOTICES, ANY))
+_OWN = {**dict.fromkeys(NOTICES, "notice"), **dict.fromkeys(TRANSFERS, "transfer"), **dict.fromkeys(QUERIES, "refund_query")}  # what strikes something else than an answer
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Fault:
 def order(
     state: State, *, kind: str, method: str = "", out_trade_no: str = "", nth: int = 1, seconds: float = 0.0, percent: int = 0
 ) -> None:
-    """Order a fault. ``method`` is the gateway's (``notice`` for notices, ``transfer`` for transfers); empty method or order: any.
+    """Order a fault. ``method`` is the gateway's (``notice``, ``transfer`` and ``refund_query`` for what strikes those); empty method or order: any.
 
     Kinds ending in ``_before`` strike before the gateway has acted, all others after it has committed.
     """
@@ -49,8 +50,8 @@ def order(
 
 
 def take(state: State, method: str, out_trade_no: str) -> list[Fault]:
-    """The faults that strike this request, this notice (method ``notice``) or transfer (``transfer``); each match is counted."""
-    ordered = "SELECT * FROM fault WHERE (method = ? OR (method = '' AND ? NOT IN ('notice', 'transfer'))) AND out_trade_no IN ('', ?) ORDER BY id"
+    """The faults that strike this request, or this notice, transfer or refund's query (see ``order``); each match is counted."""
+    ordered = "SELECT * FROM fault WHERE (method = ? OR (method = '' AND ? NOT IN ('notice', 'transfer', 'refund_query'))) AND out_trade_no IN ('', ?) ORDER BY id"
     if state.row(ordered, method, method, out_trade_no) is None:
         return []
     striking = []

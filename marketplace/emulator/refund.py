@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marketplace.emulator import notice
+from marketplace.emulator import fault, notice
 from marketplace.emulator.field import beijing, fen_of, request_number, stamp, text, yuan
 from marketplace.emulator.refusal import business
 from marketplace.emulator.state import State
@@ -74,14 +74,16 @@ def cancel(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:
 
 
 def refund_query(state: State, app_id: str, biz: dict[str, Any]) -> dict[str, str]:
-    """alipay.trade.fastpay.refund.query. A refund that never was is answered with success and nothing else."""
+    """alipay.trade.fastpay.refund.query. A refund that never was is answered with success and nothing else, or (``echoed_numbers``)
+    with the numbers that were asked."""
     trade = find(state, app_id, text(biz, "out_trade_no"), text(biz, "trade_no"))
     found = state.row(
         "SELECT * FROM refund WHERE app_id = ? AND out_trade_no = ? AND out_request_no = ?",
         app_id, trade["out_trade_no"], request_number(biz, "out_request_no"),
     )  # fmt: skip
     if found is None:
-        return {}
+        echoed = {name: biz[name] for name in ("out_trade_no", "out_request_no") if biz.get(name)} | {"trade_no": trade["trade_no"]}
+        return echoed if fault.take(state, "refund_query", trade["out_trade_no"]) else {}
     return {
         "out_request_no": found["out_request_no"],
         "out_trade_no": trade["out_trade_no"],

@@ -45,14 +45,15 @@ CREATE TABLE IF NOT EXISTS transfer (
     fen INTEGER NOT NULL CHECK (fen > 0), payee TEXT NOT NULL, title TEXT NOT NULL, status TEXT NOT NULL,
     error_code TEXT NOT NULL DEFAULT '', sent_at TEXT NOT NULL, ended_at TEXT NOT NULL DEFAULT '', PRIMARY KEY (app_id, out_biz_no));
 CREATE TABLE IF NOT EXISTS withdrawal (
-    order_id TEXT PRIMARY KEY, seller_id TEXT NOT NULL, fen INTEGER NOT NULL CHECK (fen > 0), sent_at TEXT NOT NULL);
+    order_id TEXT PRIMARY KEY, seller_id TEXT NOT NULL, fen INTEGER NOT NULL CHECK (fen > 0), sent_at TEXT NOT NULL,
+    back_at TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS bill_link (
     token TEXT PRIMARY KEY, seller_id TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, expires_at TEXT NOT NULL);
 """
 # Columns that a file made earlier may lack.
 LATER = {
     "app": ("cert_sn", "TEXT NOT NULL DEFAULT ''"), "fault": ("percent", "INTEGER NOT NULL DEFAULT 0"),
-    "transfer": ("ended_at", "TEXT NOT NULL DEFAULT ''"),
+    "transfer": ("ended_at", "TEXT NOT NULL DEFAULT ''"), "withdrawal": ("back_at", "TEXT NOT NULL DEFAULT ''"),
 }  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""A seller takes money from its balance to its bank account. Alipay offers that on its own pages only, so here it is a button of the console."""
+"""A seller takes money from its balance to its bank account, which may refuse it. Alipay offers that on its own pages only, so here it is a
+button of the console."""
 
 import hashlib
 
@@ -26,3 +27,14 @@ def withdraw(state: State, seller_id: str, fen: int) -> str:
         order_id = f"{now.astimezone(clock.BEIJING):%Y%m%d}2400{int.from_bytes(digest[:8]) % 10**16:016d}"
         write.execute("INSERT INTO withdrawal (order_id, seller_id, fen, sent_at) VALUES (?, ?, ?, ?)", (order_id, seller_id, fen, stamp(now)))
     return order_id
+
+
+def refuse(state: State, order_id: str) -> None:
+    """The bank does not take it: what was taken is in the balance again, by a movement of its own under the same number."""
+    with state.transaction() as write:
+        row = state.row("SELECT back_at FROM withdrawal WHERE order_id = ?", order_id)
+        if row is None:
+            raise business("INVALID_PARAMETER", "没有这笔提现")
+        if row["back_at"]:
+            raise business("INVALID_PARAMETER", "这笔提现已经退回")
+        write.execute("UPDATE withdrawal SET back_at = ? WHERE order_id = ?", (stamp(clock.now()), order_id))

@@ -46,6 +46,7 @@ class Settings:
     alipay_app_id: str = _setting("", "ALIPAY_APP_ID", "the platform's application at Alipay, which opens merged payments")
     alipay_private_key: str = _setting("", "ALIPAY_PRIVATE_KEY", "the application's private key (PEM or base64)")
     alipay_certificates: str = _setting("", "ALIPAY_CERTIFICATES", "folder of root.crt, alipay.crt and <app_id>.crt for certificate mode; empty: public-key mode")
+    alipay_roots: str = _setting("", "ALIPAY_ROOTS", "SHA-256 of Alipay's root certificates that production believes, in hex, by comma: every RSA one in root.crt, as openssl prints it")
     stripe_api: str = _setting("", "STRIPE_API", "address of Stripe's API; empty: its own. Another one is for tests and refused in production")
     smtp_host: str = _setting("", "SMTP_HOST", "mail server that takes our letters; empty: letters are kept, and sent once there is one")
     smtp_port: int = _setting(0, "SMTP_PORT", "its port; 0: what is usual, 587 for starttls, 465 for tls, 25 for none")
@@ -69,12 +70,19 @@ class Settings:
     late_interest_least: int = _setting(83, "LATE_INTEREST_LEAST", "the least that may be agreed, in millionths a day: the one-year LPR, of 3 % a year 83")
     recovery_cap_bp: int = _setting(2000, "RECOVERY_CAP_BP", "most of a period's pool, or of what a remittance takes, that recovers earlier refunds, basis points")
     payout_cap_fen: int = _setting(0, "PAYOUT_CAP_FEN", "most that a cooperative pays a household in a month, in fen; what is above waits; 0: no bound")
+    errand_households: int = _setting(5000, "ERRAND_HOUSEHOLDS", "households from which on a worker takes the long steps of a distribution or payout beside the pages")
     unclaimed_days: int = _setting(730, "UNCLAIMED_DAYS", "days after which a household's money that nobody could pay may go to the relief fund")
     fund_holder: str = _setting("", "FUND_HOLDER", "code of the organisation that legally holds the relief fund; empty: the operator")
 
     @property
     def sqlalchemy_url(self) -> str:
         return self.database_url or f"sqlite:///{(self.data_dir / 'market.sqlite3').resolve()}"
+
+    @property
+    def pinned_roots(self) -> frozenset[str] | None:
+        """``alipay_roots`` in lower case without colons; None outside production, where the emulator's own root is believed."""
+        named = frozenset(each.strip().replace(":", "").lower() for each in self.alipay_roots.split(",") if each.strip())
+        return named if self.is_production else None
 
     @property
     def is_production(self) -> bool:
@@ -141,6 +149,10 @@ def _unfit_for_production(settings: Settings) -> Any:
         yield "ALIPAY_GATEWAY: must begin with https:// (an emulator cannot be a gateway in production)"
     if settings.stripe_api:
         yield "STRIPE_API: another address than Stripe's own"
+    if settings.alipay_certificates and not settings.alipay_roots:
+        yield "ALIPAY_ROOTS: missing beside ALIPAY_CERTIFICATES"
+    if any(not re.fullmatch(r"[0-9a-f]{64}", each) for each in settings.pinned_roots or ()):
+        yield "ALIPAY_ROOTS: not SHA-256 in hex by comma"
     if settings.alipay_app_id.startswith(EMULATOR_APPLICATIONS):
         yield "ALIPAY_APP_ID: an application of the emulator"
     for name, kind in (("alipay_public_key", "public"), ("alipay_private_key", "private")):

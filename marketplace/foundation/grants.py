@@ -12,6 +12,7 @@ def statements(role: str, metadata: MetaData) -> list[str]:
     """What the owner tells PostgreSQL after each migration, so that ``role`` has these rights and no others. Safe to repeat."""
     name = '"' + role.replace('"', '""') + '"'
     said = [
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC",  # as it is from PostgreSQL 15 on; before, every role could make functions there
         f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {name}",
         f"GRANT USAGE ON SCHEMA public TO {name}",
         f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {name}",

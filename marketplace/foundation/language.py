@@ -15,13 +15,13 @@ from marketplace.foundation.errors import MarketError
 LANGUAGES = ("zh", "en")
 babel = Babel()
 
-__all__ = ["LANGUAGES", "N_", "gettext", "in_language", "language", "register", "said", "text"]
+__all__ = ["LANGUAGES", "N_", "gettext", "in_language", "language", "register", "said", "text", "translated"]
 
 
 def register(app: Flask) -> None:
     """Give templates ``_``. A page says some eighty messages: each is looked up once a process, not once a page."""
     babel.init_app(app, locale_selector=language)
-    app.jinja_env.globals.update({"_": _in_template, "gettext": _in_template})
+    app.jinja_env.globals.update(_=_in_template, translated=translated, said=said)
 
 
 def N_(message: str) -> str:
@@ -41,8 +41,21 @@ def in_language(code: str, message: str, **values: Any) -> str:
     return words % values if values else words
 
 
+def translated(words: str, **values: Any) -> str:
+    """Words that stand in a row or a table: in the reader's language where the catalogue knows them, else as somebody typed them.
+
+    ``values`` fill the code's own. A str, which a page escapes: a bank's or a person's words hold no markup. Templates call ``_`` with what
+    is written in them only.
+    """
+    spoken = str(_catalogue("en").ugettext(words)) if words and language() == "en" else words
+    return spoken % values if values else spoken
+
+
 def _in_template(message: str, **values: Any) -> Markup:
-    """The message as part of a page: values are escaped, and ``%`` is always written twice, as in every gettext template."""
+    """The message as part of a page: values are escaped, and ``%`` is always written twice, as in every gettext template.
+
+    ``message`` is written in the template itself (tests/house holds to it): it may hold markup, so nobody else's words may come here.
+    """
     return _marked(language(), message) % values if values else _plain(language(), message)
 
 
@@ -50,8 +63,12 @@ def _in_template(message: str, **values: Any) -> Markup:
 def _translated(code: str, message: str) -> str:
     if code == "zh":  # the text in the code
         return message
+    return str(_catalogue(code).ugettext(message))
+
+
+def _catalogue(code: str) -> Any:
     with force_locale(code):
-        return str(get_domain().get_translations().ugettext(message))
+        return get_domain().get_translations()
 
 
 @lru_cache(maxsize=8192)

@@ -35,6 +35,7 @@ class OutboxMessage(Identified, Model):
     kind: Mapped[str] = mapped_column(String(40))
     key: Mapped[str] = mapped_column(String(80))
     payload: Mapped[dict[str, Any]]
+    made_at: Mapped[datetime | None] = mapped_column(default=clock.now)  # when it was asked for; of old rows it is not known
     due_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(default=0)
     done_at: Mapped[datetime | None]
@@ -85,6 +86,7 @@ def put(kind: str, key: str, payload: dict[str, Any] | None = None, *, due_at: d
         waiting.payload = payload or {}
         if waiting.done_at is not None or waiting.given_up_at is not None:
             waiting.done_at, waiting.given_up_at, waiting.attempts, waiting.due_at, waiting.last_error = None, None, 0, due_at, None
+            waiting.made_at = clock.now()
         else:
             # Zero tells a worker that is busy with it now that it was asked for again, and must stay due.
             waiting.due_at, waiting.attempts = min(waiting.due_at, due_at), 0
@@ -99,9 +101,9 @@ def put_many(kind: str, payloads: Mapping[str, dict[str, Any]]) -> None:
         some = keys[start : start + 500]
         its = OutboxMessage.kind == kind, OutboxMessage.key.in_(some)
         known |= set(db.session.scalars(select(OutboxMessage.key).where(*its)))
-        fresh = {"done_at": None, "given_up_at": None, "attempts": 0, "due_at": now, "last_error": None}
+        fresh = {"done_at": None, "given_up_at": None, "attempts": 0, "made_at": now, "due_at": now, "last_error": None}
         db.session.execute(update(OutboxMessage).where(*its).values(fresh).execution_options(synchronize_session="fetch"))
-    rows = [{"kind": kind, "key": key, "payload": payloads[key], "due_at": now, "attempts": 0} for key in keys if key not in known]
+    rows = [{"kind": kind, "key": key, "payload": payloads[key], "made_at": now, "due_at": now, "attempts": 0} for key in keys if key not in known]
     if rows:
         db.session.execute(insert(OutboxMessage), rows)
     db.session.flush()

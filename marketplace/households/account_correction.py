@@ -21,6 +21,8 @@ CLOSE = ("EQUITY", "SUPPLY")  # the links by which a cooperative comes to owe a 
 
 # Other modules say whether this household (id) is known to this cooperative (id) by more than a share.
 known_by: list[Callable[[int, int], bool]] = []
+# Other modules say whether others than this cooperative (id) pay this household (id) too.
+shared_with: list[Callable[[int, int], bool]] = []
 
 
 class AccountCorrection(Public, Model):

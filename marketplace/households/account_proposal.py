@@ -1,6 +1,7 @@
 """Another bank or Alipay account for a household, or none any more at Alipay: proposed by one person, in force only when a second one approves.
 
 A cooperative's accountant proposes and its director decides; at the operator one administrator or treasurer proposes, another decides.
+An account to which other cooperatives pay too is not one cooperative's to change: the register's keeper does.
 """
 
 from collections.abc import Sequence
@@ -16,8 +17,9 @@ from marketplace.foundation.database import Model, Public, Versioned, db, get, l
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households import alipay_account
-from marketplace.households.account_correction import AccountCorrection, known_by, must_know
+from marketplace.households.account_correction import AccountCorrection, known_by, must_know, shared_with
 from marketplace.households.household import Household
+from marketplace.households.household_change import waits_for_heir
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
@@ -77,7 +79,8 @@ def propose(
 
     By an accountant of a cooperative that the household is linked to, or the operator's administrator or treasurer. Raises
     InvalidInput for ``kind``, ``bank_name``, ``account``, ``again``, ``payee_name`` or ``reason``; NotFound for a household that is not linked; Conflict
-    ``account.waiting`` while one of the same organisation waits, ``version.stale`` if the household changed since it was read.
+    ``account.waiting`` while one of the same organisation waits, ``account.heir`` where nobody is left and no heir is named, ``account.shared`` for a cooperative where others pay to the account too,
+    ``version.stale`` if the household changed since it was read.
     """
     home = locked(Household, household_id)
     must_know(home, actor, "accountant")
@@ -103,7 +106,10 @@ def _asked_for(home: Household, kind: str, after: tuple[str, str, str], reason: 
         raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=home.version)
     if waits(home.id, actor.organisation_id):
         raise Conflict("account.waiting", N_("这户已经有一次改账户在等人同意。先等那一次办完，再提新的。"))
+    if after[1] and waits_for_heir(home):
+        raise Conflict("account.heir", N_("这户已经没有人了：改了账户，文件里还是去世的人的姓名和身份证号。请县里在“户的变动”里登记继承人。"))
     before = _standing(home, kind)
+    _must_be_own_to_change(home, kind, actor)
     row = AccountProposal(
         organisation_id=actor.organisation_id, household_id=home.id, kind=kind, bank_before=before[0], bank_name=after[0],
         last4=_tail(kind, after[1]), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
@@ -141,6 +147,7 @@ def decide(proposal_id: int, *, actor: Actor, version: int, approved: bool, reas
         approved=approved, reason=reason,
     )  # fmt: skip
     if approved:
+        _must_be_own_to_change(home, row.kind, actor)
         _apply(home, row, actor)
     row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip())
     row.decided_at, row.decided_by_id = clock.now(), actor.person_id
@@ -205,6 +212,12 @@ def _checked_bank(bank_name: str, account: str, again: str) -> tuple[str, str, s
     if number != second:
         raise InvalidInput("account.again", N_("两次填写的账号不一样，请再对一遍。"), field="again")
     return bank_name.strip(), number, ""
+
+
+def _must_be_own_to_change(home: Household, kind: str, actor: Actor) -> None:
+    stands = bool(_standing(home, kind)[1])
+    if stands and not actor.is_operator and any(ask(home.id, actor.organisation_id) for ask in shared_with):
+        raise Conflict("account.shared", N_("别的合作社也往这个账户发钱，一家合作社不能改。请把存折或银行卡的复印件交给县级运营方，由他们两个人来改。"))
 
 
 def _standing(home: Household, kind: str) -> tuple[str, str, str]:

@@ -93,12 +93,15 @@ def propose(
 ) -> HouseholdChange:
     """Ask for a change, with the document it rests on (kept as personal). By the operator's administrator.
 
-    Raises InvalidInput naming its ``field``; Conflict ``change.waiting`` while another one of the household waits, ``change.exited``.
+    Of a household that has left or died out, only an heir may still be named, however late: its last day stays what it was. Raises
+    InvalidInput naming its ``field``; Conflict ``change.waiting`` while another one of the household waits, ``change.exited``.
     """
     actor.must_have("OPERATOR", "administrator")
     home = locked(Household, household_id)
     if home.exited_on is not None:
-        raise Conflict("change.exited", N_("这户已经退出。"))
+        if kind != "DIES" or not (other.code.strip() or other.account.strip()):
+            raise Conflict("change.exited", N_("这户已经退出，只能补登记继承人：选“去世”，写明继承人或继承的户。"))
+        last_day = home.exited_on
     waits = select(HouseholdChange.id).where(HouseholdChange.household_id == home.id, HouseholdChange.state == "PROPOSED")
     if db.session.scalar(waits) is not None:
         raise Conflict("change.waiting", N_("这户已经有一项变动在等同意，先办完那一项。"))
@@ -143,11 +146,20 @@ def decide(change_id: int, *, actor: Actor, version: int, approved: bool, reason
     return row
 
 
+def waits_for_heir(home: Household) -> bool:
+    """Whether nobody of the household is left, and nobody is named yet who is paid in its place."""
+    if home.exited_on is None or home.payee_name_sealed:
+        return False
+    died = select(HouseholdChange.id).where(HouseholdChange.household_id == home.id, HouseholdChange.kind == "DIES", HouseholdChange.state == "APPROVED")
+    return db.session.scalar(died.limit(1)) is not None
+
+
 def _make(home: Household, row: HouseholdChange) -> None:
+    late = home.exited_on is not None
     if row.kind == "SPLITS":
         row.other_id = _divided_off(home, row).id
     else:
-        home.exited_on = row.last_day
+        home.exited_on = home.exited_on or row.last_day
         if row.other_id is not None:
             heir = locked(Household, row.other_id)
             if heir.exited_on is not None:
@@ -157,7 +169,8 @@ def _make(home: Household, row: HouseholdChange) -> None:
             _pay_heir(home, row, Other(name=name, id_number=number, bank=heir.bank_name, account=heir.bank_account))
         elif row.other_account:
             _pay_heir(home, row, Other(name=row.other_name, id_number=row.other_id_number, bank=row.other_bank, account=row.other_account))
-    _end_shares(home, row)
+    if not late:
+        _end_shares(home, row)
     home.version += 1
     db.session.flush()
     for hear in carries:
@@ -235,7 +248,7 @@ def _must_be_sound(home: Household, kind: str, last_day: date, reason: str, othe
     today = clock.business_date()
     if kind not in KINDS:
         raise InvalidInput("change.kind", N_("请选是哪一种变动。"), field="kind")
-    if not max(home.entered_on, today - LATE) <= last_day <= today:
+    if home.exited_on is None and not max(home.entered_on, today - LATE) <= last_day <= today:
         raise InvalidInput("change.day", N_("最后一天要在一年以内，不早于入册那天，也不晚于今天。"), field="last_day")
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("change.reason", N_("请写明原因和凭什么。"), field="reason")

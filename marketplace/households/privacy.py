@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Any
 
 from marketplace.foundation import audit
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, get
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.households.account_correction import must_know
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
 
@@ -22,11 +23,11 @@ def looked_at(subject: Any, household_ids: Collection[int], *, actor: Actor) -> 
         db.session.flush()
 
 
-def opened(household: Household, *, purpose: str, actor: Actor) -> dict[str, str]:
-    """Name and account of one household, whole, for a purpose (of PURPOSES) that is recorded. InvalidInput ``purpose.bad``.
-
-    Whether the actor may know of this household at all is for the caller to have asked.
-    """
+def opened(household_id: int, *, purpose: str, actor: Actor) -> dict[str, str]:
+    """Name and account of one household, whole, for a purpose (of PURPOSES) that is recorded. InvalidInput ``purpose.bad``; NotFound
+    unless the actor may know them (``account_correction.must_know``): a share that one entered oneself opens nothing."""
+    household = get(Household, household_id)
+    must_know(household, actor, "accountant", "director")
     if purpose not in PURPOSES:
         raise InvalidInput("purpose.bad", N_("请选看姓名和账号的用途。"), field="purpose")
     audit.record("household.opened", household, person_id=actor.person_id, organisation_id=actor.organisation_id, purpose=purpose)

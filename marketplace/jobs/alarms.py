@@ -23,7 +23,7 @@ def alarms() -> str:
 def inspection() -> str:
     wrong = money_alarm.daily()
     db.session.rollback()
-    return _said(transaction(lambda: alarm.take(wrong, money_alarm.DAILY)))
+    return _said(transaction(lambda: alarm.take(wrong, money_alarm.DAILY, once=money_alarm.ONCE)))
 
 
 @job("digest", 300, "write the morning's digest of money to whoever wants it")

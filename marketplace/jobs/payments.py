@@ -7,11 +7,20 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from marketplace.foundation import outbox
+from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.jobs.schedule import SPELL, job
-from marketplace.payments import account_bill, bill_day, bill_import, call, retention, sweep
+from marketplace.payments import (
+    account_bill,
+    bill_day,
+    bill_import,
+    call,
+    retention,
+    stripe_look,
+    stripe_seller,
+    sweep,
+)
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill, BillAbsent
 from marketplace.payments.channel import Channel, client_for
@@ -117,6 +126,29 @@ def _take(organisation_id: int, day: date, kind: str, said: Bill | AccountBill |
     transfer_bill.learn(organisation_id)
     difference.reconcile(organisation_id, ["alipay"])
     return ""
+
+
+@job("cards", 24 * 3600, "look through Stripe's lists of refunds and disputes for what no event told", asks="gateway")
+def cards() -> str:
+    learnt = 0
+    for organisation_id, account in transaction(stripe_look.accounts):
+        try:
+            learnt += look_at_account(organisation_id, account)
+        except MarketError as error:
+            log.warning("Stripe's lists of organisation %s could not be looked at: %s", organisation_id, error.code)
+    return f"{learnt} learnt from Stripe" if learnt else ""
+
+
+def look_at_account(organisation_id: int, account: str) -> int:
+    """Learn from one account's lists; how much was new. Never inside a transaction. OutsideFailure if they are not to be had."""
+    seller = transaction(lambda: stripe_seller.client_for(organisation_id, account=account))
+    back, asked = seller.lately("refunds", clock.now() - stripe_look.REFUNDS), seller.lately("disputes", clock.now() - stripe_look.DISPUTES)
+    said = [transaction(partial(stripe_look.take_refund, organisation_id, each)) for each in back]
+    for intent in transaction(partial(stripe_look.made_there, organisation_id, account, back)):
+        of_payment = transaction(partial(stripe_seller.client_for, organisation_id, account=account, trade_no=intent))
+        said.append(transaction(partial(stripe_look.take_sum, organisation_id, account, intent, of_payment.refunded_fen())))
+    said += [transaction(partial(stripe_look.take_dispute, organisation_id, account, each)) for each in asked]
+    return sum(each in ("applied", "refunded_elsewhere", "disputed", "lost") for each in said)
 
 
 @job("reconcile", 3600, "compare books, bank statements and Alipay's bills, and list what differs")

@@ -34,7 +34,8 @@ class Job:
 SPELL = 60.0  # seconds after which a job that asks another begins nothing more: its worker has other jobs too
 
 
-def _drain_outbox(other: str) -> str:
+def drained(other: str) -> str:
+    """Carry out the messages of the outbox that wait for this other, for a spell."""
     done, failed = outbox.drain(kinds=outbox.asking(other), seconds=SPELL)
     return f"{done} done, {failed} postponed" if done or failed else ""
 
@@ -52,15 +53,15 @@ def job(name: str, every: int, about: str, *, asks: str = "") -> Callable[[Calla
     return declare
 
 
-job("outbox", 2, "carry out what waits to be done beside the pages: search, exports")(partial(_drain_outbox, ""))
-job("calls", 2, "carry out what the payment gateway is asked for: refunds, queries, closings", asks="gateway")(partial(_drain_outbox, "gateway"))
-job("letters", 2, "send the e-mails that wait", asks="mail")(partial(_drain_outbox, "mail"))
-job("transfers", 2, "transfer what goes to households over Alipay, and ask about what is unknown", asks="transfers")(partial(_drain_outbox, "transfers"))
+job("outbox", 2, "carry out what waits to be done beside the pages: search, exports")(partial(drained, ""))
+job("calls", 2, "carry out what the payment gateway is asked for: refunds, queries, closings", asks="gateway")(partial(drained, "gateway"))
+job("letters", 2, "send the e-mails that wait", asks="mail")(partial(drained, "mail"))
+job("transfers", 2, "transfer what goes to households over Alipay, and ask about what is unknown", asks="transfers")(partial(drained, "transfers"))
 
 
 def known() -> dict[str, Job]:
     """All jobs, by name."""
-    for module in ("disclosure", "trade", "payments", "supply", "alarms"):
+    for module in ("disclosure", "trade", "payments", "supply", "alarms", "errands"):
         importlib.import_module(f"marketplace.jobs.{module}")
     return JOBS
 

@@ -7,7 +7,7 @@ from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.jobs.schedule import job
 from marketplace.ledger import balance, month
-from marketplace.orders import expiry, received
+from marketplace.orders import cart, expiry, received
 from marketplace.procurement import pay_deadline
 from marketplace.settlement import period_close, settlement, settlement_run
 
@@ -38,6 +38,12 @@ def settle() -> str:
     if not (done.settled or done.failed):
         return ""
     return f"{done.settled} settled" + (f", {len(done.failed)} failed" if done.failed else "")
+
+
+@job("carts", 600, "forget the carts that visitors left a month ago")
+def forget_carts() -> str:
+    count = transaction(lambda: cart.forget(5_000))
+    return f"{count} carts forgotten" if count else ""
 
 
 @job("balances", 60, "roll the ledger's lines up into balances, so that they are read quickly")

@@ -273,9 +273,13 @@ def payout_returned(*, book: int, source: Source, households: Households, channe
     return _post("payout_returned", book, source, [(_channel(channel), None, total)], _each(households), at)
 
 
-def payout_unmade(*, book: int, source: Source, household_id: int, fen: int, reverses_id: int, at: datetime | None = None) -> int:
-    """A payment that was recorded as debited and never left: its part of the entry ``reverses_id`` is taken back, bank to household."""
-    return _post("payout_unmade", book, source, [("bank", None, fen)], [("household", household_id, fen)], at, reverses_id=reverses_id)
+def payout_unmade(
+    *, book: int, source: Source, household_id: int, fen: int, beyond_fen: int = 0, reverses_id: int, at: datetime | None = None
+) -> int:
+    """A payment that was recorded as debited and never left: its part of the entry ``reverses_id`` is taken back, bank to household, or to
+    outside for the ``beyond_fen`` of it that were not the household's (``event_mend.payout_found``)."""
+    credits: list[Part] = [("household", household_id, fen - beyond_fen), ("outside", None, beyond_fen)]
+    return _post("payout_unmade", book, source, [("bank", None, fen)], credits, at, reverses_id=reverses_id)
 
 
 def unclaimed_back(*, book: int, source: Source, household_id: int, fen: int, at: datetime | None = None) -> int:

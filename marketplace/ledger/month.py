@@ -25,9 +25,13 @@ def must_exist(periods: Collection[str]) -> list[str]:
     for period in sorted(set(periods) - known):
         if db.session.scalar(select(func.ledger_open_month(period))):
             made.append(period)
-        else:
-            known.add(period)
+            db.session().info[_MADE] = db.session().get_transaction()
+        elif db.session().info.get(_MADE) is not db.session().get_transaction():
+            known.add(period)  # what this transaction made is gone again if it does not commit
     return made
+
+
+_MADE = "months_made_in"
 
 
 def is_known(period: str, engine: Engine) -> bool:

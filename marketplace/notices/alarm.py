@@ -1,8 +1,8 @@
 """An alarm: something that is not as it should be, from when it is found until it is no more. People are told once, once a day while it
-lasts, and when it is over.
+lasts, and when it is over; what comes back after that is told again.
 
-Who looks says what is wrong now (``take``); what was wrong and is not named any more is solved. One message a person a look, however much
-is found in it.
+Who looks says what is wrong now (``take``); what was wrong and is not named any more is solved. What is known of it is kept by reader: nobody
+gets two letters within ``PAUSE``; what happens meanwhile is in the second, and what came and went meanwhile is in none.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,6 +21,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, Role
 
 AGAIN = timedelta(days=1)  # the same alarm is not told sooner
+PAUSE = timedelta(minutes=10)
 MOST = 20  # named in one message; how many more is said
 # Who is told: of what concerns one cooperative, its own people and the county; of the rest, the county.
 ROLES = (("OPERATOR", ("administrator", "treasurer", "auditor")), ("COOPERATIVE", ("director", "accountant")))
@@ -48,10 +49,10 @@ class Reader:
 
 
 class Alarm(Identified, Model):
-    """One thing that is or was wrong. ``told_at``: when people were last told that it is."""
+    """One thing that is or was wrong."""
 
     __tablename__ = "alarm"
-    __table_args__ = (Index("uq_alarm_subject", "name", "subject", unique=True), Index("ix_alarm_open", "solved_at", "told_at"))
+    __table_args__ = (Index("uq_alarm_subject", "name", "subject", unique=True), Index("ix_alarm_open", "solved_at"))
 
     name: Mapped[str] = mapped_column(String(30))
     subject: Mapped[str] = mapped_column(String(80))
@@ -60,17 +61,30 @@ class Alarm(Identified, Model):
     fen: Mapped[int | None]
     since: Mapped[datetime]
     found_at: Mapped[datetime]
-    told_at: Mapped[datetime | None]
     solved_at: Mapped[datetime | None]
 
 
+class AlarmTold(Identified, Model):
+    """What a reader last heard of an alarm, and when: that it is, or that it is ``over``."""
+
+    __tablename__ = "alarm_told"
+    __table_args__ = (Index("uq_alarm_told_reader", "alarm_id", "person_id", "organisation_id", unique=True),)
+
+    alarm_id: Mapped[int] = mapped_column(ForeignKey("alarm.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
+    told_at: Mapped[datetime] = mapped_column(index=True)
+    over: Mapped[bool] = mapped_column(default=False)
+
+
 def take(found: Sequence[Wrong], names: Collection[str], *, once: Collection[str] = ()) -> tuple[int, int]:
-    """What a look found of these ``names``: (alarms told, alarms solved). Two looks at once take turns.
+    """What a look found of these ``names``: (alarms told, alarms solved). Two looks at once take turns. Whatever waits to be told is told,
+    whoever found it.
 
     What is named in ``once`` has happened and cannot be undone: it is told once, and its end is no news.
     """
-    now = clock.now()
     locked_where(Organisation, select(Organisation).where(Organisation.kind == "OPERATOR").order_by(Organisation.id).limit(1))
+    now = clock.now()
     wrong = {(each.name, each.subject[:80]): each for each in found}
     known = _known(names, wrong)
     for key, each in wrong.items():
@@ -85,14 +99,8 @@ def take(found: Sequence[Wrong], names: Collection[str], *, once: Collection[str
     solved = [row for key, row in known.items() if row.solved_at is None and key not in wrong]
     for row in solved:
         row.solved_at = now
-    due = [row for row in (known[key] for key in wrong) if row.told_at is None or (row.name not in once and now - row.told_at >= AGAIN)]
-    for row in due:
-        row.told_at = now
     db.session.flush()
-    over = [row for row in solved if row.told_at is not None and row.name not in once]
-    for kind, rows in (("money.alarm", due), ("money.solved", over)):
-        _tell(kind, rows, now)
-    return len(due), len(solved)
+    return _tell(once, now), len(solved)
 
 
 def readers(*, wants: str) -> list[Reader]:
@@ -122,16 +130,48 @@ def _known(names: Collection[str], wrong: Collection[tuple[str, str]]) -> dict[t
     return {(row.name, row.subject): row for row in rows}
 
 
-def _tell(kind: str, rows: Sequence[Alarm], now: datetime) -> None:
-    if not rows:
-        return
+def _tell(once: Collection[str], now: datetime) -> int:
+    """Write to every reader who has heard nothing for a while what is news to them; how many alarms were news to somebody."""
+    lasts = Alarm.solved_at.is_(None) | (Alarm.solved_at > now - AGAIN)
+    rows = list(db.session.scalars(select(Alarm).where(lasts).order_by(Alarm.id)))
+    heard = {(each.alarm_id, each.person_id, each.organisation_id): each for each in db.session.scalars(select(AlarmTold).join(Alarm, Alarm.id == AlarmTold.alarm_id).where(lasts))}
+    lately = {(row[0], row[1]) for row in db.session.execute(select(AlarmTold.person_id, AlarmTold.organisation_id).where(AlarmTold.told_at > now - PAUSE))}
+    news = set[int]()
     for reader in readers(wants="alarms"):
-        own = [row for row in rows if reader.of is None or row.organisation_id == reader.of]
-        if own:
-            message.write(
-                kind, f"{kind}:{now:%Y%m%d%H%M%S.%f}:{reader.person_id}:{reader.organisation_id}", _data(own), person_id=reader.person_id,
-                organisation_id=reader.organisation_id, path="/operator/money" if reader.of is None else "/cooperative/payments", by_mail=True,
-            )  # fmt: skip
+        if (reader.person_id, reader.organisation_id) in lately:
+            continue
+        its = [(row, heard.get((row.id, reader.person_id, reader.organisation_id))) for row in rows if reader.of in (None, row.organisation_id)]
+        wrong = [row for row, known in its if row.solved_at is None and _is_news(row, known, once, now)]
+        over = [row for row, known in its if row.solved_at is not None and known is not None and not known.over and row.name not in once]
+        for row, known in its:
+            if row in wrong or row in over:
+                _remember(row, known, reader, now)
+        _write(reader, wrong, over, now)
+        news |= {row.id for row in wrong}
+    db.session.flush()
+    return len(news)
+
+
+def _is_news(row: Alarm, known: AlarmTold | None, once: Collection[str], now: datetime) -> bool:
+    return known is None or known.over or (row.name not in once and now - known.told_at >= AGAIN)
+
+
+def _remember(row: Alarm, known: AlarmTold | None, reader: Reader, now: datetime) -> None:
+    if known is None:
+        known = AlarmTold(alarm_id=row.id, person_id=reader.person_id, organisation_id=reader.organisation_id)
+        db.session.add(known)
+    known.told_at, known.over = now, row.solved_at is not None
+
+
+def _write(reader: Reader, wrong: Sequence[Alarm], over: Sequence[Alarm], now: datetime) -> None:
+    """One message: what is wrong, and what is no more."""
+    if not wrong and not over:
+        return
+    kind, data = ("money.alarm", _data(wrong) | ({"over": _data(over)} if over else {})) if wrong else ("money.solved", _data(over))
+    message.write(
+        kind, f"{kind}:{now:%Y%m%d%H%M%S.%f}:{reader.person_id}:{reader.organisation_id}", data, person_id=reader.person_id,
+        organisation_id=reader.organisation_id, path="/operator/money" if reader.of is None else "/cooperative/payments", by_mail=True,
+    )  # fmt: skip
 
 
 def _data(rows: Sequence[Alarm]) -> dict[str, Any]:

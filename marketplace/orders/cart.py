@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, delete, func, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -17,6 +17,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.supply.stock import Stock
 
 LARGEST = 9999  # packs of one kind
+KEPT_DAYS = 30  # longer than a session lasts: nobody comes back to the cart of one that is over
 
 
 class Cart(Identified, Model):
@@ -137,6 +138,15 @@ def claim(token: str | None, organisation_id: int) -> Cart:
     db.session.delete(anonymous)
     db.session.flush()
     return own
+
+
+def forget(limit: int = 1000) -> int:
+    """Delete carts of visitors who never signed in and have not touched them for KEPT_DAYS, at most ``limit``; how many."""
+    old = select(Cart.id).where(Cart.organisation_id.is_(None), Cart.touched_at < clock.now() - timedelta(days=KEPT_DAYS))
+    ids = list(db.session.scalars(old.order_by(Cart.touched_at).limit(limit)))
+    db.session.execute(delete(CartLine).where(CartLine.cart_id.in_(ids)))
+    db.session.execute(delete(Cart).where(Cart.id.in_(ids)))
+    return len(ids)
 
 
 def lines(cart_id: int) -> list[CartItem]:

@@ -96,6 +96,7 @@ def write_purchase(destination: Destination, *, actor: Actor, buyer_id: int, exp
     purchase = Purchase(
         organisation_id=buyer_id,
         placed_by_id=actor.person_id,
+        station_id=actor.organisation_id if actor.kind == "STATION" and buyer_id != actor.organisation_id else None,
         placed_at=clock.now(),
         expires_at=expires_at,
         region_id=destination.region_id,

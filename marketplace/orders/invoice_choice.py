@@ -4,14 +4,14 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
 
 from marketplace.foundation.database import db
 from marketplace.orders.invoice import Invoice, InvoiceOrder
-from marketplace.orders.order import Order
+from marketplace.orders.order import Order, owed
 from marketplace.organisations.organisation import Organisation
 
 
 def invoiceable() -> ColumnElement[int]:
     """``invoice.invoiceable_fen`` as a column."""
-    waits = and_(Order.payment.not_in(("PAID", "REFUNDED")), Order.owed_fen == 0)
-    return case((or_(Order.cancelled_at.is_not(None), waits), 0), else_=Order.paid_fen - Order.refunded_fen + Order.owed_fen)
+    waits = and_(Order.payment.not_in(("PAID", "REFUNDED")), owed() == 0)
+    return case((or_(Order.cancelled_at.is_not(None), waits), 0), else_=Order.paid_fen - Order.refunded_fen + owed())
 
 
 def open_orders(buyer_id: int, seller_id: int, limit: int = 100) -> list[tuple[Order, int]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, Index, String, and_, case
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation.crypto import Sealed, sealed_column
@@ -33,6 +33,7 @@ class Purchase(Public, Model):
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)  # the buyer
     placed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    station_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)  # at which it was placed for somebody else
     placed_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]  # public purchases only
     # The address as it was when placing.
@@ -60,7 +61,6 @@ class Order(Public, Versioned, Model):
         CheckConstraint("payment IN ('UNPAID','PARTLY_PAID','PAID','REFUNDED')", name="payment"),
         CheckConstraint("total_fen = goods_fen + freight_fen AND goods_fen >= 0 AND freight_fen >= 0", name="total"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= paid_fen", name="refunded"),
-        CheckConstraint("owed_fen >= 0 AND paid_fen + owed_fen <= total_fen", name="owed"),
         Index("ix_order_due", "settled_at", "return_until"),
         Index("ix_order_seller", "organisation_id", "fulfilment", "id"),
         Index("ix_order_buyer", "buyer_id", "id"),
@@ -81,8 +81,7 @@ class Order(Public, Versioned, Model):
     refunded_fen: Mapped[int] = mapped_column(default=0)  # approved refunds, whether or not they have arrived yet
     accepted_fen: Mapped[int] = mapped_column(default=0)  # a unit's acceptance: goods only
     cut_fen: Mapped[int] = mapped_column(default=0)  # of what was accepted: what the unit need not pay
-    # Accepted before it was paid, and neither paid nor cut since: just what stands in the books as a receivable.
-    owed_fen: Mapped[int] = mapped_column(default=0, server_default="0")
+    short_fen: Mapped[int] = mapped_column(default=0, server_default="0")  # of what was refunded: paid for goods that a unit did not accept
     placed_at: Mapped[datetime]
     placed_on: Mapped[date]
     paid_at: Mapped[datetime | None]
@@ -101,9 +100,21 @@ class Order(Public, Versioned, Model):
             raise WrongState("order.state", N_("订单现在的状态不能办这一步，请刷新页面看看。"), state=self.fulfilment)
 
     @property
-    def payable_fen(self) -> int:
-        """What may still be paid: what is left of the price, from the acceptance on what is owed of what arrived. What goes back never adds to it."""
-        return self.owed_fen if self.received_at else self.total_fen - self.paid_fen
+    def due_fen(self) -> int:
+        """What it costs in all: goods as ordered, of a unit after acceptance as accepted and less what was cut, and the freight."""
+        accepted = self.kind == "DIRECTED" and self.received_at is not None
+        return (self.accepted_fen - self.cut_fen if accepted else self.goods_fen) + self.freight_fen
+
+    @property
+    def open_fen(self) -> int:
+        """What is still to be paid. What was paid for goods that are short pays for the others; what went back of goods that came is
+        not to be paid again."""
+        return max(0, self.due_fen - (self.paid_fen - self.short_fen))
+
+    @property
+    def owed_fen(self) -> int:
+        """What is still to be paid of goods that a unit accepted: just what stands in the books as a receivable."""
+        return self.open_fen if self.kind == "DIRECTED" and self.received_at is not None else 0
 
     @property
     def completed(self) -> bool:
@@ -141,6 +152,12 @@ class OrderLine(Identified, Model):
     refunded_fen: Mapped[int] = mapped_column(default=0)
 
 
+def owed() -> ColumnElement[int]:
+    """``Order.owed_fen`` as a column."""
+    left = Order.accepted_fen - Order.cut_fen + Order.freight_fen - (Order.paid_fen - Order.short_fen)
+    return case((and_(Order.kind == "DIRECTED", Order.received_at.is_not(None), left > 0), left), else_=0)
+
+
 def locked_order(order_id: int) -> Order:
     """The order, fresh and locked. NotFound if there is none."""
     return locked(Order, order_id)
@@ -160,10 +177,15 @@ def lines_by_order(order_ids: Sequence[int]) -> dict[int, list[OrderLine]]:
 
 
 def must_concern(order: Order, actor: Actor) -> None:
-    """Raise NotFound unless the actor bought it, placed it, sells it or runs the market."""
-    concerned = actor.organisation_id in (order.organisation_id, order.buyer_id) or actor.person_id == order.placed_by_id
-    if not concerned and not actor.is_operator:
+    """Raise NotFound unless the actor bought it, placed it at a station, sells it or runs the market."""
+    if actor.organisation_id != order.organisation_id and not is_buyers(order, actor) and not actor.is_operator:
         raise not_found(Order)
+
+
+def is_buyers(order: Order, actor: Actor) -> bool:
+    """Whether the actor bought it, or works at the station that placed it for the buyer: what its clerks buy for themselves is not its own."""
+    placed_here = actor.kind == "STATION" and db.session.get_one(Purchase, order.purchase_id).station_id == actor.organisation_id
+    return placed_here or actor.organisation_id == order.buyer_id
 
 
 def orders_of(purchase_id: int) -> list[Order]:

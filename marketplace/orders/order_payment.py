@@ -59,11 +59,6 @@ def may_pay_over(channel: str, fen: int) -> bool:
 def count_in(order: Order, fen: int, *, at: datetime | None = None) -> bool:
     """Count ``fen`` that came for a locked order; False, and nothing counted, if it is cancelled or would be paid beyond its total."""
     changes = _counted_in(order, fen, at)
-    if changes and order.received_at is not None:
-        # What was short is not paid for: an accepted order is paid when it owes nothing any more.
-        changes["owed_fen"] = order.owed_fen - fen
-        if not changes["owed_fen"]:
-            changes |= {"payment": "PAID", "paid_at": at or clock.now()}
     for name, value in (changes or {}).items():
         setattr(order, name, value)
     db.session.flush()
@@ -94,7 +89,6 @@ def count_out(order: Order, fen: int) -> None:
     """Count ``fen`` out of a locked order again: what was believed to have paid it did not. What was accepted is owed again."""
     may_count_out(order, fen)
     order.paid_fen -= fen
-    order.owed_fen += fen if order.received_at else 0
     order.paid_at = None
     order.payment = "PARTLY_PAID" if order.paid_fen else "UNPAID"
     db.session.flush()
@@ -126,6 +120,9 @@ class _OrderPayments:
 
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         order_refund.count_back(locked_order(order_id), fen, refund_id)
+
+    def refund_counts(self, order_id: int, refund_id: int) -> bool:
+        return order_refund.count_again(locked_order(order_id), refund_id)
 
     def refunded_elsewhere(self, payment: Payment, fen: int, number: str) -> None:
         order_refund.count_elsewhere(locked_order(payment.payable_id), payment, fen, number)

@@ -12,7 +12,6 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan, split
 from marketplace.ledger import event
-from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
@@ -78,11 +77,23 @@ def count_elsewhere(order: Order, payment: Payment, fen: int, number: str) -> No
     refunds.succeed(refund.id)
 
 
+def count_again(order: Order, refund_id: int) -> bool:
+    """A refund that was counted back left after all: count and post it as before, as far as its lines still hold it. False if the order
+    holds less."""
+    refund = db.session.get_one(Refund, refund_id)
+    if refund.fen > order.paid_fen - order.refunded_fen:
+        return False
+    left = {line.id: line.goods_fen - line.refunded_fen for line in lines_of(order.id)}
+    goods = refunds.goods_of(refund_id)
+    _post(order, refund, goods if goods is not None and all(fen <= left.get(line_id, 0) for line_id, fen in goods.items()) else None)
+    return True
+
+
 def _post(order: Order, refund: Refund, goods: dict[int, int] | None) -> None:
     parts, freight = _count(order, refund.fen, goods)
     refund.goods = [[line_id, fen] for line_id, fen in parts.items()]
     if order.settled_at is None:
-        event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
+        event.refund_approved(book=order.organisation_id, source=refunds.source(refund.id), fen=refund.fen)
     elif _after_settlement:
         _after_settlement[0](order, refund, parts, freight)
     else:
@@ -99,7 +110,7 @@ def count_back(order: Order, fen: int, refund_id: int) -> None:
     for line in lines:
         line.refunded_fen -= counted.get(line.id, 0)
     order.refunded_fen -= fen
-    order.payment = "PAID" if order.paid_fen == order.total_fen else "PARTLY_PAID"
+    order.payment = "PARTLY_PAID" if order.open_fen else "PAID"
     db.session.flush()
     if order.settled_at is not None and _undone:
         _undone[0](order, refund_id)
@@ -141,7 +152,7 @@ def _count(order: Order, fen: int, goods: dict[int, int] | None) -> tuple[dict[i
         if goods is not None:
             goods[line.id] -= part
     order.refunded_fen += fen
-    if order.refunded_fen == order.paid_fen and not order.owed_fen:
+    if order.refunded_fen == order.paid_fen and (not order.open_fen or order.cancelled_at is not None):
         order.payment = "REFUNDED"
     db.session.flush()
     return parts, freight_fen

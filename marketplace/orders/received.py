@@ -12,7 +12,7 @@ from marketplace.foundation.config import settings
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import NotAllowed
 from marketplace.foundation.language import N_
-from marketplace.orders.order import Order, WrongState, locked_order, must_concern
+from marketplace.orders.order import Order, WrongState, is_buyers, locked_order, must_concern
 from marketplace.organisations.actor import Actor
 
 
@@ -20,7 +20,7 @@ def confirm(order_id: int, *, actor: Actor) -> Order:
     """The buyer (or who placed it for them) says that everything arrived. WrongState unless it is wholly shipped."""
     order = locked_order(order_id)
     must_concern(order, actor)
-    if actor.organisation_id != order.buyer_id and actor.person_id != order.placed_by_id:
+    if not is_buyers(order, actor):
         raise NotAllowed("receipt.buyer", N_("要由买家本人确认收货。"))
     return _receive(order, person_id=actor.person_id)
 

@@ -24,7 +24,8 @@ CORRECTED = "CORRECTED"  # why a payee that was agreed is out of it: another one
 
 
 def resend(refund_id: int, *, actor: Actor) -> Refund:
-    """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.reissued``."""
+    """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.left``,
+    ``refund.reissued``."""
     failed = _failed(refund_id, actor)
     channel = get(Payment, failed.payment_id).channel
     if channel not in ONLINE:
@@ -136,6 +137,8 @@ def _failed(refund_id: int, actor: Actor) -> Refund:
     refund = locked(Refund, refund_id)
     if refund.state != "failed":
         raise Conflict("refund.not_failed", N_("这笔退款没有被拒绝，不用重办。"), state=refund.state)
+    if refund.sub_code in refunds.NOT_AGAIN:
+        raise Conflict("refund.left", N_("这笔钱已经退到买家那里，不能再退一次。"))
     if db.session.scalar(select(Refund.id).where(Refund.reissues_id == refund.id)):
         raise Conflict("refund.reissued", N_("这笔退款已经重办过了。"))
     return refund

@@ -17,7 +17,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.orders import cancellation, order_refund
-from marketplace.orders.order import Order, lines_of, locked_order, must_concern
+from marketplace.orders.order import Order, is_buyers, lines_of, locked_order, must_concern
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
@@ -54,7 +54,7 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor, packs: 
     """
     order = locked_order(order_id)
     must_concern(order, actor)
-    if actor.organisation_id != order.buyer_id and actor.person_id != order.placed_by_id:
+    if not is_buyers(order, actor):
         raise NotAllowed("return.buyer", N_("要由买家本人申请退货。"))
     if order.paid_fen == 0:
         raise Conflict("return.unpaid", N_("订单还没有付款，可以直接取消。"))
@@ -156,7 +156,7 @@ def withdraw(request_id: int, *, actor: Actor) -> ReturnRequest:
     if request.by_seller:
         if actor.person_id != request.raised_by_id or actor.organisation_id != request.organisation_id:
             raise not_found(ReturnRequest)
-    elif actor.organisation_id != request.buyer_id and actor.person_id != order.placed_by_id:
+    elif not is_buyers(order, actor):
         raise not_found(ReturnRequest)
     _must_be_open(request)
     return _close(request, "WITHDRAWN", "", actor)

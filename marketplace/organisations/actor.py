@@ -26,7 +26,7 @@ class Actor:
     organisation_name: str = field(compare=False, default="")
     organisation_name_en: str = field(compare=False, default="")
     unread: int = field(compare=False, default=0)  # messages that wait in the person's inbox
-    stamp: str = field(compare=False, default="")  # changes with the password: a session that bears an older one has ended
+    stamp: str = field(compare=False, default="")  # changes with the password and on signing out: a session that bears an older one has ended
 
     @property
     def is_operator(self) -> bool:
@@ -44,7 +44,7 @@ class Actor:
 def acting(person_id: int, organisation_id: int | None = None) -> Actor | None:
     """The actor for a person in an organisation (default: their first). None if they hold no role there."""
     query = (
-        select(Role.name, Organisation, Person.name_zh, Person.password_hash, Person.unread_messages)
+        select(Role.name, Organisation, Person.name_zh, Person.password_hash, Person.unread_messages, Person.session_no)
         .join(Organisation, Organisation.id == Role.organisation_id)
         .join(Person, Person.id == Role.person_id)
         .where(Role.person_id == person_id, Person.deactivated_at.is_(None), Organisation.suspended_at.is_(None))
@@ -65,7 +65,7 @@ def acting(person_id: int, organisation_id: int | None = None) -> Actor | None:
         organisation_name=organisation.name_zh,
         organisation_name_en=organisation.name_en or organisation.name_zh,
         unread=rows[0][4],
-        stamp=hashlib.sha256(rows[0][3].encode()).hexdigest()[:16],
+        stamp=hashlib.sha256(f"{rows[0][3]}:{rows[0][5]}".encode()).hexdigest()[:16],
     )
 
 

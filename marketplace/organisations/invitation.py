@@ -13,11 +13,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation import audit, clock
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import Identified, Model, db, get, locked_where, not_found
-from marketplace.foundation.errors import Conflict
+from marketplace.foundation.errors import Conflict, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.membership import must_belong
-from marketplace.organisations.person import NO_PASSWORD, Person, hash_password
+from marketplace.organisations.person import NO_PASSWORD, Person, hash_password, is_trusted
 
 DAYS = 7
 
@@ -28,7 +28,7 @@ class Invitation(Identified, Model):
     __tablename__ = "invitation"
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))  # the operator's, whose administrator made it
+    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))  # whose people made it, or for which they sign in
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
     made_at: Mapped[datetime]
     made_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
@@ -39,11 +39,13 @@ class Invitation(Identified, Model):
 def make(person_id: int, organisation_id: int, *, actor: Actor) -> str:
     """A new link's token for a person of an organisation, shown once and kept only as a hash. Earlier ones stop working.
 
-    Raises NotFound unless they belong to it.
+    Raises NotFound unless they belong to it, NotAllowed ``roles.two`` for whoever decides about money (``sign_in_proposal.link``).
     """
     actor.must_have("OPERATOR", "administrator")
     must_belong(person_id, organisation_id)
-    return _make(get(Person, person_id), actor)
+    if is_trusted(person_id):
+        raise NotAllowed("roles.two", N_("管钱的岗位要两位管理员同意。"))
+    return renew(get(Person, person_id), actor.organisation_id, by_id=actor.person_id)
 
 
 def make_for_served(person_id: int, *, actor: Actor) -> str:
@@ -59,26 +61,27 @@ def make_for_served(person_id: int, *, actor: Actor) -> str:
     )  # fmt: skip
     if db.session.scalar(served.limit(1)) is None:
         raise not_found(Person)
-    if person.password_hash != NO_PASSWORD:
+    if person.password_hash != NO_PASSWORD or is_trusted(person_id):
         raise Conflict("invitation.known", N_("这个人已经有密码了，直接登录就行。忘了密码请找县级运营方。"))
-    return _make(person, actor)
+    return renew(person, actor.organisation_id, by_id=actor.person_id)
 
 
-def _make(person: Person, actor: Actor) -> str:
+def renew(person: Person, organisation_id: int, *, by_id: int) -> str:
+    """The token of the only link that works for a person from now on. Whoever calls has asked who may."""
     now, token = clock.now(), secrets.token_urlsafe(24)
     for earlier in db.session.scalars(select(Invitation).where(Invitation.person_id == person.id, Invitation.used_at.is_(None))):
         earlier.expires_at = min(earlier.expires_at, now)
     row = Invitation(
         person_id=person.id,
-        organisation_id=actor.organisation_id,
+        organisation_id=organisation_id,
         token_hash=_hashed(token),
         made_at=now,
-        made_by_id=actor.person_id,
+        made_by_id=by_id,
         expires_at=now + timedelta(days=DAYS),
     )
     db.session.add(row)
     db.session.flush()
-    audit.record("invitation.made", row, person_id=actor.person_id, invited_id=person.id)
+    audit.record("invitation.made", row, person_id=by_id, invited_id=person.id)
     return token
 
 

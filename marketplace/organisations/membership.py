@@ -1,6 +1,7 @@
 """Membership: who may sign in for an organisation and in which roles. Made, changed and suspended by the county's administrator.
 
-Everything is written to the audit; nobody changes their own roles, and the county never loses its last administrator.
+Everything is written to the audit; nobody changes their own roles, the county never loses its last administrator, and what decides about
+money is given by two (``sign_in_proposal``).
 """
 
 import re
@@ -14,11 +15,12 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import NO_PASSWORD, ROLES, Person, Role, by_login
+from marketplace.organisations.person import NO_PASSWORD, ROLES, TRUSTED, Person, Role, by_login, roles_of
 
 
 def invite(organisation_id: int, *, login: str, name: str, roles: Collection[str], actor: Actor) -> Person:
-    """A new person with roles in an organisation, without a password: an invitation lets them choose one.
+    """A new person with roles in an organisation, without a password: an invitation lets them choose one. If one of the roles decides
+    about money, they have none yet: a second administrator is to be asked.
 
     Raises InvalidInput ``login.bad``, ``name.bad``, ``role.bad``, Conflict ``login.taken``.
     """
@@ -37,23 +39,39 @@ def invite(organisation_id: int, *, login: str, name: str, roles: Collection[str
     person = Person(login=login, name_zh=name.strip(), password_hash=NO_PASSWORD, is_demo=False, created_at=clock.now())
     db.session.add(person)
     db.session.flush()
-    db.session.add_all(Role(person_id=person.id, organisation_id=organisation_id, name=role) for role in sorted(wanted))
+    given = sorted(wanted) if wanted.isdisjoint(TRUSTED) else []
+    db.session.add_all(Role(person_id=person.id, organisation_id=organisation_id, name=role) for role in given)
     db.session.flush()
-    audit.record("person.invited", person, person_id=actor.person_id, organisation_id=organisation_id, roles=sorted(wanted))
+    audit.record("person.invited", person, person_id=actor.person_id, organisation_id=organisation_id, roles=given, name=person.name_zh)
     return person
 
 
 def set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, read: Collection[str], actor: Actor) -> list[str]:
     """Make these the person's roles in an organisation; none takes the membership away. ``read`` are those that the page showed.
 
-    Raises NotFound unless they belong to it, NotAllowed ``roles.own``, InvalidInput ``role.bad``, Conflict ``version.stale``,
-    ``administrator.last``.
+    Raises as ``may_set_roles``; NotAllowed ``roles.two`` for one more that decides about money, Conflict ``administrator.last``.
     """
+    may_set_roles(person_id, organisation_id, roles, read=read, actor=actor)
+    if (set(roles) - set(read)) & TRUSTED:
+        raise NotAllowed("roles.two", N_("管钱的岗位要两位管理员同意。"))
+    return write_roles(person_id, organisation_id, roles, read=read, by_id=actor.person_id)
+
+
+def may_set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, read: Collection[str], actor: Actor) -> None:
+    """Raise unless this administrator may ask for these roles: NotFound unless the person belongs there, NotAllowed ``roles.own``,
+    InvalidInput ``role.bad``, Conflict ``version.stale``."""
     actor.must_have("OPERATOR", "administrator")
+    must_belong(person_id, organisation_id)
+    _must_not_be_own(get(Person, person_id), actor)
+    if set(roles_of(person_id, organisation_id)) != set(read):
+        raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"))
+    _roles(get(Organisation, organisation_id), roles)
+
+
+def write_roles(person_id: int, organisation_id: int, roles: Collection[str], *, read: Collection[str], by_id: int) -> list[str]:
+    """Write what ``set_roles`` or two people said. Raises Conflict ``version.stale``, ``administrator.last``."""
     # Whoever takes a role or a sign-in away holds the organisation: two administrators who remove each other at once take turns.
     organisation, person = locked(Organisation, organisation_id), locked(Person, person_id)
-    must_belong(person_id, organisation_id)
-    _must_not_be_own(person, actor)
     held = {row.name: row for row in db.session.scalars(select(Role).where(Role.person_id == person_id, Role.organisation_id == organisation_id))}
     if set(held) != set(read):
         raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"))
@@ -64,8 +82,25 @@ def set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, r
         db.session.delete(held[name])
     db.session.add_all(Role(person_id=person_id, organisation_id=organisation_id, name=name) for name in sorted(wanted - set(held)))
     db.session.flush()
-    audit.record("person.roles", person, person_id=actor.person_id, organisation_id=organisation_id, before=sorted(held), after=sorted(wanted))
+    audit.record("person.roles", person, person_id=by_id, organisation_id=organisation_id, before=sorted(held), after=sorted(wanted))
     return sorted(wanted)
+
+
+def rename(person_id: int, organisation_id: int, name: str, *, actor: Actor) -> Person:
+    """Another name for somebody who works here: under it stands what they made and checked, so nobody changes their own.
+
+    Raises NotFound unless they belong to the organisation, NotAllowed ``roles.own``, InvalidInput ``name.bad``.
+    """
+    actor.must_have("OPERATOR", "administrator")
+    person = locked(Person, person_id)
+    must_belong(person_id, organisation_id)
+    _must_not_be_own(person, actor)
+    if not 1 <= len(name.strip()) <= 60:
+        raise InvalidInput("name.bad", N_("请写上姓名。"), field="name")
+    before, person.name_zh = person.name_zh, name.strip()
+    db.session.flush()
+    audit.record("person.renamed", person, person_id=actor.person_id, organisation_id=organisation_id, before=before, after=person.name_zh)
+    return person
 
 
 def suspend(person_id: int, organisation_id: int, *, suspended: bool, reason: str, actor: Actor) -> Person:

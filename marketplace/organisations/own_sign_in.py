@@ -3,23 +3,33 @@
 from marketplace.foundation import audit
 from marketplace.foundation.crypto import keyring
 from marketplace.foundation.database import db, locked
-from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person, by_phone, hash_password, national_number, password_fits
+from marketplace.organisations.person import (
+    Person,
+    by_phone,
+    hash_password,
+    is_staff,
+    national_number,
+    password_fits,
+)
 
 
 def rename(name: str, *, actor: Actor) -> Person:
-    """Another name for oneself; a private buyer's organisation is called so too. InvalidInput ``name.bad``."""
+    """Another name for oneself; a private buyer's organisation is called so too. InvalidInput ``name.bad``, NotAllowed ``name.staff``
+    for whoever works for an organisation: two people are told apart by their names."""
     if not 1 <= len(name.strip()) <= 60:
         raise InvalidInput("name.bad", N_("请写上姓名。"), field="name")
+    if is_staff(actor.person_id):
+        raise NotAllowed("name.staff", N_("在单位里办事的人，姓名由县级运营方的管理员来改。"))
     person = locked(Person, actor.person_id)
-    person.name_zh = name.strip()
+    before, person.name_zh = person.name_zh, name.strip()
     if actor.kind == "PERSON":
         locked(Organisation, actor.organisation_id).name_zh = name.strip()
     db.session.flush()
-    audit.record("person.renamed", person, person_id=person.id, organisation_id=actor.organisation_id)
+    audit.record("person.renamed", person, person_id=person.id, organisation_id=actor.organisation_id, before=before, after=person.name_zh)
     return person
 
 
@@ -48,6 +58,14 @@ def change_password(current: str, wanted: str, *, actor: Actor) -> Person:
     db.session.flush()
     audit.record("person.password_changed", person, person_id=person.id, organisation_id=actor.organisation_id)
     return person
+
+
+def sign_out(person_id: int) -> None:
+    """End every session of a person, on whatever machine: who copied a cookie is out too."""
+    person = locked(Person, person_id)
+    person.session_no += 1
+    db.session.flush()
+    audit.record("person.signed_out", person, person_id=person.id)
 
 
 def _must_know(person: Person, password: str) -> None:

@@ -29,6 +29,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "PERSON": ("customer",),
 }
 
+# Whoever holds one of these is one of the two people that money, listings or sign-ins wait for.
+TRUSTED = frozenset({"administrator", "reviewer", "treasurer", "director", "accountant", "approver"})
 NO_PASSWORD = "!"  # noqa: S105  fits no hash, so that nobody gets in before a password was chosen
 _strong = PasswordHasher()
 _quick = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)  # tests and demonstrations only
@@ -48,6 +50,7 @@ class Person(Public, Model):
     phone_index: Mapped[str | None] = mapped_column(String(64), unique=True)
     is_demo: Mapped[bool] = mapped_column(default=False)
     unread_messages: Mapped[int] = mapped_column(default=0, server_default="0")  # kept by notices.message, so that no page counts them
+    session_no: Mapped[int] = mapped_column(default=0, server_default="0")  # counts up when they sign out: every session before is over
     created_at: Mapped[datetime]
     deactivated_at: Mapped[datetime | None]
 
@@ -153,6 +156,24 @@ def add(*, login: str, name: str, password: str) -> Person:
     db.session.add(row)
     db.session.flush()
     return row
+
+
+def roles_of(person_id: int, organisation_id: int) -> list[str]:
+    """The names of a person's roles in an organisation."""
+    query = select(Role.name).where(Role.person_id == person_id, Role.organisation_id == organisation_id)
+    return list(db.session.scalars(query.order_by(Role.name)))
+
+
+def is_trusted(person_id: int) -> bool:
+    """Whether a person decides about money anywhere."""
+    query = select(Role.id).where(Role.person_id == person_id, Role.name.in_(TRUSTED))
+    return db.session.scalar(query.limit(1)) is not None
+
+
+def is_staff(person_id: int) -> bool:
+    """Whether a person works for an organisation, and is not only a private buyer."""
+    query = select(Role.id).where(Role.person_id == person_id, Role.name != "customer")
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def grant(person_id: int, organisation_id: int, role: str) -> Role:

@@ -264,10 +264,12 @@ class AlipayClient:
             return node
         if node["code"] == "40004":
             return NotRefunded(out_request_no) if node["sub_code"] == _NO_TRADE else odd_code(node)
-        if set(node) == {"code", "msg"}:
-            return NotRefunded(out_request_no)
-        if (node.get("out_trade_no"), node.get("out_request_no")) != (out_trade_no, out_request_no):
+        refunded = bool(node.get("refund_amount") or node.get("refund_status"))
+        # One that never was is answered with nothing, or with the numbers that were asked.
+        if any(node.get(name, "" if refunded else asked) != asked for name, asked in biz.items()):
             return Unknown("other_order")
+        if not refunded:
+            return NotRefunded(out_request_no)
         if node.get("refund_status") != "REFUND_SUCCESS":
             return Unknown("odd_answer", str(node.get("refund_status"))[:40])
         if fen_of(node.get("refund_amount")) != fen:

@@ -4,6 +4,7 @@ Fund-out methods need it. The folder holds ``root.crt``, ``alipay.crt`` and ``<a
 """
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from marketplace.foundation import clock
 from marketplace.payments.alipay_signing import BadKey
+from marketplace.payments.key_print import of_pem
 
 _RSA = "1.2.840.113549.1.1."  # the root's file also holds SM2 certificates, which the number leaves out
 
@@ -28,9 +30,11 @@ class Certificates:
     alipay_public_key: str
 
 
-def read_certificates(folder: Path, app_id: str) -> Certificates:
-    """The certificates of an application. Raises BadKey if one is missing, unreadable, over, or not of this root."""
-    return certificates_of(*(text_of(folder / name) for name in ("root.crt", "alipay.crt", f"{app_id}.crt")), own_name=f"{app_id}.crt")
+def read_certificates(folder: Path, app_id: str, *, pinned: Collection[str] | None = None) -> Certificates:
+    """The certificates of an application. Raises BadKey if one is missing, unreadable, over, not of this root, or its root is none of
+    those that are ``pinned`` (SHA-256; None: any)."""
+    root, theirs, own = (text_of(folder / name) for name in ("root.crt", "alipay.crt", f"{app_id}.crt"))
+    return certificates_of(root, theirs, own, pinned=pinned, own_name=f"{app_id}.crt")
 
 
 def text_of(path: Path) -> str:
@@ -41,11 +45,13 @@ def text_of(path: Path) -> str:
         raise BadKey(f"{path.name} cannot be read") from error
 
 
-def certificates_of(root: str, alipay_text: str, own_text: str, *, own_name: str = "app.crt") -> Certificates:
+def certificates_of(root: str, alipay_text: str, own_text: str, *, pinned: Collection[str] | None, own_name: str = "app.crt") -> Certificates:
     """The certificates in three texts (PEM), as ``read_certificates``."""
     roots = [each for each in _read("root.crt", root) if each.signature_algorithm_oid.dotted_string.startswith(_RSA)]
-    (alipay, *_chain), (own, *_rest) = _read("alipay.crt", alipay_text), _read(own_name, own_text)
-    if not any(_signed(alipay, each) for each in (*roots, *_chain)):
+    (alipay, *chain), (own, *_rest) = _read("alipay.crt", alipay_text), _read(own_name, own_text)
+    if pinned is not None and not {of_pem(each) for each in roots} <= set(pinned):
+        raise BadKey("root.crt holds a root that ALIPAY_ROOTS does not name")
+    if not _descends(alipay, chain, roots):
         raise BadKey("alipay.crt is not of this root")
     for name, each in (("alipay.crt", alipay), (own_name, own)):
         if not each.not_valid_before_utc <= clock.now() <= each.not_valid_after_utc:
@@ -69,6 +75,22 @@ def _read(name: str, text: str) -> list[x509.Certificate]:
         return x509.load_pem_x509_certificates(text.encode())
     except ValueError as error:
         raise BadKey(f"{name} cannot be read") from error
+
+
+def _descends(subject: x509.Certificate, chain: list[x509.Certificate], roots: list[x509.Certificate]) -> bool:
+    """Whether a certificate is a root's, or one's of the chain that is an authority and descends from a root itself."""
+    if any(_signed(subject, each) for each in roots):
+        return True
+    above = [each for each in chain if _is_authority(each) and _signed(subject, each)]
+    return any(_descends(each, [other for other in chain if other is not each], roots) for each in above)
+
+
+def _is_authority(each: x509.Certificate) -> bool:
+    # Every merchant has a certificate of Alipay's authority: what it signs itself proves nothing.
+    try:
+        return each.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, ValueError):
+        return False
 
 
 def _signed(subject: x509.Certificate, issuer: x509.Certificate) -> bool:

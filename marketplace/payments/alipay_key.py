@@ -55,7 +55,7 @@ def believed(organisation_id: int, app_id: str, configured: Opened | None) -> li
 
 def configured_certificates(app_id: str) -> Certificates | None:
     """The certificates of the configuration's folder; BadKey if one is missing or over."""
-    return read_certificates(Path(settings().alipay_certificates), app_id) if settings().alipay_certificates else None
+    return read_certificates(Path(settings().alipay_certificates), app_id, pinned=settings().pinned_roots) if settings().alipay_certificates else None
 
 
 def _rows(organisation_id: int, app_id: str) -> list[ChannelKey]:
@@ -80,5 +80,5 @@ def _of_row(row: ChannelKey) -> Opened:
     parts = row.parts
     if row.kind == "key":
         return Opened(parts["private_key"], parts["alipay_public_key"])
-    made = certificates_of(parts["root_certificate"], parts["alipay_certificate"], parts["app_certificate"])
+    made = certificates_of(parts["root_certificate"], parts["alipay_certificate"], parts["app_certificate"], pinned=settings().pinned_roots)
     return Opened(parts["private_key"], made.alipay_public_key, made)

@@ -39,6 +39,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 CREDIT = ("贷", "贷方", "收", "收入", "转入", "来账", "入账", "存入", "c", "cr", "+", "in")
 DEBIT = ("借", "借方", "支", "付", "支出", "转出", "往账", "出账", "支取", "d", "dr", "-", "out")
 MOST_COLUMNS = 60
+LONGEST_HEADING = 300  # characters of a cell that may be a heading
 LOOKED_AT = 60  # lines from the top among which the header is
 
 
@@ -91,7 +92,7 @@ def likely_header(lines: Sequence[Line]) -> int:
 
 def guess(cells: Sequence[str]) -> dict[str, int]:
     """What the words of a header tell, also if it is not enough."""
-    plain = [re.sub(r"[\s（(].*$", "", cell) for cell in cells[:MOST_COLUMNS]]
+    plain = [re.split(r"[\s（(]", cell[:LONGEST_HEADING], maxsplit=1)[0] for cell in cells[:MOST_COLUMNS]]
     places = {}
     for name, spellings in COLUMNS.items():
         for spelling in spellings:

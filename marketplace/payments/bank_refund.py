@@ -81,6 +81,6 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
     row.state, row.reference, row.paid_on = "PAID", reference, paid_on
     row.recorded_at, row.recorded_by_id = clock.now(), actor.person_id
     db.session.flush()
-    refunds.succeed(refund.id)
+    refunds.succeed(refund.id, at=bank_transfer.moment_of(paid_on))
     audit.record("refund.transferred", refund, person_id=actor.person_id, fen=refund.fen, bank_refund_id=row.id)
     return row

@@ -19,6 +19,7 @@ from marketplace.foundation.database import Identified, Model, Public, db, locke
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
+from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative, Organisation
@@ -278,7 +279,9 @@ def _take_row(statement: BankStatement, row: Row, what: str) -> BankReceipt | No
         # Asked again: of two alike rows of one file only the first may be the one that was waited for.
         arrived = each.expecting(kept.organisation_id)(kept)
         if arrived is not None:
-            statement_row.link(kept, arrived(kept), kept.fen)
+            entry_id = arrived(kept)
+            if entry_id is not None:
+                statement_row.link(kept, entry_id, kept.fen)
             return None
     receipt = _receive(statement, row)
     entry_id = event.bank_received(
@@ -288,7 +291,19 @@ def _take_row(statement: BankStatement, row: Row, what: str) -> BankReceipt | No
     return receipt
 
 
-def _receive(statement: BankStatement, row: Row) -> BankReceipt:
+def received_after_all(row: StatementRow) -> int:
+    """A credit that was held to be somebody else's is a buyer's: it becomes a receipt (again); the entry that it is posted by."""
+    query = select(BankReceipt).where(BankReceipt.organisation_id == row.organisation_id, BankReceipt.serial == row.serial)
+    receipt = db.session.scalars(query).one_or_none()
+    if receipt is None:
+        receipt = _receive(db.session.get_one(BankStatement, row.statement_id), row)
+    receipt.state = "imported"
+    seq = len(of_source("bank_receipt", receipt.id, "bank_received"))
+    at = clock.beijing_midnight(receipt.received_on)
+    return event.bank_received(book=receipt.organisation_id, source=Source("bank_receipt", receipt.id, seq), fen=receipt.fen, at=at)
+
+
+def _receive(statement: BankStatement, row: Row | StatementRow) -> BankReceipt:
     made = BankReceipt(
         organisation_id=statement.organisation_id,
         statement_id=statement.id,

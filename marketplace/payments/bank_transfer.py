@@ -53,3 +53,8 @@ def record(number: str, paid_on: date, *, source: tuple[str, int], agreed_at: da
             raise
         raise Conflict("transfer.used", N_("这个流水号已经记在另一笔转账上，请核对银行回单。"), reference=number, field="reference") from None
     return number
+
+
+def moment_of(paid_on: date) -> datetime:
+    """When the bank made a transfer, as far as a person knows: today now, else in its day, in which the statement shows it too."""
+    return clock.now() if paid_on == clock.business_date() else clock.beijing_midnight(paid_on)

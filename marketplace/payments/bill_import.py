@@ -5,24 +5,22 @@ A bill is the channel's last word on a day: what no notice and no query told is 
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, func, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Identified, Model, Public, db, locked, not_found
+from marketplace.foundation.database import Identified, Model, Public, db
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
-from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import bill_day
+from marketplace.payments import bill_day, bill_difference, refund_news
 from marketplace.payments import payment as payments
-from marketplace.payments import refund as refunds
 from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.payment import Outcome, OutcomeMismatch, Payment
-from marketplace.payments.refund import GOING, Refund
+from marketplace.payments.refund import Refund
 
 
 class ImportedBill(Public, Model):
@@ -56,30 +54,6 @@ class ImportedRow(Identified, Model):
     fen: Mapped[int]
     fee_fen: Mapped[int]
     finished_at: Mapped[datetime]
-
-
-class BillDifference(Public, Model):
-    """What bill and books do not say alike: a task, with its age and owner, until a person has explained it. Amounts in fen; 0 on the
-    side that has none."""
-
-    __tablename__ = "bill_difference"
-    __table_args__ = (
-        CheckConstraint("kind IN ('ONLY_THEIRS','ONLY_OURS','AMOUNT')", name="kind"),
-        UniqueConstraint("organisation_id", "out_trade_no", "out_request_no", "kind", name="uq_bill_difference_subject"),
-    )
-
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"))
-    bill_id: Mapped[int] = mapped_column(ForeignKey("alipay_bill.id"))
-    kind: Mapped[str] = mapped_column(String(12))
-    out_trade_no: Mapped[str] = mapped_column(String(64))
-    out_request_no: Mapped[str] = mapped_column(String(64), default="")
-    ours_fen: Mapped[int]
-    theirs_fen: Mapped[int]
-    found_at: Mapped[datetime] = mapped_column(index=True)
-    owner_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    explained_at: Mapped[datetime | None]
-    explained_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    explanation: Mapped[str] = mapped_column(String(300), default="")
 
 
 def missing_days(limit: int = 50) -> list[tuple[int, date]]:
@@ -124,37 +98,6 @@ def take(organisation_id: int, bill: Bill) -> ImportedBill:
             _find_only_ours(imported, day)
     audit.record("bill.imported", imported, day=str(bill.day), rows=len(bill.rows))
     return imported
-
-
-def own(difference_id: int, *, actor: Actor) -> BillDifference:
-    """Take a difference on oneself, so that the others know who asks Alipay. Conflict ``difference.explained``."""
-    row = _open(difference_id, actor)
-    row.owner_id = actor.person_id
-    db.session.flush()
-    audit.record("difference.owned", row, person_id=actor.person_id)
-    return row
-
-
-def explain(difference_id: int, explanation: str, *, actor: Actor) -> BillDifference:
-    """The cooperative's accountant or director says what a difference was. Raises InvalidInput ``explanation``, Conflict ``explained``."""
-    row = _open(difference_id, actor)
-    if not 4 <= len(explanation.strip()) <= 300:
-        raise InvalidInput("difference.explanation", N_("请写明这笔差异是怎么回事，4 到 300 个字。"), field="explanation")
-    row.explanation, row.explained_at, row.explained_by_id = explanation.strip(), clock.now(), actor.person_id
-    row.owner_id = row.owner_id or actor.person_id
-    db.session.flush()
-    audit.record("difference.explained", row, person_id=actor.person_id)
-    return row
-
-
-def _open(difference_id: int, actor: Actor) -> BillDifference:
-    actor.must_have("COOPERATIVE", "accountant", "director")
-    row = locked(BillDifference, difference_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(BillDifference)
-    if row.explained_at is not None:
-        raise Conflict("difference.explained", N_("这一项已经有人说明过了。"))
-    return row
 
 
 def _content(imported: ImportedBill) -> list[tuple[object, ...]]:
@@ -217,10 +160,8 @@ def _take_refund(row: ImportedRow) -> None:
     if refund is not None:
         if refund.fen != -row.fen or refund.organisation_id != row.organisation_id:
             _differs(row, "AMOUNT", -refund.fen)
-        elif refund.state in GOING:
-            refunds.succeed(refund.id)
-        elif refund.state != "succeeded":
-            _differs(row, "ONLY_THEIRS", 0)  # we took it for refused, and it left
+        else:
+            refund_news.left(refund.id)  # also if we took it for refused
         return
     payment = db.session.scalars(select(Payment).where(Payment.out_trade_no == row.out_trade_no)).one_or_none()
     if payment is None or _is_anothers(row) or payment.trade_no not in (None, row.trade_no):
@@ -230,19 +171,24 @@ def _take_refund(row: ImportedRow) -> None:
     payments.apply(
         Outcome(
             row.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=row.trade_no,
-            refunded_fen=_billed_back(row.out_trade_no, row.organisation_id), refund_no=row.out_request_no,
+            refunded_fen=_billed_back(row.out_trade_no, row.organisation_id), refund_no=row.out_request_no, by_number=True,
         )
     )  # fmt: skip
 
 
 def recount(payment_id: int) -> str:
-    """A refund failed: what bills said went back may now be more than we sent, and counts as made at the channel."""
+    """A refund failed: what bills said went back may now be more than we sent. It was one of ours that failed before, if they name it; else it
+    was made at the channel."""
     payment = db.session.get_one(Payment, payment_id)
     told = _billed_back(payment.out_trade_no, payment.organisation_id)
+    row = (ImportedRow.organisation_id == payment.organisation_id) & (ImportedRow.out_request_no == Refund.out_request_no) & (ImportedRow.fen == -Refund.fen)
+    billed = select(Refund.id).join(ImportedRow, row).where(Refund.payment_id == payment_id, Refund.state == "failed")
+    for refund_id in db.session.scalars(billed.order_by(Refund.id)).all():
+        refund_news.left(refund_id)
     if not told or payment.trade_no is None:
         return ""
     return payments.apply(
-        Outcome(payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, refunded_fen=told)
+        Outcome(payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, refunded_fen=told, by_number=True)
     )
 
 
@@ -285,28 +231,10 @@ def _find_only_ours(imported: ImportedBill, day: date) -> None:
 
 
 def _only_ours(imported: ImportedBill, out_trade_no: str, out_request_no: str, fen: int) -> None:
-    _difference(imported.organisation_id, imported.id, "ONLY_OURS", out_trade_no, out_request_no, fen, 0)
+    bill_difference.found(imported.organisation_id, "ONLY_OURS", out_trade_no, out_request_no, ours_fen=fen, theirs_fen=0, bill_id=imported.id)
 
 
 def _differs(row: ImportedRow, kind: str, ours_fen: int) -> None:
-    _difference(row.organisation_id, row.bill_id, kind, row.out_trade_no, row.out_request_no, ours_fen, row.fen)
-
-
-def _difference(
-    organisation_id: int, bill_id: int, kind: str, out_trade_no: str, out_request_no: str, ours_fen: int, theirs_fen: int
-) -> None:
-    same = select(BillDifference.id).where(
-        BillDifference.organisation_id == organisation_id,
-        BillDifference.kind == kind,
-        BillDifference.out_trade_no == out_trade_no,
-        BillDifference.out_request_no == out_request_no,
+    bill_difference.found(
+        row.organisation_id, kind, row.out_trade_no, row.out_request_no, ours_fen=ours_fen, theirs_fen=row.fen, bill_id=row.bill_id
     )
-    if db.session.scalar(same):
-        return
-    db.session.add(
-        BillDifference(
-            organisation_id=organisation_id, bill_id=bill_id, kind=kind, out_trade_no=out_trade_no, out_request_no=out_request_no,
-            ours_fen=ours_fen, theirs_fen=theirs_fen, found_at=clock.now(),
-        )
-    )  # fmt: skip
-    db.session.flush()

@@ -21,9 +21,9 @@ from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.payments import channel_key
 from marketplace.payments import payment as payments
-from marketplace.payments.channel import Answer, Attempt, Cashier, Channel, client_for, merging
+from marketplace.payments.channel import UNSENT, Answer, Attempt, Cashier, Channel, client_for, merging
 from marketplace.payments.further_call import Whose, further
-from marketplace.payments.payment import Payment
+from marketplace.payments.payment import AlipayNotice, Outcome, OutcomeMismatch, Payment
 
 OF_PAYMENT = ("query", "close", "qr_code", "merge", "checkout", "fee")
 MAKES_A_PAGE = ("qr_code", "merge", "checkout")
@@ -82,7 +82,7 @@ def carry_out(call_id: int) -> str:
     except OutsideFailure as error:
         answer = Answer("unknown", sub_code=error.code)
     except MarketError as error:
-        answer = Answer("refused", sub_code=error.code)  # before anything was sent
+        answer = Answer("refused", sub_code=error.code, told=UNSENT)
     transaction(lambda: _record(call_id, kind, subject_id, answer))
     return answer.outcome
 
@@ -183,6 +183,7 @@ def _merged(payment: Payment) -> list[Payment]:
 
 
 def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
+    misfit = ""
     if kind in further:
         further[kind].record(kind, subject_id, answer)
     elif kind in MAKES_A_PAGE:
@@ -193,19 +194,19 @@ def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
     elif kind == "fee":
         _record_fee(subject_id, answer)
     else:
-        _record_trade(kind, subject_id, answer)
+        misfit = _record_trade(kind, subject_id, answer)
     call = get(PaymentCall, call_id)
     call.answered_at = clock.now()
     call.outcome = answer.outcome
-    call.answer = {"sub_code": answer.sub_code, **answer.told}
+    call.answer = {"sub_code": answer.sub_code, **answer.told} | ({"misfit": misfit} if misfit else {})
 
 
-def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
-    if answer.trade is not None:
-        payments.apply(answer.trade)
+def _record_trade(kind: str, payment_id: int, answer: Answer) -> str:
+    """Apply what was answered; which field of it does not fit the payment, if any: nothing is applied then, and a person looks at it."""
+    misfit = _applied(answer.trade) if answer.trade is not None else ""
     payment = locked(Payment, payment_id)
     if kind == "close":
-        return
+        return misfit
     payment.asked += 1
     if payment.state not in payments.OPEN:
         # Asked after it was cancelled here: whatever the answer, the sweeper need not ask again.
@@ -214,9 +215,33 @@ def _record_trade(kind: str, payment_id: int, answer: Answer) -> None:
         payments.give_up(payment)
     else:
         # While the channel has no clear answer the buyer may have paid: that is not the same as waiting for them.
-        payment.state = "processing" if answer.outcome == "unknown" else "created" if payment.state == "created" else "requires_action"
+        payment.state = "processing" if answer.outcome == "unknown" or misfit else "created" if payment.state == "created" else "requires_action"
         pause = timedelta(seconds=ASK_AGAIN[min(payment.asked, len(ASK_AGAIN)) - 1])
         payment.ask_at = min(clock.now() + pause, payment.expires_at)
+    return misfit
+
+
+def _applied(said: Outcome) -> str:
+    """Apply an answer; the field that does not fit, if one does not. Such an answer is kept in the inbox, as a notice would be, until
+    somebody has looked into it."""
+    try:
+        payments.apply(said)
+    except OutcomeMismatch as error:
+        field = str(error.data["field"])
+    else:
+        return ""
+    alike = select(AlipayNotice.id).where(
+        AlipayNotice.out_trade_no == said.out_trade_no, AlipayNotice.outcome == f"refused:{field}", AlipayNotice.handled_at.is_(None)
+    )
+    if db.session.scalar(alike.limit(1)) is None:
+        db.session.add(
+            AlipayNotice(
+                notify_id="", out_trade_no=said.out_trade_no, trade_status=f"QUERY/{said.state}", total_fen=said.total_fen, received_at=clock.now(),
+                outcome=f"refused:{field}", channel=said.channel or "alipay",
+            )
+        )  # fmt: skip
+        db.session.flush()
+    return field
 
 
 def _record_fee(payment_id: int, answer: Answer) -> None:

@@ -17,10 +17,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from marketplace.foundation import audit, clock
 from marketplace.foundation.crypto import Sealed, sealed_column
 from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, locked_where
-from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
+from marketplace.payments import key_print
 
 CHANNELS = ("alipay", "stripe")
 KEPT = ("ADDED", "CURRENT", "OLD")
@@ -93,16 +94,19 @@ def keep(
     return row
 
 
-def confirm(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
+def confirm(key_id: int, *, seen: str, version: int | None = None, actor: Actor) -> ChannelKey:
     """Another person than who added it has seen that it is the channel's: from now on what comes signed with it is believed.
 
-    Conflict ``key.state``, ``version.stale``; NotAllowed ``key.own``.
+    ``seen`` is what they read in the channel's console (``key_print.to_type``). InvalidInput ``key.seen`` if it is of another key; Conflict
+    ``key.state``, ``version.stale``; NotAllowed ``key.own``.
     """
     row = _handled(key_id, actor)
     row.must_be_version(row.version if version is None else version)
     if row.state != "ADDED" or row.confirmed_at is not None:
         raise Conflict("key.state", N_("这套密钥不在等核对。"), state=row.state)
     _must_be_anothers(row, actor)
+    if not key_print.is_seen(row.channel, row.parts, seen):
+        raise InvalidInput("key.seen", N_("和这套密钥的不一样。请到渠道的后台看，不要抄加的人给的；真的不一样，就把这一套作废。"), field="seen")
     row.confirmed_at, row.confirmed_by_id = clock.now(), actor.person_id
     _record("confirmed", row, actor)
     db.session.flush()

@@ -65,7 +65,7 @@ def add_alipay(organisation_id: int, *, private: str, public: str = "", certific
         root, theirs, own = (each.strip() + "\n" for each in certificates)
         _must_read("private", private)
         try:
-            made = certificates_of(root, theirs, own)
+            made = certificates_of(root, theirs, own, pinned=settings().pinned_roots)
             ends = ends_at(theirs, own)
             if public_half(private) != public_key_of(own).strip():
                 raise BadKey("app.crt is of another private key")

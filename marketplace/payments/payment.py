@@ -122,6 +122,7 @@ class Outcome:
     at: datetime | None = None  # when it was paid
     refunded_fen: int = 0  # the trade's sum of refunds, as far as it was told
     refund_no: str = ""  # the refund that the channel tells of, if it does
+    by_number: bool = False  # the sum was told refund by refund: those of ours in it are known as such
     channel: str | None = None
 
 
@@ -168,6 +169,9 @@ class Handler(Protocol):
 
     def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
         """An approved refund will not happen: count it out again."""
+
+    def refund_counts(self, order_id: int, refund_id: int) -> bool:
+        """A refund that was counted out left after all: count and post it again; False, and nothing done, if too little is left for it."""
 
     def refunded_elsewhere(self, payment: Payment, fen: int, number: str) -> None:
         """The channel gave back what nobody ordered here: count and post it as a refund that has happened."""
@@ -229,7 +233,7 @@ def account_of(organisation_id: int, channel: str) -> tuple[str, str]:
 
 def apply(outcome: Outcome, *, kept: Callable[[str], Write] | None = None) -> str:
     """The one door for outcomes: notice, query and bill alike. Says what came of it: applied, unapplied, repeated, closed, pending,
-    or refunded_elsewhere. ``kept`` makes the row that keeps it, for who was told.
+    refunded (one of ours) or refunded_elsewhere. ``kept`` makes the row that keeps it, for who was told.
 
     Raises NotFound for a number that is not ours, OutcomeMismatch if amount, seller, application or trade number differ.
     """
@@ -248,7 +252,7 @@ def _applied(outcome: Outcome) -> str:
     must_fit(payment, outcome)
     if outcome.state == "succeeded":
         said = _succeed(payment, outcome)
-        return _refunded_elsewhere(payment, outcome) or said
+        return _told_of_refunds(payment, outcome) or said
     if outcome.state == "closed":
         # TRADE_CLOSED means that nobody paid in time, or that all was paid and all went back: then it names a moment of payment.
         if outcome.at is not None and payment.state not in PAID:
@@ -256,7 +260,7 @@ def _applied(outcome: Outcome) -> str:
         if payment.state in OPEN:
             cancel(payment)
             return "closed"
-        return _refunded_elsewhere(payment, outcome) or "repeated"
+        return _told_of_refunds(payment, outcome) or "repeated"
     return "pending"
 
 
@@ -345,13 +349,22 @@ def _came_and_went(payment: Payment, outcome: Outcome) -> str:
     return "refunded_elsewhere"
 
 
+def _told_of_refunds(payment: Payment, outcome: Outcome) -> str:
+    """What the channel tells besides of refunds: of one of ours by its number, and of what nobody ordered here. Nothing if it is as we know it."""
+    from marketplace.payments import refund_news
+
+    ended = refund_news.named(payment, outcome.refund_no, outcome.refunded_fen)
+    return _refunded_elsewhere(payment, outcome) or ("refunded" if ended else "")
+
+
 def _refunded_elsewhere(payment: Payment, outcome: Outcome) -> str:
-    """More went back than was ordered here: somebody refunded on the channel's own pages. Nothing if it is as we know it."""
-    from marketplace.payments import refund
+    """More went back than was ordered here: somebody refunded on the channel's own pages. Nothing if it is as we know it, or may be one of
+    ours: then the channel is asked about that, and its bill tells what else there was."""
+    from marketplace.payments import refund, refund_news
 
     told = min(outcome.refunded_fen, payment.amount_fen)
     more = min(told - refund.sent_over(payment.id, _own_way(payment)), payment.amount_fen - payment.refunded_fen)
-    if more <= 0:
+    if more <= 0 or (not outcome.by_number and refund_news.may_be_ours(payment)):
         return ""
     if payment.state == "succeeded":
         handlers[payment.payable_kind].refunded_elsewhere(payment, more, outcome.refund_no)

@@ -58,6 +58,12 @@ class ReceiptReturn(Public, Versioned, Model):
     recall_reason: Mapped[str] = mapped_column(String(300), default="", server_default="")
 
 
+def to_another(row: ReceiptReturn, receipt: BankReceipt) -> bool:
+    """Whether the money goes elsewhere than where the bank says it came from, by account or by name, or the bank says no account."""
+    bare = [(name.strip(), "".join(account.split()).upper()) for name, account in ((row.payee_name, row.payee_account), (receipt.payer_name, receipt.payer_account))]
+    return bare[0] != bare[1] or not bare[1][1]
+
+
 def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", payee_account: str = "", actor: Actor) -> ReceiptReturn:
     """Ask that ``fen`` of a receipt go back, to the account it came from unless another is named. By the accountant.
 
@@ -167,8 +173,9 @@ def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, 
     row = _agreed(return_id, version, actor)
     reference = bank_transfer.record(reference, paid_on, source=("receipt_return", row.id), agreed_at=row.decided_at, actor=actor)
     row.state, row.reference, row.paid_on, row.recorded_by_id = "PAID", reference, paid_on, actor.person_id
-    at = clock.now() if paid_on == clock.business_date() else clock.beijing_midnight(paid_on)
-    event.refund_succeeded(book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen, channel="bank", at=at)
+    event.refund_succeeded(
+        book=row.organisation_id, source=Source("receipt_return", row.id), fen=row.fen, channel="bank", at=bank_transfer.moment_of(paid_on)
+    )
     db.session.flush()
     audit.record("receipt_return.paid", row, person_id=actor.person_id, fen=row.fen)
     return row

@@ -1,8 +1,8 @@
 """A refund of a payment. The sum of a payment's refunds, unknown ones included, never passes its amount: the database holds it.
 
 States: requested → approved → submitting → unknown → succeeded | failed. A card's bank may send back what succeeded, days later: then it is
-failed too, and ``succeeded_at`` stays. It goes back the way the money came, or over the bank
-when that way is closed: then a person makes the transfer (``bank_refund``).
+failed too, and ``succeeded_at`` stays. What was taken for failed may have left after all: then it has succeeded (``refund_news``). It goes
+back the way the money came, or over the bank when that way is closed: then a person makes the transfer (``bank_refund``).
 """
 
 import secrets
@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, false, func, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import Model, Public, db, locked
@@ -23,6 +23,10 @@ from marketplace.ledger.posting import Source
 from marketplace.payments.payment import ONLINE, Payment, handlers
 
 GOING = ("approved", "submitting", "unknown")
+# Why a failed refund is never made again: the one that it was to replace left after all; it left itself, and its order has no money for it.
+REPLACED_LEFT, LEFT = "REPLACED_LEFT", "LEFT"
+NOT_AGAIN = (REPLACED_LEFT, LEFT)
+_POSTED = ("refund_approved", "refund_after_settlement", "unapplied_refund_approved", "refund_succeeded")
 
 
 class Refund(Public, Model):
@@ -109,7 +113,7 @@ def give_back(payment: Payment, *, way: str = "", reissues_id: int | None = None
     """A late or double payment goes back whole, without asking anybody: unapplied to refunds_payable."""
     asked = request(payment.id, payment.amount_fen, "late or double payment", way=way, reissues_id=reissues_id)
     refund = approve(asked.id, approved_by_id=approved_by_id)
-    event.unapplied_refund_approved(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen)
+    event.unapplied_refund_approved(book=refund.organisation_id, source=source(refund.id), fen=refund.fen)
     return refund
 
 
@@ -141,8 +145,14 @@ def sent_over(payment_id: int, way: str) -> int:
     return int(db.session.scalar(query) or 0)
 
 
-def succeed(refund_id: int) -> bool:
-    """The channel gave the money back: post it once. False if that was known already."""
+def source(refund_id: int) -> Source:
+    """What the refund's next entry is posted under: anew, if earlier ones were reversed."""
+    undone = select(func.count()).where(JournalEntry.source_type == "refund", JournalEntry.source_id == refund_id, JournalEntry.kind == "reversed")
+    return Source("refund", refund_id, int(db.session.scalar(undone) or 0))
+
+
+def succeed(refund_id: int, *, at: datetime | None = None) -> bool:
+    """The channel gave the money back (``at``: when, if it is told later): post it once. False if that was known already."""
     refund = locked(Refund, refund_id)
     if refund.state == "succeeded":
         return False
@@ -151,22 +161,9 @@ def succeed(refund_id: int) -> bool:
     refund.state = "succeeded"
     refund.succeeded_at = clock.now()
     db.session.flush()
-    event.refund_succeeded(book=refund.organisation_id, source=Source("refund", refund.id), fen=refund.fen, channel=refund.way)
+    event.refund_succeeded(book=refund.organisation_id, source=source(refund.id), fen=refund.fen, channel=refund.way, at=at)
     audit.record("refund.succeeded", refund, fen=refund.fen)
     return True
-
-
-def told(organisation_id: int, out_request_no: str, fen: int, state: str, sub_code: str) -> str:
-    """The channel says by itself how a refund of ours ended: applied, repeated, or refused with the field that does not fit."""
-    query = select(Refund).where(Refund.out_request_no == out_request_no, Refund.organisation_id == organisation_id)
-    refund = db.session.scalars(query).one_or_none()
-    if refund is None:
-        return "refused:out_request_no"
-    if refund.fen != fen:
-        return "refused:fen"
-    if state == "succeeded":
-        return "applied" if refund.state in GOING and succeed(refund.id) else "repeated"
-    return "applied" if fail(refund.id, sub_code, came_back=True) else "repeated"
 
 
 def fail(refund_id: int, sub_code: str, *, came_back: bool = False) -> bool:
@@ -180,16 +177,29 @@ def fail(refund_id: int, sub_code: str, *, came_back: bool = False) -> bool:
     if refund.state not in GOING and not (came_back and refund.state == "succeeded"):
         return False
     refund.state = "failed"
-    refund.sub_code = sub_code[:60]
+    refund.sub_code = REPLACED_LEFT if _replaced_left(refund) else sub_code[:60]
     payment.refunded_fen -= refund.fen
     db.session.flush()
-    query = select(JournalEntry.id).where(JournalEntry.source_type == "refund", JournalEntry.source_id == refund.id)
-    for seq, entry_id in enumerate(db.session.scalars(query.where(JournalEntry.kind != "reversed").order_by(JournalEntry.id)).all()):
-        posting.reverse(entry_id, source=Source("refund", refund.id, seq))
+    undone = aliased(JournalEntry)
+    stands = JournalEntry.kind.in_(_POSTED) & ~select(undone.id).where(undone.reverses_id == JournalEntry.id, undone.kind == "reversed").exists()
+    query = select(JournalEntry.id).where(JournalEntry.source_type == "refund", JournalEntry.source_id == refund.id, stands)
+    for entry_id in db.session.scalars(query.order_by(JournalEntry.id)).all():
+        posting.reverse(entry_id, source=source(refund.id))
     if refund.order_id is not None:
         handlers[payment.payable_kind].refund_failed(refund.order_id, refund.fen, refund.id)
     audit.record("refund.failed", refund, fen=refund.fen, sub_code=sub_code)
     return True
+
+
+def _replaced_left(refund: Refund) -> bool:
+    """Whether what this one was to replace, at first or second hand, left after all."""
+    number = refund.reissues_id
+    while number is not None:
+        replaced = db.session.get_one(Refund, number)
+        if replaced.state == "succeeded" or replaced.sub_code == LEFT:
+            return True
+        number = replaced.reissues_id
+    return False
 
 
 def _must_hold(payment: Payment, fen: int) -> None:

@@ -1,6 +1,7 @@
 """How a refund is sent: by the outbox, always under its own number, asked about first where an earlier try came to an unknown end."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, get, locked, transaction
 from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
-from marketplace.payments import bill_import, call
+from marketplace.payments import bill_import, call, refund_news
 from marketplace.payments import refund as refunds
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer
@@ -28,6 +29,9 @@ def _refund(payload: dict[str, Any]) -> None:
     """Send a refund, always with the same number; ask first if an earlier try came to an unknown end."""
     refund_id = int(payload["refund_id"])
     state = call.standing(SEND, refund_id)
+    if state == "approved" and (replaced := transaction(lambda: get(Refund, refund_id).reissues_id)):
+        _ask({"refund_id": replaced})  # it may have left after all: then nothing is sent
+        state = call.standing(SEND, refund_id)
     if state not in GOING:
         return
     if state != "approved" and (call.send(ASK, refund_id) == "succeeded" or call.standing(SEND, refund_id) not in GOING):
@@ -36,6 +40,20 @@ def _refund(payload: dict[str, Any]) -> None:
         call.send(ASK, refund_id)  # an earlier try may have moved the money: only now is it known
     if call.standing(SEND, refund_id) in GOING:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+@outbox.handles(refund_news.ASK, asks="gateway")
+def _ask(payload: dict[str, Any]) -> None:
+    """Ask about a refund, whatever we take it for."""
+    if call.send(ASK, int(payload["refund_id"])) == "unknown":
+        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
+
+
+def ask_again(refund_id: int) -> None:
+    """Ask once more about a refund that failed, before its money goes another way: if it left after all, it has succeeded now. A channel
+    that does not answer is no reason to wait."""
+    with suppress(OutsideFailure):
+        call.send(ASK, refund_id)
 
 
 def stop(refund_id: int) -> str:
@@ -99,14 +117,14 @@ def _question(kind: str, refund_id: int) -> Callable[[], Answer]:
 
 def _record(kind: str, refund_id: int, answer: Answer) -> None:
     refund = locked(Refund, refund_id)
-    if refund.state not in GOING:
-        return
     if answer.outcome == "succeeded":
-        refunds.succeed(refund_id)
+        refund_news.left(refund_id)
+    elif refund.state not in GOING:
+        return
     elif answer.outcome == "refused" and (why := _refused_for_good(kind, refund_id, answer)):
         refunds.fail(refund_id, why)
         bill_import.recount(refund.payment_id)
-    else:
+    elif refund.state != "approved":  # one that was asked about before it was sent has still to be sent
         refund.state = "unknown"
 
 

@@ -1,10 +1,11 @@
 """What a row of the bank's statement is, where no number tells: said by the accountant, agreed by the director, then posted.
 
-A credit that is no buyer's may be a withdrawal from Alipay, a payout of Stripe's, an entry that stands already, or nothing of the market's. A debit may be
-nothing of the market's, or may take a receipt back (the payer's bank recalled it, or it was sent back by hand).
+A credit that is no buyer's may be a withdrawal from Alipay, a payout of Stripe's, (a part of) an entry that stands already, or nothing of the
+market's; one that was held to be somebody else's may be a buyer's after all. A debit may be nothing of the market's, or may take a receipt
+back (the payer's bank recalled it, or it was sent back by hand).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -17,28 +18,32 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.ledger import account, balance, event, posting
+from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-from marketplace.payments import statement_row, withdrawal
+from marketplace.payments import bank_statement, statement_row, withdrawal
 from marketplace.payments.bank_rows import BACK, TAKEN_BACK
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
 
-KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK")
+KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK", "STANDS", "RECEIPT")
+# How many fen of an entry no row of the statement is linked to, signed as it moved the bank: (organisation, entry). A rung above knows.
+left_open: list[Callable[[int, int], int]] = []
 _OPEN = "state = 'PROPOSED'"
 
 
 class RowDecision(Public, Versioned, Model):
-    """PROPOSED → APPROVED (posted and linked) or REFUSED. ``receipt_id``: what a debit takes back."""
+    """PROPOSED → APPROVED (posted and linked) or REFUSED. ``receipt_id``: what a debit takes back; ``entry_id``: what stands already."""
 
     __tablename__ = "row_decision"
     __table_args__ = (
-        CheckConstraint("kind IN ('UNRELATED','WITHDRAWAL','TAKES_BACK')", name="kind"),
+        CheckConstraint("kind IN ('UNRELATED','WITHDRAWAL','TAKES_BACK','STANDS','RECEIPT')", name="kind"),
         CheckConstraint("state IN ('PROPOSED','APPROVED','REFUSED')", name="state"),
         CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
         CheckConstraint("(kind = 'TAKES_BACK') = (receipt_id IS NOT NULL)", name="receipt"),
+        CheckConstraint("(kind = 'STANDS') = (entry_id IS NOT NULL)", name="entry"),
         Index("uq_row_decision_open", "row_id", unique=True, sqlite_where=db.text(_OPEN), postgresql_where=db.text(_OPEN)),
     )
 
@@ -47,6 +52,7 @@ class RowDecision(Public, Versioned, Model):
     kind: Mapped[str] = mapped_column(String(10))
     channel: Mapped[str] = mapped_column(String(8), default="alipay", server_default="alipay")  # from where a withdrawal came: alipay, stripe
     receipt_id: Mapped[int | None] = mapped_column(ForeignKey("bank_receipt.id"))
+    entry_id: Mapped[int | None]
     fen: Mapped[int]  # signed as the row: what of it is decided
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
@@ -93,33 +99,40 @@ def taken_back(receipts: Sequence[BankReceipt]) -> set[int]:
     return {receipt.id for receipt in receipts if receipt.fen in days and receipt.received_on <= days[receipt.fen]}
 
 
-def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, actor: Actor) -> RowDecision:
-    """Say what a row is: UNRELATED, WITHDRAWAL (from Alipay), STRIPE (a payout of Stripe's) or TAKES_BACK. By the accountant; the same again
-    while it waits is the same row.
+def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, entry_id: int | None = None, actor: Actor) -> RowDecision:
+    """Say what a row is: UNRELATED, WITHDRAWAL (from Alipay), STRIPE (a payout of Stripe's), TAKES_BACK, STANDS (with others, maybe, the entry
+    ``entry_id``) or RECEIPT (a buyer's money). By the accountant; the same again while it waits is the same row.
 
     Raises NotFound for another's, InvalidInput ``decision.kind``, ``reason.missing``; Conflict ``decision.waits`` if something else waits,
     ``row.told`` if nothing of it is open, ``receipt.used`` if its receipt pays something or goes back, ``receipt.amount``, ``payout.short``
-    beyond what lies at Stripe.
+    beyond what lies at Stripe, ``entry.amount`` beyond what rows leave of the entry.
     """
     actor.must_have("COOPERATIVE", "accountant")
     kind, channel = ("WITHDRAWAL", "stripe") if kind == "STRIPE" else (kind, "alipay")
     row = _row(row_id, actor)
-    if kind not in KINDS or (kind == "TAKES_BACK") != (receipt_id is not None) or (kind != "UNRELATED" and (row.fen > 0) != (kind == "WITHDRAWAL")):
+    credits_only, debits_only = kind in ("WITHDRAWAL", "RECEIPT"), kind == "TAKES_BACK"
+    named = (kind == "TAKES_BACK") == (receipt_id is not None) and (kind == "STANDS") == (entry_id is not None)
+    if kind not in KINDS or not named or (row.fen < 0 and credits_only) or (row.fen > 0 and debits_only):
         raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明理由，300 字以内。"), field="reason")
     known = db.session.scalars(select(RowDecision).where(RowDecision.row_id == row.id, RowDecision.state == "PROPOSED")).one_or_none()
     if known is not None:
-        if (known.kind, known.channel, known.receipt_id) == (kind, channel, receipt_id):
+        if (known.kind, known.channel, known.receipt_id, known.entry_id) == (kind, channel, receipt_id, entry_id):
             return known
         raise Conflict("decision.waits", N_("这一行已经有一份说明在等理事长同意。"))
     fen = _open_fen(row)
+    if kind == "RECEIPT":
+        _must_be_free(row, fen)
+    if entry_id is not None:
+        _must_stand(row.organisation_id, entry_id, fen)
     if channel == "stripe":
         _must_lie_there(row.organisation_id, fen)
     if receipt_id is not None:
         _must_be_taken_back(_receipt(receipt_id, actor), -fen)
     made = RowDecision(
-        organisation_id=row.organisation_id, row_id=row.id, kind=kind, channel=channel, receipt_id=receipt_id, fen=fen, reason=reason.strip(), state="PROPOSED",
+        organisation_id=row.organisation_id, row_id=row.id, kind=kind, channel=channel, receipt_id=receipt_id, entry_id=entry_id, fen=fen,
+        reason=reason.strip(), state="PROPOSED",
         proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
     )  # fmt: skip
     db.session.add(made)
@@ -175,12 +188,18 @@ def _post(made: RowDecision, actor: Actor) -> None:
         receipt.settle_state()
         event.unapplied_refund_approved(book=row.organisation_id, source=source, fen=-made.fen, at=at)
         entry_id = event.refund_succeeded(book=row.organisation_id, source=source, fen=-made.fen, channel="bank", at=at)
+    elif made.kind == "RECEIPT":
+        _must_be_free(row, made.fen)
+        entry_id = bank_statement.received_after_all(row)
     else:
         if made.fen > 0:
             _give_up_receipt(row)
         if made.channel == "stripe":
             _must_lie_there(row.organisation_id, made.fen)
             entry_id = event.withdrawn(book=row.organisation_id, source=source, fen=made.fen, channel="stripe", at=at)
+        elif made.entry_id is not None:
+            _must_stand(row.organisation_id, made.entry_id, made.fen)
+            entry_id = made.entry_id
         elif made.kind == "WITHDRAWAL":
             entry_id = withdrawal.claimed(row.organisation_id, made.fen, row.serial, row.day, by=made.proposed_by_id)
         else:
@@ -221,7 +240,8 @@ def _give_up_receipt(row: StatementRow) -> None:
         return
     links: list[Any] = list(db.session.scalars(select(StatementLink).where(StatementLink.row_id == row.id)))
     for each in links:
-        posting.reverse(each.entry_id, source=Source("bank_receipt", receipt.id), at=clock.beijing_midnight(row.day))
+        before = len(of_source("bank_receipt", receipt.id, "reversed"))
+        posting.reverse(each.entry_id, source=Source("bank_receipt", receipt.id, before), at=clock.beijing_midnight(row.day))
         db.session.delete(each)
     receipt.state = "unrelated"
     db.session.flush()
@@ -230,6 +250,18 @@ def _give_up_receipt(row: StatementRow) -> None:
 def _must_be_taken_back(receipt: BankReceipt, fen: int) -> None:
     if receipt.state == "unrelated" or fen > receipt.left_fen:
         raise Conflict("receipt.amount", N_("这笔到账没有那么多没核销的钱。核销过的要先撤销。"), left_fen=receipt.left_fen)
+
+
+def _must_be_free(row: StatementRow, fen: int) -> None:
+    """A buyer's receipt is a whole credit that is not one already. Conflict ``row.told``."""
+    if fen != row.fen or _receipt_of(row) is not None:
+        raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
+
+
+def _must_stand(organisation_id: int, entry_id: int, fen: int) -> None:
+    left = next((ask(organisation_id, entry_id) for ask in left_open), 0)
+    if left * fen <= 0 or abs(fen) > abs(left):
+        raise Conflict("entry.amount", N_("账上的这一笔没有那么多还没对上的钱，或者收支方向不同。"), left_fen=left)
 
 
 def _must_lie_there(organisation_id: int, fen: int) -> None:

@@ -81,15 +81,15 @@ class Seen(Protocol):
     def serial(self) -> str: ...
 
 
-Arrived = Callable[["StatementRow"], int]
+Arrived = Callable[["StatementRow"], int | None]
 
 
 class Arrival(Protocol):
     """Somebody who waits for money on the bank that is no buyer's: a withdrawal under way, a payout that came back."""
 
     def expecting(self, organisation_id: int) -> "Callable[[Seen], Arrived | None]":
-        """What to do once a credit is on the statement, if it is one of theirs (it answers which entry the credit is); what they wait
-        for now is looked up once for a whole file. Looking changes nothing."""
+        """What to do once a credit is on the statement, if it is one of theirs (it answers which entry the credit is; None if no entry says so
+        yet, and the row waits for it); what they wait for now is looked up once for a whole file. Looking changes nothing."""
 
 
 arrivals: list[Arrival] = []

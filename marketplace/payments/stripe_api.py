@@ -6,6 +6,7 @@ The library is loaded when it is first needed. It never tries again by itself: t
 import json
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
@@ -80,17 +81,30 @@ class StripeApi:
 
     def refunds(self, intent_id: str) -> list[dict[str, Any]]:
         """All refunds of a payment."""
-        rows: list[dict[str, Any]] = []
-        while True:
-            params: Any = {"payment_intent": intent_id, "limit": 100} | ({"starting_after": rows[-1]["id"]} if rows else {})
-            page = self._plain(partial(self._client.v1.refunds.list, params))
-            rows += page["data"]
-            if not page.get("has_more") or not page["data"]:
-                return rows
+        return self._listed(self._client.v1.refunds.list, payment_intent=intent_id)
+
+    def refunds_since(self, moment: datetime) -> list[dict[str, Any]]:
+        """The account's refunds made since then, whoever ordered them."""
+        return self._listed(self._client.v1.refunds.list, since=moment)
+
+    def disputes_since(self, moment: datetime) -> list[dict[str, Any]]:
+        """The account's disputes begun since then, each as it stands, with what it did to the balance."""
+        return self._listed(self._client.v1.disputes.list, since=moment)
 
     def refund(self, intent_id: str, number: str, fen: int) -> dict[str, Any]:
         params: Any = {"payment_intent": intent_id, "amount": fen, "metadata": {"out_request_no": number}}
         return self._plain(lambda: self._client.v1.refunds.create(params, {"idempotency_key": number}))
+
+    def _listed(self, ask: Callable[[Any], Any], *, since: datetime | None = None, **params: Any) -> list[dict[str, Any]]:
+        """A whole list, the latest first, as Stripe gives it; or as far back as ``since``."""
+        rows: list[dict[str, Any]] = []
+        until = since.timestamp() if since else 0
+        while True:
+            further = {"starting_after": rows[-1]["id"]} if rows else {}
+            page = self._plain(partial(ask, {**params, "limit": 100, **further}))
+            rows += page["data"]
+            if not page.get("has_more") or not page["data"] or rows[-1]["created"] < until:
+                return [each for each in rows if each["created"] >= until]
 
     def _plain(self, ask: Callable[[], Any]) -> dict[str, Any]:
         """What Stripe answers. StripeRefused, StripeMisconfigured; OutsideFailure ``stripe.unknown`` if it may have happened or not."""

@@ -7,7 +7,7 @@ so that one number moves money once, and never more goes back than came.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from marketplace.foundation.config import settings
 from marketplace.foundation.errors import OutsideFailure
@@ -15,7 +15,7 @@ from marketplace.foundation.language import N_
 from marketplace.payments import channel_key
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
-from marketplace.payments.channel import ENDED, NOT_REFUNDED, Answer, Attempt
+from marketplace.payments.channel import ENDED, NOT_REFUNDED, UNSENT, Answer, Attempt
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.payment import Outcome
 from marketplace.payments.stripe_api import (
@@ -65,7 +65,7 @@ class StripeSeller:
     def checkout(self, attempt: Attempt, return_url: str, opened_at: datetime, expires_at: datetime) -> Answer:
         """A page to pay on; the same numbers are the same request, so that a repeat finds the same page."""
         if not LEAST_FEN <= attempt.fen <= MOST_FEN:
-            return Answer("refused", sub_code="amount")
+            return Answer("refused", sub_code="amount", told=UNSENT)
         until = max(int(opened_at.timestamp()) + LEAST_LIFE, int(expires_at.timestamp()))
 
         def ask() -> Answer:
@@ -79,7 +79,7 @@ class StripeSeller:
 
     def query(self, out_trade_no: str) -> Answer:
         if not self.page:
-            return Answer("refused", sub_code=NEVER_OPENED)
+            return Answer("refused", sub_code=NEVER_OPENED, told=UNSENT)
 
         def ask() -> Answer:
             session = self.api.session(self.page)
@@ -92,7 +92,7 @@ class StripeSeller:
 
     def close(self, out_trade_no: str) -> Answer:
         if not self.page:
-            return Answer("refused", sub_code=NEVER_OPENED)
+            return Answer("refused", sub_code=NEVER_OPENED, told=UNSENT)
 
         def ask() -> Answer:
             session = self.api.expire(self.page)
@@ -103,7 +103,7 @@ class StripeSeller:
 
     def refund(self, out_trade_no: str, out_request_no: str, fen: int, reason: str) -> Answer:
         if not self.trade_no:
-            return Answer("refused", sub_code="not_paid")
+            return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
             intent = self.api.intent(self.trade_no)
@@ -121,7 +121,7 @@ class StripeSeller:
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         if not self.trade_no:
-            return Answer("refused", sub_code="not_paid")
+            return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
             known = _numbered(self.api.refunds(self.trade_no), out_request_no)
@@ -132,7 +132,7 @@ class StripeSeller:
     def fee(self, out_trade_no: str) -> Answer:
         """What Stripe kept. An account that is kept in another currency has no fee in fen: refused, for a person to book."""
         if not self.trade_no:
-            return Answer("refused", sub_code="not_paid")
+            return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
             intent = self.api.intent(self.trade_no)
@@ -149,11 +149,21 @@ class StripeSeller:
 
         return _answered(ask)
 
+    def lately(self, what: Literal["refunds", "disputes"], since: datetime) -> list[dict[str, Any]]:
+        """The account's refunds or disputes since then, of this shop or another. OutsideFailure ``channel.unknown`` if they are not to be had."""
+        listed = self.api.refunds_since if what == "refunds" else self.api.disputes_since
+        return _had(lambda: listed(since))
+
+    def refunded_fen(self) -> int:
+        """What went back of the payment, whoever ordered it. OutsideFailure ``channel.unknown``."""
+        went = _had(lambda: self.api.refunds(self.trade_no))
+        return sum(int(each["amount"]) for each in went if each.get("status") == "succeeded" and each.get("currency") == CURRENCY)
+
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
-        return Answer("refused", sub_code="not_offered")
+        return Answer("refused", sub_code="not_offered", told=UNSENT)
 
     def merge(self, attempts: Sequence[Attempt], merge_no: str, expires_at: datetime) -> Answer:
-        return Answer("refused", sub_code="not_offered")  # each account has a page of its own
+        return Answer("refused", sub_code="not_offered", told=UNSENT)  # each account has a page of its own
 
     def bill(self, day: date) -> Bill | None:
         return None  # Stripe has no bill of a day; its payments and refunds are asked about one by one
@@ -202,10 +212,13 @@ def _signed(body: bytes, signature: str, keys: Sequence[ChannelKey]) -> tuple[di
 
 
 def _refund_of_event(kind: str, thing: dict[str, Any]) -> HeardRefund | None:
-    """What an event says of a refund that carries a number of ours; one that is not ended says nothing."""
+    return heard_refund(thing) if kind in ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated") else None
+
+
+def heard_refund(thing: dict[str, Any]) -> HeardRefund | None:
+    """What Stripe says of a refund that carries a number of ours; one that is not ended says nothing."""
     number = str((thing.get("metadata") or {}).get("out_request_no") or "")[:64]
-    ended = thing.get("status") == "succeeded" or thing.get("status") in ENDED
-    if not number or not ended or kind not in ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated"):
+    if not number or not (thing.get("status") == "succeeded" or thing.get("status") in ENDED):
         return None
     state = "succeeded" if thing.get("status") == "succeeded" else "failed"
     return HeardRefund(number, _fen(thing, "amount") or 0, state, str(thing.get("failure_reason") or thing["status"])[:60])
@@ -251,6 +264,13 @@ def _answered(ask: Callable[[], Answer]) -> Answer:
         return Answer("unknown", sub_code=error.code, told={"misconfigured": True})
     except OutsideFailure as error:
         return Answer("unknown", sub_code=str(error.data.get("reason", ""))[:60])
+
+
+def _had(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    try:
+        return ask()
+    except (StripeRefused, StripeMisconfigured) as error:
+        raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"), reason=error.code) from error
 
 
 def _numbered(refunds: list[dict[str, Any]], number: str) -> dict[str, Any] | None:

@@ -126,19 +126,19 @@ def _release_unshipped(order: Order, lines: list[OrderLine]) -> None:
 
 
 def _reckon(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[OrderLine]) -> None:
-    # Freight is given back last: of the refunds so far, what is counted to no line is freight.
+    # What went back before is not owed again: of goods that came, nor of those that are short.
     freight_fen = order.freight_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines))
-    worth_fen = sum(_worth_left(line) for line in lines) + freight_fen
-    kept_fen = order.paid_fen - order.refunded_fen
-    if kept_fen > worth_fen:
-        _give_back(order, lines, kept_fen - worth_fen, person_id=row.accepted_by_id)
-    elif kept_fen < worth_fen:
-        order.owed_fen = worth_fen - kept_fen
-        event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=order.owed_fen)
+    owed = freight_fen + sum(min(line.goods_fen - line.refunded_fen, _worth(line, line.accepted or 0)) for line in lines)
+    kept = order.paid_fen - order.refunded_fen
+    if kept > owed:
+        _give_back(order, lines, kept - owed, person_id=row.accepted_by_id)
+    elif kept < owed:
+        event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=owed - kept)
         pay_after_acceptance(order, directed)
-    if order.refunded_fen and order.refunded_fen == order.paid_fen and not order.owed_fen:
+    order.short_fen = sum(min(line.refunded_fen, _short(line)) for line in lines)
+    if order.open_fen == 0 and order.refunded_fen and order.refunded_fen == order.paid_fen:
         order.payment = "REFUNDED"
-    elif order.paid_fen and not order.owed_fen:
+    elif order.open_fen == 0 and order.paid_fen:
         order.payment, order.paid_at = "PAID", order.paid_at or clock.now()
 
 
@@ -152,7 +152,7 @@ def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int
     """What was paid and is short: counted on the very lines that are short, so that each line settles on what was accepted."""
     left = fen
     for line in lines:
-        part = min(left, line.goods_fen - line.refunded_fen - _worth_left(line))
+        part = min(left, max(0, _short(line) - line.refunded_fen))
         line.refunded_fen += part
         left -= part
     order.refunded_fen += fen
@@ -165,9 +165,9 @@ def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int
             fen -= part
 
 
-def _worth_left(line: OrderLine) -> int:
-    """What of an accepted line is to be paid: what arrived, or what earlier refunds left of the line, if that is less."""
-    return min(line.goods_fen - line.refunded_fen, _worth(line, line.accepted or 0))
+def _short(line: OrderLine) -> int:
+    """What of a line was not accepted."""
+    return line.goods_fen - _worth(line, line.accepted or 0)
 
 
 def _worth(line: OrderLine, packs: int) -> int:

@@ -49,9 +49,11 @@ class _DirectedOrders:
         directed = of_order(order.id)
         if directed is None or not count_in(order, payment.amount_fen, at=payment.succeeded_at):
             raise Conflict("order.unpayable", N_("订单已经付过款或已经取消，不用再付。"), state=order.payment)
-        if order.payment == "PAID" and directed.terms == "PREPAY" and order.fulfilment == "WAITING":
-            order.fulfilment = "READY"
-            directed.ship_by = clock.business_date() + timedelta(days=SHIP_DAYS)
+        if order.open_fen == 0:
+            order.payment, order.paid_at = "PAID", payment.succeeded_at
+            if directed.terms == "PREPAY" and order.fulfilment == "WAITING":
+                order.fulfilment = "READY"
+                directed.ship_by = clock.business_date() + timedelta(days=SHIP_DAYS)
         order.version += 1
         db.session.flush()
 
@@ -80,7 +82,7 @@ def _payable(order: Order, directed: DirectedOrder, payer_name: str) -> Payable:
         organisation_id=order.organisation_id,
         reference=directed.reference,
         payer_name=payer_name,
-        open_fen=order.payable_fen,
+        open_fen=order.open_fen,
         owed=_owed(order),
         pay_by=directed.pay_by,
     )

@@ -109,7 +109,7 @@ def accrued_many(orders: Sequence[tuple[Order, DirectedOrder]]) -> dict[int, Acc
             continue
         from_on = max(last.get(order.id, directed.pay_by), directed.pay_by) + timedelta(days=1)
         if from_on <= through_on:
-            fen = interest(_price_fen(order), paid.get(order.id, []), from_on, through_on, rate_of(directed))
+            fen = interest(order.due_fen + order.short_fen, paid.get(order.id, []), from_on, through_on, rate_of(directed))
             if fen:
                 found[order.id] = Accrued(from_on, through_on, fen)
     return found
@@ -194,18 +194,13 @@ def reckoned_again(order: Order) -> dict[int, int]:
     """Fen that each open claim of the order would be by what is known now, by claim id; only where that differs."""
     paid = _paid([order.id]).get(order.id, [])
     claims = [each for each in claims_of(order.id) if each.state == "CLAIMED"]
-    now = {each.id: interest(_price_fen(order), paid, each.from_on, each.through_on, each.rate) for each in claims}
+    now = {each.id: interest(order.due_fen + order.short_fen, paid, each.from_on, each.through_on, each.rate) for each in claims}
     return {each.id: now[each.id] for each in claims if now[each.id] != each.fen}
 
 
 def claims_of(order_id: int) -> list[LateInterest]:
     """An order's claims, oldest first."""
     return list(db.session.scalars(select(LateInterest).where(LateInterest.order_id == order_id).order_by(LateInterest.id)))
-
-
-def _price_fen(order: Order) -> int:
-    """What was or is to be paid of it: less what it has paid, the principal of the interest."""
-    return order.paid_fen + order.owed_fen
 
 
 def _paid(order_ids: Sequence[int]) -> dict[int, list[tuple[date, int]]]:

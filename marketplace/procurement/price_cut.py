@@ -63,7 +63,7 @@ def _ask(order_id: int, fen: int, reason: str, actor: Actor) -> int:
         raise not_found(Order)
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明减价的理由，300 字以内。"), field="cut_reason")
-    if order.received_at is None or not order.owed_fen:
+    if not order.owed_fen:
         raise Conflict("cut.early", N_("只有已经验收、还没有付清的先货后款采购单可以减价。"))
     if open_of(order_id) is not None:
         raise Conflict("cut.open", N_("已经有一份减价申请在等合作社答复。"))
@@ -108,9 +108,8 @@ def decide(cut_id: int, *, version: int, approved: bool, reason: str = "", actor
     row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, reason.strip()[:300]
     if approved:
         order.cut_fen += row.fen
-        order.owed_fen -= row.fen
         event.receivable_cut(book=order.organisation_id, source=Source("price_cut", row.id), fen=row.fen)
-        if order.paid_fen and not order.owed_fen:
+        if order.paid_fen and order.open_fen == 0:
             order.payment, order.paid_at = "REFUNDED" if order.refunded_fen == order.paid_fen else "PAID", order.paid_at or clock.now()
         order.version += 1
     db.session.flush()
@@ -134,6 +133,6 @@ def _must_fit(order: Order, fen: int) -> None:
         # Paid, divided, and then the payment turned out to be none: its shares are the households', so what is wrong with it is a refund.
         raise Conflict("cut.settled", N_("这张单的钱已经分账，不能减价。付清以后请合作社退款。"))
     # Freight is not the goods' price.
-    left = min(order.owed_fen, order.accepted_fen - order.cut_fen)
+    left = min(order.open_fen, order.accepted_fen - order.cut_fen)
     if fen > left:
         raise Conflict("cut.exceeds", N_("最多只能减 %(left_yuan)s 元：已经付过的要走退款。"), left_fen=left, left_yuan=format_yuan(left))

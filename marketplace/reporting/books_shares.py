@@ -22,6 +22,7 @@ from marketplace.settlement.distribution import Distribution, DistributionGroup,
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement, SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 
 ON_THE_WAY = ("sent", "unknown")
 
@@ -80,9 +81,27 @@ def pools_add_up() -> list[str]:
     return differences("pool", ours, total((1, settled), (1, _refunded_pools()), (-1, distributed)))
 
 
+def refunds_are_counted_to_lines() -> list[str]:
+    """What refunds after settlement took of each pool, collective, the fund and revenue is counted to the settled lines that it was of."""
+
+    def taken(owner: str, column: Any, name: str) -> dict[Owner, int]:
+        query = select(TakenBack.organisation_id, column, -func.sum(getattr(TakenBack, name))).join(SettlementLine)
+        return _owners(owner, query.group_by(TakenBack.organisation_id, column))
+
+    _, villages = _owed_less_recoverable("village_collective", "village_recoverable", "refund_after_settlement")
+    _, fund = _owed_less_recoverable("relief_fund", "fund_recoverable", "refund_after_settlement")
+    ids = SettlementLine.linkage_group_id
+    return (
+        differences("refunds of pool", _refunded_pools(), taken("linkage_group", ids, "pool_fen"))
+        + differences("refunds of collective", villages, taken("village", SettlementLine.village_id, "village_fen"))
+        + differences("refunds of fund", per_book(fund), per_book(taken("linkage_group", ids, "fund_fen")))
+        + differences("refunds of revenue", per_book(through("revenue", "refund_after_settlement")), per_book(taken("linkage_group", ids, "cooperative_fen")))
+    )
+
+
 def households_share_is_accounted_for() -> list[str]:
     """Pool − recoverable + households + in transit + paid out + what nobody claimed and the fund has = the households' share of
-    settled revenue, refunds off."""
+    settled revenue, refunds off, and what the cooperative paid twice."""
     ours = total(
         (1, by_book("household_pool")),
         (-1, by_book("pool_recoverable")),
@@ -93,10 +112,12 @@ def households_share_is_accounted_for() -> list[str]:
     settled = _sums(
         select(Settlement.organisation_id, func.sum(Settlement.pool_fen)).group_by(Settlement.organisation_id)
     )
-    to_fund = _sums(
-        select(CreditMove.organisation_id, func.sum(CreditMove.fen)).where(CreditMove.kind.in_(("FUND", "BACK"))).group_by(CreditMove.organisation_id)
+    moved = _sums(
+        select(CreditMove.organisation_id, func.sum(CreditMove.fen))
+        .where(CreditMove.kind.in_(("FUND", "BACK", "TWICE")))
+        .group_by(CreditMove.organisation_id)
     )
-    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools())), (1, to_fund)))
+    return differences("households' share", ours, total((1, settled), (1, per_book(_refunded_pools())), (1, moved)))
 
 
 def households_are_owed_what_was_not_paid() -> list[str]:
@@ -237,6 +258,7 @@ def _sums(query: Select[*tuple[Any, ...]]) -> dict[int, int]:
 RULES: tuple[Callable[[], list[str]], ...] = (
     settlements_divide_exactly,
     pools_add_up,
+    refunds_are_counted_to_lines,
     households_share_is_accounted_for,
     households_are_owed_what_was_not_paid,
     collectives_add_up,

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.payments.bank_statement import BankReceipt
-from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.statement_row import StatementLink, StatementRow

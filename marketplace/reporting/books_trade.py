@@ -216,7 +216,8 @@ def nobody_approved_their_own() -> list[str]:
         ("payout batch", select(PayoutBatch.id).where(PayoutBatch.made_by_id == PayoutBatch.approved_by_id)),
         (
             "return request",
-            select(ReturnRequest.id).where(ReturnRequest.raised_by_id == ReturnRequest.answered_by_id),
+            # Who takes their own proposal back ends it too, and gives nobody anything.
+            select(ReturnRequest.id).where(ReturnRequest.state == "APPROVED", ReturnRequest.raised_by_id == ReturnRequest.answered_by_id),
         ),
         (
             "directed order",

@@ -14,9 +14,9 @@ from marketplace.disclosure.log_leaf import LogLeaf
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.ledger.entry import JournalEntry
-from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.reporting import cooperative_money
-from marketplace.settlement import reconciliation
+from marketplace.settlement import reconciliation, taken_back
 from marketplace.settlement.difference import Difference
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_pool import WAITING
@@ -41,11 +41,12 @@ def waits(period: str) -> list[Waits]:
     """Each kind of ``NAMES`` for a month (YYYY-MM), those of which nothing waits too."""
     _, last = days_of(period)
     end = clock.beijing_midnight(last + timedelta(days=1))
+    gone = taken_back.of_pools()
     asked: dict[str, Any] = {
         "due": cooperative_money.due(end),
-        "pools": select(func.count(SettlementLine.linkage_group_id.distinct()), func.sum(SettlementLine.pool_fen)).where(
-            SettlementLine.period == period, SettlementLine.distribution_id.is_(None), SettlementLine.pool_fen > 0
-        ),
+        "pools": select(func.count(SettlementLine.linkage_group_id.distinct()), func.sum(taken_back.pool_left(gone)))
+        .outerjoin(gone, gone.c.line_id == SettlementLine.id)
+        .where(SettlementLine.period == period, SettlementLine.distribution_id.is_(None), taken_back.pool_left(gone) > 0),
         "distributions": select(func.count(), func.sum(Distribution.total_fen)).where(Distribution.period == period, Distribution.state.in_(WAITING)),
         "payouts": select(func.count(PayoutBatch.id.distinct()), func.sum(PayoutItem.fen))
         .join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id)

@@ -28,6 +28,7 @@ from marketplace.procurement.price_cut import PriceCut
 from marketplace.settlement.distribution_share import Distribution, DistributionGroup
 from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.settlement import Settlement
@@ -112,6 +113,14 @@ CAUSES: Mapping[str, Mapping[str, Query]] = {
             .join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id)
             .join(PayoutReversal, PayoutReversal.item_id == PayoutItem.id)
             .where(PayoutReversal.id == number)
+        ),
+    },
+    "payout_found": {
+        "payout": lambda number: (
+            select(PayoutBatch.public_id)
+            .join(PayoutItem, PayoutItem.batch_id == PayoutBatch.id)
+            .join(PayoutFound, PayoutFound.item_id == PayoutItem.id)
+            .where(PayoutFound.id == number)
         ),
     },
     "remittance": {"remittance": _itself(Remittance)},

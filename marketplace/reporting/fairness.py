@@ -93,8 +93,11 @@ class Fairness:
         return self.tenth_fen * 10_000 // self.earned_fen if self.earned_fen else None
 
 
-def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
-    """Registered households that have not left (of these villages, if any are named), with their year. One query."""
+def homes(year: int, *, village_ids: Sequence[int] = (), hardship: bool = True) -> list[Home]:
+    """Registered households that have not left (of these villages, if any are named), with their year. One query.
+
+    Without ``hardship`` nothing sealed is opened, and nobody counts as ill or unable to work.
+    """
     earned, paid, linked = _earned(year).subquery(), _paid(year).subquery(), _linked(year).subquery()
     query = (
         select(Household, func.coalesce(earned.c.fen, 0), func.coalesce(paid.c.fen, 0), linked.c.household_id, func.coalesce(earned.c.relief_fen, 0))
@@ -114,8 +117,8 @@ def homes(year: int, *, village_ids: Sequence[int] = ()) -> list[Home]:
             village_id=row.village_id,
             people=row.people,
             lifted=row.registry_status == "LIFTED",
-            ill=row.ill_or_disabled,
-            unable=row.unable_to_work,
+            ill=hardship and row.ill_or_disabled,
+            unable=row.unable_to_work if hardship else 0,
             linked=share is not None,
             earned_fen=int(earned_fen),
             paid_fen=int(paid_fen),

@@ -8,31 +8,38 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, case, cast, func, select
 from sqlalchemy.orm import aliased
 
+from marketplace.errands.errand import Errand
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.foundation.outbox import OutboxMessage
+from marketplace.foundation.outbox import BACKOFF, OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_day import SILENT, MissingBill
-from marketplace.payments.bill_import import BillDifference
-from marketplace.payments.call import STOPPED, PaymentCall
+from marketplace.payments.bill_difference import BillDifference
+from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import OPEN, AlipayNotice, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
-from marketplace.payments.refund import Refund
+from marketplace.payments.refund import NOT_AGAIN, Refund
 from marketplace.payments.transfer import GOING, Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.difference import Difference
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
+# What waits for a channel is tried again at least so often: if nothing was refused for longer, nothing waits.
+UNTRIED = timedelta(seconds=BACKOFF[-1]) + timedelta(hours=1)
 TIRED = 5  # tries after which a message to the outside is looked at by a person
 BILL_LATE = timedelta(days=1)  # a day's bill is out on the next; the day after that it is missing, unless Alipay says that it has none
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
 ANSWERED = timedelta(days=2)  # after which a bank should have said what became of a batch
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
+
+
+AT_ONCE = ("alarm", "stopped_payouts", "failed_errands")  # alarms however young they are
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,14 @@ def _reissued() -> ColumnElement[bool]:
     return select(again.id).where(again.reissues_id == Refund.id).exists()
 
 
+def _accepted_since() -> ColumnElement[bool]:
+    """Whether the channel has taken a later call of the same account: then it takes our key and form again."""
+    later = aliased(PaymentCall)
+    same = later.organisation_id == PaymentCall.organisation_id, later.channel == PaymentCall.channel, later.account == PaymentCall.account
+    taken = later.outcome.in_(("succeeded", "refused")) & later.answer["unsent"].as_boolean().is_not(True)
+    return select(later.id).where(*same, later.id > PaymentCall.id, taken).exists()
+
+
 def _payout_number() -> Any:
     number = select(PayoutBatch.number).where(PayoutBatch.id == PayoutItem.batch_id).correlate(PayoutItem).scalar_subquery()
     return number.op("||")("-").op("||")(cast(PayoutItem.sequence, String))
@@ -63,7 +78,8 @@ def _of_its_transfer(column: Any) -> Any:
 
 TROUBLES: tuple[Trouble, ...] = (
     Trouble(
-        "alarm", PaymentCall, lambda: (PaymentCall.answered_at >= clock.now() - STOPPED) & PaymentCall.answer["misconfigured"].as_boolean(),
+        "alarm", PaymentCall,
+        lambda: (PaymentCall.answered_at >= clock.now() - UNTRIED) & PaymentCall.answer["misconfigured"].as_boolean() & ~_accepted_since(),
         PaymentCall.made_at, None, PaymentCall.request_no,
     ),
     Trouble(
@@ -77,7 +93,7 @@ TROUBLES: tuple[Trouble, ...] = (
         Transfer.made_at, Transfer.fen, Transfer.out_biz_no,
     ),
     Trouble("stopped_payouts", PayoutBatch, lambda: PayoutBatch.stopped_at.is_not(None), PayoutBatch.stopped_at, PayoutBatch.total_fen, PayoutBatch.number),
-    Trouble("refused_refunds", Refund, lambda: (Refund.state == "failed") & ~_reissued(), Refund.approved_at, Refund.fen, Refund.out_request_no),
+    Trouble("refused_refunds", Refund, lambda: (Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~_reissued(), Refund.approved_at, Refund.fen, Refund.out_request_no),
     Trouble(
         "refunds_to_transfer", Refund, lambda: (Refund.state == "approved") & (Refund.way == "bank"), Refund.approved_at, Refund.fen,
         Refund.out_request_no,
@@ -97,7 +113,8 @@ TROUBLES: tuple[Trouble, ...] = (
     ),
     Trouble(
         "differences", BillDifference, lambda: BillDifference.explained_at.is_(None), BillDifference.found_at,
-        func.abs(BillDifference.ours_fen - BillDifference.theirs_fen), BillDifference.out_trade_no,
+        case((BillDifference.kind == "TWICE", func.abs(BillDifference.theirs_fen)), else_=func.abs(BillDifference.ours_fen - BillDifference.theirs_fen)),
+        BillDifference.out_trade_no,
     ),
     Trouble(
         "reconciliation", Difference, lambda: Difference.state == "OPEN", Difference.found_at, func.abs(Difference.fen), Difference.number,
@@ -123,6 +140,11 @@ TROUBLES: tuple[Trouble, ...] = (
         "payout_reversals", PayoutReversal, lambda: PayoutReversal.state == "PROPOSED", PayoutReversal.proposed_at, PayoutReversal.fen,
         PayoutReversal.public_id,
     ),
+    Trouble("payouts_found", PayoutFound, lambda: PayoutFound.state == "PROPOSED", PayoutFound.proposed_at, PayoutFound.fen, PayoutFound.public_id),
+    Trouble(
+        "paid_twice", PayoutFound, lambda: (PayoutFound.beyond_fen > 0) & PayoutFound.ended_at.is_(None), PayoutFound.decided_at, PayoutFound.beyond_fen,
+        PayoutFound.public_id,
+    ),
     Trouble(
         "transfer_endings", TransferEnding, lambda: (TransferEnding.state == "PROPOSED") & _of_its_transfer(Transfer.state).in_(GOING),
         TransferEnding.proposed_at, _of_its_transfer(Transfer.fen), _of_its_transfer(Transfer.out_biz_no),
@@ -138,8 +160,10 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "outside", OutboxMessage,
         lambda: OutboxMessage.done_at.is_(None) & OutboxMessage.given_up_at.is_(None) & (OutboxMessage.attempts >= TIRED),
-        OutboxMessage.due_at, None, OutboxMessage.kind,
+        func.coalesce(OutboxMessage.made_at, OutboxMessage.due_at), None, OutboxMessage.kind,
     ),
+    Trouble("failed_errands", Errand, lambda: Errand.state == "FAILED", Errand.ended_at, None, Errand.name),
+    Trouble("errands", Errand, lambda: Errand.state == "ASKED", Errand.asked_at, None, Errand.name),
     Trouble("letters", OutboxMessage, lambda: OutboxMessage.given_up_at.is_not(None), OutboxMessage.given_up_at, None, OutboxMessage.key),
 )  # fmt: skip
 NAMES = tuple(each.name for each in TROUBLES)
@@ -173,7 +197,7 @@ def standing(organisation_id: int | None = None) -> list[Standing]:
 def alarms(found: Sequence[Standing]) -> set[str]:
     """What cannot wait: requests that are refused, and differences that nobody has explained for longer than a day."""
     old = clock.now() - UNEXPLAINED
-    return {each.name for each in found if each.count and (each.name in ("alarm", "stopped_payouts") or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
+    return {each.name for each in found if each.count and (each.name in AT_ONCE or (each.name in ("reconciliation", "differences") and each.oldest and each.oldest < old))}
 
 
 def below_zero(organisation_id: int | None = None) -> list[tuple[int, str, int]]:

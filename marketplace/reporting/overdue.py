@@ -7,7 +7,7 @@ from sqlalchemy import ScalarSelect, Select, Subquery, func, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.orders.order import Order
+from marketplace.orders.order import Order, owed
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
@@ -64,7 +64,7 @@ def paid_late(cooperative_id: int) -> list[Overdue]:
         .join(Order, Order.id == DirectedOrder.order_id)
         .join(Organisation, Organisation.id == DirectedOrder.organisation_id)
         .join(paid, paid.c.order_id == Order.id)
-        .where(DirectedOrder.cooperative_id == cooperative_id, DirectedOrder.terms == "POSTPAY", Order.received_at.is_not(None), Order.owed_fen == 0)
+        .where(DirectedOrder.cooperative_id == cooperative_id, DirectedOrder.terms == "POSTPAY", Order.received_at.is_not(None), owed() == 0)
         .where(paid.c.on > DirectedOrder.pay_by, paid.c.on > func.coalesce(claimed.scalar_subquery(), DirectedOrder.pay_by))
         .order_by(DirectedOrder.pay_by.desc(), DirectedOrder.id.desc())
     )
@@ -89,11 +89,11 @@ def of_year(year: int) -> list[LateUnit]:
     today = clock.business_date()
     last_paid = _last_paid()
     query = (
-        select(Organisation, DirectedOrder.pay_by, last_paid.c.on, Order.paid_fen + Order.owed_fen, Order.owed_fen)
+        select(Organisation, DirectedOrder.pay_by, last_paid.c.on, Order.paid_fen + owed(), owed())
         .join(DirectedOrder, DirectedOrder.organisation_id == Organisation.id)
         .join(Order, Order.id == DirectedOrder.order_id)
         .outerjoin(last_paid, last_paid.c.order_id == Order.id)
-        .where((DirectedOrder.terms == "POSTPAY") | (Order.owed_fen > 0), Order.received_at.is_not(None))
+        .where((DirectedOrder.terms == "POSTPAY") | (owed() > 0), Order.received_at.is_not(None))
         .where(DirectedOrder.pay_by >= date(year, 1, 1), DirectedOrder.pay_by <= min(date(year, 12, 31), today))
     )
     found: dict[int, LateUnit] = {}
@@ -130,9 +130,9 @@ def _claimed_fen() -> ScalarSelect[int]:
 
 def _overdue(today: date) -> Select[DirectedOrder, Order, Organisation, int]:
     return (
-        select(DirectedOrder, Order, Organisation, Order.owed_fen.label("open_fen"))
+        select(DirectedOrder, Order, Organisation, owed().label("open_fen"))
         .join(Order, Order.id == DirectedOrder.order_id)
         .join(Organisation, Organisation.id == DirectedOrder.organisation_id)
-        .where(DirectedOrder.approval == "CONFIRMED", DirectedOrder.pay_by < today, Order.owed_fen > 0)
+        .where(DirectedOrder.approval == "CONFIRMED", DirectedOrder.pay_by < today, owed() > 0)
         .order_by(DirectedOrder.pay_by, DirectedOrder.id)
     )

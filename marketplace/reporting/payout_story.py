@@ -12,11 +12,12 @@ from marketplace.payments import transfer_ending
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.statement_row import StatementRow
 from marketplace.payments.transfer import Transfer
-from marketplace.payments.transfer_call import ASK, SEND
+from marketplace.payments.transfer_call import ASK, INCONSISTENT, SEND
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.reporting.payment_story import Step, entries_of
-from marketplace.settlement import payout_reversal, payout_word
+from marketplace.settlement import payout_found, payout_reversal, payout_word
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_reversal import PayoutReversal
 
 
@@ -27,7 +28,7 @@ def transfer_of(item: PayoutItem) -> Transfer | None:
 
 
 def story(item: PayoutItem, batch: PayoutBatch, transfer: Transfer | None) -> list[Step]:
-    """Every step of one payout, oldest first: what was done, what was heard, and who said what. Five statements."""
+    """Every step of one payout, oldest first: what was done, what was heard, and who said what. Six statements."""
     marks = (("payout_made", batch.made_at), ("payout_approved", batch.approved_at), ("payout_sent", batch.sent_at))
     steps = [Step(at, kind) for kind, at in marks if at is not None]
     if transfer is not None:
@@ -39,17 +40,22 @@ def story(item: PayoutItem, batch: PayoutBatch, transfer: Transfer | None) -> li
 
 def _at_the_bank(item: PayoutItem, batch: PayoutBatch) -> list[Step]:
     """What the bank's results, its statement and people said. A payment that was reversed keeps the day on which it was recorded."""
-    words, reversals = payout_word.words_of(item.id), payout_reversal.of_item(item.id)
-    steps = entries_of((("payout_item", [item.id]), ("payout_reversal", [each.id for each in reversals if each.entry_id])))
+    words, reversals, finds = payout_word.words_of(item.id), payout_reversal.of_item(item.id), payout_found.of_item(item.id)
+    posted = (("payout_reversal", [each.id for each in reversals if each.entry_id]), ("payout_found", [one.id for one in finds if one.entry_id]))
+    steps = entries_of((("payout_item", [item.id]), *posted))
     if item.unknown_since:
         steps.append(Step(item.unknown_since, "payout_unknown", {"why": item.reason}))
     steps += [Step(each.said_at, f"word_{each.outcome}", {"by": each.said_by_id, "statement": each.row_id is not None, "why": each.reason}) for each in words]
     paid_at = item.paid_at or _debited_at(item, batch)
-    if paid_at and not words:
+    if paid_at and not words and not any(one.state == "DONE" for one in finds):
         steps.append(Step(paid_at, "payout_paid"))
     for each in reversals:
         steps += [Step(each.proposed_at, "reversal_proposed", {"by": each.proposed_by_id, "why": each.reason}), *_decided(each, "reversal")]
-    if item.state in ("returned", "reissued") and not words and not any(each.state == "DONE" for each in reversals):
+    for one in finds:
+        steps += [Step(one.proposed_at, "found_proposed", {"by": one.proposed_by_id, "why": one.reason}), *_decided(one, "found")]
+        if one.beyond_fen and one.ended_at is not None:
+            steps.append(Step(one.ended_at, "twice_ended", {"by": one.ended_by_id, "why": one.ending, "fen": one.beyond_fen}))
+    if item.state in ("returned", "reissued") and not words and "DONE" not in {*(each.state for each in reversals), *(one.state for one in finds)}:
         steps.append(Step(batch.done_at or clock.now(), "payout_back", {"why": item.reason}))
     return steps
 
@@ -70,7 +76,7 @@ def _ended(transfer: Transfer) -> list[Step]:
     return steps
 
 
-def _decided(row: PayoutReversal | TransferEnding, noun: str) -> list[Step]:
+def _decided(row: PayoutReversal | PayoutFound | TransferEnding, noun: str) -> list[Step]:
     if row.decided_at is None:
         return []
     kind = f"{noun}_{row.state.lower()}" if row.decided_by_id else f"{noun}_told"
@@ -79,10 +85,14 @@ def _decided(row: PayoutReversal | TransferEnding, noun: str) -> list[Step]:
 
 def _calls(transfer: Transfer) -> Sequence[Step]:
     query = select(PaymentCall).where(PaymentCall.kind.in_((SEND, ASK)), PaymentCall.subject_id == transfer.id).order_by(PaymentCall.id)
-    return [
-        Step(each.made_at, f"call_{each.kind}", {"outcome": each.outcome, "code": (each.answer or {}).get("sub_code", ""), "answered_at": each.answered_at})
-        for each in db.session.scalars(query)
-    ]
+    steps, anothers = [], False
+    for each in db.session.scalars(query):
+        code, outcome = (each.answer or {}).get("sub_code", ""), each.outcome
+        anothers = code == INCONSISTENT if each.kind == SEND else anothers
+        if anothers and outcome == "succeeded":
+            outcome = "another"  # Alipay has a transfer under this number, and had said that it is not this one
+        steps.append(Step(each.made_at, f"call_{each.kind}", {"outcome": outcome, "code": code, "answered_at": each.answered_at}))
+    return steps
 
 
 def _billed(transfer: Transfer) -> Sequence[Step]:

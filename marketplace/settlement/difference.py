@@ -18,7 +18,7 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import account
 from marketplace.organisations.actor import Actor
 from marketplace.payments import statement_row
-from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.settlement import payout_on_statement, reconciliation, reconciliation_link
 from marketplace.settlement.reconciliation import Item, Position
@@ -143,6 +143,17 @@ def partners(row: Difference, limit: int = 8) -> list[Difference]:
     )  # fmt: skip
     found = list(db.session.scalars(query.limit(200)))
     return sorted(found, key=lambda each: (abs(each.fen + row.fen), abs((each.day - row.day).days)))[:limit]
+
+
+def standing(organisation_id: int, fen: int, limit: int = 12) -> list[Difference]:
+    """Open differences of the bank whose entry stands in the books and no statement shows, that a row of ``fen`` (signed as the row) may be a
+    part of: nearest in amount."""
+    query = select(Difference).where(
+        Difference.organisation_id == organisation_id, Difference.side == "bank", Difference.state == "OPEN", Difference.entry_id.is_not(None),
+        Difference.fen >= fen if fen > 0 else Difference.fen <= fen,
+    )  # fmt: skip
+    found = list(db.session.scalars(query.order_by(Difference.id).limit(200)))
+    return sorted(found, key=lambda each: abs(each.fen - fen))[:limit]
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,14 @@ from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
+from marketplace.settlement import taken_back
 from marketplace.settlement.distribution_notice import GroupPart, body
 from marketplace.settlement.distribution_pool import (
     available,
     came_back_in,
+    covered,
     lock_pool,
+    pools_left,
     recoverable,
     undivided,
 )
@@ -37,6 +40,7 @@ from marketplace.settlement.distribution_share import (
 from marketplace.settlement.distribution_weights import days_of
 from marketplace.settlement.pool_division import divide_group, salt_of
 from marketplace.settlement.settlement import SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 
 __all__ = [
     "STATES", "Distribution", "DistributionGroup", "DistributionShare", "approve", "draft", "groups_of", "latest", "post", "publish",
@@ -199,7 +203,7 @@ def _divide(row: Distribution) -> None:
     came_back = came_back_in(row.organisation_id, row.period)
     by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in came_back}
     nothing = Conflict("distribution.empty", N_("%(period)s 没有待分配的收益。"), period=row.period)
-    if not any(line.pool_fen for line in lines) and not by_group:
+    if not any(pools_left(lines).values()) and not by_group:
         raise nothing
     for line in lines:
         line.distribution_id = row.id
@@ -213,7 +217,7 @@ def _divide(row: Distribution) -> None:
                 raise
             nothing = refused
             for line in its:
-                line.distribution_id = None
+                line.distribution_id = line.divided_fen = None
     if not groups_of(row.id):
         raise nothing
 
@@ -222,8 +226,10 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
     """Write a group's part and its households' shares; returns the fen they get."""
     # Two months drafted at once would each take the same pool, and recover the same refund: one waits here for the other.
     lock_pool(row.organisation_id, group.id)
-    settled_fen = sum(line.pool_fen for line in lines)
-    pool_fen, recovered_fen = available(row.organisation_id, group.id, settled_fen, comes_back=comes_back, but=row.id)
+    left = pools_left(lines)
+    for line in lines:
+        line.divided_fen = left[line.id]
+    pool_fen, recovered_fen = available(row.organisation_id, group.id, sum(left.values()), comes_back=comes_back, but=row.id)
     if not lines and not pool_fen:
         return 0
     divided = divide_group(
@@ -273,7 +279,7 @@ def _draft_group(row: Distribution, group: LinkageGroup, lines: list[SettlementL
 
 def _post_group(row: Distribution, group: DistributionGroup) -> None:
     owner = lock_pool(row.organisation_id, group.linkage_group_id)
-    if balance.held("household_pool", row.organisation_id, owner) < group.pool_fen:
+    if balance.held("household_pool", row.organisation_id, owner) < group.pool_fen or _refunded_since(row, group):
         raise Conflict("distribution.short", N_("拟定之后有退款，收益池不够了。请撤回后重新拟定。"))
     if balance.held("pool_recoverable", row.organisation_id, owner) < group.recovered_fen:
         # A refund that the channel refused for good, say: what it took is there again, and the households must not bear it.
@@ -294,6 +300,14 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         )
 
 
+def _refunded_since(row: Distribution, group: DistributionGroup) -> bool:
+    """Whether a refund took of a line what the draft divides: other months' money in the pool does not make that good."""
+    taken = taken_back.of_pools(TakenBack.organisation_id == row.organisation_id)
+    its = (SettlementLine.distribution_id == row.id, SettlementLine.linkage_group_id == group.linkage_group_id)
+    short = select(SettlementLine.id).join(taken, taken.c.line_id == SettlementLine.id).where(*its, taken_back.pool_left(taken) < covered())
+    return db.session.scalar(short.limit(1)) is not None
+
+
 def _take_back(row: Distribution, actor: Actor, reason: str) -> Distribution:
     if row.notice_id is not None:
         db.session.get_one(PublicNotice, row.notice_id).withdrawn_at = clock.now()
@@ -306,7 +320,7 @@ def _take_back(row: Distribution, actor: Actor, reason: str) -> Distribution:
 
 def _free_lines(row: Distribution) -> None:
     covered = update(SettlementLine).where(SettlementLine.distribution_id == row.id)
-    db.session.execute(covered.values(distribution_id=None))
+    db.session.execute(covered.values(distribution_id=None, divided_fen=None))
 
 
 def _notice_body(row: Distribution) -> dict[str, object]:

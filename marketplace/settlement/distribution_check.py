@@ -6,15 +6,17 @@ Whoever moved a fen from one household to another, or from grams to shares, is f
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.households.linkage_group import LinkageGroup
 from marketplace.ledger import period
-from marketplace.settlement import distribution_rule, pool_division
+from marketplace.settlement import distribution_pool, distribution_rule, pool_division, taken_back
 from marketplace.settlement.distribution_share import Distribution, DistributionGroup, DistributionShare
 from marketplace.settlement.distribution_weights import PAGE, codes_of, days_of
+from marketplace.settlement.settlement import SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 
 if TYPE_CHECKING:
     from marketplace.settlement.pool_division import Column
@@ -39,7 +41,22 @@ def faults(row: Distribution) -> list[str]:
     """What does not come out as it stands, a sentence each. Empty if everything does."""
     query = select(DistributionGroup, LinkageGroup).join(LinkageGroup, LinkageGroup.id == DistributionGroup.linkage_group_id)
     each = db.session.execute(query.where(DistributionGroup.distribution_id == row.id).order_by(DistributionGroup.id)).all()
-    return [f"distribution {row.id}, {group.code}: {said}" for part, group in each for said in _of_group(row, part, group)]
+    return [f"distribution {row.id}, {group.code}: {said}" for part, group in each for said in (*_of_month(row, part), *_of_group(row, part, group))]
+
+
+def _of_month(row: Distribution, part: DistributionGroup) -> list[str]:
+    """Whether it divides its month's own: what refunds had left of the settlements that it covers, and what failed ones brought back."""
+    its = (SettlementLine.distribution_id == row.id, SettlementLine.linkage_group_id == part.linkage_group_id)
+    more_fen = part.pool_fen - int(db.session.scalar(select(func.coalesce(func.sum(distribution_pool.covered()), 0)).where(*its)) or 0)
+    said = []
+    if more_fen > 0 and more_fen > distribution_pool.ever_came_back(row.organisation_id, part.linkage_group_id):
+        said.append(f"{more_fen} fen more than its month's settlements left")
+    taken = taken_back.of_pools(TakenBack.organisation_id == row.organisation_id, TakenBack.taken_at < row.posted_at)
+    left = taken_back.pool_left(taken)
+    wrong = select(SettlementLine.id, SettlementLine.divided_fen, left).join(taken, taken.c.line_id == SettlementLine.id)
+    for line_id, fen, left_fen in db.session.execute(wrong.where(*its, SettlementLine.divided_fen > left).order_by(SettlementLine.id).limit(SHOWN)):
+        said.append(f"counts {fen} fen of settled line {line_id}, of which refunds had left {left_fen}")
+    return said
 
 
 def _of_group(row: Distribution, part: DistributionGroup, group: LinkageGroup) -> list[str]:

@@ -7,21 +7,24 @@ from sqlalchemy import func, literal, select
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.households.linkage_group import LinkageGroup
+from marketplace.settlement import taken_back
 from marketplace.settlement.distribution_pool import (
     available,
     brought_back,
     came_back_in,
+    pools_left,
     something_failed,
     undivided,
 )
 from marketplace.settlement.distribution_weights import days_of
 from marketplace.settlement.pool_division import Divided, Parts, divide_group, salt_of
 from marketplace.settlement.settlement import SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 
 
 @dataclass(frozen=True)
 class Month:
-    """A period in which settled goods, or what a failed refund brought back, wait for their division; fen before refunds."""
+    """A period in which settled goods, or what a failed refund brought back, wait for their division; fen with refunds off."""
 
     period: str
     orders: int
@@ -30,8 +33,8 @@ class Month:
 
 @dataclass(frozen=True)
 class GroupPreview:
-    """One group's part. ``pool_fen`` is what its pool still holds of ``settled_fen``; ``recovered_fen`` of it makes good earlier
-    refunds. ``refused`` says why it cannot be divided, if so."""
+    """One group's part. ``pool_fen`` is what refunds left of ``settled_fen``, and what one that failed brought back; ``recovered_fen`` of it
+    makes good earlier refunds. ``refused`` says why it cannot be divided, if so."""
 
     group: LinkageGroup
     orders: int
@@ -54,11 +57,14 @@ class GroupPreview:
 
 def months(organisation_id: int) -> list[Month]:
     """Months of the cooperative that have something undivided, the oldest first."""
+    gone = taken_back.of_pools(TakenBack.organisation_id == organisation_id)
+    left_fen = func.sum(taken_back.pool_left(gone))
     settled = (
-        select(SettlementLine.period, func.count(SettlementLine.settlement_id.distinct()), func.sum(SettlementLine.pool_fen))
+        select(SettlementLine.period, func.count(SettlementLine.settlement_id.distinct()), left_fen)
+        .outerjoin(gone, gone.c.line_id == SettlementLine.id)
         .where(SettlementLine.organisation_id == organisation_id, SettlementLine.distribution_id.is_(None))
         .group_by(SettlementLine.period)
-        .having(func.sum(SettlementLine.pool_fen) > 0)
+        .having(left_fen > 0)
     )
     # Seldom is there anything that came back: whether to ask for it is asked with the rest.
     undone = select(literal(""), literal(0), literal(0)).where(something_failed(organisation_id))
@@ -85,7 +91,8 @@ def _group(organisation_id: int, period: str, group_id: int, lines: list[Settlem
 
     group = db.session.get_one(LinkageGroup, group_id)
     settled_fen = sum(line.pool_fen for line in lines)
-    pool_fen, recovered_fen = available(organisation_id, group_id, settled_fen, waits_fen=settled_fen, comes_back=comes_back)
+    left_fen = sum(pools_left(lines).values())
+    pool_fen, recovered_fen = available(organisation_id, group_id, left_fen, waits_fen=left_fen, comes_back=comes_back)
     divided, refused = None, None
     try:
         divided = divide_group(

@@ -31,8 +31,9 @@ from marketplace.settlement import payout_cap
 from marketplace.settlement.distribution_share import Distribution, DistributionShare
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
-# Kinds of moves: to the relief fund, back from it, to a household that split off or inherits.
-MOVES = ("FUND", "BACK", "SPLIT", "HEIR")
+# Kinds of moves: to the relief fund, back from it, to a household that split off or inherits; and what the cooperative bore of a payment
+# that was made twice.
+MOVES = ("FUND", "BACK", "SPLIT", "HEIR", "TWICE")
 TO_FUND = ("FUND", "BACK")  # what went to the relief fund, less what came back
 CHANNELS = ("bank", "alipay")
 
@@ -45,7 +46,7 @@ class CreditMove(Identified, Model):
 
     __tablename__ = "credit_move"
     __table_args__ = (
-        CheckConstraint("kind IN ('FUND','BACK','SPLIT','HEIR')", name="kind"),
+        CheckConstraint("kind IN ('FUND','BACK','SPLIT','HEIR','TWICE')", name="kind"),
         CheckConstraint("fen <> 0", name="fen"),
         Index("ix_credit_move_distribution", "distribution_id", "household_id"),
         Index("ix_credit_move_paper", "paper_type", "paper_id"),

@@ -27,13 +27,27 @@ def was_given(household_id: int, organisation_id: int) -> bool:
     return any(db.session.scalar(each.limit(1)) is not None for each in (query, moved))
 
 
+def others_pay(household_id: int, organisation_id: int) -> bool:
+    """Whether another cooperative's posted distributions gave the household money, or such money was moved to it: it pays there too."""
+    moved = select(CreditMove.id).where(CreditMove.household_id == household_id, CreditMove.organisation_id != organisation_id)
+    given = (
+        select(DistributionShare.id)
+        .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+        .where(
+            DistributionShare.household_id == household_id, DistributionShare.fen > 0,
+            Distribution.organisation_id != organisation_id, Distribution.state == "POSTED",
+        )
+    )  # fmt: skip
+    return any(db.session.scalar(each.limit(1)) is not None for each in (given, moved))
+
+
 def new_accounts(batch: PayoutBatch) -> set[int]:
     """Households of the batch whose account on its channel was corrected, by whichever organisation, before the batch was made and after
-    the batch that last reached them there (at all, if none has)."""
+    the batch of the same cooperative that last reached them there (at all, if none has): of what another one paid, this one saw nothing."""
     paid = (
         select(PayoutItem.household_id, func.max(PayoutBatch.made_at).label("made_at"))
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .where(PayoutItem.state == "paid", PayoutBatch.channel == batch.channel)
+        .where(PayoutItem.state == "paid", PayoutBatch.channel == batch.channel, PayoutBatch.organisation_id == batch.organisation_id)
         .where(PayoutItem.household_id.in_(select(PayoutItem.household_id).where(PayoutItem.batch_id == batch.id)))
         .group_by(PayoutItem.household_id)
         .subquery()
@@ -54,3 +68,4 @@ def new_accounts(batch: PayoutBatch) -> set[int]:
 
 if was_given not in account_correction.known_by:
     account_correction.known_by.append(was_given)
+    account_correction.shared_with.append(others_pay)

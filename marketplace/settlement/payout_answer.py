@@ -23,6 +23,7 @@ from marketplace.settlement.payout_form import Answer
 
 RESULT_HEADER = ("number", "sequence", "amount", "result", "reason")  # our own, which is understood whatever the layout says
 PLAIN = payout_form.answer()
+LONGEST_HEADING = 300  # characters of a cell that may be a heading
 LOOKED_AT = 20  # lines from the top among which the heading is
 Expected = Callable[[int], int | None]
 Payee = tuple[int, str, str, int]  # sequence, name, account, fen
@@ -117,7 +118,8 @@ def likely_heading(top: Sequence[Line]) -> int:
 
 def guess(cells: Sequence[str], answer: Answer | None = None) -> dict[str, int]:
     """What the words of a heading tell, also if it is not enough."""
-    plain = [re.sub(r"[\s（(].*$", "", cell).lower() for cell in cells]
+    cells = [cell[:LONGEST_HEADING] for cell in cells]
+    plain = [re.split(r"[\s（(]", cell, maxsplit=1)[0].lower() for cell in cells]
     whole = [cell.strip() for cell in cells]
     places: dict[str, int] = {}
     for name in payout_form.ANSWERS:

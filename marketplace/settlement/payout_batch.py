@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import db, locked, new_public_id, not_found
+from marketplace.foundation.database import db, locked, new_public_id, not_found, one_of
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
@@ -24,10 +24,12 @@ from marketplace.payments import transfer
 from marketplace.settlement import (
     household_credit,
     payout_cap,
+    payout_found,
     payout_import,
     payout_item,
     payout_layout,
     payout_part,
+    payout_recall,
     payout_transfer,
 )
 from marketplace.settlement.distribution_share import Distribution
@@ -41,10 +43,11 @@ from marketplace.settlement.payout_item import (
     PayoutItem,
     seen_anew,
 )
+from marketplace.settlement.payout_recall import PayoutRecall
 
 __all__ = [
     "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "bank_file_sent", "by_number", "go_on",
-    "going", "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "reissue", "returned", "start", "use_layout", "withdraw",
+    "going", "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "recall", "reissue", "returned", "start", "use_layout", "withdraw",
 ]  # fmt: skip
 
 
@@ -86,11 +89,14 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
     """The director's decision. Approved, the batch's files are written once and frozen by their SHA-256; returned (also after approval,
     while nobody has it), the batch is cancelled and its money can be batched anew.
 
-    Raises OwnWork if the director made it, Conflict ``payout.unwritable`` for what the bank's file cannot hold.
+    Raises OwnWork if the director made it, Conflict ``payout.unwritable`` for what the bank's file cannot hold, ``payout.handed_out`` for
+    what the bank may have.
     """
     row = _of(batch_id, actor, "director")
     row.must_be(*(("DRAFT",) if approved else ("DRAFT", "APPROVED")))
     row.must_be_version(version)
+    if not approved:
+        payout_recall.must_be_back(row, actor=actor)
     approval.decide(
         row, version=version, maker_id=row.made_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
         approved=approved, reason=reason,
@@ -105,13 +111,20 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
     return row
 
 
+def recall(batch_id: int, reason: str, *, actor: Actor, version: int) -> PayoutRecall:
+    """Say that the bank never got the file that was taken, so that another person can return the batch. Raises as ``payout_recall.say``."""
+    row = _of(batch_id, actor, "accountant", "director")
+    row.must_be_version(version)
+    return payout_recall.say(row, reason, actor=actor)
+
+
 def use_layout(batch_id: int, layout_id: int | None, *, actor: Actor, version: int) -> PayoutBatch:
     """Write a draft's file in another bank's way. By the accountant; once approved nothing changes any more."""
     row = _of(batch_id, actor, "accountant")
     row.must_be("DRAFT")
     row.must_be_version(version)
     chosen = payout_layout.chosen(layout_id, row.organisation_id)
-    row.layout_id = chosen.id if chosen else None
+    row.layout_id, row.form = chosen.id if chosen else None, payout_layout.form_for(chosen)
     db.session.flush()
     audit.record("payout.layout", row, person_id=actor.person_id, layout=chosen.name if chosen else "")
     db.session.flush()
@@ -143,7 +156,7 @@ def bank_file_sent(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, 
     row = _of(batch_id, actor, "accountant", "director")
     row.must_be("DRAFT", "APPROVED", "SENT", "DONE")
     ((its, path),) = payout_part.frozen(row, part)
-    audit.record("payout.file_read", row, person_id=actor.person_id, sha256=its.sha256, part=part)
+    audit.record(payout_recall.READ, row, person_id=actor.person_id, sha256=its.sha256, part=part)
     db.session.flush()
     if row.channel == "alipay":
         return f"{row.number}.csv", path, payout_transfer.MEDIA_TYPE
@@ -213,12 +226,25 @@ def import_results(batch_id: int, content: bytes, *, actor: Actor) -> Changed:
 
     paid: the bank's debit is recorded. returned: debit, and the credit back to the household's account; also after "paid", as
     banks do days later. refused: never debited, back to the household. The same result again changes nothing; any other
-    change is Conflict ``payout.contradiction``. When no item waits any more, the batch is done.
+    change is Conflict ``payout.contradiction``. When no item waits any more, the batch is done. Results of a file that somebody took
+    and nobody recorded as handed over say that it was; of a batch that was cancelled, that a second person is asked.
     """
     row = _of(batch_id, actor, "accountant", "director")
-    row.must_be("SENT", "DONE")
     must_go_by("bank", row)
+    payout_recall.must_be_out(row)
+    if row.state == "CANCELLED":
+        return _of_cancelled(row, content, person_id=actor.person_id)
+    if row.state == "APPROVED":
+        payout_part.frozen(row)
+        _sent(row, actor)
     return payout_import.apply(row, content, person_id=actor.person_id)
+
+
+def _of_cancelled(row: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
+    """What the bank says it paid of a batch that was cancelled here waits for the second person's word, payment by payment."""
+    paid = [result.sequence for result in payout_import.read(row, content)[1] if result.outcome == "paid"]
+    items = db.session.scalars(select(PayoutItem).where(PayoutItem.batch_id == row.id, one_of(PayoutItem.sequence, paid)).order_by(PayoutItem.sequence)).all()
+    return Changed(0, 0, sum(payout_found.say(item, "银行的回盘说已付", person_id=person_id) for item in items))
 
 
 def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:
@@ -306,6 +332,7 @@ def _draft(
         held_back_households=above[0],
         held_back_fen=above[1],
         layout_id=layout.id if layout and channel == "bank" else None,
+        form=payout_layout.form_for(layout) if channel == "bank" else None,
         version=1,
     )
     db.session.add(row)

@@ -3,6 +3,7 @@
 A form is a value: it is kept as JSON with a cooperative's layout, and a copy of it with every batch that was approved under it.
 """
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,6 +21,9 @@ ENCODINGS = ("gb18030", "gbk", "utf-8-sig")
 SEPARATORS = (",", "|", "\t", ";")
 TOTALS = ("", "first", "last")
 ACCOUNTS = ("plain", "tab", "apostrophe")
+SHORTEST_ACCOUNT = 8  # digits; fixed words hold fewer, so that no column is somebody's account on every line
+# How banks head whom they pay: over anything but a household's own, such a heading would send everybody's money elsewhere.
+PAYEE = {"account": ("账号", "帐号", "卡号", "账/卡号", "account"), "name": ("户名", "姓名", "账户名称", "收款人名称", "payee")}
 MOST_COLUMNS = 24
 LONGEST_HEADING = 40
 LONGEST_REMARK = 60
@@ -145,7 +149,10 @@ def plain(word: str) -> str:
 
 
 def checked(form: Form) -> Form:
-    """The form, if a bank could be paid by it. InvalidInput ``layout.columns``, ``layout.twice``, ``layout.heading``, ``layout.bad``, ``layout.rows``."""
+    """The form, if a bank could be paid by it, and would pay the households.
+
+    InvalidInput ``layout.columns``, ``layout.twice``, ``layout.heading``, ``layout.digits``, ``layout.payee``, ``layout.bad``, ``layout.rows``.
+    """
     values = [column.value for column in form.columns]
     missing = [value for value in NEEDED if value not in values]
     if missing or not len(values) <= MOST_COLUMNS or set(values) - set(VALUES):
@@ -157,6 +164,7 @@ def checked(form: Form) -> Form:
             raise InvalidInput("layout.heading", N_("表头和固定文字每格最多 %(most)s 个字，不能换行。"), field="columns", most=LONGEST_HEADING)
         if form.heading and not column.heading:
             raise InvalidInput("layout.heading", N_("有表头行的，每一列都要写表头。"), field="columns", most=LONGEST_HEADING)
+        _must_pay_households(column)
     choices = ((form.money, MONEY), (form.encoding, ENCODINGS), (form.kind, KINDS), (form.separator, SEPARATORS), (form.total, TOTALS), (form.account, ACCOUNTS))
     if any(chosen not in offered for chosen, offered in choices):
         raise InvalidInput("layout.bad", N_("这一页不完整，请刷新后再试。"), field="columns")
@@ -188,6 +196,16 @@ def checked_answer(its: Answer) -> Answer:
 def _enough(its: Answer) -> bool:
     names = set(its.columns)
     return {"result", "amount"} <= names and bool(names & {"sequence", "account"}) and bool(names & {"number", "name", "account"})
+
+
+def _must_pay_households(column: Column) -> None:
+    text, heading = (unicodedata.normalize("NFKC", words) for words in (column.text, column.heading))
+    if sum(character.isnumeric() for character in text) >= SHORTEST_ACCOUNT:
+        raise InvalidInput("layout.digits", N_("固定的文字里不能有 %(least)s 个以上的数字：它会像账号一样写在每一笔上。"), field="columns", least=SHORTEST_ACCOUNT)
+    called = "".join(heading.split()).lower()
+    for value, headings in PAYEE.items():
+        if column.value != value and any(each in called for each in headings):
+            raise InvalidInput("layout.payee", N_("表头“%(heading)s”说的是收款的人或账号，只能放各户自己的户名或账号。"), field="columns", heading=column.heading)
 
 
 def _breaks(text: str) -> bool:

@@ -13,7 +13,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import event, event_each
 from marketplace.ledger.posting import Source
-from marketplace.settlement import payout_answer, payout_layout, payout_part
+from marketplace.settlement import payout_answer, payout_found, payout_layout, payout_part
 from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_item import ITEM_STATES, UNSEEN, PayoutBatch, PayoutItem, seen_anew
 from marketplace.settlement.payout_part import PayoutPart
@@ -54,7 +54,8 @@ class Standing:
     def change(self, result: Result) -> str:
         """What a result changes: "paid", "returned", "refused" or "unknown"; "" if it was known; "contradiction" if it cannot be."""
         state = ITEM_STATES[self.state[result.sequence]]
-        if state == "sent" or (state == "unknown" and result.outcome != state) or (state == "paid" and result.outcome == "returned"):
+        # Approved: the bank had the file before anybody said so here.
+        if state in ("approved", "sent") or (state == "unknown" and result.outcome != state) or (state == "paid" and result.outcome == "returned"):
             return result.outcome
         known = state == result.outcome or (state in ("returned", "reissued") and result.outcome in ("returned", "refused"))
         return "" if known else "contradiction"
@@ -91,6 +92,7 @@ def take(batch: PayoutBatch, standing: Standing, results: Sequence[Result], *, p
     _write(batch, paid, returned, refused)
     _debited(batch, [*paid, *fresh])
     _not_known(batch, unknown)
+    payout_found.came_back(batch, {result.sequence for result in returned})
     changed = Changed(len(paid), len(returned) + len(refused), len(unknown))
     finish(batch)
     audit.record("payout.results", batch, person_id=person_id, paid=changed.paid, returned=changed.returned, unknown=changed.unknown)

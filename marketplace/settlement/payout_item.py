@@ -63,7 +63,7 @@ class PayoutBatch(Public, Versioned, Model):
     held_back_fen: Mapped[int] = mapped_column(default=0, server_default="0")
     held_back_households: Mapped[int] = mapped_column(default=0, server_default="0")
     layout_id: Mapped[int | None] = mapped_column(ForeignKey("payout_layout.id"))  # None: the first preset
-    form: Mapped[dict[str, Any] | None]  # as it was when the file was frozen
+    form: Mapped[dict[str, Any] | None]  # as the layout was when it was chosen for the draft; None of one over Alipay
     # Alipay's balance (or a limit of ours) did not reach: nothing more is sent until the item that met it passes, or a person says so.
     stopped_at: Mapped[datetime | None]
     stopped_code: Mapped[str] = mapped_column(String(60), default="", server_default="")

@@ -134,6 +134,11 @@ def chosen(layout_id: int | None, organisation_id: int) -> PayoutLayout | None:
     return row
 
 
+def form_for(layout: PayoutLayout | None) -> dict[str, Any]:
+    """What a draft keeps of the layout that was chosen for it: the director approves this, whatever the layout becomes. Raises as ``add``."""
+    return payout_form.checked(layout.its_form if layout else payout_preset.form(payout_preset.FIRST)).kept()
+
+
 def still_offered(layout_id: int | None) -> int | None:
     """The same layout for a batch that follows another; None once it was retired."""
     row = db.session.get(PayoutLayout, layout_id) if layout_id is not None else None
@@ -141,12 +146,8 @@ def still_offered(layout_id: int | None) -> int | None:
 
 
 def form_of(batch: PayoutBatch) -> Form:
-    """The form that a batch was approved under, or will be."""
-    if batch.form is not None:
-        return payout_form.form_of(batch.form)
-    if batch.layout_id is not None:
-        return db.session.get_one(PayoutLayout, batch.layout_id).its_form
-    return payout_preset.form(payout_preset.FIRST)
+    """The form that a batch was approved under, or will be: as its layout was when it was chosen."""
+    return payout_form.form_of(batch.form) if batch.form is not None else payout_preset.form(payout_preset.FIRST)
 
 
 def answer_of(batch: PayoutBatch) -> Answer:

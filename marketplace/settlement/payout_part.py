@@ -5,13 +5,14 @@ The batch's own hash is its file's; of several, the hash of their hashes in orde
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import files
-from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.crypto import last_four, masked_name
 from marketplace.foundation.database import Identified, Model, db
 from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.foundation.language import N_
@@ -21,6 +22,7 @@ from marketplace.settlement.payout_form import Form
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 TOLD = 20  # values that do not go into the file, by name
+FIRST_LINES = 3  # payments that whoever approves sees as the bank will
 
 
 class PayoutPart(Identified, Model):
@@ -41,9 +43,8 @@ class PayoutPart(Identified, Model):
 
 
 def freeze(batch: PayoutBatch, purpose: str) -> str:
-    """Write the batch's files once, as its layout says now; the hash that it is frozen by. Conflict ``payout.unwritable``."""
-    form = payout_layout.form_of(batch)
-    batch.form = form.kept()
+    """Write the batch's files once, in the form that its draft kept; the hash that it is frozen by. Conflict ``payout.unwritable``."""
+    form = payout_form.checked(payout_layout.form_of(batch))
     if not form.holds_everything:
         must_be_writable(batch, form, purpose)
     hashes = []
@@ -88,6 +89,17 @@ def unwritable(batch: PayoutBatch, form: Form, purpose: str) -> Iterator[Unwrita
         yield Unwritable(each.sequence, masked_name(each.name), each.value, each.characters)
 
 
+def first_lines(batch: PayoutBatch, purpose: str) -> list[list[str]]:
+    """How the file begins, as the bank will read it; of names and numbers, as much as everybody at the cooperative may see."""
+    form = payout_layout.form_of(batch)
+    shown = [
+        replace(row, name=masked_name(row.name), id_number=f"**{last_four(row.id_number)}", account=f"**{last_four(row.account)}")
+        for row in payout_item.file_rows(batch, purpose, last=min(batch.items, FIRST_LINES))
+    ]
+    lines = payout_file.lines(shown, form, Total(batch.items, batch.total_fen))
+    return lines[:-1] if form.total == "last" else lines
+
+
 def parts_of(batch_id: int) -> list[PayoutPart]:
     """A batch's files in order."""
     return list(db.session.scalars(select(PayoutPart).where(PayoutPart.batch_id == batch_id).order_by(PayoutPart.part)))
@@ -112,7 +124,7 @@ def frozen(batch: PayoutBatch, part: int | None = None) -> list[tuple[PayoutPart
 
 def payees(batch: PayoutBatch) -> Iterator[tuple[int, str, str, int]]:
     """(sequence, name, account, fen) of every payment as it was frozen, in order."""
-    form = payout_form.form_of(batch.form) if batch.form is not None else payout_layout.form_of(batch)
+    form = payout_layout.form_of(batch)
     for part, path in frozen(batch):
         for sequence, (name, account, fen) in enumerate(payout_file.read_back(path, form), part.first):
             yield sequence, name, account, fen

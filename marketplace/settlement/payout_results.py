@@ -16,7 +16,14 @@ from marketplace.foundation.database import Model, Public, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import payout_answer, payout_batch, payout_import, payout_layout, payout_part
+from marketplace.settlement import (
+    payout_answer,
+    payout_batch,
+    payout_import,
+    payout_layout,
+    payout_part,
+    payout_recall,
+)
 from marketplace.settlement.payout_answer import UnknownHeading, UnknownWords
 from marketplace.settlement.payout_import import Changed
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
@@ -84,7 +91,7 @@ def receive(batch_id: int, content: bytes, *, name: str, actor: Actor) -> Payout
     answered. Raises InvalidInput as ``payout_answer.read``, Conflict ``payout.state``, ``results.elsewhere`` for another batch's file.
     """
     batch = _batch_of(batch_id, actor)
-    batch.must_be("SENT", "DONE")
+    payout_recall.must_be_out(batch)
     digest = hashlib.sha256(content).hexdigest()
     _must_be_nobody_elses(batch, digest)
     try:

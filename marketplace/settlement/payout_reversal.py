@@ -18,6 +18,7 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.settlement import payout_found
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 _LIVES = text("state <> 'RETURNED'")
@@ -50,7 +51,8 @@ class PayoutReversal(Public, Versioned, Model):
 def propose(item_id: int, reason: str, *, actor: Actor) -> PayoutReversal:
     """Say that a payment that is recorded as paid was never made. By the accountant or the director; the same again is the same row.
 
-    Raises InvalidInput ``reason.missing``, Conflict ``payout.unpaid`` unless it is recorded as paid, ``payout.channel`` over Alipay.
+    Raises InvalidInput ``reason.missing``, Conflict ``payout.unpaid`` unless it is recorded as paid, ``payout.channel`` over Alipay,
+    ``reversal.done`` if it was reversed before.
     """
     actor.must_have("COOPERATIVE", "accountant", "director")
     item = db.session.get(PayoutItem, item_id)
@@ -63,6 +65,8 @@ def propose(item_id: int, reason: str, *, actor: Actor) -> PayoutReversal:
     row = db.session.scalars(waiting).one_or_none()
     if row is not None:
         return row
+    if db.session.scalar(select(PayoutReversal.id).where(PayoutReversal.item_id == item.id, PayoutReversal.state == "DONE")) is not None:
+        raise Conflict("reversal.done", N_("这一笔冲回过一次，后来又查明付了，不能再冲一次。请联系运营方。"))
     row = PayoutReversal(
         organisation_id=item.organisation_id, item_id=item.id, fen=item.fen, reason=reason.strip(), proposed_at=clock.now(),
         proposed_by_id=actor.person_id, state="PROPOSED", version=1,
@@ -97,13 +101,16 @@ def decide(reversal_id: int, *, actor: Actor, version: int, approved: bool, answ
     if approved:
         db.session.refresh(item)
         _paid(item)
-        debit = _debit(batch, item)
+        found = payout_found.of_payment(item.id)
+        debit = _debit(batch, item) if found is None else db.session.get_one(JournalEntry, found.entry_id)
         row.entry_id = event.payout_unmade(
             book=row.organisation_id, source=Source("payout_reversal", row.id), household_id=item.household_id, fen=item.fen,
-            reverses_id=debit.id, at=debit.event_at,
+            beyond_fen=found.beyond_fen if found else 0, reverses_id=debit.id if found is None else debit.reverses_id or debit.id, at=debit.event_at,
         )  # fmt: skip
         row.state = "DONE"
         item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
+        if found is not None:
+            payout_found.undo(found, batch, item)
         audit.record("payout_reversal.done", row, person_id=actor.person_id, item_id=item.id, fen=row.fen, entry_id=row.entry_id)
     else:
         row.state = "RETURNED"

@@ -66,6 +66,12 @@ REASONS = {
 CONTRADICTIONS = ("inconsistent", "other_amount", "other_order")
 
 
+def contradicted(batch_id: int, most: int = 20) -> list[int]:
+    """Items of a batch, ``most`` of them, of which Alipay says now this and now that."""
+    query = select(Transfer.payable_id).where(Transfer.payable_kind == KIND, Transfer.bundle_id == batch_id, Transfer.state == "unknown")
+    return list(db.session.scalars(query.where(Transfer.sub_code.in_(CONTRADICTIONS)).order_by(Transfer.id).limit(most)))
+
+
 def reason_of(code: str) -> str:
     """What a code of Alipay's means, in Chinese; the code itself where that is not known."""
     return REASONS.get(code, code)

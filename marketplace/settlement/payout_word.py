@@ -42,8 +42,8 @@ class PayoutWord(Identified, Model):
 def say(item_id: int, outcome: str, reason: str, *, actor: Actor) -> PayoutWord:
     """What became of a payment of which the bank gave no result, as somebody found out. By the accountant or the director.
 
-    paid: it was debited and arrived; returned: debited and credited back; refused: never debited. What comes back waits to be issued
-    again, which the director approves. Raises InvalidInput ``word.outcome``, ``reason.missing``; Conflict ``payout.told`` if it has a result,
+    paid: it was debited and arrived; returned: debited and credited back, also after the bank's file said "paid"; refused: never debited. What
+    comes back waits to be issued again, which the director approves. Raises InvalidInput ``word.outcome``, ``reason.missing``; Conflict ``payout.told`` if it has a result,
     ``payout.channel`` of a batch over Alipay, which is asked and not told.
     """
     actor.must_have("COOPERATIVE", "accountant", "director")
@@ -63,7 +63,7 @@ def say(item_id: int, outcome: str, reason: str, *, actor: Actor) -> PayoutWord:
 
 
 def shown(item: PayoutItem, outcome: str, remark: str, *, row_id: int) -> PayoutWord:
-    """What the bank's statement shows of a payment that waits: debited (paid) or credited back (returned)."""
+    """What the bank's statement shows of a payment: debited (paid), if it waits for that, or credited back (returned)."""
     batch = locked(PayoutBatch, item.batch_id)
     made = _settle(batch, item, outcome, remark[:300] or outcome, row_id=row_id)
     audit.record("payout.shown", item, outcome=outcome, fen=item.fen, row_id=row_id)
@@ -75,9 +75,15 @@ def words_of(item_id: int) -> list[PayoutWord]:
     return list(db.session.scalars(select(PayoutWord).where(PayoutWord.item_id == item_id).order_by(PayoutWord.id)))
 
 
+def may_say_back(item: PayoutItem) -> bool:
+    """Whether a person may say that what was paid came back later: where the bank's file said that it was paid. What a person said is not
+    undone by another word, but by two people."""
+    return item.state == "paid" and all(word.said_by_id is None for word in words_of(item.id))
+
+
 def _settle(batch: PayoutBatch, item: PayoutItem, outcome: str, reason: str, *, said_by_id: int | None = None, row_id: int | None = None) -> PayoutWord:
     db.session.refresh(item)
-    if item.state not in WAITING:
+    if item.state not in WAITING and not (outcome == "returned" and item.state == "paid" and (row_id is not None or may_say_back(item))):
         raise Conflict("payout.told", N_("这一笔已经有结果了，请刷新页面看看。"), state=item.state)
     standing = payout_import.Standing(batch.id, [item.sequence])
     payout_import.take(batch, standing, [Result(item.sequence, item.fen, outcome, "" if outcome == "paid" else reason[:120])], person_id=said_by_id)

@@ -5,33 +5,35 @@ What this leaves is for a person to say.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select, union
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.database import db
 from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry, JournalLine
-from marketplace.payments import statement_row
+from marketplace.payments import row_decision, statement_row
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
-from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
+from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement.fund_return import FundReturn
-from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_found import PayoutFound
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 
 _SHORTEST = 6  # a number shorter than this says too little when it stands in a remark
 # Made once: an alias of its own for every question costs more than the question.
 _reversal, _part, _part_line = aliased(JournalEntry), aliased(JournalEntry), aliased(JournalLine)
+_shown_row = aliased(StatementRow)
 # What Alipay calls a movement, by the kind of our entry.
 _ALIPAY = {
     "alipay_paid": "trade", "alipay_unapplied": "trade", "refund_succeeded": "refund", "fee": "fee", "fee_reversed": "fee_back",
@@ -52,10 +54,29 @@ class _Open:
 
 
 def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
-    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved an account; what was reversed, and its reversal, are left out.
+    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved an account; what was reversed, and its reversal, are left
+    out, unless a row of the other side shows that the money went and came back.
 
-    Of an entry of many payments a part may have been reversed (``payout_unmade``): it moved so much less.
+    Of an entry of many payments a part may have been undone (``payout_unmade``, ``payout_found``): it moved so much less.
     """
+    undone = _undone()
+    shown = (
+        select(StatementLink.id)
+        .join(_shown_row, _shown_row.id == StatementLink.row_id)
+        .where(StatementLink.entry_id.in_((JournalEntry.id, undone)), _shown_row.side == side)
+        .correlate(JournalEntry)
+        .exists()
+    )
+    return _on_account(organisation_id, side).where(undone.is_(None) | shown)
+
+
+def _undone() -> ColumnElement[int | None]:
+    """The other half of what was reversed as a whole: of an entry its reversal, of a reversal what it reverses; null of all others."""
+    reversal = select(func.min(_reversal.id)).where(_reversal.reverses_id == JournalEntry.id, _reversal.kind == "reversed").correlate(JournalEntry)
+    return case((JournalEntry.kind == "reversed", JournalEntry.reverses_id), else_=reversal.scalar_subquery())
+
+
+def _on_account(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
     its_account = account.existing(side, organisation_id) or 0
     return (
         select(
@@ -63,8 +84,9 @@ def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
             left_of(its_account).label("fen"),
         )
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
-        .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account, JournalEntry.kind.not_in(("reversed", "payout_unmade")))
-        .where(~select(_reversal.id).where(_reversal.reverses_id == JournalEntry.id, _reversal.kind == "reversed").exists())
+        .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account)
+        # What takes back a part of another entry is counted there.
+        .where((JournalEntry.kind != "payout_unmade") & ((JournalEntry.kind != "payout_found") | JournalEntry.reverses_id.is_(None)))
     )
 
 
@@ -73,7 +95,7 @@ def left_of(account_id: int) -> ColumnElement[int]:
     undone = (
         select(func.coalesce(func.sum(_part_line.fen), 0))
         .join(_part, (_part.period == _part_line.period) & (_part.id == _part_line.entry_id))
-        .where(_part.reverses_id == JournalEntry.id, _part.kind == "payout_unmade", _part_line.account_id == account_id)
+        .where(_part.reverses_id == JournalEntry.id, _part.kind.in_(("payout_unmade", "payout_found")), _part_line.account_id == account_id)
         .correlate(JournalEntry)
         .scalar_subquery()
     )
@@ -88,6 +110,13 @@ def linked_of_entry(**within: Any) -> Any:
     if within.get("until") is not None:
         query = query.where(StatementRow.day <= within["until"])
     return query.correlate(JournalEntry).scalar_subquery()
+
+
+def left_open(organisation_id: int, entry_id: int, side: str = "bank") -> int:
+    """Fen of an entry that no row is linked to, signed as it moved the account; 0 if it did not move it."""
+    query = moved(organisation_id, side).add_columns(linked_of_entry(side=side)).where(JournalEntry.id == entry_id)
+    row = db.session.execute(query).first()
+    return int(row[5]) - int(row[6]) if row is not None else 0
 
 
 def link(organisation_id: int, side: str) -> int:
@@ -124,7 +153,10 @@ def _open_rows(organisation_id: int, side: str) -> list[tuple[StatementRow, int]
 
 def _open_entries(organisation_id: int, side: str) -> list[_Open]:
     told = linked_of_entry(side=side)
-    query = moved(organisation_id, side).add_columns(told).where(left_of(account.existing(side, organisation_id) or 0) != told).order_by(JournalEntry.id)
+    # A withdrawal that failed is looked for as well: Alipay's bill may yet show how it went and came back.
+    failed = _on_account(organisation_id, side).where(JournalEntry.source_type == "alipay_withdrawal", _undone().is_not(None))
+    unlinked = [each.add_columns(told).where(left_of(account.existing(side, organisation_id) or 0) != told) for each in (moved(organisation_id, side), failed)]
+    query = union(*unlinked).order_by("id")
     return [_Open(row[0], row[1], row[2], row[3], int(row[5]) - int(row[6])) for row in db.session.execute(query)]
 
 
@@ -155,6 +187,12 @@ _NUMBERS: dict[str, Any] = {
     "payout_item": lambda ids: (
         select(PayoutItem.id, PayoutBatch.number).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id).where(PayoutItem.id.in_(ids))
     ),
+    "payout_found": lambda ids: (
+        select(PayoutFound.id, PayoutBatch.number)
+        .join(PayoutItem, PayoutItem.id == PayoutFound.item_id)
+        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+        .where(PayoutFound.id.in_(ids))
+    ),
     "alipay_withdrawal": lambda ids: select(Withdrawal.id, Withdrawal.number, Withdrawal.serial).where(Withdrawal.id.in_(ids)),
 }
 _ALIPAY_NUMBERS: dict[str, Any] = {
@@ -175,7 +213,8 @@ def _some(ids: list[int]) -> Iterable[list[int]]:
 
 def _names(row: StatementRow, entry: _Open, side: str) -> bool:
     if side == "alipay":
-        return row.number in entry.numbers and row.kind == _ALIPAY.get(entry.kind, "")
+        # In whatever words Alipay tells that a withdrawal came back, under its number.
+        return row.number in entry.numbers and (row.kind == _ALIPAY.get(entry.kind, "") or entry.kind == "reversed")
     own = row.serial.partition("#")[0]
     return any(number == own or (len(number) >= _SHORTEST and number in row.remark) for number in entry.numbers)
 
@@ -195,21 +234,4 @@ def _shared(left: int, fitting: list[_Open]) -> list[tuple[_Open, int]]:
     return shared
 
 
-class _PayoutsBack:
-    """What came back to the bank of a payout: the entry that the bank's results file posted for it."""
-
-    def expecting(self, organisation_id: int) -> Callable[[Seen], Arrived | None]:
-        query = moved(organisation_id, "bank").where(JournalEntry.kind == "payout_returned", linked_of_entry(side="bank") == 0)
-        waiting = [tuple(row) for row in db.session.execute(query.order_by(JournalEntry.id))]
-        numbers = numbers_of([row[:4] for row in waiting], "bank")
-
-        def find(row: Seen) -> Arrived | None:
-            fitting = (each[0] for each in waiting if each[5] == row.fen and numbers[each[0]] and numbers[each[0]] in row.remark)
-            its = next(fitting, None)
-            # The item says already that it came back.
-            return None if its is None else lambda _row: its
-
-        return find
-
-
-statement_row.arrivals.append(_PayoutsBack())
+row_decision.left_open.append(left_open)

@@ -1,14 +1,15 @@
 """Recovery: a refund approved after settlement takes each share back from where it went.
 
-Never more than what is left of the order's share there. What a pool, a collective or the fund no longer holds becomes recoverable from
-its later revenue (``distribution`` and ``remittance`` take it back within the published cap); it is never a claim on a household.
+Never more than what is left of the line's share there. What was distributed, or what a collective or the fund no longer holds, becomes
+recoverable from its later revenue (``distribution`` and ``remittance`` take it back within the published cap); it is never a claim on a household.
 """
 
 from collections import Counter
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import aliased
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
@@ -18,31 +19,36 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
 from marketplace.orders.order_refund import hears_of_undone, posts_after_settlement
+from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
+from marketplace.settlement import distribution_pool, taken_back
+from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.settlement import Settlement, SettlementLine
+from marketplace.settlement.taken_back import Shares, TakenBack
 
 # (kind of account, its owner's ref): where a share of the order went.
 Place = tuple[str, str]
 # Whose share may have been handed on already: the account that then waits for later revenue.
 RECOVERABLE = {"household_pool": "pool_recoverable", "village_collective": "village_recoverable", "relief_fund": "fund_recoverable"}
-_SHARE_OF = {recoverable: kind for kind, recoverable in RECOVERABLE.items()}
 
 
 @posts_after_settlement
 def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: int) -> None:
     """Post the refund of a settled order: ``goods`` is fen by order line id. Conflict ``refund.exceeds_settled`` if less is left."""
     settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
-    shares = _shares(settlement, refund, goods)
-    left = _left(settlement)
-    if sum(shares.values()) > sum(fen for (kind, _), fen in left.items() if kind != "freight") or freight_fen > left["freight", ""]:
+    parts = _parts(settlement, refund, goods)
+    if parts is None or freight_fen > _freight_left(settlement):
         raise Conflict("refund.exceeds_settled", N_("这张订单分账的钱不够退这么多。"))
-    _fit(shares, left)
-    beyond = _beyond(settlement.organisation_id, shares)
+    shares: Counter[Place] = Counter()
+    for line, taken in parts:
+        for place, fen in zip(_places(line), taken, strict=True):
+            shares[place] += fen
+    beyond = _beyond(settlement.organisation_id, shares, parts)
     pools, pools_beyond = _by_owner("household_pool", shares), _by_owner("household_pool", beyond)
     villages, villages_beyond = _by_owner("village_collective", shares), _by_owner("village_collective", beyond)
     event.refund_after_settlement(
         book=settlement.organisation_id,
-        source=Source("refund", refund.id),
+        source=refunds.source(refund.id),
         revenue_fen=shares["revenue", ""],
         freight_fen=freight_fen,
         collectives={village: fen - villages_beyond.get(village, 0) for village, fen in villages.items()},
@@ -52,12 +58,19 @@ def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: 
         fund_beyond_fen=beyond["relief_fund", ""],
         reverses_id=settlement.entry_id,
     )
+    db.session.add_all(
+        TakenBack(organisation_id=line.organisation_id, settlement_line_id=line.id, refund_id=refund.id, taken_at=clock.now(), **taken._asdict())
+        for line, taken in parts
+        if any(taken)
+    )
+    db.session.flush()
 
 
 @hears_of_undone
 def put_back(order: Order, refund_id: int) -> None:
-    """A refund of a settled order failed and its entry was reversed. What was recovered for it in between goes back to the pool, the
+    """A refund of a settled order failed and its entry was reversed: its lines have again what it took of them. What was recovered for it in between goes back to the pool, the
     collective or the fund: else it would have paid for a refund that nobody got."""
+    db.session.execute(delete(TakenBack).where(TakenBack.refund_id == refund_id))
     settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
     book, lines = settlement.organisation_id, _lines(settlement)
     groups, villages = {line.linkage_group_id for line in lines}, {line.village_id for line in lines}
@@ -76,54 +89,62 @@ def put_back(order: Order, refund_id: int) -> None:
             event.fund_recovery_undone(book=book, source=source, fen=-fen)
 
 
-def _shares(settlement: Settlement, refund: Refund, goods: dict[int, int]) -> Counter[Place]:
-    """Each line's fen as its settlement divided it."""
-    shares: Counter[Place] = Counter()
-    for line in _lines(settlement):
-        fen = goods.get(line.order_line_id, 0)
-        places, settled = zip(*_parts(line), strict=True)
-        # A line that settled at nothing has no proportion to follow: the cooperative bears it.
-        weights = list(settled) if any(settled) else [1, 0, 0, 0]
-        for place, part in zip(places, split(fen, weights, [kind for kind, _ in places], refund.public_id), strict=True):
-            shares[place] += part
-    return shares
-
-
-def _left(settlement: Settlement) -> Counter[Place]:
-    """What of the settlement no refund took back yet, by place."""
-    left: Counter[Place] = Counter({("freight", ""): settlement.freight_fen})
-    for line in _lines(settlement):
-        for place, fen in _parts(line):
-            left[place] += fen
-    undone = aliased(JournalEntry)  # a refund that the channel refused for good took nothing back in the end
-    earlier = select(JournalEntry.id).where(
-        JournalEntry.reverses_id == settlement.entry_id,
+def entries_of(entry_id: int) -> list[int]:
+    """Entries of refunds that took back from what this entry divided, oldest first; what failed in the end took nothing."""
+    undone = aliased(JournalEntry)
+    query = select(JournalEntry.id).where(
+        JournalEntry.reverses_id == entry_id,
         JournalEntry.kind == "refund_after_settlement",
         ~select(undone.id).where(undone.reverses_id == JournalEntry.id).exists(),
     )
-    for entry_id in db.session.scalars(earlier):
-        for line_ in entry.book_lines(entry_id):
-            if line_.fen > 0:
-                left[_SHARE_OF.get(line_.kind, line_.kind), line_.owner_ref] -= line_.fen
-    return left
+    return list(db.session.scalars(query.order_by(JournalEntry.id)))
 
 
-def _fit(shares: Counter[Place], left: Counter[Place]) -> None:
-    """Move what rounding asks beyond what is left of one share to those that have most left."""
-    over = 0
-    for place in list(shares):
-        if shares[place] > left[place]:
-            over += shares[place] - left[place]
-            shares[place] = left[place]
-    for place in sorted((each for each in left if each[0] != "freight"), key=lambda each: (shares[each] - left[each], each)):
-        part = min(over, left[place] - shares[place])
-        shares[place] += part
+def _parts(settlement: Settlement, refund: Refund, goods: dict[int, int]) -> list[tuple[SettlementLine, Shares]] | None:
+    """What the refund takes of each line, share by share, each in proportion to what is left of it: so any path of refunds ends at
+    exactly nothing. None if there is not so much."""
+    lines = _lines(settlement)
+    left = list(taken_back.left_of(lines).values())
+    asked = _fit([goods.get(line.order_line_id, 0) for line in lines], [sum(each) for each in left])
+    if asked is None:
+        return None
+    return [
+        (line, Shares(*split(fen, of_line, Shares._fields, refund.public_id)))
+        for line, fen, of_line in zip(lines, asked, left, strict=True)
+    ]  # fmt: skip
+
+
+def _fit(asked: list[int], left: list[int]) -> list[int] | None:
+    """What is asked beyond what is left of a line (it settled at less than its price, say) comes from those that have most left."""
+    if sum(asked) > sum(left):
+        return None
+    fitted = [min(pair) for pair in zip(asked, left, strict=True)]
+    over = sum(asked) - sum(fitted)
+    for place in sorted(range(len(left)), key=lambda each: fitted[each] - left[each]):
+        part = min(over, left[place] - fitted[place])
+        fitted[place] += part
         over -= part
+    return fitted
 
 
-def _beyond(book: int, shares: Counter[Place]) -> Counter[Place]:
-    """What of each share is no longer where it went: distributed, paid or remitted since."""
+def _freight_left(settlement: Settlement) -> int:
+    """What of the freight no refund took back yet."""
+    earlier = entries_of(settlement.entry_id) if settlement.entry_id else []
+    return settlement.freight_fen - sum(line.fen for each in earlier for line in entry.book_lines(each) if line.kind == "freight")
+
+
+def _beyond(book: int, shares: Counter[Place], parts: list[tuple[SettlementLine, Shares]]) -> Counter[Place]:
+    """What of each share is no longer where it went: distributed, paid or remitted since. What a pool holds of other sales, or of other
+    months, is theirs: it makes good what was distributed only later, within the cap."""
     held = _held(book, [place for place, fen in shares.items() if place[0] in RECOVERABLE and fen])
+    distributed: Counter[Place] = Counter()
+    for line, taken in parts:
+        if line.distribution_id is not None and db.session.get_one(Distribution, line.distribution_id).posted_at is not None:
+            distributed[_places(line)[1]] += taken.pool_fen
+    for place, fen in distributed.items():
+        if fen:
+            free_fen = max(0, held[place] - distribution_pool.waiting(book, int(place[1].partition(":")[2])))
+            held[place] = min(held[place], shares[place] - fen + min(fen, free_fen))
     return Counter({place: shares[place] - min(shares[place], max(0, fen)) for place, fen in held.items()})
 
 
@@ -139,13 +160,10 @@ def _by_owner(kind: str, shares: Counter[Place]) -> dict[int, int]:
     return {int(ref.partition(":")[2]): fen for (its, ref), fen in shares.items() if its == kind and fen}
 
 
-def _parts(line: SettlementLine) -> list[tuple[Place, int]]:
-    return [
-        (("revenue", ""), line.cooperative_fen),
-        (("household_pool", account.owner_of("household_pool", line.linkage_group_id)), line.pool_fen),
-        (("village_collective", account.owner_of("village_collective", line.village_id)), line.village_fen),
-        (("relief_fund", ""), line.fund_fen),
-    ]
+def _places(line: SettlementLine) -> tuple[Place, Place, Place, Place]:
+    """Where a line's shares went, in the order of ``Shares``."""
+    pool, village = account.owner_of("household_pool", line.linkage_group_id), account.owner_of("village_collective", line.village_id)
+    return ("revenue", ""), ("household_pool", pool), ("village_collective", village), ("relief_fund", "")
 
 
 def _lines(settlement: Settlement) -> list[SettlementLine]:

@@ -227,16 +227,16 @@ def record_paid(remittance_id: int, *, paid_on: date, bank_serial: str, actor: A
     row.must_be_version(version)
     bank_serial = bank_transfer.record(bank_serial, paid_on, source=("remittance", row.id), agreed_at=row.approved_at, actor=actor)
     row.state, row.paid_on, row.bank_serial, row.recorded_at = "PAID", paid_on, bank_serial, clock.now()
-    _post(row)
+    _post(row, bank_transfer.moment_of(paid_on))
     audit.record("remittance.paid", row, person_id=actor.person_id, fen=row.fen, recovered_fen=row.recovered_fen)
     db.session.flush()
     return row
 
 
-def _post(row: Remittance) -> None:
+def _post(row: Remittance, at: datetime) -> None:
     book, source = row.organisation_id, Source("remittance", row.id)
     if row.kind == "REVENUE":
-        event.revenue_taken_out(book=book, source=source, fen=row.fen)
+        event.revenue_taken_out(book=book, source=source, fen=row.fen, at=at)
         return
     share, recoverable = SHARES[row.kind]
     owner = account.owner_of(share, row.village_id)
@@ -245,13 +245,13 @@ def _post(row: Remittance) -> None:
     beyond_fen = row.fen - min(row.fen, held)
     row.recovered_fen = max(0, min(row.recovered_fen, owed, held - row.fen))
     if row.village_id is not None:
-        event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen, beyond_fen=beyond_fen)
+        event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen, beyond_fen=beyond_fen, at=at)
         if row.recovered_fen:
-            event.collective_recovered(book=book, source=source, village_id=row.village_id, fen=row.recovered_fen)
+            event.collective_recovered(book=book, source=source, village_id=row.village_id, fen=row.recovered_fen, at=at)
         return
-    event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen, beyond_fen=beyond_fen)
+    event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen, beyond_fen=beyond_fen, at=at)
     if row.recovered_fen:
-        event.fund_recovered(book=book, source=source, fen=row.recovered_fen)
+        event.fund_recovered(book=book, source=source, fen=row.recovered_fen, at=at)
 
 
 def withdraw(remittance_id: int, *, actor: Actor, version: int, reason: str) -> Remittance:

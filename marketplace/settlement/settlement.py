@@ -46,7 +46,8 @@ class Settlement(Public, Model):
 
 
 class SettlementLine(Identified, Model):
-    """One order line's part of a settlement, by its own scheme; ``distribution_id`` names the distribution that covers it."""
+    """One order line's part of a settlement, by its own scheme; ``distribution_id`` names the distribution that covers it, ``divided_fen``
+    what that found of its pool share when it was drafted, refunds off (None: drafted before this was kept, and it found all of it)."""
 
     __tablename__ = "settlement_line"
 
@@ -62,6 +63,8 @@ class SettlementLine(Identified, Model):
     village_fen: Mapped[int]
     fund_fen: Mapped[int]
     distribution_id: Mapped[int | None] = mapped_column(ForeignKey("distribution.id"), index=True)
+    divided_fen: Mapped[int | None]
+
 
 class NotDue(Conflict):
     """The order may not be settled yet, or not again; ``why`` in data is the code of the reason."""

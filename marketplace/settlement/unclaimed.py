@@ -55,6 +55,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.household_credit import CreditMove, owed
 from marketplace.settlement.payout_item import UNSEEN, PayoutBatch, PayoutItem, seen_anew
+from marketplace.settlement.payout_reversal import PayoutReversal
 
 OPEN = ("DRAFTED", "APPROVED", "PUBLISHED")
 STATES = (*OPEN, "POSTED", "WITHDRAWN")
@@ -134,6 +135,7 @@ def found(organisation_id: int, until: date) -> Subquery:
         .where(PayoutItem.state == "returned", *old)
         .where(tuple_(PayoutItem.batch_id, _HOUSEHOLD.concat(cast(PayoutItem.household_id, String))).not_in(_came_back(organisation_id, end)))
         .where(PayoutItem.id.not_in(_came_back(organisation_id, end, "payout_item").with_only_columns(JournalEntry.source_id)))
+        .where(PayoutItem.id.not_in(_unmade(organisation_id, end)))
     )
     each = union_all(unknown, back).subquery("each")
     return (
@@ -155,6 +157,14 @@ def _came_back(organisation_id: int, since: datetime, source: str = "payout_batc
         .where(JournalEntry.book == organisation_id, JournalEntry.period >= clock.period_of(clock.business_date(since)))
         .where(JournalEntry.kind.in_(("payout_returned", "payout_refused")), JournalEntry.source_type == source)
         .where(JournalEntry.event_at >= since, Account.kind == "household")
+    )
+
+
+def _unmade(organisation_id: int, since: datetime) -> Select[int]:
+    """Payments that two people said from a moment on had never been made: until then everybody believed that they had arrived. (The entry
+    that reverses one stands on the day of the payment.)"""
+    return select(PayoutReversal.item_id).where(
+        PayoutReversal.organisation_id == organisation_id, PayoutReversal.state == "DONE", PayoutReversal.decided_at >= since
     )
 
 

@@ -124,6 +124,6 @@ def pay(chance: random.Random, people: People, bank: Bank, done: Counter[str]) -
             directed = directed_order.of_order(order_id)
             assert directed is not None
             name = db.session.get_one(Organisation, unit).name_zh
-            fen = db.session.get_one(Order, order_id).payable_fen
+            fen = db.session.get_one(Order, order_id).due_fen
             bank.transfers[cooperative_id].append(Transfer(fen, name, f"3605{unit:08d}", f"货款 {directed.reference}"))
             done["transfers"] += 1

@@ -12,12 +12,13 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import MarketError, NotAllowed
 from marketplace.foundation.language import LANGUAGES, N_, said
 from marketplace.foundation.language import gettext as _
+from marketplace.organisations import own_sign_in
 from marketplace.organisations.actor import acting, organisations_of
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, by_login, password_fits
 from marketplace.organisations.person import register as register_person
 from marketplace.web.limits import limiter, named, named_from_here, was_refused
-from marketplace.web.permission import needs, public, the_actor
+from marketplace.web.permission import current_actor, needs, public, the_actor
 from marketplace.web.workplace import workplace
 
 bp = Blueprint("account", __name__)
@@ -43,8 +44,9 @@ def sign_in() -> Any:
 
 @bp.post("/sign-in")
 @limiter.limit("60 per 5 minutes", deduct_when=was_refused)
-@limiter.limit("100 per hour", key_func=named, deduct_when=was_refused)
-@limiter.limit("10 per 5 minutes", key_func=named_from_here, deduct_when=was_refused)
+# One address has used up its tries for a name long before the name is shut for everybody: it takes ten addresses to lock a person out.
+@limiter.limit("200 per hour", key_func=named, deduct_when=was_refused)
+@limiter.limit("10 per 5 minutes; 20 per hour", key_func=named_from_here, deduct_when=was_refused)
 @public
 def do_sign_in() -> Any:
     login, goal = request.form.get("login", "")[:80], safe_next(request.form.get("next"))
@@ -90,7 +92,9 @@ def do_register() -> Any:
 @bp.post("/sign-out")
 @public
 def sign_out() -> Any:
-    language = session.get("language")
+    language, actor = session.get("language"), current_actor()
+    if actor is not None:
+        transaction(lambda: own_sign_in.sign_out(actor.person_id))
     session.clear()
     request.environ.pop("market.actor", None)
     if language:

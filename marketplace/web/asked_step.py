@@ -9,11 +9,13 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from flask import flash, redirect, render_template, request
 
+from marketplace.errands import errand
 from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import InvalidInput, NotAllowed, NotFound
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.actor import Actor
+from marketplace.web.errand import Wanted, handed_over
 from marketplace.web.permission import holds
 from marketplace.web.shared_desk import desk, typed_version
 
@@ -23,6 +25,8 @@ class Paper(Protocol):
 
     @property
     def id(self) -> Any: ...
+    @property
+    def organisation_id(self) -> Any: ...
     def must_be(self, *states: str) -> None: ...
 
 
@@ -42,15 +46,20 @@ class Step(Generic[P]):
     work: Callable[[int, Actor, int, str], Any]
     reason: str = ""  # the field's label, where a reason must be given
     danger: bool = False
+    errand: str = ""  # what a worker takes in its stead where households are many
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a paper's pages are: its own, the step's form, and the way that leads here, without the question."""
+    """Where a paper's pages are: its own, the step's form, and the way that leads here, without the question. Of a paper whose steps
+    may be errands: what they are taken with, what people call it, and how many households it has."""
 
     show: str
     post: str
     crumbs: Sequence[tuple[str, str | None]]
+    subject: str = ""
+    name: str = ""
+    households: Callable[[], int] = int
 
 
 def chosen(steps: Mapping[str, Step[P]], name: str, actor: Actor) -> Step[P]:
@@ -64,8 +73,10 @@ def chosen(steps: Mapping[str, Step[P]], name: str, actor: Actor) -> Step[P]:
 
 
 def ask(row: P, step: Step[P], places: Places, actor: Actor, errors: dict[str, str] | None = None) -> str:
-    """The page that asks. Conflict, as ``must_be`` says, where the paper is past it."""
+    """The page that asks. Conflict, as ``must_be`` says, where the paper is past it; ``errand.under_way`` while another step is taken."""
     row.must_be(*step.states)
+    if places.subject:
+        errand.must_be_free(places.subject)
     return render_template(
         "distribution/step.html",
         row=row,
@@ -86,6 +97,14 @@ def ask(row: P, step: Step[P], places: Places, actor: Actor, errors: dict[str, s
 def take(number: int, step: Step[P], actor: Actor, *, again: Callable[[], P], places: Callable[[P], Places]) -> Any:
     """Do what was asked about, and go back to the paper; a reason that is missing is asked for again (of ``again``, read afresh)."""
     reason, version = request.form.get("reason", ""), typed_version()
+    before = again()
+    its = places(before)
+    if step.errand and errand.takes_long(households := its.households()):
+        before.must_be(*step.states)
+        given = {"id": number, "version": version}
+        return handed_over(Wanted(step.errand, its.subject, before.organisation_id, its.name, households, its.show, given), actor)
+    if its.subject:
+        errand.must_be_free(its.subject)
     try:
         transaction(lambda: step.work(number, actor, version, reason))
     except InvalidInput as error:

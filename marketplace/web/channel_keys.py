@@ -1,6 +1,7 @@
 """Keys of payment channels: a cooperative's own, or the platform's. New ones stand beside the old; a second person confirms them, then
 switches; then the old is retired."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -14,7 +15,7 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import channel_key, key_material
+from marketplace.payments import channel_key, key_material, key_print
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, names_of, typed_version
@@ -26,7 +27,7 @@ permission("key.handle", COOPERATIVE="director accountant", OPERATOR="administra
 STATES = {  # (words, kind of tag)
     "ADDED": (N_("等核对"), "wait"), "CONFIRMED": (N_("核对过，等启用"), "wait"), "CURRENT": (N_("正在用"), ""), "OLD": (N_("旧的，还认"), "still"), "RETIRED": (N_("已作废"), "still"),
 }  # fmt: skip
-STEPS = {
+STEPS: dict[str, tuple[Callable[..., ChannelKey], str]] = {
     "confirm": (channel_key.confirm, N_("核对过了。从现在起认它签的通知；渠道那边准备好，再启用。")),
     "switch": (channel_key.switch, N_("换好了。旧的那套还认，等渠道那边也换好再作废。")),
     "retire": (channel_key.retire, N_("作废了，里面的密钥已经销毁。")),
@@ -79,7 +80,22 @@ def ask(public_id: str, step: str) -> Any:
     row = _own(public_id)
     if step not in STEPS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="step")
-    return render_template("payment/key_step.html", row=row, step=step, public=key_material.shown_public(row), **desk(the_actor()))
+    return _question(row, step, {})
+
+
+def _question(row: ChannelKey, step: str, errors: dict[str, str]) -> str:
+    prints = key_print.parts_of(row.channel, row.parts) if step == "confirm" and row.state == "ADDED" else []
+    return render_template(
+        "payment/key_step.html", row=row, step=step, public=key_material.shown_public(row), prints=prints, words=_part_words(), errors=errors,
+        last=key_print.LAST, **desk(the_actor()),
+    )  # fmt: skip
+
+
+def _part_words() -> dict[str, str]:
+    return {
+        "alipay_public_key": _("支付宝公钥"), "own_public_key": _("我们的公钥"), "alipay": _("支付宝公钥证书"), "root": _("支付宝根证书"),
+        "app": _("应用公钥证书"), "secret_key": _("密钥"), "webhook_secret": _("通知密钥"),
+    }  # fmt: skip
 
 
 @bp.post("/<public_id>/<step>")
@@ -89,7 +105,12 @@ def act(public_id: str, step: str) -> Any:
     if step not in STEPS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="step")
     number, (work, done) = row.id, STEPS[step]
-    transaction(lambda: work(number, version=version, actor=actor))
+    given = {"seen": request.form.get("seen", "")[:200]} if step == "confirm" else {}
+    try:
+        transaction(lambda: work(number, version=version, actor=actor, **given))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _question(_own(public_id), step, {"seen": said(error)}), 422
     flash(_(done), "done")
     return redirect(url_for(".index"), 303)
 

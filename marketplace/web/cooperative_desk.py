@@ -60,7 +60,7 @@ def desk(actor: Actor) -> dict[str, Any]:
 
 def _on_money() -> bool:
     """Whether this page stands on the road of money, which leads through several."""
-    return request.path.startswith(("/cooperative/money", "/distributions", "/payouts", "/remittances", "/fund-returns", "/unclaimed", "/households", "/cooperative/withdrawals"))
+    return request.path.startswith(("/cooperative/money", "/distributions", "/payouts", "/errands", "/remittances", "/fund-returns", "/unclaimed", "/households", "/cooperative/withdrawals"))
 
 
 @bp.get("")

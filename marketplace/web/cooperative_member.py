@@ -50,7 +50,7 @@ def open_(group_id: str, public_id: str) -> Any:
     home_id = member_of(own_group(group_id, actor), public_id).id
     purpose = form_input.given("purpose")
     try:
-        whole = transaction(lambda: privacy.opened(db.session.get_one(Household, home_id), purpose=purpose, actor=actor))
+        whole = transaction(lambda: privacy.opened(home_id, purpose=purpose, actor=actor))
     except InvalidInput as error:
         return page(group_id, public_id, {"purpose": said(error)}), 422
     answer = page(group_id, public_id, {}, whole=whole)

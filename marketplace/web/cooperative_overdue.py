@@ -137,6 +137,7 @@ def _facts(row: DirectedOrder) -> dict[str, Any]:
         "unit": db.session.get_one(Organisation, row.organisation_id),
         "cooperative": db.session.get_one(Organisation, row.cooperative_id),
         "seller": db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == row.cooperative_id)).one_or_none(),
+        "open_fen": order.open_fen,
         "late_days": max(0, (clock.business_date() - row.pay_by).days) if row.pay_by else 0,
         "rate": late_interest.rate_of(row),
         "accrued": late_interest.accrued(order, row),

@@ -16,12 +16,12 @@ from marketplace.orders import refund_reissue
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
-from marketplace.payments import bank_refund, bill_import, call, refund_call
+from marketplace.payments import bank_refund, bill_difference, call, refund_call
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
-from marketplace.payments.bill_import import BillDifference
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import Refund
+from marketplace.payments.refund import LEFT, NOT_AGAIN, REPLACED_LEFT, Refund
 from marketplace.web import payment_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -37,10 +37,10 @@ PAGE = 50
 _again = aliased(Refund)
 _reissued = select(_again.id).where(_again.reissues_id == Refund.id).exists()
 VIEWS: dict[str, Any] = {
-    "todo": ((Refund.state == "failed") & ~_reissued) | ((Refund.state == "approved") & (Refund.way == "bank")),
+    "todo": ((Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~_reissued) | ((Refund.state == "approved") & (Refund.way == "bank")),
     "going": Refund.state.in_(("submitting", "unknown")) | ((Refund.state == "approved") & (Refund.way != "bank")),
     "done": Refund.state == "succeeded",
-    "failed": (Refund.state == "failed") & _reissued,
+    "failed": (Refund.state == "failed") & (Refund.sub_code.in_(NOT_AGAIN) | _reissued),
 }
 
 
@@ -140,7 +140,12 @@ def decide(public_id: str) -> Any:
     actor = the_actor()
     row = _own(public_id, actor)
     proposed = by_public_id(BankRefund, request.form.get("proposal", ""), select(BankRefund).where(_payees(row)))
+    # A correction names another payee for what goes over the bank already: there is nothing left to ask the channel.
+    failed = row.id if proposed.corrects_id is None else None
     number, approved, reason = proposed.id, request.form.get("decision") == "approve", request.form.get("reason", "")
+    db.session.rollback()
+    if approved and failed is not None:
+        refund_call.ask_again(failed)
     try:
         refund_id = transaction(lambda: refund_reissue.decide(number, approved=approved, reason=reason, actor=actor).refund_id)
     except InvalidInput as error:
@@ -199,7 +204,7 @@ def explain(public_id: str) -> Any:
     number = by_public_id(BillDifference, public_id, scoped(actor, BillDifference)).id
     words, takes_on = request.form.get("explanation", ""), request.form.get("step") == "own"
     try:
-        transaction(lambda: bill_import.own(number, actor=actor) if takes_on else bill_import.explain(number, words, actor=actor))
+        transaction(lambda: bill_difference.own(number, actor=actor) if takes_on else bill_difference.explain(number, words, actor=actor))
         flash(_("您在办这一项。") if takes_on else _("已记下说明。"), "done")
     except InvalidInput as error:
         flash(said(error), "bad")
@@ -232,6 +237,8 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         before=before,
         after=after,
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
+        again=refund.sub_code not in NOT_AGAIN,
+        why_not={REPLACED_LEFT: _("不用再退：它要重办的那一笔已经退到了。"), LEFT: _("不能再退：这笔其实已经退到了，订单上没有钱可扣。请在“账单差异”里说明。")}.get(refund.sub_code),
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
         tried=call.last_of(refund_call.SEND, refund.id),
         corrected=refund_reissue.CORRECTED,

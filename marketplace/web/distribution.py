@@ -5,9 +5,10 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from sqlalchemy import Select, func, select
 
-from marketplace.foundation import clock, idempotency
+from marketplace.errands import errand
+from marketplace.foundation import clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
+from marketplace.foundation.database import by_public_id, db, new_public_id
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
@@ -15,12 +16,13 @@ from marketplace.households.linkage_group import LinkageGroup
 from marketplace.notices.public_notice import Objection, PublicNotice
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
-from marketplace.settlement import distribution, distribution_preview
+from marketplace.settlement import distribution, distribution_errand, distribution_preview, payout_progress
 from marketplace.settlement.distribution import Distribution, DistributionGroup
 from marketplace.settlement.distribution_pool import left_out, recoverable
-from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_batch import PayoutBatch
 from marketplace.web import payout_words
 from marketplace.web.distribution_way import next_strip, way
+from marketplace.web.errand import Wanted, led_to, once
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, names_of
 from marketplace.web.spreadsheet import download, streamed
@@ -74,8 +76,10 @@ def index() -> Any:
     return render_template(
         "distribution/index.html",
         rows=rows[:PAGE],
+        paid=payout_progress.of_distributions([row[0].id for row in rows[:PAGE] if row[0].state == "POSTED"]),
         view=view,
         states=state_words(),
+        errands=errand.waiting(actor.organisation_id),
         kept=kept,
         next_url=url_for(".index", **kept, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         cooperatives=_cooperatives() if actor.is_operator else [],
@@ -128,11 +132,16 @@ def choose() -> Any:
 @needs("distribution.draft")
 def draft() -> Any:
     actor, period, key = the_actor(), request.form.get("period", ""), request.form.get("idempotency_key", "")
+    subject, members = distribution_errand.of_month(actor.organisation_id, period), distribution_errand.members(actor.organisation_id, period)
+    given = {"period": period}
 
     def work() -> dict[str, Any]:
         return {"public_id": distribution.draft(actor.organisation_id, period, actor=actor).public_id}
 
-    made = transaction(lambda: idempotency.once(f"distribution.draft:{actor.organisation_id}", key, {"period": period}, work))
+    wanted = Wanted("distribution.draft", subject, actor.organisation_id, period, members, url_for(".index"), given)
+    made = once(wanted, work, key=key, request=given, actor=actor)
+    if "errand" in made:
+        return led_to(made["errand"])
     flash(_("已拟定，等理事长审批。"), "done")
     return redirect(url_for(".show", public_id=made["public_id"]), 303)
 
@@ -156,6 +165,7 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
     objections = [] if notice is None else list(db.session.scalars(select(Objection).where(Objection.notice_id == notice.id).order_by(Objection.id)))
     batches = list(db.session.scalars(select(PayoutBatch).where(PayoutBatch.distribution_id == row.id).order_by(PayoutBatch.id)))
     people = names_of((row.drafted_by_id, row.approved_by_id, row.withdrawn_by_id))
+    progress = payout_progress.of_distribution(row) if row.state == "POSTED" else None
     return render_template(
         "distribution/show.html",
         row=row,
@@ -168,8 +178,11 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         people=people,
         states=state_words(),
         bases=basis_words(),
-        steps=way(row, notice, objections, people, paid_fen=_paid(row)),
+        steps=way(row, notice, objections, people, paid_fen=progress.paid[1] if progress else 0),
+        progress=progress,
+        of_batches=payout_progress.of_batches([each.id for each in batches]),
         strip=next_strip(row, notice, objections, batches, actor),
+        errand=errand.standing(distribution_errand.of(row.id), row.version),
         recoverable=recoverable(row.organisation_id),
         left_out=_left_out(row) if row.state in ("DRAFTED", "APPROVED") else [],
         cap_bp=settings().recovery_cap_bp,
@@ -213,12 +226,3 @@ def _filtered(actor: Actor) -> tuple[str, Select[Any]]:
 def _cooperatives() -> list[tuple[str, str]]:
     query = select(Organisation).where(Organisation.kind == "COOPERATIVE").order_by(Organisation.name_zh)
     return [(each.public_id, each.name_zh) for each in db.session.scalars(query)]
-
-
-def _paid(row: Distribution) -> int:
-    query = (
-        select(func.coalesce(func.sum(PayoutItem.fen), 0))
-        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .where(PayoutBatch.distribution_id == row.id, PayoutItem.state == "paid")
-    )
-    return int(db.session.scalar(query) or 0)

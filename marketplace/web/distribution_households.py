@@ -13,6 +13,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup
 from marketplace.organisations.region import Region
+from marketplace.settlement import payout_progress
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
 from marketplace.settlement.distribution_weights import days_of
 from marketplace.web.distribution import basis_words, own, state_words
@@ -26,7 +27,16 @@ permission("money.read", COOPERATIVE="*", OPERATOR="administrator reviewer treas
 
 PAGE = 50
 MOST_NAMES = 5_000  # names are sealed: they are opened one by one to be searched
+MONEY = ("", *payout_progress.PLACES, "fund", "owed")  # where a household's money is
 SORTS = {"code": (Household.code, False), "most": (DistributionShare.fen, True)}
+
+
+def money_words() -> list[tuple[str, str]]:
+    """Where a household's money may be."""
+    return [
+        ("paid", _("已到账")), ("going", _("在路上")), ("unknown", _("还没有结果")), ("back", _("被退回")), ("owed", _("还没有代发")),
+        ("fund", _("无人领取，转入基金")),
+    ]  # fmt: skip
 
 
 @bp.get("/<public_id>/households")
@@ -41,7 +51,7 @@ def index(public_id: str) -> Any:
         query.with_only_columns(func.count(), func.coalesce(func.sum(DistributionShare.fen), 0), maintain_column_froms=True)
     ).one()
     rows = db.session.execute(_after(_sorted(query, sort), sort, row).limit(PAGE + 1)).all()
-    kept: dict[str, Any] = {key: value for key, value in request.args.items() if key in ("group", "q", "sort") and value}
+    kept: dict[str, Any] = {key: value for key, value in request.args.items() if key in ("group", "q", "sort", "money") and value}
     groups = db.session.execute(_groups(row)).all()
     first, last = days_of(row.period)
     return render_template(
@@ -56,6 +66,7 @@ def index(public_id: str) -> Any:
         found=(count, int(fen)),
         kept=kept,
         sort=sort,
+        money=money_words() if row.state == "POSTED" else [],
         next_url=url_for(".index", public_id=public_id, **kept, after=_key(rows[PAGE - 1])) if len(rows) > PAGE else None,
         crumbs=[
             (_("收益分配"), url_for("distribution.index")),
@@ -104,9 +115,13 @@ def _filtered(row: Distribution) -> Select[*tuple[Any, ...]]:
         .join(Region, Region.id == Household.village_id)
         .where(DistributionShare.distribution_id == row.id)
     )
-    group, words = request.args.get("group", ""), request.args.get("q", "").strip()[:40]
+    group, words, money = request.args.get("group", ""), request.args.get("q", "").strip()[:40], request.args.get("money", "")
+    if money not in MONEY:
+        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="money")
     if group:
         query = query.where(LinkageGroup.public_id == group)
+    if money:
+        query = query.where(Household.id.in_(payout_progress.households_at(row, money)))
     if words:
         found = or_(Household.code.icontains(words, autoescape=True), Region.name_zh.contains(words, autoescape=True))
         query = query.where(or_(found, Household.id.in_(_named(row, words))))

@@ -13,7 +13,7 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.notices import objection
 from marketplace.notices.public_notice import Objection
-from marketplace.settlement import distribution
+from marketplace.settlement import distribution, distribution_errand
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
@@ -63,7 +63,7 @@ STEPS: dict[str, Step[Distribution]] = {
     "recompute": Step(
         "distribution.draft", ("DRAFTED",), N_("按现在的记录重算？"),
         lambda row: _("按现在的交货、股份和结算重新算一遍。记录没有变，算出来一分不差；有变的，按新的算。"), lambda row: _("重算"), N_("已重算。"),
-        lambda number, actor, version, reason: distribution.recompute(number, actor=actor, version=version),
+        lambda number, actor, version, reason: distribution.recompute(number, actor=actor, version=version), errand="distribution.recompute",
     ),
     "publish": Step(
         "distribution.announce", ("APPROVED",), N_("公示这份分配？"), _publish_words,
@@ -73,7 +73,7 @@ STEPS: dict[str, Step[Distribution]] = {
     "post": Step(
         "distribution.announce", ("PUBLISHED",), N_("记到各户？"), _post_words,
         lambda row: _("把 %(fen)s 记到各户", fen=money(row.total_fen)), N_("已记到各户，会计可以做代发批次了。"),
-        lambda number, actor, version, reason: distribution.post(number, actor=actor, version=version),
+        lambda number, actor, version, reason: distribution.post(number, actor=actor, version=version), errand="distribution.post",
     ),
     "withdraw": Step(
         "distribution.step", ("DRAFTED", "APPROVED", "PUBLISHED"), N_("撤回这份分配？"),
@@ -122,7 +122,8 @@ def answer(public_id: str, objection_id: str) -> Any:
 def _places(row: Distribution, step: str) -> Places:
     show = url_for("distribution.show", public_id=row.public_id)
     crumbs = [(_("收益分配"), url_for("distribution.index")), (f"{row.period} · {state_words()[row.state]}", show)]
-    return Places(show, url_for(".take", public_id=row.public_id, step=step), crumbs)
+    post = url_for(".take", public_id=row.public_id, step=step)
+    return Places(show, post, crumbs, distribution_errand.of(row.id), row.period, lambda: distribution_errand.households(row))
 
 
 def _households(row: Distribution) -> int:

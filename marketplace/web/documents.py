@@ -37,7 +37,6 @@ bp = Blueprint("documents", __name__)
 @public
 def receipt(token: str) -> Response:
     row, head = benefit_receipt.for_token(token), tree_head.newest()
-    now = row.settled or row.promised
     address = settings().base_url.rstrip("/") + url_for("receipt.benefit", token=token)
     sentences, tokens = [_("印这张凭证时，总账还没有封存过。")], []
     if head:
@@ -54,10 +53,11 @@ def receipt(token: str) -> Response:
         "money": [[_("货款"), money(row.goods_fen)], *_if(_("运费"), row.freight_fen), *_if(_("已退款"), row.refunded_fen)],
         "divided_title": _("钱是这样分的") if row.settled else _("钱将这样分"),
         "divided": [
-            [_("农户"), money(now.pool_fen)],
-            [_("村集体"), money(now.village_fen)],
-            [_("防贫基金"), money(now.fund_fen)],
-            [_("合作社"), money(now.cooperative_fen)],
+            [_("农户"), money(row.now.pool_fen)],
+            [_("村集体"), money(row.now.village_fen)],
+            [_("防贫基金"), money(row.now.fund_fen)],
+            [_("合作社"), money(row.now.cooperative_fen)],
+            *_if(_("分账后退款收回"), row.given_back.total_fen),
         ],
         "groups": [_group(row, each) for each in row.groups],
         "proof": {"title": _("在网上查看、核对"), "sentences": sentences, "tokens": tokens},
@@ -104,9 +104,9 @@ def payment_letter(public_id: str) -> Response:
     """What a unit's accountant pays on: to whom, how much in words, and the remark by which the receipt is recognised."""
     row: DirectedOrder = by_public_id(DirectedOrder, public_id, scoped(the_actor(), DirectedOrder, "organisation_id"))
     order = db.session.get_one(Order, row.order_id)
-    fen = order.payable_fen
+    fen = order.open_fen
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == row.cooperative_id)).one_or_none()
-    if row.approval != "CONFIRMED" or seller is None or fen <= 0:
+    if row.approval != "CONFIRMED" or seller is None or not fen:
         raise Conflict("payment_letter.none", N_("这张采购单现在没有要付的钱，没有付款函。"))
     unit, cooperative = db.session.get_one(Organisation, row.organisation_id), db.session.get_one(Organisation, row.cooperative_id)
     data = {
@@ -125,7 +125,7 @@ def payment_letter(public_id: str) -> Response:
         "columns": [_("商品"), _("件数"), _("金额")],
         "lines": [[line.name_zh, str(line.quantity), money(line.goods_fen)] for line in lines_of(order.id)],
         "freight": _if(_("运费"), order.freight_fen),
-        "less": [*_if(_("短缺和扣减"), order.total_fen - order.paid_fen - fen), *_if(_("已付"), order.paid_fen)],
+        "less": [*_if(_("短缺和扣减"), order.goods_fen + order.freight_fen - order.due_fen), *_if(_("已付"), order.paid_fen - order.short_fen)],
         "total": _("应付"),
         "qr": _code(f"{settings().base_url.rstrip('/')}{url_for('unit_orders.show', public_id=public_id)}"),
         "signed": _("%(day)s 由靖安集按采购单生成", day=day(clock.now())),
@@ -140,6 +140,7 @@ def _group(row: BenefitReceipt, part: GroupPart) -> dict[str, Any]:
         "rows": [
             [_("农户"), households],
             [_("已分账") if row.settled else _("承诺"), money(part.settled_fen if row.settled else part.promised_fen)],
+            *_if(_("退款收回"), part.given_back_fen),
             [_("已分到各户名下"), money(part.distributed_fen)],
             [_("已发给农户"), money(part.paid_fen)],
         ],

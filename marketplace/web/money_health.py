@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
+from marketplace.errands.errand import Errand
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, said, text
@@ -12,16 +13,18 @@ from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bill_day, refused_notice
 from marketplace.payments.bill_day import MissingBill
-from marketplace.payments.payment import Payment
+from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.reporting import books, money_health
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shown import moment
 
 bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
 
@@ -81,7 +84,7 @@ def rows(name: str) -> Any:
     return render_template(
         "payment/health_rows.html",
         rows=[
-            (row.public_id if name in ("notices", "disputes") else "", _fetched_by(row), number, fen, since, owner, address)
+            (row.public_id if name in ("notices", "disputes") else "", _fetched_by(row), number, fen, since, owner, address, _detail(row))
             for (row, number, fen, since), owner, address in _named(found[:PAGE])
         ],
         label=_(label),
@@ -102,6 +105,18 @@ def fetch(public_id: str) -> Any:
     transaction(lambda: bill_day.ask_for(organisation_id, [day], actor=actor))
     flash(_("已经让系统去取 %(day)s 的账单，几秒钟后再看。", day=f"{day:%Y-%m-%d}"), "done")
     return redirect(url_for(".rows", name="bills"), 303)
+
+
+def _detail(row: Any) -> str:
+    """What the number alone does not tell: of a notice what does not fit, of a bill which one and why it did not come."""
+    if isinstance(row, AlipayNotice):
+        field = row.outcome.partition(":")[2]
+        why = _(payment_words.UNFIT[field]) if field in payment_words.UNFIT else field
+        return _("%(at)s 收到", at=moment(row.received_at)) + (f" · {why}" if why else "")
+    if isinstance(row, MissingBill):
+        why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
+        return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    return ""
 
 
 def _fetched_by(row: Any) -> str:
@@ -127,7 +142,7 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
         match row:
             case PayoutItem():
                 return int(row.id)
-            case PayoutReversal():
+            case PayoutReversal() | PayoutFound():
                 return row.item_id
             case Transfer():
                 return row.payable_id
@@ -143,6 +158,8 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
             return url_for("payout_item.show", public_id=items[number]) if number in items else None
         if isinstance(row, PayoutBatch):
             return url_for("payout.show", public_id=row.public_id)
+        if isinstance(row, Errand):
+            return url_for("errand.show", public_id=row.public_id)
         return addresses.get(row.payment_id if isinstance(row, Refund) else getattr(row, "out_trade_no", None))
 
     return [(each, named.get(getattr(each[0], "organisation_id", None)), address(each[0])) for each in found]

@@ -11,10 +11,11 @@ from marketplace.foundation.errors import InvalidInput, MarketError
 from marketplace.foundation.language import N_, said, text
 from marketplace.foundation.language import gettext as _
 from marketplace.households import visit
-from marketplace.organisations import invitation, membership
+from marketplace.organisations import invitation, membership, sign_in_proposal
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import ROLES, Person, Role
 from marketplace.organisations.region import Region
+from marketplace.organisations.sign_in_proposal import SignInProposal
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download
@@ -53,6 +54,7 @@ def index() -> Any:
         kind=kind,
         kinds=kinds(),
         asked=asked,
+        sign_ins=len(sign_in_proposal.waiting()) if the_actor().has("administrator") else 0,
         next_url=url_for(".index", **here, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         export_url=url_for(".index", **here, export=1),
         **desk(the_actor()),
@@ -72,9 +74,11 @@ def invite(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     organisation_id = _own(public_id).id
 
-    def work() -> tuple[int, str]:
-        person = membership.invite(organisation_id, login=form.get("login", ""), name=form.get("name", ""), roles=form.getlist("roles"), actor=actor)
-        return person.id, invitation.make(person.id, organisation_id, actor=actor)
+    def work() -> tuple[int, str | None]:
+        person, token = sign_in_proposal.invite(
+            organisation_id, login=form.get("login", ""), name=form.get("name", ""), roles=form.getlist("roles"), actor=actor
+        )
+        return person.id, token
 
     try:
         person_id, token = transaction(work)
@@ -117,9 +121,16 @@ def roles(public_id: str, organisation: str) -> Any:
     return _done(
         public_id,
         organisation,
-        lambda actor: membership.set_roles(person_id, organisation_id, form.getlist("roles"), read=form.get("read", "").split(), actor=actor),
+        lambda actor: sign_in_proposal.set_roles(person_id, organisation_id, form.getlist("roles"), read=form.get("read", "").split(), actor=actor),
         _("岗位改好了，从下一次点击起生效。"),
     )
+
+
+@bp.post("/people/<public_id>/<organisation>/name")
+@needs("people.administer")
+def rename(public_id: str, organisation: str) -> Any:
+    person_id, organisation_id, name = by_public_id(Person, public_id).id, _own(organisation).id, request.form.get("name", "")
+    return _done(public_id, organisation, lambda actor: membership.rename(person_id, organisation_id, name, actor=actor), _("姓名改好了。"))
 
 
 @bp.post("/people/<public_id>/<organisation>/suspend")
@@ -151,24 +162,36 @@ def link(public_id: str, organisation: str) -> Any:
     """A new link for somebody who lost the password, or never used the first one."""
     actor = the_actor()
     person_id, organisation_id = by_public_id(Person, public_id).id, _own(organisation).id
-    token = transaction(lambda: invitation.make(person_id, organisation_id, actor=actor))
+    token = transaction(lambda: sign_in_proposal.link(person_id, organisation_id, actor=actor))
     return _link(person_id, token, url_for(".person", public_id=public_id, organisation=organisation))
 
 
 def _done(public_id: str, organisation: str, work: Any, sentence: str) -> Any:
     actor = the_actor()
     try:
-        transaction(lambda: work(actor))
+        done = transaction(lambda: work(actor))
     except InvalidInput as error:
         db.session.rollback()
         return _person_page(public_id, organisation, {str(error.data.get("field", "")): said(error)}), 422
+    if isinstance(done, SignInProposal):
+        return _waits()
     flash(sentence, "done")
     if not membership.belongs(by_public_id(Person, public_id).id, _own(organisation).id):  # works for others only, from now on
         return redirect(url_for(".show", public_id=organisation))
     return redirect(url_for(".person", public_id=public_id, organisation=organisation))
 
 
-def _link(person_id: int, token: str, back: str) -> Any:
+def _link(person_id: int, token: str | None, back: str) -> Any:
+    return _waits() if token is None else handed_over(person_id, token, back)
+
+
+def _waits() -> Any:
+    flash(_("已提出。管钱的岗位要另一位管理员同意，同意以前什么都没有改。"), "wait")
+    return redirect(url_for("sign_in_proposals.index"), 303)
+
+
+def handed_over(person_id: int, token: str, back: str) -> Any:
+    """The page that shows a link, this once."""
     url = settings().base_url.rstrip("/") + url_for("invitation.show", token=token)
     page = render_template(
         "operator/invited.html", person=db.session.get_one(Person, person_id), url=url, days=invitation.DAYS, back=back, **desk(the_actor())

@@ -19,7 +19,6 @@ from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Role
 from marketplace.payments import channel_key
 from marketplace.payments.refund import Refund
 from marketplace.web import return_form
@@ -39,15 +38,9 @@ def own_purchase(public_id: str, actor: Actor) -> Purchase:
     """The buyer's purchase with this outside name, or one that the actor's station placed for somebody; NotFound for anybody else's."""
     query = scoped(actor, Purchase)
     if actor.kind == "STATION":
-        query = select(Purchase).where((Purchase.organisation_id == actor.organisation_id) | placed_at_station(actor.organisation_id))
+        query = select(Purchase).where((Purchase.organisation_id == actor.organisation_id) | (Purchase.station_id == actor.organisation_id))
     found: Purchase = by_public_id(Purchase, public_id, query)
     return found
-
-
-def placed_at_station(station_id: int) -> Any:
-    """Purchases that somebody of this station placed for somebody else."""
-    people = select(Role.person_id).where(Role.organisation_id == station_id, Role.name == "station_clerk")
-    return Purchase.placed_by_id.in_(people) & (Purchase.organisation_id != station_id)
 
 
 @bp.get("")

@@ -11,7 +11,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.organisations import address, own_sign_in
 from marketplace.organisations.address import Address
-from marketplace.organisations.person import Person
+from marketplace.organisations.person import Person, is_staff
 from marketplace.organisations.region import Region
 from marketplace.web.checkout import places, region_of, regions
 from marketplace.web.limits import limiter, was_refused
@@ -104,7 +104,7 @@ def _changed(work: Any, sentence: str, fields: dict[str, str] | None = None) -> 
 
 def _page(errors: dict[str, str]) -> Any:
     person = db.session.get_one(Person, the_actor().person_id)
-    page = render_template("account/own.html", person=person, tail=person.phone[-4:], errors=errors, values=request.form)
+    page = render_template("account/own.html", person=person, tail=person.phone[-4:], staff=is_staff(person.id), errors=errors, values=request.form)
     return Response(page, headers={"Cache-Control": "private, no-store"})
 
 

@@ -48,6 +48,10 @@ STEPS: dict[str, str] = {
     "word_refused": N_("没有付，没扣过款"),
     "reversal_proposed": N_("说没有付出"),
     "reversal_done": N_("核对过，已冲回"),
+    "found_proposed": N_("说银行付了"),
+    "found_done": N_("核对过，记为到账"),
+    "found_returned": N_("退回：确实没有付"),
+    "twice_ended": N_("多付的了结了"),
     "reversal_returned": N_("退回：确实付了"),
     "ending_paid": N_("说支付宝已经付出"),
     "ending_unpaid": N_("说支付宝没有付"),
@@ -64,13 +68,26 @@ BY_CARD = {
     "call_query": N_("问 Stripe 付了没有"), "call_close": N_("请 Stripe 关掉付款页"), "call_refund": N_("请 Stripe 退款"),
     "call_refund_query": N_("问 Stripe 退了没有"), "notice": N_("Stripe 发来通知"),
 }  # fmt: skip
-OUTCOMES = {"succeeded": N_("办成了"), "refused": N_("没有办"), "unknown": N_("没有明确的结果，会再问"), None: N_("还没有回答")}
+OUTCOMES = {"succeeded": N_("办成了"), "another": N_("这个单号有一笔，不能断定是这一笔"), "refused": N_("没有办"), "unknown": N_("没有明确的结果，会再问"), None: N_("还没有回答")}
+# What of a notice does not fit, by the field that was compared.
+UNFIT = {
+    "amount_fen": N_("金额和我们的付款不一样"), "seller_id": N_("收款方不是这家合作社"), "app_id": N_("不是我们的应用"),
+    "out_trade_no": N_("没有这个单号的付款"), "unknown": N_("没有这个单号的付款"), "trade_no": N_("支付宝的交易号和以前的不一样"),
+    "out_request_no": N_("没有这个单号的退款"), "fen": N_("退款金额不一样"), "channel": N_("不是这个渠道的付款"), "missing": N_("通知缺了金额或单号"),
+}  # fmt: skip
+BILLS = {"trade": N_("交易账单"), "account": N_("账务明细")}
+# Why a bill did not come the last time it was asked for.
+UNFETCHED = {
+    "bill.absent": N_("支付宝说这一天没有账单"), "channel.unknown": N_("支付宝没有给出来"), "channel.stopped": N_("支付宝不接受我们的密钥或权限"),
+    "alipay.unconfigured": N_("支付宝的密钥没有配置好"), "alipay.bad_bill": N_("账单的内容不能采用"), "bill.changed": N_("和以前导入的不一样"),
+}  # fmt: skip
 HEARD = {
     "applied": N_("记作到账"),
     "unapplied": N_("付晚或付重，退回"),
     "repeated": N_("已经知道"),
     "closed": N_("没有付，作废"),
     "pending": N_("还在等付款"),
+    "refunded": N_("我们的退款退到了"),
     "refunded_elsewhere": N_("在渠道那边退过，已补记"),
 }
 ACCOUNTS = {
@@ -104,15 +121,20 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "transfer_endings": (
         LABELS["transfer_endings"], N_("支付宝前后说法不一的转账，有人查过、提出了结果，等合作社的理事长核对。"), N_("没有等核对的转账结果。"),
     ),
+    "payouts_found": (LABELS["payouts_found"], N_("记为退回或没付、银行其实付了的，等合作社的另一个人核对。"), N_("没有等核对的更正。")),
+    "paid_twice": (LABELS["paid_twice"], N_("同一户同一笔钱付了两次，多付的由合作社承担，不向农户追。要写明怎么了结的。"), N_("没有付了两次的。")),
     "notices": (LABELS["notices"], N_("签名是真的，内容和我们的付款对不上，没有入账。"), N_("没有对不上的通知。")),
     "disputes": (LABELS["disputes"], N_("买家请发卡银行把钱追回，Stripe 已经先扣下。请合作社在 Stripe 后台的期限内交凭证。"), N_("没有追款。")),
+    "failed_errands": (LABELS["failed_errands"], N_("户数多的分配或代发，后台试了几次都没有办成，什么也没有改。点开可以看是哪一步；合作社可以再试一次。"), N_("没有办不成的步骤。")),
+    "errands": (LABELS["errands"], N_("户数多的分配或代发，后台正在办或在排队。等了很久没有开始的，看看后台任务是不是停了。"), N_("没有在办的步骤。")),
     "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
     "outside": (LABELS["outside"], N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
 }
-DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样")}
+DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样"), "TWICE": N_("退了两次")}
 # What is proposed to whoever looks at a difference: where it usually comes from, and what to do about it.
 PROPOSALS = {
     "ONLY_THEIRS": N_("建议：到支付宝商家平台按订单号查这笔。是门店收款或别的应用收的，写明来源；是商城的，请运营方补登。"),
     "ONLY_OURS": N_("建议：等后一天的账单，跨零点的会晚一天出现。仍没有的，到支付宝商家平台按订单号查；确实没有到账的，不要发货，请运营方更正。"),
     "AMOUNT": N_("建议：以支付宝账单为准。先查这笔有没有改价或部分退款，写明差额原因，请运营方更正我们的账。"),
+    "TWICE": N_("建议：重办以后，原来那笔也退到了，买家多拿了一份。请联系买家退回多出的钱，再写明结果。"),
 }

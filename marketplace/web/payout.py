@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from sqlalchemy import Select, func, select
 
-from marketplace.foundation import idempotency
+from marketplace.errands import errand
 from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
@@ -23,13 +23,17 @@ from marketplace.organisations.approval import Approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.payments import transfer_ending, withdrawal
-from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.settlement import (
+    distribution_errand,
     household_credit,
     payout_batch,
+    payout_errand,
+    payout_found,
     payout_layout,
     payout_part,
     payout_preset,
+    payout_progress,
+    payout_recall,
     payout_reversal,
     payout_transfer,
 )
@@ -39,6 +43,8 @@ from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_layout import PayoutLayout
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import distribution as distributions
+from marketplace.web.errand import Wanted, led_to, once
+from marketplace.web.payout_layouts import value_words
 from marketplace.web.payout_way import next_strip, way
 from marketplace.web.payout_words import channel_words, item_words, state_words
 from marketplace.web.permission import holds, needs, permission, the_actor
@@ -82,8 +88,10 @@ def index() -> Any:
     return render_template(
         "payout/index.html",
         rows=rows[:PAGE],
+        of_batches=payout_progress.of_batches([row[0].id for row in rows[:PAGE] if row[0].state in ("SENT", "DONE")]),
         view=view,
         states=state_words(),
+        errands=errand.waiting(actor.organisation_id),
         channels=channel_words(),
         kept=kept,
         accounts_waiting=account_proposal.waiting(actor.organisation_id),
@@ -98,6 +106,7 @@ def index() -> Any:
 @needs("money.read")
 def export() -> Response:
     _view, query = _filtered(the_actor())
+    paid = select(func.coalesce(func.sum(PayoutItem.fen), 0)).where(PayoutItem.batch_id == PayoutBatch.id, PayoutItem.state == "paid")
     states, channels = state_words(), channel_words()
     columns = [
         (_("合作社"), "text"), (_("批号"), "text"), (_("月份"), "text"), (_("怎么发"), "text"), (_("状态"), "text"), (_("笔数"), "whole"), (_("金额"), "fen"),
@@ -108,7 +117,7 @@ def export() -> Response:
             owner.name_zh, row.number, period, channels[row.channel], states[row.channel][row.state], row.items, row.total_fen, paid, row.made_at, row.approved_at, row.sent_at,
             row.done_at, row.sha256,
         )
-        for row, owner, period, paid in streamed(query)
+        for row, owner, period, paid in streamed(query.add_columns(paid.scalar_subquery()))
     )  # fmt: skip
     return download(_("代发批次"), columns, rows)
 
@@ -149,13 +158,19 @@ def ask(distribution_id: str) -> Any:
 @needs("payout.make")
 def make(distribution_id: str) -> Any:
     actor, key, channel = the_actor(), request.form.get("idempotency_key", ""), request.form.get("channel", "bank")
-    source_id, layout_id = distributions.own(distribution_id, actor).id, layout_given(actor)
+    source, layout_id = distributions.own(distribution_id, actor), layout_given(actor)
+    household_credit.must_be_channel(channel)
+    source_id, subject, path = source.id, distribution_errand.of(source.id), url_for("distribution.show", public_id=distribution_id)
+    given = {"id": source_id, "channel": channel, "layout": layout_id}
+    wanted = Wanted("payout.make", subject, source.organisation_id, source.period, distribution_errand.households(source), path, given)
 
     def work() -> dict[str, Any]:
         return {"public_id": payout_batch.make(source_id, actor=actor, channel=channel, layout_id=layout_id).public_id}
 
     asked = {"distribution": source_id, "channel": channel, "layout": layout_id}
-    made = transaction(lambda: idempotency.once(f"payout.make:{actor.organisation_id}", key, asked, work))
+    made = once(wanted, work, key=key, request=asked, actor=actor)
+    if "errand" in made:
+        return led_to(made["errand"])
     flash(_("代发批次做好了，等理事长审批。"), "done")
     return redirect(url_for(".show", public_id=made["public_id"]), 303)
 
@@ -166,6 +181,7 @@ def use_layout(public_id: str) -> Any:
     """Write a draft's file in another bank's way."""
     actor = the_actor()
     number, version, layout_id = own(public_id, actor).id, typed_version(), layout_given(actor)
+    errand.must_be_free(payout_errand.of(number))
     transaction(lambda: payout_batch.use_layout(number, layout_id, version=version, actor=actor))
     flash(_("这一批的文件改用这个版式。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
@@ -223,8 +239,11 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         layout_name=layout.name if layout else _(payout_preset.PRESETS[payout_preset.FIRST][0]),
         **_file(row, layout, actor),
         unknown_since=next((since for state, *_sums, since in found if state == "unknown"), None),
+        handed_out=payout_recall.handed_out(row) if row.state in ("APPROVED", "CANCELLED") else None,
+        recall=payout_recall.of_batch(row.id) if row.state in ("APPROVED", "CANCELLED") else None,
+        found=payout_found.of_batch(row.id) if row.channel == "bank" else [],
         reversals=payout_reversal.of_batch(row.id, "PROPOSED", "DONE") if row.channel == "bank" else [],
-        endings=_endings(row),
+        **_contradicted(row),
         view=view,
         next_url=next_url,
         related=related,
@@ -235,6 +254,7 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         channels=channel_words(),
         steps=way(row, counts, people),
         strip=next_strip(row, counts, actor),
+        errand=errand.standing(payout_errand.of(row.id), row.version),
         errors=errors or {},
         bad_lines=bad_lines or [],
         crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("代发"), url_for(".index")), (row.number, None)],
@@ -248,25 +268,42 @@ def file(public_id: str) -> Any:
     """A frozen file itself (of several, the one that ``part`` names). A form and not a link: whoever takes it is written down."""
     actor = the_actor()
     number, typed = own(public_id, actor).id, request.form.get("part", "1")
+    errand.must_be_free(payout_errand.of(number))
     part = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 6 else 0
     name, path, media_type = transaction(lambda: payout_batch.bank_file_sent(number, actor=actor, part=part))
     headers = {"Content-Disposition": f"attachment; filename={name}", "Content-Length": str(path.stat().st_size), "Cache-Control": "private, no-store"}
     return Response(_pieces(path), content_type=media_type, headers=headers)
 
 
-def _endings(row: PayoutBatch) -> list[tuple[PayoutItem, TransferEnding]]:
-    """What two people are to say of its transfers, and one has said."""
-    proposed = transfer_ending.waiting(payout_transfer.KIND, row.id) if row.channel == "alipay" else []
-    return [(db.session.get_one(PayoutItem, its.payable_id), each) for each, its in proposed]
+def _contradicted(row: PayoutBatch) -> dict[str, Any]:
+    """Its transfers that two people are to end: what one has said, and those of which nobody has said anything."""
+    if row.channel != "alipay":
+        return {"endings": [], "contradicted": []}
+    proposed = {its.payable_id: ending for ending, its in transfer_ending.waiting(payout_transfer.KIND, row.id)}
+    doubtful = payout_transfer.contradicted(row.id)
+    wanted = [*proposed, *(number for number in doubtful if number not in proposed)]
+    items = {each.id: each for each in db.session.scalars(select(PayoutItem).where(PayoutItem.id.in_(wanted)))} if wanted else {}
+    return {
+        "endings": [(items[number], ending) for number, ending in proposed.items()],
+        "contradicted": [items[number] for number in doubtful if number not in proposed],
+    }
 
 
 def _file(row: PayoutBatch, layout: PayoutLayout | None, actor: Actor) -> dict[str, Any]:
     """What the page says of the bank's file: in which layout, its parts once it is frozen, and before what would not go in."""
     if row.channel != "bank" or row.state != "DRAFT":
         return {"parts": payout_part.parts_of(row.id), "unwritable": [], "layouts": [], "layout": ""}
-    wrong = payout_part.unwritable(row, payout_layout.form_of(row), payout_batch.purpose_of(row)) if row.items <= LOOKED_THROUGH else iter(())
+    purpose = payout_batch.purpose_of(row)
+    wrong = payout_part.unwritable(row, payout_layout.form_of(row), purpose) if row.items <= LOOKED_THROUGH else iter(())
     offered = layouts_offered(actor) if holds(actor, "payout.make") else {"layouts": []}
-    return {"parts": [], "unwritable": list(islice(wrong, payout_part.TOLD)), **offered, "layout": layout.public_id if layout else ""}
+    begins = {"columns": columns_said(row), "first_lines": payout_part.first_lines(row, purpose)}
+    return {"parts": [], "unwritable": list(islice(wrong, payout_part.TOLD)), **begins, **offered, "layout": layout.public_id if layout else ""}
+
+
+def columns_said(row: PayoutBatch) -> list[str]:
+    """What the file puts into each of its columns, in order, whatever the bank calls it."""
+    words = value_words()
+    return [f"“{column.text}”" if column.value == "text" else words[column.value] for column in payout_layout.form_of(row).columns]
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -282,13 +319,8 @@ def _filtered(actor: Actor) -> tuple[str, Select[*tuple[Any, ...]]]:
         household_credit.must_be_channel(channel)
     if view not in VIEWS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
-    paid = (
-        select(func.coalesce(func.sum(PayoutItem.fen), 0))
-        .where(PayoutItem.batch_id == PayoutBatch.id, PayoutItem.state == "paid")
-        .scalar_subquery()
-    )
     query: Select[*tuple[Any, ...]] = (
-        select(PayoutBatch, Organisation, Distribution.period, paid)
+        select(PayoutBatch, Organisation, Distribution.period)
         .join(Organisation, Organisation.id == PayoutBatch.organisation_id)
         .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
         .where(PayoutBatch.state.in_(VIEWS[view]))

@@ -14,7 +14,7 @@ from marketplace.organisations.region import Region
 from marketplace.payments import transfer_ending
 from marketplace.payments.transfer import GOING
 from marketplace.reporting import payout_story
-from marketplace.settlement import payout_reversal, payout_word
+from marketplace.settlement import payout_found, payout_reversal, payout_word
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_item import number_of
 from marketplace.settlement.payout_transfer import CONTRADICTIONS, reason_of
@@ -65,6 +65,8 @@ def page(item: PayoutItem, errors: dict[str, str]) -> str:
     steps = payout_story.story(item, batch, transfer)
     said = transfer_ending.of_transfer(transfer.id) if transfer and transfer.state in GOING else payout_reversal.of_item(item.id)
     waiting = next((each for each in said if each.state == "PROPOSED"), None)
+    finds = payout_found.of_item(item.id) if batch.channel == "bank" else []
+    looked_for = next((each for each in finds if each.state == "PROPOSED"), None)
     over_bank, may_step = batch.channel == "bank", holds(actor, "payout.step")
     return render_template(
         "payout/item.html",
@@ -87,6 +89,11 @@ def page(item: PayoutItem, errors: dict[str, str]) -> str:
         may_say=may_step and over_bank and item.state in payout_word.WAITING and batch.state == "SENT",
         may_reverse=may_step and over_bank and item.state == "paid" and waiting is None,
         may_end=may_step and transfer is not None and transfer.state == "unknown" and waiting is None,
+        may_say_back=may_step and over_bank and batch.state in ("SENT", "DONE") and payout_word.may_say_back(item),
+        looked_for=looked_for,
+        own_find=looked_for is not None and looked_for.proposed_by_id == actor.person_id,
+        may_find=may_step and looked_for is None and not any(each.state == "DONE" for each in finds) and payout_found.may_be(batch, item),
+        twice=next((each for each in finds if each.state == "DONE" and each.beyond_fen and each.ended_at is None), None) if may_step else None,
         outcomes=word_words(),
         endings=ending_words(),
         errors=errors,

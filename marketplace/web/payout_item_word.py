@@ -1,5 +1,5 @@
-"""What people say of one payout: what became of it where the bank gave no result; that it was never made; how a transfer ended of which
-Alipay says now this and now that. The last two take a second person."""
+"""What people say of one payout: what became of it where the bank gave no result; that it was never made, or made after all; how a transfer
+ended of which Alipay says now this and now that. All but the first take a second person."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,8 @@ from marketplace.payments import transfer_ending
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.reporting import payout_story
-from marketplace.settlement import payout_reversal, payout_word
+from marketplace.settlement import payout_found, payout_reversal, payout_word
+from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.web import form_input
@@ -59,6 +60,34 @@ def decide_reversal(public_id: str, reversal_id: str) -> Any:
     )
 
 
+@bp.post("/<public_id>/found")
+@needs("payout.step")
+def propose_found(public_id: str) -> Any:
+    """It is recorded as not made, and the bank made it."""
+    actor, reason = the_actor(), form_input.given("found")
+    done = _("已提出，等另一位（理事长）核对。核对以前，账没有动。")
+    return _taken(public_id, lambda item_id: payout_found.propose(item_id, reason, actor=actor), done)
+
+
+@bp.post("/<public_id>/found/<found_id>")
+@needs("payout.approve")
+def decide_found(public_id: str, found_id: str) -> Any:
+    """The other person's word."""
+    actor, approved, version, answer = the_actor(), form_input.approves(), form_input.version(), form_input.given("answer")
+    number = _found(public_id, found_id)
+    done = _("已更正，这一笔记为到账。") if approved else _("已退回，这一笔照旧。")
+    return _taken(public_id, lambda _item_id: payout_found.decide(number, approved=approved, version=version, answer=answer, actor=actor), done, field="answer")
+
+
+@bp.post("/<public_id>/found/<found_id>/end")
+@needs("payout.step")
+def end_found(public_id: str, found_id: str) -> Any:
+    """How what was paid twice ended."""
+    actor, version, ending = the_actor(), form_input.version(), form_input.given("ending")
+    number = _found(public_id, found_id)
+    return _taken(public_id, lambda _item_id: payout_found.end(number, ending, version=version, actor=actor), _("已记下怎么了结的。"))
+
+
 @bp.post("/<public_id>/ending")
 @needs("payout.step")
 def propose_ending(public_id: str) -> Any:
@@ -92,6 +121,11 @@ def decide_ending(public_id: str, ending_id: str) -> Any:
     else:
         flash(_("核对过，照此记下了。") if state == "DONE" else _("没有照此记，账没有动。"), "done")
     return redirect(url_for("payout_item.show", public_id=public_id), 303)
+
+
+def _found(public_id: str, found_id: str) -> int:
+    item = own_item(public_id, the_actor())
+    return by_public_id(PayoutFound, found_id, select(PayoutFound).where(PayoutFound.item_id == item.id)).id
 
 
 def _transfer(item: PayoutItem) -> Transfer:

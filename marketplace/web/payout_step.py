@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
+from marketplace.errands import errand
 from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import last_four, masked_name
 from marketplace.foundation.database import by_public_id, db, transaction
@@ -16,18 +17,26 @@ from marketplace.households.alipay_account import ALIPAY, tail
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
 from marketplace.payments import withdrawal
-from marketplace.settlement import household_credit, payout_answer_lines, payout_batch, payout_results
+from marketplace.settlement import (
+    household_credit,
+    payout_answer_lines,
+    payout_batch,
+    payout_errand,
+    payout_recall,
+    payout_results,
+)
 from marketplace.settlement.payout_account import new_accounts
 from marketplace.settlement.payout_answer import RESULT_HEADER, UnknownHeading, UnknownWords
 from marketplace.settlement.payout_item import PayoutBatch
 from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
-from marketplace.web.payout import own
+from marketplace.web.errand import Wanted, handed_over
+from marketplace.web.payout import columns_said, own
 from marketplace.web.payout_words import channel_words, state_words
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.shared_desk import desk
-from marketplace.web.shown import money
+from marketplace.web.shared_desk import desk, names_of
+from marketplace.web.shown import moment, money
 
 bp = Blueprint("payout_step", __name__, url_prefix="/payouts")
 
@@ -46,7 +55,21 @@ def _of_new_accounts(row: PayoutBatch) -> str:
 def _what_is_frozen(row: PayoutBatch) -> str:
     if row.channel == "alipay":
         return _("%(n)s 笔，共 %(fen)s，走支付宝。同意后，每一笔的单号、金额、账号和姓名都冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
-    return _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
+    frozen = _("%(n)s 笔，共 %(fen)s。同意后，交给银行的文件写好并冻结，一个字也不能再改。", n=row.items, fen=money(row.total_fen))
+    return frozen + " " + _("文件里依次是：%(columns)s。", columns=_("、").join(columns_said(row)))
+
+
+def _of_handed_out(row: PayoutBatch) -> str:
+    """What the director must know of a file that is out: who says that the bank never got it, or that nobody does."""
+    if row.state != "APPROVED" or row.channel != "bank":
+        return ""
+    since = payout_recall.handed_out(row)
+    if since is None:
+        return _("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。")
+    said = payout_recall.of_batch(row.id)
+    if said is None:
+        return _("文件 %(at)s 被取走过：要先由一个人写明怎么知道银行没有收到，否则不能退回。", at=moment(since))
+    return _("文件 %(at)s 被取走过。%(who)s说银行没有收到：%(reason)s。请再核对一次，弄错了会付两次。", at=moment(since), who=names_of([said.said_by_id])[said.said_by_id], reason=said.reason)
 
 
 def _of_balance(row: PayoutBatch) -> str:
@@ -60,20 +83,27 @@ STEPS: dict[str, Step[PayoutBatch]] = {
         "payout.approve", ("DRAFT",), N_("同意这一批代发？"),
         lambda row: _what_is_frozen(row) + _of_new_accounts(row),
         lambda row: _("同意代发 %(fen)s", fen=money(row.total_fen)), N_("已同意，内容已冻结。"),
-        lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version), errand="payout.approve",
     ),
     "return": Step(
         "payout.approve", ("DRAFT", "APPROVED"), N_("退回这一批代发？"),
-        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + (_("文件已经冻结过：请先确认没有人把它交给银行，否则会付两次。") if row.state == "APPROVED" and row.channel == "bank" else ""),
+        lambda row: _("退回以后这一批作废，钱留在各户名下，改好后重新做。") + _of_handed_out(row),
         lambda row: _("退回，作废这一批"), N_("已退回，会计看得到理由。"),
         lambda number, actor, version, reason: payout_batch.approve(number, actor=actor, version=version, approved=False, reason=reason),
         reason=N_("退回的理由"), danger=True,
+    ),
+    "recall": Step(
+        "payout.step", ("APPROVED",), N_("银行没有收到这份文件？"),
+        lambda row: _("文件被取走过，才要写这一条。请先到网银和柜面查过，再写怎么知道的；另一个人（理事长）看过以后，才能退回这一批。银行已经收下的，不要在这里写。"),
+        lambda row: _("记下：银行没有收到"), N_("已记下，等理事长退回这一批。"),
+        lambda number, actor, version, reason: payout_batch.recall(number, reason, actor=actor, version=version),
+        reason=N_("怎么知道的"), danger=True,
     ),
     "send": Step(
         "payout.step", ("APPROVED",), N_("银行收下文件了吗？"),
         lambda row: _("记下以后，%(fen)s 就在途中了，等银行给结果。记错了不能撤回。", fen=money(row.total_fen)),
         lambda row: _("已交银行 %(fen)s", fen=money(row.total_fen)), N_("已记下，等银行的结果。"),
-        lambda number, actor, version, reason: payout_batch.mark_sent(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.mark_sent(number, actor=actor, version=version), errand="payout.send",
     ),
     "withdraw": Step(
         "payout.make", ("DRAFT",), N_("撤回这一批代发？"),
@@ -86,13 +116,13 @@ STEPS: dict[str, Step[PayoutBatch]] = {
         "payout.step", ("APPROVED",), N_("现在开始转账？"),
         lambda row: _("系统用合作社的支付宝，一户一笔转出去，%(n)s 笔共 %(fen)s，几分钟办完。开始以后不能撤回；余额不够会停下来告诉您，已经转的不受影响。", n=row.items, fen=money(row.total_fen)) + _of_balance(row),
         lambda row: _("开始转账 %(fen)s", fen=money(row.total_fen)), N_("已开始，系统一笔一笔在转。"),
-        lambda number, actor, version, reason: payout_batch.start(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.start(number, actor=actor, version=version), errand="payout.start",
     ),
     "go-on": Step(
         "payout.step", ("SENT",), N_("接着转这一批？"),
         lambda row: _("请先确认支付宝余额补足了。没有转成的接着转，已经转成的不会再转。") + _of_balance(row),
         lambda row: _("接着转账"), N_("已接着转，没有转成的正在转。"),
-        lambda number, actor, version, reason: payout_batch.go_on(number, actor=actor, version=version),
+        lambda number, actor, version, reason: payout_batch.go_on(number, actor=actor, version=version), errand="payout.go-on",
     ),
 }  # fmt: skip
 
@@ -111,9 +141,15 @@ def ask(public_id: str, step: str) -> Any:
 @needs("payout.step")
 def take(public_id: str, step: str) -> Any:
     actor = the_actor()
-    number = own(public_id, actor).id
+    row = own(public_id, actor)
+    number = row.id
     if step == "reissue":
-        channel = request.form.get("channel", "")
+        channel, subject = request.form.get("channel", ""), payout_errand.of(number)
+        if errand.takes_long(payments := payout_errand.returned(row)):
+            household_credit.must_be_channel(channel or row.channel)
+            path, given = url_for("payout.show", public_id=public_id), {"id": number, "channel": channel}
+            return handed_over(Wanted("payout.reissue", subject, row.organisation_id, row.number, payments, path, given), actor)
+        errand.must_be_free(subject)
         fresh: PayoutBatch = transaction(lambda: payout_batch.reissue(number, actor=actor, channel=channel))
         flash(_("补发批次 %(number)s 做好了，等理事长审批。", number=fresh.number), "done")
         return redirect(url_for("payout.show", public_id=fresh.public_id), 303)
@@ -133,6 +169,7 @@ def receive(public_id: str) -> Any:
     actor = the_actor()
     row, sent = own(public_id, actor), request.files.get("file")
     number = row.id
+    errand.must_be_free(payout_errand.of(number))
     try:
         if sent is None or not sent.filename:
             raise InvalidInput("file.missing", N_("请选择银行给的回盘文件。"), field="file")
@@ -180,9 +217,15 @@ def preview(public_id: str, results_id: str) -> Any:
 @needs("payout.step")
 def apply(public_id: str, results_id: str) -> Any:
     actor = the_actor()
-    number = _results(own(public_id, actor), results_id).id
+    row = own(public_id, actor)
+    kept, subject = _results(row, results_id), payout_errand.of(row.id)
+    number, cancelled = kept.id, row.state == "CANCELLED"
+    if kept.applied_at is None and errand.takes_long(kept.lines):
+        path, given = url_for("payout.show", public_id=public_id), {"results": number, "paper": public_id}
+        return handed_over(Wanted("payout.results", subject, row.organisation_id, row.number, kept.lines, path, given), actor)
+    errand.must_be_free(subject)
     changed = transaction(lambda: payout_results.apply(number, actor=actor))
-    flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
+    flash(_("已请理事长核对 %(n)s 笔。核对以前，账没有动。", n=len(changed)) if cancelled else _("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
     return redirect(url_for("payout.show", public_id=public_id), 303)
 
 
@@ -192,11 +235,13 @@ def _results(row: PayoutBatch, results_id: str) -> PayoutResults:
 
 def _places(row: PayoutBatch, step: str) -> Places:
     show = url_for("payout.show", public_id=row.public_id)
-    return Places(show, url_for(".take", public_id=row.public_id, step=step), _crumbs(row))
+    post = url_for(".take", public_id=row.public_id, step=step)
+    return Places(show, post, _crumbs(row), payout_errand.of(row.id), row.number, lambda: row.items)
 
 
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
     actor.must_have("COOPERATIVE", "accountant")
+    errand.must_be_free(payout_errand.of(row.id))
     channel = request.args.get("channel", row.channel)
     household_credit.must_be_channel(channel)
     found = payout_batch.returned(row.id)
@@ -223,8 +268,8 @@ def _account_now(house: Household, channel: str) -> tuple[str, str]:
 
 
 def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> str:
-    row.must_be("SENT", "DONE")
     payout_batch.must_go_by("bank", row)
+    payout_recall.must_be_out(row)
     return render_template(
         "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
         heading=",".join(RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),

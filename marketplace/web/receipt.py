@@ -120,9 +120,10 @@ def _steps(receipt: BenefitReceipt) -> list[dict[str, Any]]:
         "paid_out": _("全部发给农户"),
     }
     reached = max((n for n, step in enumerate(receipt.steps) if step.at), default=-1)
+    goes_on = not receipt.cancelled and (receipt.settled is None or receipt.now.pool_fen > 0 or receipt.distributed_fen > 0)
     steps = []
     for n, step in enumerate(receipt.steps):
-        state = "done" if step.at else ("now" if n == reached + 1 and not receipt.cancelled else "next")
+        state = "done" if step.at else ("now" if n == reached + 1 and goes_on else "next")
         steps.append({"text": texts[step.code], "at": step.at, "state": state})
     return steps
 

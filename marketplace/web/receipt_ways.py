@@ -10,12 +10,14 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
 from marketplace.foundation import clock
+from marketplace.foundation.crypto import last_four
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import format_yuan, parse_yuan
 from marketplace.ledger import account
+from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import scoped
 from marketplace.payments import receipt_return, row_decision
 from marketplace.payments.bank_statement import BankReceipt
@@ -23,10 +25,13 @@ from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementRow
 from marketplace.settlement import difference
+from marketplace.settlement.difference import Difference
 from marketplace.web import form_input
+from marketplace.web.book_words import entry_words
 from marketplace.web.cooperative_desk import desk
-from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import typed_version
+from marketplace.web.shown import day, money
 from marketplace.web.spreadsheet import download, streamed
 
 bp = Blueprint("receipt_ways", __name__, url_prefix="/cooperative/bank")
@@ -45,7 +50,7 @@ def return_words() -> dict[str, tuple[str, str]]:
 
 def decision_words() -> dict[str, str]:
     """What a row was said to be."""
-    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账")}
+    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账"), "STANDS": _("账上已经有的一笔"), "RECEIPT": _("是买家付的")}
 
 
 @bp.get("/receipts/<public_id>")
@@ -84,7 +89,8 @@ def say(public_id: str) -> Any:
     its_row = _statement_row(row)
     row_id = its_row.id if its_row else 0
     try:
-        transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), actor=actor))
+        entry_id = standing_entry(form.get("entry", "")) if form.get("kind") == "STANDS" else None
+        transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), entry_id=entry_id, actor=actor))
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
         field = "why" if error.code == "reason.missing" else "kind"
@@ -180,6 +186,22 @@ def decide(public_id: str) -> Any:
     return redirect(url_for(".decisions"), 303)
 
 
+def stands(organisation_id: int, fen: int) -> list[tuple[str, str]]:
+    """What a page offers as the entry that a row is, or is a part of: the outside name of its difference, and words."""
+    found = difference.standing(organisation_id, fen)
+    kinds = dict(db.session.execute(select(JournalEntry.id, JournalEntry.kind).where(JournalEntry.id.in_([each.entry_id for each in found]))).all())
+    told = [(each.public_id, f"{day(each.day)} {entry_words(kinds[each.entry_id or 0])} {money(each.fen)} {each.number}") for each in found]
+    return [("", "—"), *told] if told else []
+
+
+def standing_entry(public_id: str) -> int | None:
+    """The entry of an open difference, which a row may be a part of; None where none was chosen."""
+    if not public_id:
+        return None
+    row: Difference = by_public_id(Difference, public_id, scoped(the_actor(), Difference))
+    return row.entry_id
+
+
 def _own(public_id: str) -> BankReceipt:
     row: BankReceipt = by_public_id(BankReceipt, public_id, scoped(the_actor(), BankReceipt))
     return row
@@ -209,6 +231,7 @@ def _receipt(row: BankReceipt, errors: dict[str, str]) -> str:
     return render_template(
         "bank/receipt.html", row=row, left=format_yuan(row.left_fen), errors=errors, values=request.form,
         suggested=row_decision.suggested(row.organisation_id, its_row) if its_row else "UNRELATED", takes_cards=account.existing("stripe", row.organisation_id),
+        stands=stands(row.organisation_id, row.fen) if its_row else [],
         crumbs=[(_("对公到账"), url_for("unit_seller.bank")), (_("这笔到账"), None)], **desk(the_actor()),
     )  # fmt: skip
 
@@ -230,11 +253,20 @@ def _returns(errors: dict[str, str]) -> Any:
     if before:
         query = query.where(ReceiptReturn.id < _own_return(before).id)
     rows = db.session.execute(query.limit(PAGE + 1)).all()
+    # The whole number only for whoever decides on it or transfers to it, while they do.
+    whole = {"PROPOSED": holds(actor, "bank.undo"), "APPROVED": holds(actor, "bank.match")}
     return render_template(
-        "bank/returns.html", rows=rows[:PAGE], words=words, errors=errors, today=clock.business_date(),
+        "bank/returns.html", rows=rows[:PAGE], words=words,
+        accounts={each.id: each.payee_account if whole.get(each.state) else _tail(each.payee_account) for each, _of in rows[:PAGE]},
+        to_another={each.id: receipt_return.to_another(each, receipt) for each, receipt in rows[:PAGE]},
+        tails={receipt.id: _tail(receipt.payer_account) for _each, receipt in rows[:PAGE]}, errors=errors, today=clock.business_date(),
         next_url=url_for(".returns", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None, export_url=url_for(".returns", export=1),
         crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("退回付款人"), None)], **desk(actor),
     )  # fmt: skip
+
+
+def _tail(account: str) -> str:
+    return _("尾号 %(last)s", last=last_four(account)) if account else ""
 
 
 def _decisions(errors: dict[str, str]) -> str:

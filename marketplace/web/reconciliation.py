@@ -21,12 +21,13 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
 from marketplace.payments import row_decision
 from marketplace.payments.bank_statement import BankReceipt
-from marketplace.payments.statement_row import SIDES, StatementRow
-from marketplace.settlement import difference, reconciliation
+from marketplace.payments.statement_row import SIDES, StatementLink, StatementRow
+from marketplace.settlement import difference, pair_undo, reconciliation
 from marketplace.settlement.difference import Difference, ReconciledDay
 from marketplace.settlement.reconciliation import Item, Position
 from marketplace.web.book_words import entry_words
 from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.receipt_ways import standing_entry, stands
 from marketplace.web.shared_desk import desk, money_home, typed_version
 from marketplace.web.spreadsheet import download, streamed
 
@@ -175,17 +176,20 @@ def work(public_id: str) -> Any:
         "own": lambda: difference.own(number, actor=actor),
         "explain": lambda: difference.explain(number, form.get("explanation", ""), version=version, actor=actor),
         "pair": lambda: difference.pair(number, _own(form.get("other", "")).id, version=version, actor=actor),
-        "say": lambda: row_decision.propose(row_id or 0, form.get("kind", ""), form.get("why", ""), receipt_id=_taken_back(form.get("receipt", "")), actor=actor),
-    }
+        "say": lambda: row_decision.propose(
+            row_id or 0, form.get("kind", ""), form.get("why", ""), receipt_id=_taken_back(form.get("receipt", "")), entry_id=_standing(form), actor=actor
+        ),
+        "apart": lambda: pair_undo.undo(_paired(row, form.get("link", "")), form.get("apart", ""), actor=actor),
+    }  # fmt: skip
     if step not in steps:
         raise InvalidInput("decision.bad", N_("这一页不完整，请刷新后再试。"), field="step")
     try:
         transaction(steps[step])
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        field = {"reason.missing": "why", "difference.explanation": "explanation", "decision.kind": "kind", "receipt.amount": "receipt"}.get(error.code, step)
+        field = {"reason.missing": "apart" if step == "apart" else "why", "pair.decided": "apart", "entry.amount": "entry", "difference.explanation": "explanation", "decision.kind": "kind", "receipt.amount": "receipt"}.get(error.code, step)
         return _show(_own(public_id), {field: said(error)}), 409 if isinstance(error, Conflict) else 422
-    done = {"own": _("您在办这一项。"), "explain": _("已记下说明。"), "pair": _("对到一起了。"), "say": _("已经交给理事长。同意之前，账不变。")}
+    done = {"own": _("您在办这一项。"), "explain": _("已记下说明。"), "pair": _("对到一起了。"), "say": _("已经交给理事长。同意之前，账不变。"), "apart": _("拆开了，两边都要再说明。")}
     flash(done[step], "done")
     return redirect(url_for(".show", public_id=public_id) if step in ("own", "say") else url_for(".differences"), 303)
 
@@ -204,6 +208,22 @@ def _taken_back(public_id: str) -> int | None:
         return None
     row: BankReceipt = by_public_id(BankReceipt, public_id, scoped(the_actor(), BankReceipt))
     return row.id
+
+
+def _standing(form: Any) -> int | None:
+    return standing_entry(form.get("entry", "")) if form.get("kind") == "STANDS" else None
+
+
+def _paired(row: Difference, typed: str) -> int:
+    """The pairing of this row or entry that a form names."""
+    its = {_known_as(each): each.id for each in pair_undo.paired(row.organisation_id, row_id=row.row_id, entry_id=row.entry_id)}
+    if typed not in its:
+        raise not_found(StatementLink)
+    return its[typed]
+
+
+def _known_as(link: StatementLink) -> str:
+    return f"{db.session.get_one(StatementRow, link.row_id).public_id}-{link.entry_id}"
 
 
 def _where(public_id: str, side: str, actor: Actor) -> tuple[Organisation, Position]:
@@ -262,6 +282,13 @@ def _show(row: Difference, errors: dict[str, str]) -> str:
         takes_back=takes_back, debit=debit,
         suggested=row_decision.suggested(row.organisation_id, its_row) if its_row and its_row.side == "bank" else "UNRELATED",
         takes_cards=accounts.existing("stripe", row.organisation_id),
+        stands=stands(row.organisation_id, -row.fen) if works and its_row is not None and its_row.side == "bank" else [],
+        paired=[
+            (each, _known_as(each), db.session.get_one(StatementRow, each.row_id), db.session.get(Person, each.linked_by_id))
+            for each in pair_undo.paired(row.organisation_id, row_id=row.row_id, entry_id=row.entry_id)
+        ],
+        undone=[(each, db.session.get_one(StatementRow, each.row_id), db.session.get(Person, each.undone_by_id)) for each in pair_undo.undone(row.row_id, row.entry_id)],
+        may_part=not actor.is_operator and actor.has("accountant"),
         person=db.session.get(Person, row.owner_id) if row.owner_id else None,
         crumbs=[*_begin(actor), (_("对账"), url_for(".index")), (_("差异"), url_for(".differences")), (row.day.isoformat(), None)], **desk(actor),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request, url_for
+from flask import Flask, Response, request, session, url_for
 
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
@@ -116,4 +116,6 @@ def register(app: Flask) -> None:
         response.headers.setdefault("Permissions-Policy", "geolocation=(), camera=(), microphone=()")
         if request.endpoint == "static" and "v" in request.args:
             response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        elif request.cookies and "person_id" in session:
+            response.headers.setdefault("Cache-Control", "private, no-store")  # the next reader at a counter's machine sees nothing of it
         return response

@@ -22,7 +22,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, Role
 from marketplace.organisations.region import Region
 from marketplace.web.cart import by_seller, present, remember, total_of
-from marketplace.web.orders import own_purchase, placed_at_station
+from marketplace.web.orders import own_purchase
 from marketplace.web.permission import needs, permission, the_actor
 
 bp = Blueprint("station_desk", __name__, url_prefix="/station")
@@ -115,7 +115,7 @@ def orders() -> Any:
         select(Purchase, Organisation, func.sum(Order.total_fen), func.min(Order.fulfilment), func.min(Order.payment))
         .join(Organisation, Organisation.id == Purchase.organisation_id)
         .join(Order, Order.purchase_id == Purchase.id)
-        .where(placed_at_station(actor.organisation_id))
+        .where(Purchase.station_id == actor.organisation_id)
         .group_by(Purchase.id, Organisation.id)
         .order_by(Purchase.id.desc())
         .limit(PAGE + 1)

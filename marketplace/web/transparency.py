@@ -22,6 +22,7 @@ bp = Blueprint("transparency", __name__)
 
 
 @bp.get("/transparency")
+@limiter.limit("60 per minute")
 @public
 def show() -> str:
     this_year = clock.business_date().year

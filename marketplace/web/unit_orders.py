@@ -219,8 +219,9 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         own=order.placed_by_id == actor.person_id,
         shipments=list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id))),
         accepted=db.session.scalars(select(Acceptance).where(Acceptance.order_id == order.id)).one_or_none(),
+        owed_fen=order.due_fen,
         claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED"] if order.received_at else [],
-        late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.payable_fen else 0,
+        late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.open_fen else 0,
         may_extend=row.terms == "PREPAY" and order.fulfilment == "WAITING" and row.extended_at is None and row.pay_by is not None and row.pay_by >= clock.business_date(),
         turn=_turn(row, order),
         agreed=list(db.session.execute(select(Person.name_zh, Approval.at).join(Approval, Approval.checker_id == Person.id).where(Approval.id.in_([each.id for each in directed_order.approvals(row.id)])))),
@@ -244,7 +245,7 @@ def _turn(row: DirectedOrder, order: Order) -> tuple[str, str]:
         return _("等本单位的审批人同意。"), "ours"
     if row.approval == "APPROVED":
         return _("等合作社接单，一般一两天。"), "theirs"
-    owed = order.payable_fen
+    owed = order.open_fen
     if order.fulfilment in ("PARTLY_SHIPPED", "SHIPPED"):
         return _("货在路上或已送到，等本单位验收。"), "ours"
     if order.fulfilment == "READY":

@@ -8,14 +8,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketplace.disclosure import benefit_receipt
+from marketplace.disclosure.benefit_receipt import Amounts
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import NotFound
 from marketplace.orders.order import Order
+from marketplace.payments import refund as refunds
 from marketplace.settlement import distribution, payout_batch, settlement
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from tests import builders
 from tests.builders import Market
 from tests.settlement.builders import order
+from tests.settlement.test_payout_many import capped
+from tests.settlement.test_recovery import paid_back, refunded, settled, traded
 
 
 def receipt(order_id: int) -> benefit_receipt.BenefitReceipt:
@@ -69,19 +75,80 @@ def test_a_cancelled_or_refunded_order_says_so(app: Flask) -> None:
     assert (row.refunded_fen, row.cancelled) == (500, False)
 
 
-@given(goods=st.lists(st.integers(1, 99_999), min_size=2, max_size=4), returned=st.integers(0, 3))
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_orders_of_a_distribution_share_it_to_the_fen(app: Flask, goods: list[int], returned: int) -> None:
+@given(
+    goods=st.lists(st.tuples(st.integers(1, 99_999), st.sampled_from((0, 0, 1, 50, 100))), min_size=2, max_size=4),
+    returned=st.integers(0, 3), cap=st.sampled_from((0, 0, 1_000, 2_500)),
+)  # fmt: skip
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_orders_of_a_distribution_share_it_to_the_fen(app: Flask, goods: list[tuple[int, int]], returned: int, cap: int) -> None:
+    """Some percent of an order goes back before the distribution; a cap holds back what a household may be paid; one transfer comes back."""
+    capped(app, cap)
     market = builders.market()
-    orders = [order(market, fen) for fen in (*goods, 30_000)]
+    orders = [order(market, fen) for fen, _ in (*goods, (30_000, 0))]
     periods = {transaction(lambda number=each: settlement.settle(number)).period for each in orders}
+    for order_id, (fen, percent) in zip(orders, goods, strict=False):
+        if fen * percent // 100:
+            refunded(order_id, fen * percent // 100)
     distribution_id = distribute(market, periods.pop())
     pay(market, distribution_id, returned=returned)
     receipts = [receipt(each) for each in orders]
     shares = distribution.shares_of(distribution_id)
-    arrived = sum(each.fen for n, each in enumerate(shares, start=1) if n != returned)
+    arrived = sum(each.fen for each in db.session.query(PayoutItem).join(PayoutBatch).filter_by(distribution_id=distribution_id) if each.state == "paid")
+    assert cap == 0 or arrived <= cap * len(shares)
     assert sum(each.distributed_fen for each in receipts) == sum(each.fen for each in shares)
     assert sum(each.paid_fen for each in receipts) == arrived
     for each in receipts:
-        assert each.settled is not None
-        assert each.distributed_fen == each.settled.pool_fen, "nothing was refunded or recovered"
+        assert each.distributed_fen == each.now.pool_fen, "what refunds left, and nothing was recovered"
+
+
+@pytest.mark.both
+def test_an_order_that_went_back_has_no_part_in_what_was_distributed(app: Flask) -> None:
+    """¥10.00 of the pool went back before the month was divided, and ¥1.00 was distributed: all of it is the other order's."""
+    market = builders.market(on_hand=50)
+    given_back, kept = settled(market, 5_000), settled(market, 500)
+    refunded(given_back, 5_000)
+    distribute(market, clock.period_of(clock.business_date()))
+    row, other = receipt(given_back), receipt(kept)
+    assert (row.distributed_fen, other.distributed_fen) == (0, 100)
+    assert row.settled == row.given_back == Amounts(3_500, 1_000, 300, 200)
+    assert (row.now, other.now) == (Amounts(0, 0, 0, 0), Amounts(350, 100, 30, 20))
+    assert [(part.settled_fen, part.given_back_fen) for part in row.groups] == [(1_000, 1_000)]
+
+
+def test_what_went_back_after_the_distribution_was_distributed_all_the_same(app: Flask) -> None:
+    market = builders.market(on_hand=50)
+    given_back = settled(market, 5_000)
+    distribute(market, clock.period_of(clock.business_date()))
+    refunded(given_back, 2_500)
+    row = receipt(given_back)
+    assert (row.distributed_fen, row.given_back.pool_fen, row.now.pool_fen) == (1_000, 500, 500)
+
+
+def test_what_a_failed_refund_brought_back_is_no_other_orders(app: Flask) -> None:
+    market = builders.market(on_hand=50)
+    order_id = traded(market, 3)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        refund_id = paid_back(order_id, 8_800)
+        distribute(market, clock.period_of(clock.business_date()))
+    with clock.travel(clock.now() + timedelta(days=45)):
+        transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
+        later = settled(market, 10_000)
+        assert db.session.get_one(Distribution, distribute(market, clock.period_of(clock.business_date()))).total_fen == 2_000 + 1_760
+    assert (receipt(order_id).distributed_fen, receipt(later).distributed_fen, receipt(order_id).now.pool_fen) == (3_520, 2_000, 5_280)
+
+
+@pytest.mark.both
+def test_a_payment_counts_for_its_groups_in_proportion_and_no_more_than_was_paid(app: Flask) -> None:
+    """The first household has ¥13.33 of two groups, and each may be paid ¥8.00 in the month: 8.00, 6.67 and 8.00 of 10.00."""
+    market = builders.market(on_hand=50)
+    second = builders.linkage_group(market.cooperative)
+    builders.share(second, market.households[0], 1)
+    orders = [order(market, 10_000, batch_id=0), order(market, 5_000, batch_id=0, group_id=second)]
+    periods = {transaction(lambda number=each: settlement.settle(number)).period for each in orders}
+    distribution_id = distribute(market, periods.pop())
+    capped(app, 800)
+    pay(market, distribution_id, returned=0)
+    paid = [receipt(each).paid_fen for each in orders]
+    assert sum(paid) == sum(each.fen for each in db.session.query(PayoutItem)) == 2_267
+    assert all(fen <= receipt(each).distributed_fen for fen, each in zip(paid, orders, strict=True))

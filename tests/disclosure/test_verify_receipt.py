@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from marketplace.disclosure import log_key, log_proof, receipt_proof, receipt_script, tree_head
+from marketplace.disclosure import (
+    benefit_receipt,
+    log_key,
+    log_proof,
+    receipt_proof,
+    receipt_script,
+    tree_head,
+)
 from marketplace.disclosure.tree_check import NotProven, read_key
 from marketplace.disclosure.verify_receipt import WORDS, check, words
 from marketplace.foundation import clock
@@ -25,7 +32,9 @@ from marketplace.settlement.payout_batch import PayoutBatch
 from tests import builders
 from tests.builders_people import operator, person
 from tests.disclosure.sealed import head, seal, traded
+from tests.disclosure.test_benefit_receipt import distribute
 from tests.settlement.builders import order
+from tests.settlement.test_recovery import refunded
 
 
 def token_of(order_id: int) -> str:
@@ -128,6 +137,71 @@ def test_whatever_is_bent_proves_nothing(sold: list[int]) -> None:
         inner[place[-1]] = _bent(inner[place[-1]], chance)
         with pytest.raises(NotProven):
             codes(bent, newest.fingerprint)
+
+
+def given_back(order_id: int, fen: int) -> None:
+    """Some of it goes back, a day later; logged and sealed."""
+    refunded(order_id, fen)
+    seal()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        head()
+
+
+def test_a_refund_is_in_the_proof_and_what_it_left_is_told(app: Flask) -> None:
+    """Given back before the distribution, one of two orders has a part of nothing in it; what is told of it is what is left."""
+    market = builders.market()
+    builders.members(market.group, (1, 2, 3, 4, 5))
+    gone, kept = (order(market, fen) for fen in (10_000, 5_000))
+    period = {transaction(lambda number=each: settlement.settle(number)).period for each in (gone, kept)}.pop()
+    refunded(gone, 10_000)
+    distribute(market, period)
+    refunded(kept, 2_500)
+    seal()
+    newest = head()
+    proof = proof_of(gone)
+    proven = check(proof, head=newest.fingerprint, key=key())
+    assert [code for code, _ in proven] == ["head", "settled", "withheld", "given_back", "kept", "distributed"]
+    told = dict(proven)
+    assert told["given_back"]["gross"] == "¥100.00"
+    assert {name: fen for name, fen in told["kept"].items() if fen != "¥0.00"} == {}
+    assert (told["distributed"]["part"], told["distributed"]["settled"], told["distributed"]["total"]) == ("¥0.00", "¥10.00", "¥10.00")
+    told = dict(check(proof_of(kept), head=newest.fingerprint, key=key()))
+    assert (told["kept"]["cooperative"], told["distributed"]["part"]) == ("¥17.50", "¥10.00")
+    assert market.group
+
+
+def test_a_refund_that_is_not_sealed_yet_holds_up_the_proof_and_the_stamp(sold: list[int]) -> None:
+    assert benefit_receipt.for_token(token_of(sold[0])).seal is not None
+    refunded(sold[0], 1_000)
+    with pytest.raises(log_proof.Unsealed):
+        proof_of(sold[0])
+    assert benefit_receipt.for_token(token_of(sold[0])).seal is None
+    seal()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        newest = head()
+    assert "given_back" in codes(proof_of(sold[0]), newest.fingerprint)
+    assert benefit_receipt.for_token(token_of(sold[0])).seal is not None
+
+
+def test_a_refund_bent_doubled_or_of_another_order_proves_nothing(sold: list[int]) -> None:
+    given_back(sold[0], 1_000)
+    with clock.travel(clock.now() + timedelta(days=2)):
+        refunded(sold[1], 500)
+        seal()
+        newest = head()
+    proof, other = proof_of(sold[0]), proof_of(sold[1])
+    chance = random.Random(2)
+    for place in _places(proof["refunds"]):
+        bent = copy.deepcopy(proof)
+        inner: Any = bent["refunds"]
+        for step in place[:-1]:
+            inner = inner[step]
+        inner[place[-1]] = _bent(inner[place[-1]], chance)
+        with pytest.raises(NotProven):
+            codes(bent, newest.fingerprint)
+    for wrong in (proof["refunds"] * 2, other["refunds"], proof["refunds"] + other["refunds"], [proof["settlement"]], [{}]):
+        with pytest.raises(NotProven):
+            codes(proof | {"refunds": wrong}, newest.fingerprint)
 
 
 def _places(value: Any, path: tuple[Any, ...] = ()) -> Any:

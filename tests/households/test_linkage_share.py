@@ -161,8 +161,8 @@ def test_whoever_opens_a_name_leaves_a_trace_without_it() -> None:
     market = builders.market()
     home = market.households[0]
     with pytest.raises(InvalidInput, match=r"purpose\.bad"), transaction():
-        privacy.opened(db.session.get_one(Household, home), purpose="CURIOSITY", actor=market.director)
-    whole = transaction(lambda: privacy.opened(db.session.get_one(Household, home), purpose="SHARES", actor=market.director))
+        privacy.opened(home, purpose="CURIOSITY", actor=market.director)
+    whole = transaction(lambda: privacy.opened(home, purpose="SHARES", actor=market.director))
     assert whole["name"].startswith("测")
     trace = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "household.opened")).one()
     assert (trace.person_id, trace.subject_id, trace.data) == (market.director.person_id, home, {"purpose": "SHARES"})

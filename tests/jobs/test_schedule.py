@@ -55,7 +55,7 @@ def test_who_waits_for_whom() -> None:
     assert {each.name for each in jobs if each.asks == "gateway"} >= {"calls", "ask", "bills", "accounts"}
     assert {"refund", "payment.query", "payment.close", "payment.fee"} <= outbox.asking("gateway")
     # Every kind of message has a job that drains it.
-    assert {each.asks for each in jobs if each.name in ("outbox", "calls", "transfers", "letters")} >= {outbox.others.get(kind, "") for kind in outbox.handlers}
+    assert {each.asks for each in jobs if each.name in ("outbox", "calls", "transfers", "letters", "errands")} >= {outbox.others.get(kind, "") for kind in outbox.handlers}
 
 
 def test_a_spell_begins_nothing_once_it_is_over(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

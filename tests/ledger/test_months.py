@@ -44,6 +44,18 @@ def test_a_month_that_nobody_made_is_made_by_who_posts(books: Books) -> None:
     assert lines_in("2033-02") == 3
 
 
+def test_a_month_that_was_made_in_vain_is_made_again(books: Books) -> None:
+    """Two entries of one transaction, which made the month and did not commit: whoever posts next finds no table."""
+    with pytest.raises(ZeroDivisionError), transaction():
+        settle(books, 1, "2033-04")
+        settle(books, 2, "2033-04")
+        raise ZeroDivisionError
+    assert not month.is_known("2033-04", db.engine)
+    with transaction():
+        settle(books, 1, "2033-04")
+    assert lines_in("2033-04") == 3
+
+
 def test_eight_posters_make_the_same_month_once(app: Flask, books: Books) -> None:
     with transaction():
         settle(books, 0, "2033-01")  # the accounts are there

@@ -17,15 +17,21 @@ from marketplace.notices.message import Message
 from marketplace.orders import cancellation
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor
+from marketplace.payments import call
 from marketplace.payments import payment as payments
+from marketplace.payments.channel import UNSENT, Answer
 from marketplace.payments.refund import Refund
 from marketplace.reporting import money_alarm, money_health
 from tests import builders
 from tests.notices.mail_server import mail_server
 from tests.notices.test_mail import configured
 from tests.orders import trade
+from tests.payments.gateway import WrittenChannel
 
 pytestmark = pytest.mark.usefixtures("still_clock")
+
+REFUSES_US = Answer("unknown", sub_code="40002/isv.invalid-signature", told={"misconfigured": True})
+TAKES_US = Answer("refused", sub_code="ACQ.TRADE_NOT_EXIST")
 
 
 def wrong(number: int, organisation_id: int | None = None, name: str = "differences") -> Wrong:
@@ -61,12 +67,52 @@ def test_the_same_is_told_once_a_day_and_when_it_is_over(app: Flask) -> None:
     assert told(office) == ["money.alarm"] * 3
     assert look(wrong(2), after=timedelta(hours=26)) == (0, 1)
     assert told(office)[-1] == "money.solved"
-    # Back within the day: known already; it is told again when the day is over.
-    assert look(wrong(1), wrong(2), after=timedelta(hours=27)) == (0, 0)
+    # Back within the day: people believe that it is over, so they are told again.
+    assert look(wrong(1), wrong(2), after=timedelta(hours=27)) == (1, 0)
     assert look(wrong(1), wrong(2), after=timedelta(hours=52)) == (2, 0)
     assert look(after=timedelta(hours=53)) == (0, 2)
     assert look(after=timedelta(hours=54)) == (0, 0)
-    assert told(office)[3:] == ["money.solved", "money.alarm", "money.solved"]
+    assert told(office)[3:] == ["money.solved", "money.alarm", "money.alarm", "money.solved"]
+
+
+@pytest.mark.both
+def test_one_letter_in_ten_minutes_holds_all_that_happened(app: Flask) -> None:
+    """While one thing after another passes its time, the first is told at once and the others together."""
+    office = builders.person(builders.operator(), "treasurer")
+    minutes = {0: (wrong(1),), 1: (wrong(1), wrong(2)), 2: (wrong(2), wrong(3), wrong(4)), 3: (wrong(2), wrong(3)), 9: (wrong(2), wrong(3))}
+    for minute, found in minutes.items():
+        look(*found, after=timedelta(minutes=minute))
+    assert told(office) == ["money.alarm"]
+    look(wrong(2), wrong(3), after=timedelta(minutes=10))
+    assert told(office) == ["money.alarm", "money.alarm"]
+    _first, second = (message.said(row)[1] for row in db.session.scalars(select(Message).where(Message.person_id == office.person_id).order_by(Message.id)))
+    wrong_now, over = second.split("现在都好了")
+    assert ("20262" in wrong_now, "20263" in wrong_now, "20261" in over) == (True, True, True)
+    assert "20264" not in second and "20261" not in wrong_now  # what came and went in between is no news
+    look(after=timedelta(minutes=11))
+    assert told(office) == ["money.alarm", "money.alarm"]
+    look(after=timedelta(minutes=20))
+    assert told(office) == ["money.alarm", "money.alarm", "money.solved"]
+
+
+def test_each_reader_has_a_pace_of_their_own(app: Flask) -> None:
+    """What is somebody's first news is told at once, whoever else has just been told of another thing."""
+    market, other = builders.market(), builders.market(name="另一家")
+    office = builders.person(builders.operator(), "treasurer")
+    look(wrong(1, market.cooperative))
+    look(wrong(1, market.cooperative), wrong(2, other.cooperative), after=timedelta(minutes=1))
+    assert [len(told(each)) for each in (market.director, other.director, office)] == [1, 1, 1]
+    look(wrong(1, market.cooperative), wrong(2, other.cooperative), after=timedelta(minutes=10))
+    assert [len(told(each)) for each in (market.director, other.director, office)] == [1, 1, 2]
+
+
+def test_what_a_slow_look_found_waits_for_the_next_quick_one(app: Flask) -> None:
+    office = builders.person(builders.operator(), "treasurer")
+    look(wrong(1))
+    with clock.travel(clock.now() + timedelta(minutes=1)):
+        assert transaction(lambda: alarm.take([wrong(2, name="books")], ("books",))) == (0, 0)
+    assert look(wrong(1), after=timedelta(minutes=10)) == (1, 0)
+    assert told(office) == ["money.alarm", "money.alarm"]
 
 
 def test_what_has_happened_is_told_once(app: Flask) -> None:
@@ -122,7 +168,61 @@ def test_a_refund_of_unknown_outcome_is_an_alarm_after_an_hour_and_then_solved(a
     db.session.commit()
     with clock.travel(clock.now() + timedelta(minutes=62)):
         assert alarms.alarms() == "0 told, 1 solved"
+    assert told(market.director) == ["money.alarm"]
+    with clock.travel(clock.now() + timedelta(minutes=71)):
+        alarms.alarms()
     assert told(market.director) == ["money.alarm", "money.solved"]
+
+
+def test_a_channel_that_refuses_our_key_is_wrong_until_it_takes_a_call(app: Flask) -> None:
+    """Between two tries there are up to six hours in which nobody asks: that is no sign of health."""
+    office, market = builders.person(builders.operator(), "treasurer"), builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 1))
+    (number,) = trade.opened([order_id])
+    begin = clock.now()
+    tries = {minute: timedelta(minutes=minute) for minute in (0, 13, 43, 403)}
+    for minute in range(0, 420, 4):
+        with clock.travel(begin + timedelta(minutes=minute)):
+            due = [each for each in tries if each <= minute]
+            for each in due:
+                del tries[each]
+                WrittenChannel(app, query=[REFUSES_US])
+                call.ask(number)
+            alarms.alarms()
+    assert told(office) == ["money.alarm"]
+    with clock.travel(begin + timedelta(minutes=424)):
+        WrittenChannel(app, query=[Answer("refused", sub_code="not_opened", told=UNSENT)])  # for which nobody was asked
+        call.ask(number)
+        alarms.alarms()
+    assert told(office) == ["money.alarm"]
+    with clock.travel(begin + timedelta(minutes=425)):
+        WrittenChannel(app, query=[TAKES_US])
+        call.ask(number)
+        assert alarms.alarms() == "0 told, 1 solved"
+    assert told(office) == ["money.alarm", "money.solved"]
+    with clock.travel(begin + timedelta(minutes=440)):
+        WrittenChannel(app, query=[REFUSES_US])
+        call.ask(number)
+        assert alarms.alarms() == "1 told, 0 solved"
+    assert told(office) == ["money.alarm", "money.solved", "money.alarm"]
+    with clock.travel(begin + timedelta(minutes=440, hours=8)):  # nothing waits: nobody has been refused for longer than any pause
+        assert alarms.alarms() == "0 told, 1 solved"
+
+
+def test_what_waits_for_weeks_is_as_old_as_it_is(app: Flask) -> None:
+    """A task that is tried again and again is due in the future; it has waited since it was asked for."""
+    market, buyer = builders.market(), builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 1))
+    transaction(lambda: cancellation.cancel(order_id, actor=buyer))
+    begin = clock.now()
+    WrittenChannel(app, refund=[Answer("unknown")], refund_query=[Answer("unknown")])
+    for day in range(20):
+        with clock.travel(begin + timedelta(days=day)):
+            outbox.drain(kinds={"refund"})
+            standing = {each.name: each for each in money_health.standing()}["outside"]
+            later = [each.since for each in money_alarm.frequent() if each.name == "outside"]
+    assert (standing.count, standing.oldest) == (1, begin)
+    assert later == [begin]
 
 
 def test_books_that_do_not_hold_are_an_alarm_of_the_county(app: Flask) -> None:

@@ -1,5 +1,7 @@
 """A cart adds up, takes over what was put in before signing in, and sells nothing that is not on sale."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
@@ -7,6 +9,7 @@ from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.jobs import trade as jobs
 from marketplace.orders import cart
 from marketplace.organisations.organisation import Organisation
 from tests import builders
@@ -76,3 +79,21 @@ def test_nothing_of_a_suspended_cooperative_can_be_put_in_and_its_page_says_so(a
     with pytest.raises(Conflict) as off, transaction():
         cart.add(cart.opened(None).id, market.pack)
     assert off.value.code == "cooperative.suspended"
+
+
+@pytest.mark.both
+def test_carts_that_visitors_left_are_forgotten_and_nobody_elses(app: Flask) -> None:
+    market = builders.market()
+    with transaction():
+        left, own = cart.opened(None), cart.opened(None, builders.customer().organisation_id)
+        for each in (left, own):
+            cart.add(each.id, market.pack, 1)
+        ids = left.id, own.id
+    assert jobs.forget_carts() == ""
+    with clock.travel(clock.now() + timedelta(days=31)):
+        with transaction():
+            fresh = cart.opened(None).id
+        assert jobs.forget_carts() == "1 carts forgotten"
+    db.session.rollback()
+    assert {row.id for row in db.session.query(cart.Cart)} == {ids[1], fresh}
+    assert {line.cart_id for line in db.session.query(cart.CartLine)} == {ids[1]}

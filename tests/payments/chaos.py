@@ -1,5 +1,6 @@
-"""A gateway that fails a fifth of all calls in every way it can, buyers who pay, change their minds and pay twice, and a worker that
-is killed again and again. Afterwards every yuan is looked for, on both sides.
+"""A gateway that fails a fifth of all calls in every way it can; buyers who pay one cooperative or two in one act, on a page, a phone or by a
+code, change their minds and pay twice; and a worker that is killed again and again. At last the day's bills come. Every yuan is looked for, on
+both sides.
 
 The worker is a process of its own (``python -m tests.payments.chaos FOLDER``), so that it can be killed with -9. Its days are short:
 each round moves the common clock on, so that hours of backing off pass in seconds.
@@ -26,6 +27,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from marketplace import create_app
 from marketplace.emulator import fault
+from marketplace.emulator.bill import balance as at_the_gateway
 from marketplace.emulator.server import Running
 from marketplace.foundation import clock
 from marketplace.foundation.config import Settings, read_settings
@@ -37,12 +39,16 @@ from marketplace.ledger import balance
 from marketplace.orders import cancellation, return_request
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import seller_channel
+from marketplace.payments import bill_day, call, seller_channel
+from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.alipay_transport import HttpTransport
+from marketplace.payments.bill_difference import BillDifference
+from marketplace.payments.bill_import import ImportedBill, ImportedRow
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
+from marketplace.settlement.difference import Difference
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -50,6 +56,8 @@ from tests.orders import trade
 STEP = timedelta(seconds=10)  # of the common clock, a round of the worker
 PAID_WITHIN = 10  # minutes: a page that nobody opened stays open so long, and the run waits for its end
 JOBS = ("outbox", "calls", "ask", "expire")
+BILLS = ("bills", "accounts")  # what the last worker does besides, on the next day
+BILL = "alipay.data.dataservice.bill.downloadurl.query"
 LATE = 0.5  # seconds that the gateway keeps an answer, a byte of it or a notice back
 DEADLINE = 0.4  # seconds that the worker gives a whole exchange: what is late comes after it
 PATIENCE = 600  # seconds in which a worker must have begun to work, on whatever machine
@@ -82,14 +90,14 @@ class SharedClock:
         fresh.replace(self._path)
 
 
-def work(folder: Path, database: str, gateway: str, base_url: str) -> None:
-    """The worker: rounds of its jobs, until somebody kills it."""
+def work(folder: Path, database: str, gateway: str, base_url: str, *more: str) -> None:
+    """The worker: rounds of its jobs and ``more``, until somebody kills it."""
     HttpTransport.__init__.__defaults__ = (DEADLINE,)
     app = create_app(settings_of(folder, database, gateway, base_url))
     shared = SharedClock(folder)
     while True:
         with clock.travel(shared.now()):
-            for name in JOBS:
+            for name in (*JOBS, *more):
                 with contextlib.suppress(MarketError):  # a busy database: the next round finds the same rows
                     schedule.once(app, name)
         shared.move(STEP)
@@ -106,12 +114,16 @@ class Told:
     late: int = 0
     kills: int = 0
     unseen: int = 0
+    merged: int = 0
+    by_code: int = 0
+    billed: int = 0
     drained: timedelta = field(default_factory=timedelta)
 
     def __str__(self) -> str:
         share = 100 * self.unknown // max(1, self.calls)
         return (
-            f"{self.payments} paid, {self.refunds} refunds, {self.calls} calls of which {share} % came to an unknown end "
+            f"{self.payments} paid ({self.merged} of them in one act with another cooperative's, {self.by_code} by a code), {self.refunds} refunds, "
+            f"{self.billed} rows of bills, {self.calls} calls of which {share} % came to an unknown end "
             f"({self.late} at the deadline), {self.unseen} pages never opened, worker killed {self.kills} times; drained within {self.drained} after the gateway healed"
         )
 
@@ -126,7 +138,7 @@ class Chaos:
         self.http = urllib3.PoolManager(retries=False, timeout=10, maxsize=8)
         self.told = Told()
         self.worker: subprocess.Popen[bytes] | None = None
-        self.market: Market = builders.market(on_hand=100_000)
+        self.markets: list[Market] = [builders.market(on_hand=100_000), builders.market(name="土蜂蜜合作社", category="honey", price_fen=6800, on_hand=100_000)]
         for seller in db.session.scalars(select(Cooperative)):
             running.emulator.register_demo_app(seller.alipay_app_id, seller.alipay_seller_id)
 
@@ -138,6 +150,7 @@ class Chaos:
         state = self.running.emulator.state
         fault.order(state, kind=fault.ANY, nth=0, percent=percent, seconds=LATE)
         fault.order(state, kind=fault.ANY, method="notice", nth=0, percent=percent, seconds=LATE)
+        fault.order(state, kind="echoed_numbers", nth=0, percent=50)
         for kind, method in LATE_ANSWERS.items():  # however few the calls are
             fault.order(state, kind=kind, method=method, nth=1, seconds=LATE)
         dying = sorted(self.chance.sample(range(1, buyers), kills))
@@ -162,6 +175,30 @@ class Chaos:
             time.sleep(0.2)
         self.told.drained = self.shared.now() - healed
         self._kill(worker)
+        self._next_day(buyers)
+
+    def _next_day(self, buyers: int) -> None:
+        """The days' bills come out, and are not to be had at once; then they are learnt from."""
+        state = self.running.emulator.state
+        for nth, kind in enumerate(("http_502_before", "truncate"), 1):
+            fault.order(state, kind=kind, method=BILL, nth=nth)
+        tomorrow = clock.beijing_midnight(clock.business_date(self.shared.now())) + timedelta(days=1, hours=bill_day.READY_HOUR, minutes=1)
+        self.shared.move(tomorrow - self.shared.now())
+        self.worker = worker = self._worker(*BILLS)
+        until = time.monotonic() + 120 + buyers / 20
+        while not self._billed():
+            assert worker.poll() is None, "the worker ended by itself"
+            assert time.monotonic() < until, "the bills do not come"
+            time.sleep(0.2)
+        self._kill(worker)
+
+    def _billed(self) -> bool:
+        """Whether every bill is here, of every day until yesterday."""
+        db.session.rollback()
+        with clock.travel(self.shared.now()):
+            days = sum((bill_day.newest() - first).days + 1 for first in bill_day.since_first_payment().values())
+        here = [db.session.scalar(select(func.count()).select_from(each)) for each in (ImportedBill, KeptAccountBill)]
+        return here == [days, days]
 
     def end(self) -> None:
         """Leave no process behind."""
@@ -170,32 +207,35 @@ class Chaos:
 
     def account(self) -> list[str]:
         """What does not add up between the gateway's own memory and the market's books; empty if every fen is found."""
-        wrong: list[str] = []
         db.session.rollback()
+        wrong: list[str] = []
         state = self.running.emulator.state
         ours = {each.out_trade_no: each for each in db.session.scalars(select(Payment))}
         refunds = {each.out_request_no: each for each in db.session.scalars(select(Refund))}
-        came = went = 0
-        for row in state.rows("SELECT * FROM trade WHERE paid_at <> ''"):
-            came += row["total_fen"]
-            if ours[row["out_trade_no"]].state not in ("succeeded", "late_paid"):
-                wrong.append(f"{row['out_trade_no']} was paid, and stands as {ours[row['out_trade_no']].state}")
+        paid_there = [ours[row["out_trade_no"]] for row in state.rows("SELECT * FROM trade WHERE paid_at <> ''")]
+        wrong += [f"{each.out_trade_no} was paid, and stands as {each.state}" for each in paid_there if each.state not in ("succeeded", "late_paid")]
         for row in state.rows("SELECT * FROM refund"):
-            went += row["fen"]
             refund = refunds.get(row["out_request_no"])
             if refund is None or (refund.state, refund.fen) != ("succeeded", row["fen"]):
                 wrong.append(f"refund {row['out_request_no']} of {row['fen']} fen left, and stands as {refund and refund.state}")
         if state.row("SELECT count(*) AS n FROM refund")["n"] != sum(each.state == "succeeded" for each in refunds.values()):  # type: ignore[index]
             wrong.append("the gateway and the market do not count the same refunds")
-        held = balance.held("alipay", self.market.cooperative)
-        if held != came - went:
-            wrong.append(f"{came - went} fen lie at the gateway, the books say {held}")
-        left = {kind: balance.held(kind, self.market.cooperative) for kind in ("unapplied", "refunds_payable")}
-        wrong += [f"{fen} fen are left in {kind}" for kind, fen in left.items() if fen]
+        for number, seller_id in db.session.execute(select(Cooperative.organisation_id, Cooperative.alipay_seller_id)):
+            lies, held = at_the_gateway(state, seller_id, self.shared.now()), balance.held("alipay", number)
+            if held != lies:
+                wrong.append(f"{lies} fen of {seller_id} lie at the gateway, the books say {held}")
+            left = {kind: balance.held(kind, number) for kind in ("unapplied", "refunds_payable")}
+            wrong += [f"{fen} fen are left in {kind} of {seller_id}" for kind, fen in left.items() if fen]
+        wrong += [f"the bill differs: {each.kind} {each.out_trade_no} {each.out_request_no}" for each in db.session.scalars(select(BillDifference))]
+        wrong += [f"the account differs: {each.kind} {each.subject}" for each in db.session.scalars(select(Difference).where(Difference.state == "OPEN"))]
         wrong += [f"{each.rule}: {each.detail}" for each in books.check() if not each.ok]
         calls = {row[0]: row[1] for row in db.session.execute(select(PaymentCall.outcome, func.count()).group_by(PaymentCall.outcome))}
         self.told.payments = sum(each.state in ("succeeded", "late_paid") for each in ours.values())
         self.told.refunds, self.told.calls = len(refunds), sum(calls.values())
+        paid = [each for each in ours.values() if each.state in ("succeeded", "late_paid")]
+        self.told.merged = sum(each.merge_no is not None for each in paid)
+        self.told.by_code = sum(each.merge_no is None and bool(each.precreated) for each in paid)
+        self.told.billed = db.session.scalar(select(func.count()).select_from(ImportedRow)) or 0
         self.told.unknown = calls.get("unknown", 0) + calls.get(None, 0)  # killed before the answer was written
         answers = db.session.scalars(select(PaymentCall.answer).where(PaymentCall.outcome == "unknown"))
         self.told.late = sum((each or {}).get("sub_code") == "deadline" for each in answers)
@@ -207,33 +247,43 @@ class Chaos:
         waiting: list[tuple[int, Actor]] = []
         with self.app.app_context():
             for _ in range(buyers):
-                order_id, buyer, closed = self._buys(chance)
-                waiting.append((order_id, buyer))
+                orders, buyer, closed = self._buys(chance)
+                waiting += [(each, buyer) for each in orders]
                 unseen += closed
-                if len(waiting) > 4:
+                while len(waiting) > 4:
                     self._changes_mind(*waiting.pop(chance.randrange(len(waiting))), chance, changing)
             for each in waiting:
                 self._changes_mind(*each, chance, changing)
             db.session.remove()
         return unseen
 
-    def _buys(self, chance: random.Random) -> tuple[int, Actor, int]:
+    def _buys(self, chance: random.Random) -> tuple[list[int], Actor, int]:
+        """Goods of one cooperative or of both: the orders, and how many pages were closed unseen."""
         buyer, closed = builders.customer(), 0
+        tea, honey = self.markets
+        sellers = chance.choice(([tea], [tea], [honey], [tea, honey]))
         with clock.travel(self.shared.now()):
-            (order_id,) = trade.placed(buyer, (self.market.pack, chance.randint(1, 3)))
+            orders = trade.placed(buyer, *((each.pack, chance.randint(1, 3)) for each in sellers))
             # How many pages are asked for, and of how many of them the first is closed unseen.
             tabs, unseen = chance.choice(((0, 0), (1, 1), (1, 0), (1, 0), (1, 0), (1, 0), (2, 0), (2, 1)))
             for number in range(tabs):
                 with contextlib.suppress(MarketError):  # paid or expired meanwhile
-                    ids = trade.opened([order_id])
-                    payments = list(db.session.scalars(select(Payment).where(Payment.id.in_(ids))))
-                    url = seller_channel.cashier_url(payments, return_url="")
-                    db.session.rollback()
+                    url = self._page(trade.opened(orders), chance)
                     if number < unseen:
                         closed += 1
                     else:
                         self._pays(url)
-        return order_id, buyer, closed
+        return orders, buyer, closed
+
+    def _page(self, ids: list[int], chance: random.Random) -> str:
+        """What the buyer pays on: a page, a phone's page, or what is behind a code. The gateway may fail to make the last two."""
+        wap = chance.random() < 0.3
+        kind = ("merge" if wap else "") if len(ids) > 1 else "qr_code" if chance.random() < 0.2 else ""
+        call.announce(ids, kind)
+        payments = list(db.session.scalars(select(Payment).where(Payment.id.in_(ids)).order_by(Payment.id)))
+        url = str(payments[0].precreated) if kind == "qr_code" else seller_channel.cashier_url(payments, return_url="", wap=wap)
+        db.session.rollback()
+        return url
 
     def _pays(self, url: str) -> None:
         page = self.http.request("GET", url, redirect=True, retries=3)
@@ -248,10 +298,13 @@ class Chaos:
                 transaction(lambda: cancellation.cancel(order_id, actor=buyer))
             elif what < changing:
                 asked = transaction(lambda: return_request.raise_request(order_id, chance.randint(1, 900), "少了", actor=buyer).id)
-                transaction(lambda: return_request.approve(asked, actor=self.market.director))
+                seller = trade.order(order_id).organisation_id
+                director = next(each.director for each in self.markets if each.cooperative == seller)
+                db.session.rollback()
+                transaction(lambda: return_request.approve(asked, actor=director))
 
-    def _worker(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.payments.chaos", str(self.folder), self.database, self.running.gateway_url, self.base_url]
+    def _worker(self, *more: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.payments.chaos", str(self.folder), self.database, self.running.gateway_url, self.base_url, *more]
         return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": str(Path.cwd())})
 
     def _killed(self, worker: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
@@ -287,9 +340,23 @@ class Chaos:
         return not self._stuck()
 
 
-class _Quiet(WSGIRequestHandler):
+class Quiet(WSGIRequestHandler):
+    """A server that does not say what it was asked."""
+
     def log(self, *_: Any) -> None:
         pass
+
+
+def _bills_of_tomorrow(gateway: Any, shared: SharedClock) -> Any:
+    """The gateway's own clock is the real one; but whether a bill is out is a matter of the common one."""
+
+    def answer(environ: Any, start: Any) -> Any:
+        if BILL in environ["QUERY_STRING"] or environ["PATH_INFO"].startswith("/bill/"):
+            with clock.travel(shared.now()):
+                return gateway(environ, start)
+        return gateway(environ, start)
+
+    return answer
 
 
 @contextlib.contextmanager
@@ -300,8 +367,10 @@ def chaos(folder: Path, database: str, *, seed: int) -> Any:
     def _shop(environ: Any, start: Any) -> Any:
         return shop[0](environ, start)
 
-    running = Running(folder / "emulator", port=0, notice_speed=600.0).start()
-    server = make_server("127.0.0.1", 0, _shop, threaded=True, request_handler=_Quiet)
+    running = Running(folder / "emulator", port=0, notice_speed=600.0)
+    running._server.app = _bills_of_tomorrow(running._server.app, SharedClock(folder))
+    running.start()
+    server = make_server("127.0.0.1", 0, _shop, threaded=True, request_handler=Quiet)
     base_url = f"http://127.0.0.1:{server.server_port}"
     app = create_app(settings_of(folder, database, running.gateway_url, base_url))
     shop.append(app)

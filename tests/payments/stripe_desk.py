@@ -1,6 +1,6 @@
 """Stripe on loopback: localstripe, written by others, in a process and an environment of its own; before it a desk with what it lacks.
 
-localstripe knows payment intents, refunds and signed webhooks. The desk adds the page on which one pays (Checkout), answers the same
+localstripe knows payment intents, refunds and signed webhooks. The desk adds the page on which one pays (Checkout) and disputes, answers the same
 idempotency key with the same answer as Stripe does (localstripe does not), and fails when told to.
 """
 
@@ -46,6 +46,7 @@ class Desk:
         self.upstream, self.url = upstream, ""
         self.http = urllib3.PoolManager(retries=False, timeout=15)
         self.sessions: dict[str, dict[str, Any]] = {}
+        self.disputes: list[dict[str, Any]] = []  # the latest first, as Stripe lists them
         self.kept: dict[str, tuple[bytes, int, bytes]] = {}
         self.keeps_keys = True
         self.fee = 0  # what Stripe keeps of each payment; localstripe keeps nothing
@@ -92,6 +93,8 @@ class Desk:
         if key and self.keeps_keys and request.method == "POST" and key in self.kept:
             known, status, answer = self.kept[key]
             return (status, answer) if known == body else (400, b'{"error": {"type": "idempotency_error", "message": "other request"}}')
+        if request.path == "/v1/disputes":
+            return 200, json.dumps({"object": "list", "url": "/v1/disputes", "has_more": False, "data": self.disputes}).encode()
         status, answer = self._of_sessions(request, body) if request.path.startswith("/v1/checkout/sessions") else self._passed_on(request, body)
         if key and request.method == "POST" and status < 500:
             self.kept[key] = (body, status, answer)

@@ -165,6 +165,8 @@ def test_a_refund_that_never_arrived_may_be_sent_again(desk: Desk) -> None:
     desk.fault("drop_before", number, method="alipay.trade.refund")
     assert isinstance(desk.tea.refund(number, "R1", 500, "破损"), Unknown)
     assert desk.tea.refund_query(number, "R1", 500) == NotRefunded("R1")
+    desk.fault("echoed_numbers", number)  # in the longer form, with the numbers that were asked
+    assert desk.tea.refund_query(number, "R1", 500) == NotRefunded("R1")
     assert desk.tea.refund(number, "R1", 500, "破损") == Refunded(number, "R1", 500, 500)
 
 

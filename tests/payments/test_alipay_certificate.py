@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from marketplace.emulator import certificate
-from marketplace.emulator.keys import root_keys
+from marketplace.emulator.keys import demo_app_keys, root_keys
 from marketplace.foundation import clock
 from marketplace.payments.alipay import AlipayClient, Misconfigured, Refunded, Trade, Unknown
 from marketplace.payments.alipay_certificate import read_certificates
 from marketplace.payments.alipay_signing import BadKey
+from marketplace.payments.key_print import of_pem
 from tests.emulator.desk import HONEY, TEA, Desk, open_desk
 
 
@@ -76,3 +79,25 @@ def test_certificates_that_do_not_belong_together_are_refused(desk: Desk, tmp_pa
         read_certificates(good, "2021EMU000000000")
     with clock.travel(datetime(2100, 1, 1, tzinfo=UTC)), pytest.raises(BadKey):
         read_certificates(good, TEA[0])
+
+
+def test_only_a_root_that_is_named_is_believed_in_production(desk: Desk) -> None:
+    folder = desk.emulator.certificates
+    (root,) = x509.load_pem_x509_certificates((folder / "root.crt").read_bytes())
+    assert read_certificates(folder, TEA[0], pinned={of_pem(root)}) == read_certificates(folder, TEA[0])
+    for named in (set(), {"0" * 64}):
+        with pytest.raises(BadKey, match="ALIPAY_ROOTS"):
+            read_certificates(folder, TEA[0], pinned=named)
+
+
+def test_a_merchants_own_certificate_is_no_authority(desk: Desk, tmp_path: Path) -> None:
+    """Its key signs a certificate of "Alipay": the root stands behind the merchant, not behind what the merchant signs."""
+    good = desk.emulator.certificates
+    merchant = demo_app_keys(tmp_path / "keys")
+    own = certificate.of_application(tmp_path, "2021EMU000000777", merchant.public_pem, root_keys(desk.emulator.folder))
+    name = x509.load_pem_x509_certificate(own.encode()).subject
+    forged = certificate._kept(tmp_path / "forged.crt", certificate._name("Emulator Alipay"), merchant.private.public_key(), name, merchant.private)
+    (tmp_path / "root.crt").write_bytes((good / "root.crt").read_bytes())
+    (tmp_path / "alipay.crt").write_text(forged + own)
+    with pytest.raises(BadKey, match="not of this root"):
+        read_certificates(tmp_path, "2021EMU000000777")

@@ -18,7 +18,7 @@ from marketplace.ledger import balance
 from marketplace.orders import cancellation, expiry, order_refund
 from marketplace.orders.order import OrderLine, WrongState, locked_order
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import bill_import
+from marketplace.payments import bill_difference, bill_import
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.channel import EXTENSION, Answer
@@ -251,7 +251,7 @@ def test_any_order_of_news_ends_in_the_same_books(app: Flask, facts: Facts, data
     assert set(db.session.scalars(select(Refund.state))) <= {"succeeded"}
     row = trade.order(story.order_id)
     assert row.paid_fen - row.refunded_fen == kept
-    assert not db.session.scalar(select(bill_import.BillDifference.id))
+    assert not db.session.scalar(select(bill_difference.BillDifference.id))
     # Each seller's money is its own, whatever became of the order beside it.
     beside = balance.by_kind(story.other.cooperative)
     kept_beside = OTHERS if facts.merged and paid else 0

@@ -16,9 +16,10 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import bill_import
+from marketplace.payments import bill_difference, bill_import
 from marketplace.payments.alipay_outcome import Bill, BillRow
-from marketplace.payments.bill_import import BillDifference, ImportedBill
+from marketplace.payments.bill_difference import BillDifference
+from marketplace.payments.bill_import import ImportedBill
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
@@ -177,12 +178,12 @@ def test_a_difference_is_explained_by_its_own_cooperative_once(market: Market) -
     stranger = builders.market(name="土蜂蜜合作社", category="honey")
     for actor, trouble in ((stranger.accountant, NotFound), (market.clerk, NotAllowed)):
         with pytest.raises(trouble), transaction():
-            bill_import.explain(number, "门店收款，不归平台。", actor=actor)
+            bill_difference.explain(number, "门店收款，不归平台。", actor=actor)
     with pytest.raises(InvalidInput), transaction():
-        bill_import.explain(number, " ", actor=market.accountant)
-    transaction(lambda: bill_import.explain(number, "门店收款，不归平台。", actor=market.accountant))
+        bill_difference.explain(number, " ", actor=market.accountant)
+    transaction(lambda: bill_difference.explain(number, "门店收款，不归平台。", actor=market.accountant))
     with pytest.raises(Conflict), transaction():
-        bill_import.explain(number, "门店收款，不归平台。", actor=market.accountant)
+        bill_difference.explain(number, "门店收款，不归平台。", actor=market.accountant)
 
 
 def test_one_sellers_bad_bill_holds_up_nobody(app: Flask, emulator: Emulator, market: Market, settings: Settings) -> None:

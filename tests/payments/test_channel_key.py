@@ -1,5 +1,7 @@
 """Keys change without a pause: both are believed in between, a second person switches, and the old one is destroyed at the end."""
 
+import base64
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -29,6 +31,7 @@ from tests import builders
 from tests.builders import Market
 from tests.foundation.test_config_and_files import keys as pair
 from tests.orders import trade
+from tests.payments.keys_seen import confirm, seen
 from tests.payments.test_payment_notice import FORM, _signed, _waiting
 from tests.web.work_desk import browser
 
@@ -64,7 +67,7 @@ def added(market: Market, private: str = "", public: str = "", certificates: tup
 
 
 def confirmed(market: Market, key_id: int) -> None:
-    transaction(lambda: channel_key.confirm(key_id, actor=market.director))
+    transaction(lambda: confirm(key_id, actor=market.director))
 
 
 def switched(market: Market, key_id: int) -> None:
@@ -126,7 +129,7 @@ def test_one_person_cannot_bring_a_key_and_say_with_it_that_something_was_paid(a
     market, order_id, payment = _waiting()
     actor = getattr(market, who)
     key_id = transaction(lambda: key_material.add_alipay(market.cooperative, private="", public=forged, actor=actor).id)
-    for step in (channel_key.confirm, channel_key.switch):
+    for step in (confirm, channel_key.switch):
         with pytest.raises(NotAllowed, match=r"key\.own"):
             transaction(lambda step=step: step(key_id, actor=actor))  # type: ignore[misc]
     form = _signed(payment, forger, trade_status="TRADE_SUCCESS")
@@ -215,14 +218,14 @@ def test_alipays_new_key_is_believed_in_answers_too(market: Market, emulator: Ru
 @pytest.mark.both
 def test_two_people_and_one_key_in_use(market: Market) -> None:
     first = added(market, public=pair()[1])
-    for step in (channel_key.confirm, channel_key.switch):
+    for step in (confirm, channel_key.switch):
         with pytest.raises(NotAllowed, match=r"key\.own"):
             transaction(lambda step=step: step(first, actor=market.accountant))  # type: ignore[misc]
     with pytest.raises(Conflict, match=r"key\.waiting"):
         added(market, public=pair()[1])
     other = builders.market(name="另一家")
     for stranger in (other.director, builders.person(builders.operator(), "administrator")):
-        for act in (channel_key.confirm, channel_key.switch, channel_key.retire):
+        for act in (confirm, channel_key.switch, channel_key.retire):
             with pytest.raises(NotFound):
                 transaction(lambda act=act, stranger=stranger: act(first, actor=stranger))  # type: ignore[misc]
     switched(market, first)
@@ -289,7 +292,10 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
         assert [one.post(f"{path}/{step}", data=form).status_code for step in ("confirm", "switch", "burn")] == [403, 403, 400]
         assert "核对新密钥" in two.get(f"{path}/confirm").text
         assert two.post(f"{path}/switch", data=form).status_code == 409
-        assert two.post(f"{path}/confirm", data=form).status_code == 303
+        for wrong in ({}, {"seen": "00000000"}, {"seen": row.fingerprint[-8:]}):
+            blind = two.post(f"{path}/confirm", data=form | wrong)
+            assert (blind.status_code, "真的不一样" in blind.text) == (422, True)
+        assert two.post(f"{path}/confirm", data=form | {"seen": seen(row)}).status_code == 303
         assert "等另一个人启用" in one.get("/keys").text
         db.session.rollback()
         form = {"version": str(db.session.get_one(ChannelKey, row.id).version)}
@@ -321,7 +327,9 @@ def test_the_command_does_the_same(app: Flask, market: Market, tmp_path: Path) -
     name = run("add-alipay", "--actor", one, "--private-key", f"{tmp_path}/private.pem", "--alipay-public-key", f"{tmp_path}/public.pem").split()[0]
     assert "key.own" in run("switch", name, "--actor", one, fails=True)
     assert "key.unconfirmed" in run("switch", name, "--actor", two, fails=True)
-    run("confirm", name, "--actor", two)
+    assert "key.seen" in run("confirm", name, "--actor", two, "--seen", "00000000", fails=True)
+    der = base64.b64decode("".join(public.splitlines()[1:-1]))
+    run("confirm", name, "--actor", two, "--seen", hashlib.sha256(der).hexdigest()[-8:].upper())
     assert "CONFIRMED" in run("list", "--actor", one)
     run("switch", name, "--actor", two)
     assert "key.state" in run("retire", name, "--actor", two, fails=True)

@@ -14,8 +14,10 @@ from marketplace.payments import call, sweep
 from marketplace.payments.alipay_outcome import Refused
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.seller_channel import answer_of
+from marketplace.reporting import money_alarm, money_health
 from tests import builders
 from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
@@ -68,11 +70,33 @@ def test_an_answer_that_does_not_fit_is_not_applied(app: Flask) -> None:
     market = builders.market()
     (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
     (payment_id,) = trade.opened([order_id])
-    WrittenChannel(app, query=[Answer("succeeded", trade=trade.succeeded(payment_id, total_fen=1))])
-    with clock.travel(clock.now() + timedelta(seconds=11)):
-        assert asking.ask_due() == 1
-        assert sweep.due() == []
-    assert trade.order(order_id).payment == "UNPAID"
+    WrittenChannel(app, query=[Answer("succeeded", trade=trade.succeeded(payment_id, total_fen=1), told={"fen": 1})])
+    for seconds in (11, 45):
+        with clock.travel(clock.now() + timedelta(seconds=seconds)):
+            assert asking.ask_due() == 1
+            assert sweep.due() == []
+    payment = db.session.get_one(Payment, payment_id)
+    assert (trade.order(order_id).payment, payment.state, payment.asked, payment.trade_no) == ("UNPAID", "processing", 2, None)
+    assert trade.held(market, "alipay") == 0
+    # The answers are kept, and people see and hear of it once: as of a notice that does not fit.
+    assert [each.answer for each in db.session.scalars(select(PaymentCall))] == [{"sub_code": "", "fen": 1, "misfit": "amount_fen"}] * 2
+    listed = [(number, fen) for _row, number, fen, _since in money_health.rows("notices")]
+    assert listed == [(payment.out_trade_no, 1)]
+    assert [each.number for each in money_alarm.frequent() if each.name == "notices"] == [payment.out_trade_no]
+
+
+def test_an_answer_that_does_not_fit_is_looked_into_also_when_its_time_is_over(app: Flask) -> None:
+    """The order expires, its page is closed, and the channel goes on saying that another amount was paid: somebody has to see it."""
+    market = builders.market()
+    (payment_id,) = trade.opened(trade.placed(builders.customer(), (market.pack, 2)))
+    paid = Answer("succeeded", trade=trade.succeeded(payment_id, total_fen=1))
+    WrittenChannel(app, query=[paid], close=[Answer("refused", sub_code="ACQ.TRADE_STATUS_ERROR")])
+    with clock.travel(clock.now() + timedelta(hours=1)):
+        asking.ask_due()
+        assert outbox.drain(kinds={"payment.close"}) == (1, 0)
+        assert outbox.drain(kinds={"payment.close"}) == (0, 0)
+    assert trade.payment_state(payment_id) == "canceled"
+    assert next(each.count for each in money_health.standing() if each.name == "notices") == 1
 
 
 def test_a_refund_leaves_once(app: Flask) -> None:

@@ -265,3 +265,16 @@ def test_one_transfer_for_several_orders_and_several_for_one(app: Flask) -> None
         assert [receipt(each).state for each in ("B1", "B2")] == ["matched", "matched"]
         assert bank_match.unmatched(at.market.accountant) == []
         assert balance.held("unapplied", at.market.cooperative) == 0
+
+
+def test_whoever_agrees_sees_to_which_account_it_goes_and_that_it_is_anothers(app: Flask, market: Market) -> None:
+    payer = receipt("B1")
+    with transaction():
+        db.session.get_one(BankReceipt, payer.id).payer_account = "36050101 0001 2345"
+    for fen, name, account, another in ((100, "", "", False), (200, "靖安县第一中学", "6222000011119999", True), (300, "张三", "3605010100012345", True)):
+        with transaction():
+            row = receipt_return.propose(payer.id, fen, "多付了", payee_name=name, payee_account=account, actor=market.accountant)
+        assert receipt_return.to_another(row, receipt("B1")) == another
+    shown, masked = (browser(app, who).get("/cooperative/bank/returns").text for who in (market.director, market.clerk))
+    assert (shown.count("退到的不是原来付款的账户"), "6222000011119999" in shown, "尾号 2345" in shown) == (2, True, True)
+    assert ("6222000011119999" in masked, "尾号 9999" in masked) == (False, True)

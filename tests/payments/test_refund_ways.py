@@ -21,6 +21,7 @@ from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Outcome
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
+from marketplace.settlement import reconciliation
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -72,6 +73,15 @@ def test_refused_by_the_channel_it_goes_over_the_bank(market: Market, failed: in
     assert unsound() == []
 
 
+def test_a_transfer_that_is_told_later_counts_for_its_day(market: Market, failed: int) -> None:
+    """Transferred yesterday and recorded today: the statement of yesterday shows it, and so do the books."""
+    refund_id, yesterday = approved_over_the_bank(failed, market), clock.business_date()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        transaction(lambda: bank_refund.record(refund_id, "BOC2026112500017", yesterday, actor=market.accountant))
+        assert [reconciliation.position(market.cooperative, "bank", day).ours_fen for day in (yesterday - timedelta(days=1), yesterday)] == [0, -17600]
+    assert unsound() == []
+
+
 def test_nothing_is_sent_to_the_channel_for_a_transfer(market: Market, failed: int) -> None:
     before = list(db.session.scalars(select(OutboxMessage.key).where(OutboxMessage.kind == "refund")))
     approved_over_the_bank(failed, market)
@@ -81,7 +91,7 @@ def test_nothing_is_sent_to_the_channel_for_a_transfer(market: Market, failed: i
 def test_refused_it_is_sent_again_under_a_new_number(app: Flask, market: Market, failed: int) -> None:
     again = transaction(lambda: refund_reissue.resend(failed, actor=market.accountant).id)
     assert again != failed
-    WrittenChannel(app, refund=[Answer("succeeded")])
+    WrittenChannel(app, refund=[Answer("succeeded")], refund_query=[NOT_REFUNDED])
     assert outbox.drain(kinds={"refund"}) == (1, 0)
     assert db.session.get_one(Refund, again).state == "succeeded"
     assert trade.held(market, "alipay") == 0

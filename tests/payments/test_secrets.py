@@ -1,4 +1,4 @@
-"""What is written down of a week's trade (logs, error pages, audit, calls, tasks) holds no key, card, ID number or biz_content."""
+"""What is written down of a week's trade (logs, error pages, audit, calls, tasks, letters) holds no key, card, ID number or biz_content."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import Settings, read_settings
 from marketplace.foundation.database import db, transaction
 from marketplace.households.household import Household
+from marketplace.jobs import alarms
 from marketplace.jobs import payments as jobs
 from marketplace.orders import order_refund, refund_reissue
 from marketplace.orders.order import Order, Purchase, locked_order
@@ -34,6 +36,10 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.simulation import command
 from tests import builders
+from tests.notices.mail_server import mail_server
+from tests.notices.test_alarm import confirmed
+from tests.notices.test_mail import configured
+from tests.payments.keys_seen import confirm
 from tests.seeded import seeded_folder
 
 __all__ = ["seeded_folder"]
@@ -72,7 +78,7 @@ def week(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         assert result.exit_code == 0, result.output
         written.write(result.output)
         with app.app_context():
-            pages = _trouble(app, keys)
+            pages = _trouble(app, keys) + _letters(app)
             yield app, written.getvalue() + pages
             db.session.remove()
             db.engine.dispose()
@@ -112,7 +118,7 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     owner = db.session.get_one(ChannelKey, keys[0]).organisation_id
     director = builders.person(owner, "director")
     for key_id in keys:
-        transaction(lambda number=key_id: channel_key.confirm(number, actor=director))  # type: ignore[misc]
+        transaction(lambda number=key_id: confirm(number, actor=director))  # type: ignore[misc]
         transaction(lambda number=key_id: channel_key.switch(number, actor=director))  # type: ignore[misc]
     _by_bank_and_by_card(app, owner)
     with_new_key = db.session.scalars(select(Payment.id).where(Payment.organisation_id == owner, Payment.channel == "alipay")).first()
@@ -134,6 +140,24 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     with db.engine.begin() as connection:
         connection.execute(text("ALTER TABLE gone RENAME TO channel_key"))
     return "\n".join(pages)
+
+
+def _letters(app: Flask) -> str:
+    """What a mail server takes for the office and for a cooperative whose money is in trouble: whole letters, as they were sent."""
+    office = db.session.scalars(select(Organisation.id).where(Organisation.kind == "OPERATOR")).one()
+    seller = db.session.scalars(select(BankRefund.organisation_id)).first()
+    assert seller is not None
+    for reader in (builders.person(office, "treasurer"), builders.person(seller, "director")):
+        confirmed(reader, digest=True)
+    with mail_server() as (box, port), configured(app, port):
+        alarms.alarms()
+        alarms.inspection()
+        morning = clock.beijing_midnight(clock.business_date()) + timedelta(days=1, hours=9)
+        with clock.travel(morning):
+            alarms.digest()
+            while outbox.drain(kinds={"mail"})[0]:
+                pass
+    return "\n".join(f"{letter.as_string()}\n{letter['Subject']}\n{letter.get_content()}" for letter in box.taken)
 
 
 def _by_bank_and_by_card(app: Flask, owner: int) -> None:
@@ -205,6 +229,7 @@ def test_nothing_secret_is_written_down(week: tuple[Flask, str]) -> None:
     kept = written_down(app)
     assert len(kept) > 30_000 and "payment.succeeded" in kept and "refund.approved" in kept  # it did look at a week
     assert "a notice was refused" in logged and "unexpected on POST /alipay/notice" in logged and "是我们这边出了错" in logged
+    assert logged.count("Subject: ") >= 4 and "资金提醒" in logged and "资金日报" in logged  # letters of both readers
     found = {what for what, secret in secrets_of(app).items() if secret in kept or secret in logged}
     assert found == set()
     for place in (kept, logged):

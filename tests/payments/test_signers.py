@@ -28,6 +28,7 @@ from tests.builders import Market
 from tests.emulator.desk import PLATFORM
 from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
+from tests.payments.keys_seen import confirm
 from tests.payments.test_stripe import takes_cards
 from tests.web.work_desk import browser
 
@@ -56,7 +57,7 @@ def own_key(gateway: Running, adds: Actor, switches: Actor, seller_id: str, *, k
     """A pair of their own, made here and, if ``known``, told to Alipay; its application."""
     public = gateway.emulator.public_key_pem
     added = transaction(lambda: key_material.add_alipay(adds.organisation_id, private="", public=public, actor=adds).id)
-    transaction(lambda: channel_key.confirm(added, actor=switches))
+    transaction(lambda: confirm(added, actor=switches))
     transaction(lambda: channel_key.switch(added, actor=switches))
     db.session.rollback()
     row = db.session.get_one(ChannelKey, added)

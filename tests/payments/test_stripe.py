@@ -29,6 +29,7 @@ from marketplace.reporting import books
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
+from tests.payments.keys_seen import confirm
 from tests.payments.stripe_desk import SECRET, Desk, served
 
 ACCOUNT = "acct_1TeaCooperative"
@@ -38,7 +39,7 @@ def takes_cards(market: Market, **changed: str) -> None:
     """Open the channel: one person adds the key, another confirms it and switches to it."""
     given = {"account": ACCOUNT, "secret_key": "sk_test_0123456789", "webhook_secret": SECRET} | changed
     added = transaction(lambda: key_material.add_stripe(market.cooperative, **given, actor=market.accountant).id)
-    transaction(lambda: channel_key.confirm(added, actor=market.director))
+    transaction(lambda: confirm(added, actor=market.director))
     transaction(lambda: channel_key.switch(added, actor=market.director))
 
 
@@ -332,7 +333,7 @@ def test_a_key_is_checked_sealed_and_switched_by_a_second_person(app: Flask) -> 
     other = builders.person(market.cooperative, "director")
     with pytest.raises(Conflict, match=r"key\.unconfirmed"):
         transaction(lambda: channel_key.switch(added, actor=other))
-    for step in (channel_key.confirm, channel_key.switch):
+    for step in (confirm, channel_key.switch):
         transaction(lambda step=step: step(added, actor=other))  # type: ignore[misc]
     db.session.rollback()
     assert channel_key.with_channel("stripe", [market.cooperative]) == {market.cooperative}
@@ -346,7 +347,7 @@ def test_events_signed_with_either_secret_are_believed_until_the_old_one_is_reti
     parts = {"account": ACCOUNT, "secret_key": "sk_test_new_0123456789", "webhook_secret": new}
     added = transaction(lambda: key_material.add_stripe(market.cooperative, **parts, actor=market.accountant).id)
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 400)  # one person's word for it
-    transaction(lambda: channel_key.confirm(added, actor=market.director))
+    transaction(lambda: confirm(added, actor=market.director))
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 200)
     transaction(lambda: channel_key.switch(added, actor=market.director))
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 200)

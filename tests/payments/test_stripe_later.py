@@ -1,6 +1,7 @@
 """What Stripe says by itself, days later: a refund that the buyer's bank sent back, a dispute, news of an account that was left."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 
 from marketplace.foundation.database import db, transaction
+from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.orders import cancellation, refund_reissue
 from marketplace.organisations.actor import Actor
@@ -116,3 +118,82 @@ def test_an_event_of_an_account_that_was_left_is_still_understood(app: Flask, de
     assert told(app, market, event(payment, account=ACCOUNT)) == 200
     assert found(payment.id).state == "succeeded"
     assert told(app, market, event(payment, account=ACCOUNT), secret="whsec_another_0123456789") == 400
+
+
+# What no event told is learnt from Stripe's own lists, once a day.
+
+
+def paid_by_card(desk: Desk, order_id: int) -> Payment:
+    payment = opened(order_id)
+    desk.pay(str(payment.precreated))
+    call.ask(payment.id)
+    return found(payment.id)
+
+
+def dispute(payment: Payment, status: str, **changed: Any) -> dict[str, Any]:
+    """A dispute as Stripe lists it. No stand-in for Stripe knows disputes: its form is that of the library's and Stripe's documentation."""
+    return {
+        "id": f"dp_{payment.id}", "object": "dispute", "amount": payment.amount_fen, "currency": "cny", "status": status, "created": int(time.time()),
+        "payment_intent": payment.trade_no, "metadata": {},
+        "balance_transactions": [{"object": "balance_transaction", "amount": -payment.amount_fen, "currency": "cny", "fee": 1500}],
+    } | changed  # fmt: skip
+
+
+def test_a_refund_made_on_stripes_pages_whose_event_was_lost_is_learnt_once(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    desk.ask("POST", "/v1/refunds", payment_intent=str(payment.trade_no), amount="600")
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert trade.order(order_id).refunded_fen == 600
+    left = payment.amount_fen - 600
+    assert stand(market) == {"stripe": left, "buyer_funds": left}
+    desk.ask("POST", "/v1/refunds", payment_intent=str(payment.trade_no), amount="100")
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert stand(market) == {"stripe": left - 100, "buyer_funds": left - 100}
+
+
+def test_the_end_of_our_own_refund_is_learnt_and_what_another_shop_did_is_not(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, buyer, order_id = sold
+    desk.faults.append(("POST /v1/refunds", "after"))
+    payment, refund = refunded(desk, buyer, order_id)
+    assert refund.state == "unknown"
+    elsewhere = desk.ask("POST", "/v1/payment_intents", amount="5000", currency="cny", payment_method=card(desk), confirm="true")
+    desk.ask("POST", "/v1/refunds", payment_intent=elsewhere["id"], amount="300")
+    desk.disputes = [dispute(payment, "lost", id="dp_else", payment_intent=elsewhere["id"])]
+    assert jobs.cards() == "1 learnt from Stripe"
+    db.session.rollback()
+    assert (db.session.get_one(Refund, refund.id).state, stand(market)) == ("succeeded", {})
+    assert len(db.session.scalars(select(Refund.id)).all()) == 1
+
+
+def card(desk: Desk) -> str:
+    of_card = {"type": "card", "card[number]": "4242424242424242", "card[exp_month]": "12", "card[exp_year]": "2040", "card[cvc]": "123"}
+    return str(desk.ask("POST", "/v1/payment_methods", **of_card)["id"])
+
+
+def test_a_dispute_whose_event_was_lost_is_shown_and_a_lost_one_is_posted_once(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    desk.disputes = [dispute(payment, "needs_response")]
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert next(each.count for each in money_health.standing() if each.name == "disputes") == 1
+    fen = payment.amount_fen
+    assert stand(market) == {"stripe": fen, "buyer_funds": fen}
+    desk.disputes = [dispute(payment, "won")]
+    assert jobs.cards() == ""
+    assert stand(market) == {"stripe": fen, "buyer_funds": fen}
+    desk.disputes = [dispute(payment, "lost")]
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert stand(market) == {"stripe": -1500}  # the buyer has the money back, and Stripe took its fee
+    assert (trade.order(order_id).refunded_fen, balance.held("fees", market.cooperative)) == (fen, 1500)
+
+
+def test_lists_that_are_not_to_be_had_are_looked_at_another_day(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    desk.ask("POST", "/v1/refunds", payment_intent=str(payment.trade_no), amount="600")
+    for trouble in ("before", "busy", "unauthorised"):
+        desk.faults.append(("GET /v1/refunds", trouble))
+        assert jobs.cards() == ""
+    assert jobs.cards() == "1 learnt from Stripe"
+    assert stand(market)["stripe"] == payment.amount_fen - 600

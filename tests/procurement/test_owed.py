@@ -120,7 +120,7 @@ def test_what_was_paid_may_go_back_whole_while_the_rest_is_owed(at: UnitMarket) 
     made = arrived(at)
     match(at, came(at, 30_000), made, 30_000)
     went_back(at, made, 30_000)
-    assert (order_of(made).payment, order_of(made).payable_fen) == ("PARTLY_PAID", 50_000)
+    assert (order_of(made).payment, order_of(made).open_fen) == ("PARTLY_PAID", 50_000)
     with clock.travel(AFTER):
         assert settlement.settle_due() == []
         assert set(figures(at, made).values()) == {50_000}
@@ -174,7 +174,7 @@ def test_what_went_back_before_the_acceptance_is_not_owed_again(at: UnitMarket) 
     ship(at, made, 10)
     went_back(at, made, 8_000)
     accept(at, made, 9, 1)
-    assert order_of(made).payable_fen == balance.held("receivable", at.market.cooperative) == 40_000
+    assert order_of(made).open_fen == balance.held("receivable", at.market.cooperative) == 40_000
     with clock.travel(AFTER):
         match(at, came(at, 40_000, "S2", AFTER), made, 40_000, key="2")
         assert transaction(lambda: settlement.settle(order_of(made).id)).base_fen == 72_000

@@ -17,6 +17,7 @@ from marketplace.reporting import books, books_shares
 from marketplace.settlement.distribution import Distribution, DistributionGroup, DistributionShare
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement, SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 from tests.ledger import account_book
 from tests.reporting import planted
 
@@ -90,6 +91,7 @@ def book(app: Flask) -> int:
     )
     planted.row(
         SettlementLine,
+        id=1,
         organisation_id=book,
         settlement_id=1,
         linkage_group_id=GROUP,
@@ -97,6 +99,7 @@ def book(app: Flask) -> int:
         distribution_id=1,
         **shares,
     )
+    planted.row(TakenBack, id=1, organisation_id=book, settlement_line_id=1, refund_id=1, cooperative_fen=750, pool_fen=200, village_fen=30, fund_fen=20)
     planted.row(
         Distribution,
         id=1,
@@ -163,6 +166,14 @@ def test_an_order_that_does_not_know_it_is_settled(book: int) -> None:
 def test_a_pool_that_holds_what_nobody_sold(book: int) -> None:
     planted.change("UPDATE settlement_line SET pool_fen = 1999")
     assert broken(books_shares.pools_add_up) == f"pool {book} linkage_group:12: ledger -200 fen, records -201"
+
+
+def test_a_refund_that_no_line_bore(book: int) -> None:
+    planted.change("UPDATE taken_back SET cooperative_fen = 751, pool_fen = 201, village_fen = 31, fund_fen = 21")
+    assert broken(books_shares.refunds_are_counted_to_lines) == (
+        f"refunds of pool {book} linkage_group:12: ledger -200 fen, records -201; refunds of collective {book} village:7: ledger -30 fen, records -31; "
+        f"refunds of fund of book {book}: ledger -20 fen, records -21; refunds of revenue of book {book}: ledger -750 fen, records -751"
+    )
 
 
 def test_a_payout_that_left_the_households_share(book: int) -> None:

@@ -6,6 +6,7 @@ check of the books runs after each step. Every example has a market and a databa
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
@@ -34,7 +35,7 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, Refund
 from marketplace.procurement import acceptance, directed_order
 from marketplace.procurement.acceptance import Arrived
-from marketplace.settlement import distribution, period_close
+from marketplace.settlement import distribution, period_close, taken_back
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionGroup
 from marketplace.settlement.payout_batch import PayoutBatch
@@ -144,7 +145,7 @@ class AnyMoney(AnyPayout):
     def unit_pays(self, order_id: int, part: int, more: int) -> None:
         """A transfer of all or half of what is open, perhaps ¥5.00 too much, imported from the statement and matched."""
         order = trade.order(order_id)
-        fen = order.payable_fen // part
+        fen = order.open_fen // part
         if fen <= 0 or order.fulfilment == "CANCELLED":
             return
         day = clock.business_date(self.now)
@@ -187,7 +188,7 @@ class AnyMoney(AnyPayout):
                 self.ship_to_unit(order_id, line.quantity - line.shipped)
             elif order.fulfilment == "SHIPPED":
                 self.unit_accepts(order_id, 0)
-            elif order.payable_fen:
+            elif order.open_fen:
                 self.unit_pays(order_id, 1, 0)
             elif order.fulfilment == "RECEIVED" and order.settled_at is None:
                 self.now += timedelta(days=8)
@@ -233,11 +234,10 @@ class AnyMoney(AnyPayout):
     @rule(which=st.integers(0, 2))
     def draft(self, which: int) -> None:
         """Of a month that settled something, or of the present one."""
-        waiting = select(SettlementLine.period, func.sum(SettlementLine.pool_fen)).where(
-            self._own(SettlementLine), SettlementLine.distribution_id.is_(None)
-        )
-        by_month = waiting.group_by(SettlementLine.period).order_by(SettlementLine.period)
-        months = dict(db.session.execute(by_month).all())
+        lines = select(SettlementLine).where(self._own(SettlementLine), SettlementLine.distribution_id.is_(None)).order_by(SettlementLine.period)
+        months = Counter[str]()
+        for line in db.session.scalars(lines).all():
+            months[line.period] += taken_back.left_of([line])[line.id].pool_fen
         names = [*months, clock.period_of(clock.business_date(self.now))]
         period = names[which % len(names)]
         self.tried(
@@ -286,6 +286,7 @@ class AnyMoney(AnyPayout):
             clock.business_date(self.now) > db.session.get_one(PublicNotice, row.notice_id).ends_on
             and not db.session.scalar(against)
             and all(self._held("household_pool") >= group.pool_fen for group in self._groups(row))
+            and all(taken_back.left_of([line])[line.id].pool_fen >= (line.divided_fen or 0) for line in self._lines(row))
             and all(self._held("pool_recoverable") >= group.recovered_fen for group in self._groups(row))
         )
         number = row.id
@@ -350,6 +351,9 @@ class AnyMoney(AnyPayout):
 
     def ways_of(self, order: Order) -> dict[str, set[str]]:
         return UNITS_WAYS if order.kind == "DIRECTED" else WAYS
+
+    def _lines(self, row: Distribution) -> list[SettlementLine]:
+        return list(db.session.scalars(select(SettlementLine).where(SettlementLine.distribution_id == row.id)))
 
     def _groups(self, row: Distribution) -> list[DistributionGroup]:
         return list(db.session.scalars(select(DistributionGroup).where(DistributionGroup.distribution_id == row.id)))

@@ -8,9 +8,10 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
-from marketplace.payments import account_bill, bill_import
+from marketplace.payments import account_bill, bill_difference
 from marketplace.payments.alipay_account_bill import AccountRow
-from marketplace.payments.bill_import import BillDifference, ImportedBill
+from marketplace.payments.bill_difference import BillDifference
+from marketplace.payments.bill_import import ImportedBill
 from marketplace.reporting import books
 from marketplace.settlement import difference, period_close, reconciliation
 from tests import builders
@@ -71,7 +72,7 @@ def test_nothing_that_either_bill_tells_stays_unexplained_for_longer_than_a_day(
         (finding,) = [each for each in books.check() if not each.ok]
         assert finding.detail == f"trade bill of book {market.cooperative}: ONLY_THEIRS X1, books 0 fen, bill 500"
         assert [each.partition(" ")[0] for each in period_close.checklist(period).broken] == ["bill_differences_are_explained"]
-        transaction(lambda: bill_import.explain(row.id, "门店收款，不是商城的", actor=market.director))
+        transaction(lambda: bill_difference.explain(row.id, "门店收款，不是商城的", actor=market.director))
         assert broken() == []
 
 
@@ -81,7 +82,7 @@ def test_somebody_works_on_it(app: Flask) -> None:
         row = told_by_the_trade_bill(market, "X1", 500)
         for actor, refused in ((market.clerk, NotAllowed), (other.accountant, NotFound)):
             with pytest.raises(refused):
-                transaction(lambda who=actor: bill_import.own(row.id, actor=who))  # type: ignore[misc]
+                transaction(lambda who=actor: bill_difference.own(row.id, actor=who))  # type: ignore[misc]
         desk = browser(app, market.accountant)
         page = desk.get("/cooperative/differences").text
         assert ("我来办" in page, "X1" in page) == (True, True)
@@ -89,10 +90,10 @@ def test_somebody_works_on_it(app: Flask) -> None:
         db.session.refresh(row)
         assert row.owner_id == market.accountant.person_id
         assert "我来办" not in desk.get("/cooperative/differences").text
-        transaction(lambda: bill_import.explain(row.id, "门店收款，不是商城的", actor=market.director))
+        transaction(lambda: bill_difference.explain(row.id, "门店收款，不是商城的", actor=market.director))
         assert (row.owner_id, row.explained_by_id) == (market.accountant.person_id, market.director.person_id)
         with pytest.raises(Conflict):
-            transaction(lambda: bill_import.own(row.id, actor=market.director))
+            transaction(lambda: bill_difference.own(row.id, actor=market.director))
 
 
 @pytest.mark.both

@@ -11,7 +11,7 @@ from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.files import StoredFile
-from marketplace.households import household_change
+from marketplace.households import account_proposal, household_change
 from marketplace.households.household import Household
 from marketplace.households.household_change import HouseholdChange, Other
 from marketplace.households.linkage_group import LinkageShare
@@ -20,12 +20,13 @@ from marketplace.ledger.entry import of_source
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.reporting import books_shares, fairness
-from marketplace.settlement import payout_account, payout_batch
+from marketplace.settlement import payout_account, payout_batch, unclaimed_return
 from marketplace.settlement.payout_batch import PayoutBatch
 from tests import builders
 from tests.builders import Market
 from tests.ledger.account_book import read
 from tests.settlement.test_payout_batch import bring, posted, sent
+from tests.settlement.test_unclaimed import moved
 from tests.web.work_desk import browser
 
 HEIR = Other(name="王继承", id_number="360925199001010012", bank="靖安农商银行", account="6228480000000001")
@@ -196,6 +197,59 @@ def test_a_household_of_the_register_inherits_the_credit_of_one_that_died(app: F
     gone = db.session.get_one(Household, dead)
     assert (gone.exited_on, gone.bank_account, gone.payee_name) == (today(), account, db.session.get_one(Household, heir).name)
     assert "继承" in app.test_client().get(f"/h/{db.session.get_one(Household, heir).statement_token}").text
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("kind", ["DIES", "LEAVES"])
+@pytest.mark.parametrize("who", ["a person", "a household"])
+def test_an_heir_who_is_known_only_after_the_exit_is_paid(app: Flask, kind: str, who: str) -> None:
+    """What was credited came back, went to the fund years later, and then the heir turned up."""
+    market, distribution_id = posted()
+    dead, other = market.households[2], market.households[0]
+    changed(dead, kind)
+    ended = shares(dead)
+    back = returned_to(market, distribution_id, 3)
+    gone = db.session.get_one(Household, dead)
+    version, code = gone.version, db.session.get_one(Household, other).code
+    if kind == "DIES":
+        with pytest.raises(Conflict, match=r"account\.heir"), transaction():
+            account_proposal.propose(
+                dead, bank_name="邮储", account="6228480000000001", again="6228480000000001", reason="儿子的账户", actor=market.accountant, version=version,
+            )
+    with clock.travel(clock.now() + timedelta(days=800)):
+        for other_kind, wrong in (("LEAVES", Other()), ("DIES", Other()), ("SPLITS", DIVIDED)):
+            with pytest.raises(Conflict, match=r"change\.exited"):
+                proposed(dead, other_kind, wrong)
+        changed(dead, "DIES", HEIR if who == "a person" else Other(code=code))
+        gone = db.session.get_one(Household, dead)
+        assert (gone.exited_on, shares(dead)) == (today() - timedelta(days=800), ended), "its last day and its shares stay what they were"
+        if who == "a household":
+            assert owed_of(market, dead, other) == [0, 3_000]
+            batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+            assert [(item.household_id, item.fen) for item in payout_batch.items_of(batch.id)] == [(other, 3_000)]
+        else:
+            again = transaction(lambda: payout_batch.reissue(back.id, actor=market.accountant))
+            transaction(lambda: payout_batch.approve(again.id, actor=market.director, version=1))
+            _name, content = transaction(lambda: payout_batch.bank_file(again.id, actor=market.accountant))
+            assert "王继承,360925199001010012,靖安农商银行,6228480000000001,30.00" in content.decode("gb18030")
+    assert rules_hold()
+
+
+@pytest.mark.both
+def test_what_went_to_the_fund_comes_back_to_an_heir(app: Flask) -> None:
+    market, distribution_id = posted()
+    dead = market.households[2]
+    changed(dead, "DIES")
+    returned_to(market, distribution_id, 3)
+    with clock.travel(clock.now() + timedelta(days=800)):
+        paper = moved(market)
+        changed(dead, "DIES", HEIR)
+        asked = transaction(lambda: unclaimed_return.propose(paper.id, dead, "持公证书到场", actor=market.accountant))
+        transaction(lambda: unclaimed_return.decide(asked.id, actor=market.director, version=1, approved=True))
+        batch = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant))
+        transaction(lambda: payout_batch.approve(batch.id, actor=market.director, version=1))
+        _name, content = transaction(lambda: payout_batch.bank_file(batch.id, actor=market.accountant))
+    assert "王继承,360925199001010012,靖安农商银行,6228480000000001,30.00" in content.decode("gb18030")
 
 
 def test_an_heir_of_the_register_is_there_and_is_another(app: Flask) -> None:

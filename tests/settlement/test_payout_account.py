@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from marketplace.households import account_correction, account_proposal, linkage_share
+from marketplace.households import account_correction, account_proposal, linkage_share, privacy
 from marketplace.households.account_correction import AccountCorrection
 from marketplace.households.account_proposal import AccountProposal
 from marketplace.households.household import Household
@@ -159,6 +159,49 @@ def test_an_account_that_the_bank_has_not_paid_yet_is_marked(app: Flask) -> None
         db.session.execute(text("UPDATE payout_item SET state = 'paid' WHERE batch_id = :batch"), {"batch": later.id})
     with clock.travel(clock.now() + timedelta(hours=6)):
         assert new_accounts(batch_of(market, distribution_id, first)) == set(), "now the account is one that was paid"
+
+
+def test_an_account_to_which_others_pay_is_not_one_cooperatives_to_change(app: Flask) -> None:
+    market, _distribution_id = posted()
+    other, home = builders.market(name="宝峰油茶合作社"), market.households[0]
+    linked(other, home, other.director, "SUPPLY", TODAY)
+    with pytest.raises(Conflict, match=r"account\.shared"):
+        proposed(home, other.accountant)
+    decided(proposed(home, market.accountant, "6228480022222222"), market.director)  # only this one pays
+    treasurer, administrator = builders.person(builders.operator(), "treasurer"), builders.person(builders.operator(), "administrator")
+    decided(proposed(home, treasurer), administrator)
+    assert house_of(home).bank_account == ACCOUNT
+
+
+def test_an_account_that_became_anothers_too_is_not_approved_any_more(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    market = builders.market()
+    row = proposed(market.households[0], market.accountant)
+    monkeypatch.setattr(account_correction, "shared_with", [lambda household_id, organisation_id: True])
+    monkeypatch.setattr(account_proposal, "shared_with", account_correction.shared_with)
+    with pytest.raises(Conflict, match=r"account\.shared"):
+        decided(row, market.director)
+
+
+@pytest.mark.both
+def test_what_another_cooperative_paid_makes_an_account_no_less_new(app: Flask) -> None:
+    market, distribution_id = posted()
+    home = market.households[0]
+    with clock.travel(clock.now() + timedelta(hours=1)):
+        decided(proposed(home, market.accountant), market.director)
+    with clock.travel(clock.now() + timedelta(hours=2)):
+        foreign = batch_of(builders.market(name="宝峰油茶合作社"), distribution_id, home)
+    with transaction():
+        db.session.execute(text("UPDATE payout_item SET state = 'paid' WHERE batch_id = :batch"), {"batch": foreign.id})
+    with clock.travel(clock.now() + timedelta(hours=3)):
+        assert new_accounts(batch_of(market, distribution_id, home)) == {home}
+
+
+def test_a_share_that_one_entered_oneself_opens_no_name_either(app: Flask) -> None:
+    market, thief = builders.market(), builders.market(name="宝峰油茶合作社")
+    home = market.households[0]
+    linked(thief, home, thief.accountant, "SUPPLY", TODAY)
+    with pytest.raises(NotFound), transaction():
+        privacy.opened(home, purpose="PAYOUT", actor=thief.accountant)
 
 
 def batch_of(market: builders.Market, distribution_id: int, household_id: int) -> PayoutBatch:

@@ -87,6 +87,51 @@ def test_a_cancelled_batch_gives_its_file_no_more(app: Flask) -> None:
     assert approved(market, distribution_id).items == row.items
 
 
+def test_a_batch_whose_file_was_taken_is_cancelled_by_two_people_only(app: Flask) -> None:
+    """Who took the file may have brought it to the bank: cancelled and made again, its households would be paid twice."""
+    market, distribution_id = posted()
+    row = approved(market, distribution_id)
+    with pytest.raises(Conflict, match=r"recall\.nobody"), transaction():
+        payout_batch.recall(row.id, "网银上查过，没有这一批", actor=market.accountant, version=2)
+    transaction(lambda: payout_batch.bank_file(row.id, actor=market.accountant))
+
+    def returned(version: int) -> PayoutBatch:
+        return transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=version, approved=False, reason="账户不对"))
+
+    with pytest.raises(Conflict, match=r"payout\.handed_out"):
+        returned(2)
+    with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
+        payout_batch.recall(row.id, "没", actor=market.accountant, version=2)
+    for actor, error in ((market.clerk, NotAllowed), (builders.market(name="另一家").accountant, NotFound)):
+        with pytest.raises(error), transaction():
+            payout_batch.recall(row.id, "网银上查过，没有这一批", actor=actor, version=2)
+    said = transaction(lambda: payout_batch.recall(row.id, "网银上查过，没有这一批", actor=market.accountant, version=2))
+    assert transaction(lambda: payout_batch.recall(row.id, "再说一次也一样", actor=market.accountant, version=3)).id == said.id
+    assert returned(4).state == "CANCELLED"
+    assert made(market, distribution_id).total_fen == 6_000
+
+
+def test_who_says_that_the_bank_never_got_it_does_not_cancel_it(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = approved(market, distribution_id)
+    transaction(lambda: payout_batch.bank_file(row.id, actor=market.director))
+    transaction(lambda: payout_batch.recall(row.id, "网银上查过，没有这一批", actor=market.director, version=2))
+    with pytest.raises(OwnWork), transaction():
+        payout_batch.approve(row.id, actor=market.director, version=3, approved=False, reason="重做")
+
+
+def test_results_of_a_file_that_nobody_recorded_as_handed_over_find_their_batch(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = approved(market, distribution_id)
+    with pytest.raises(Conflict, match=r"payout\.state"):
+        bring(row, market, f"{row.number},1,10.00,paid,")
+    transaction(lambda: payout_batch.bank_file(row.id, actor=market.accountant))
+    assert len(bring(row, market, f"{row.number},1,10.00,paid,", f"{row.number},2,20.00,returned,户名不符")) == 2
+    db.session.rollback()
+    assert db.session.get_one(PayoutBatch, row.id).state == "SENT"
+    assert (balance.held("in_transit", market.cooperative), balance.held("household", market.cooperative, f"household:{market.households[1]}")) == (3_000, 2_000)
+
+
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "＝1"])
 def test_no_cell_is_a_formula(name: str) -> None:
     row = payout_file.Row(1, name, "", "", "", 100, "", "", "")

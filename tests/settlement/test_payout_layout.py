@@ -106,6 +106,11 @@ BAD: dict[str, Form] = {
     "another separator": Form(columns=COLUMNS, separator="x"),
     "minus one row": Form(columns=COLUMNS, most_rows=-1),
     "a remark of nothing": Form(columns=COLUMNS, remark=0),
+    "somebody's account": Form(columns=(*COLUMNS, Column("text", "备注", "6222 0000 1111 2222"))),
+    "an account in wide digits": Form(columns=(*COLUMNS, Column("text", "备注", "６２２２００００１１１１"))),
+    "fixed words where the bank reads the account": Form(columns=(*COLUMNS, Column("text", "收款 账号", "见附件"))),
+    "another value where the bank reads the name": Form(columns=tuple(replace(column, heading="收款户名") if column.value == "bank" else column for column in COLUMNS)),
+    "the name where the bank reads the account": Form(columns=tuple(replace(column, heading="卡号") if column.value == "name" else column for column in COLUMNS)),
 }
 
 
@@ -152,12 +157,16 @@ def send(market: Market, row: PayoutBatch) -> PayoutBatch:
 
 
 @pytest.mark.both
-def test_a_changed_layout_leaves_an_approved_batch_alone(app: Flask) -> None:
+def test_a_changed_layout_leaves_a_batch_alone(app: Flask) -> None:
     market, row, layout_id = batch_in(SEVERAL["rural"])
     transaction(lambda: payout_layout.change(layout_id, actor=market.accountant, version=1, form=replace(SEVERAL["rural"], money="fen")))
-    transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=1))
+    assert payout_layout.form_of(row) == SEVERAL["rural"], "what the director looks at does not change meanwhile"
+    transaction(lambda: payout_batch.use_layout(row.id, layout_id, actor=market.accountant, version=1))
+    with pytest.raises(Conflict, match=r"version\.stale"), transaction():
+        payout_batch.approve(row.id, actor=market.director, version=1)
+    transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=2))
     _, before = transaction(lambda: payout_batch.bank_file(row.id, actor=market.director))
-    assert ",1000," in before.decode("gb18030"), "what was changed before the approval counts"
+    assert ",1000," in before.decode("gb18030"), "what was taken over before the approval counts"
     transaction(lambda: payout_layout.change(layout_id, actor=market.accountant, version=2, form=SEVERAL["agricultural"]))
     with pytest.raises(Conflict, match=r"payout\.state"), transaction():
         payout_batch.use_layout(row.id, None, actor=market.accountant, version=row.version)

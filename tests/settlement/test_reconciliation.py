@@ -266,6 +266,39 @@ def bill(market: Market, *rows: AccountRow, day: date = date(2026, 3, 10), selle
     return AccountBill(day, seller or db.session.query(Cooperative).filter_by(organisation_id=market.cooperative).one().alipay_seller_id, rows, "0" * 64)
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("known", ["before the bill", "after the bill"])
+def test_a_withdrawal_that_the_bank_refused_went_and_came_back(selling: Market, emulator: Emulator, known: str) -> None:
+    sold(selling, emulator)
+    seller = db.session.query(Cooperative).one().alipay_seller_id
+    with clock.travel(NOON + timedelta(minutes=5)):
+        jobs.ask_due()
+        number = emulator.withdraw(seller, 10_000)
+        with transaction():
+            sent = withdrawal.record(10_000, number, actor=selling.accountant, key="w")
+    if known == "after the bill":
+        with clock.travel(NEXT):
+            billed()
+    with clock.travel(NEXT + timedelta(minutes=5)):
+        emulator.refuse_withdrawal(number)
+        with transaction():
+            withdrawal.failed(sent.id, "银行退回", version=1, actor=selling.accountant)
+    with clock.travel(NEXT + timedelta(days=1)):
+        jobs.fetch_bills()
+        jobs.fetch_account_bills()
+        jobs.fetch_bills()
+        jobs.fetch_account_bills()
+        assert reconciled(selling) == []
+        where = reconciliation.position(selling.cooperative, "alipay")
+        assert (where.ours_fen, where.theirs_fen, where.explained_fen, where.items) == (17_600 - 106, 17_600 - 106, 17_600 - 106, [])
+        shown = [(row.kind, row.fen) for row in db.session.query(StatementRow).order_by(StatementRow.id)]
+        assert shown == [("trade", 17_600), ("fee", -106), ("withdrawal", -10_000), ("other", 10_000)]
+        assert broken() == []
+        # The evening before, the bill showed the money gone and not yet back.
+        then = reconciliation.position(selling.cooperative, "alipay", date(2026, 3, 10))
+        assert (then.explained_fen, then.ours_fen, then.theirs_fen) == (7_494, 7_494, 7_494)
+
+
 def test_an_account_bill_is_kept_once_and_only_its_sellers(app: Flask) -> None:
     market = builders.market()
     moved = AccountRow("S1", "other", "T1", "", 500, 1_500, NOON, "其他")

@@ -16,6 +16,7 @@ from marketplace.ledger.posting import Source
 from marketplace.orders import order_refund, received
 from marketplace.orders.order import Order, lines_of
 from marketplace.payments import refund as refunds
+from marketplace.payments import refund_news
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
@@ -123,6 +124,36 @@ def test_a_refund_that_failed_for_good_took_nothing_and_may_be_made_again(app: F
         again = transaction(pay_back)
         transaction(lambda: refunds.succeed(again))
         assert balance.held("revenue", market.cooperative, "") == 0
+        assert [each.rule for each in books.check() if not each.ok] == []
+
+
+def divided(market: Market) -> dict[str, int]:
+    held = balance.by_kind(market.cooperative)
+    return {kind: held.get(kind, 0) for kind in ("revenue", "household_pool", "village_collective", "relief_fund", "pool_recoverable")}
+
+
+def test_a_refund_that_failed_and_left_after_all_takes_its_shares_once_more(app: Flask) -> None:
+    """Settled, refunded, called failed; then it turns out to have left; days later the buyer's bank sends it back. Every time all rules hold."""
+    market = builders.market(on_hand=50)
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 3))
+    trade.shipped(market, order_id)
+    with transaction():
+        received.confirm(order_id, actor=buyer)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        transaction(lambda: settlement.settle(order_id))
+        (refund_id,) = transaction(lambda: order_refund.pay_back(locked(Order, order_id), 8_800, "破损", person_id=None))
+        shares = divided(market)
+        transaction(lambda: refunds.fail(refund_id, "ACQ.SELLER_BALANCE_NOT_ENOUGH"))
+        assert balance.held("revenue", market.cooperative, "") == 18_480  # 70 % of three tins at ¥88.00
+        assert transaction(lambda: refund_news.left(refund_id))
+        assert divided(market) == shares
+        assert (trade.order(order_id).refunded_fen, balance.held("alipay", market.cooperative)) == (8_800, trade.order(order_id).paid_fen - 8_800)
+        assert [each.rule for each in books.check() if not each.ok] == []
+        db.session.rollback()
+        assert transaction(lambda: refunds.fail(refund_id, "expired_or_canceled_card", came_back=True))
+        assert not transaction(lambda: refund_news.left(refund_id))  # that it had left is no news
+        assert (balance.held("revenue", market.cooperative, ""), trade.order(order_id).refunded_fen) == (18_480, 0)
         assert [each.rule for each in books.check() if not each.ok] == []
 
 

@@ -1,19 +1,27 @@
 """Any path of partial refunds of a settled order ends at exactly nothing, whatever its lines: other schemes, villages and groups."""
 
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from marketplace import foundation
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, new_public_id, transaction
 from marketplace.foundation.errors import Conflict
-from marketplace.ledger import balance
+from marketplace.ledger import balance, event
+from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.organisations.region import Region
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
-from marketplace.settlement import recovery, settlement
+from marketplace.reporting import books_shares
+from marketplace.settlement import recovery, settlement, taken_back
+from marketplace.settlement.settlement import Settlement, SettlementLine
+from marketplace.settlement.taken_back import TakenBack
 from tests import builders
 from tests.builders import Market
 from tests.settlement.builders import order
@@ -44,7 +52,7 @@ def refunded(order_id: int, goods: dict[int, int], freight_fen: int = 0) -> None
         payment = db.session.scalars(db.select(Payment).where(Payment.payable_id == order_id)).one_or_none() or _paid(row)
         refund = Refund(
             organisation_id=row.organisation_id, payment_id=payment.id, order_id=row.id, fen=sum(goods.values()) + freight_fen, reason="破损",
-            out_request_no=new_public_id(), approved_at=clock.now(),
+            out_request_no=new_public_id(), approved_at=clock.now(), goods=[[line_id, part] for line_id, part in goods.items()],
         )  # fmt: skip
         db.session.add(refund)
         db.session.flush()
@@ -59,6 +67,14 @@ def held(market: Market) -> dict[str, int]:
     for kind in ("household_pool", "pool_recoverable", "village_collective"):
         found |= {f"{kind} {owner}": fen for owner, fen in balance.by_owner(kind, market.cooperative).items()}
     return found
+
+
+def of_each_line(order_id: int) -> list[int]:
+    """What the books count as left of each line; of a line that went back whole no share is left."""
+    rows = db.session.scalars(db.select(SettlementLine).join(Settlement).where(Settlement.order_id == order_id).order_by(SettlementLine.id)).all()
+    left = taken_back.left_of(rows)
+    assert all(fen >= 0 for shares in left.values() for fen in shares)
+    return [sum(left[row.id]) for row in rows]
 
 
 @pytest.fixture
@@ -97,7 +113,73 @@ def test_any_path_ends_at_exactly_nothing_with_no_step_below_it(
             left[line_id] -= fen
         assert min(held(market).values()) >= 0, "no step below nothing"
         assert sum(held(market).values()) == sum(left.values()) + freight_left
+        assert of_each_line(order_id) == [left[line_id] for line_id in ids], "each line is what is left of it, to the fen"
     assert set(held(market).values()) == {0}
     assert balance.held("refunds_payable", market.cooperative) - before == total + freight_fen
     with pytest.raises(Conflict, match=r"refund\.exceeds_settled"):
         refunded(order_id, {ids[0]: 1})
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("parts", [(1_000,), (333, 333, 334), (1,) * 7 + (993,), (50,) * 20])
+def test_a_line_that_goes_back_in_parts_takes_no_fen_of_another(sold: tuple[Market, tuple[list[int], list[int], list[int]]], parts: tuple[int, ...]) -> None:
+    """Lines of ¥10.00 and ¥90.00 share revenue and fund: when the first has gone back whole, what is there is the second's split."""
+    market, (_, villages, groups) = sold
+    order_id = order(market, 1_000, 9_000)
+    with transaction():
+        first = lines_of(order_id)[0]
+        first.linkage_group_id, first.village_id, first_id = groups[1], villages[1], first.id
+    transaction(lambda: settlement.settle(order_id))
+    for fen in parts:
+        refunded(order_id, {first_id: fen})
+    assert held(market) == {
+        "revenue": 6_300, "relief_fund": 360, "freight": 0,
+        f"household_pool linkage_group:{groups[0]}": 1_800, f"household_pool linkage_group:{groups[1]}": 0,
+        f"village_collective village:{villages[0]}": 540, f"village_collective village:{villages[1]}": 0,
+    }  # fmt: skip
+
+
+def test_what_is_beyond_a_line_that_settled_at_less_comes_from_the_others(app: Flask) -> None:
+    """The refund names a line of which nothing was divided (it was never paid for): the money that is there is the other line's."""
+    market = builders.market()
+    order_id = order(market, 1_000, 9_000)
+    with transaction():
+        row, (first, _) = db.session.get_one(Order, order_id), lines_of(order_id)
+        first.refunded_fen, row.refunded_fen = 1_000, 1_000
+        event.refund_approved(book=market.cooperative, source=Source("refund", 77), fen=1_000)
+        first_id = first.id
+    transaction(lambda: settlement.settle(order_id))
+    refunded(order_id, {first_id: 500})
+    assert (balance.held("revenue", market.cooperative), of_each_line(order_id)) == (5_950, [0, 8_500])
+
+
+@pytest.mark.both
+def test_refunds_from_before_are_counted_to_their_lines(sold: tuple[Market, tuple[list[int], list[int], list[int]]]) -> None:
+    """What the migration writes for refunds of which only the entries are there: the same to the fen where a share has one line, and in all."""
+    market, (schemes, villages, groups) = sold
+    order_id = order(market, 1_001, 9_007, 333)
+    with transaction():
+        first, second, third = lines_of(order_id)
+        first.linkage_group_id, first.village_id, second.scheme_id = groups[1], villages[1], schemes[1]
+        ids = [first.id, second.id, third.id]
+    transaction(lambda: settlement.settle(order_id))
+    for goods in ({ids[0]: 101}, {ids[0]: 300, ids[1]: 4_003}, {ids[1]: 5, ids[2]: 77}):
+        refunded(order_id, goods, 0)
+    rows = db.session.query(TakenBack).order_by(TakenBack.refund_id, TakenBack.settlement_line_id)
+    before = [(row.refund_id, row.settlement_line_id, row.pool_fen, row.village_fen, row.cooperative_fen + row.fund_fen) for row in rows]
+    with transaction():
+        db.session.execute(db.delete(TakenBack))
+    assert books_shares.refunds_are_counted_to_lines() != []
+    (path,) = (Path(foundation.__file__).parent / "migrations" / "versions").glob("*_what_refunds_took_back.py")
+    spec = spec_from_file_location("taken_back_before", path)
+    assert spec is not None and spec.loader is not None
+    written = module_from_spec(spec)
+    spec.loader.exec_module(written)
+    with transaction():
+        written._count_to_lines(db.session.connection())
+    after = [(row.refund_id, row.settlement_line_id, row.pool_fen, row.village_fen, row.cooperative_fen + row.fund_fen) for row in rows]
+    assert books_shares.refunds_are_counted_to_lines() == []
+    assert [row[:2] for row in after] == [row[:2] for row in before]
+    for now, then in zip(after, before, strict=True):
+        assert all(abs(one - other) <= 2 for one, other in zip(now[2:], then[2:], strict=True)), (now, then)
+    assert sum(of_each_line(order_id)) == 600 + 4_999 + 256

@@ -1,7 +1,7 @@
 """What leaves for villages, the fund and the cooperative itself: never more than is theirs, by two people, posted once the bank paid."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
@@ -10,13 +10,14 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.ledger import balance, event
+from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import acting
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import grant
 from marketplace.payments import refund as refunds
 from marketplace.reporting import books
-from marketplace.settlement import period_close, remittance, settlement
+from marketplace.settlement import period_close, reconciliation, remittance, settlement
 from marketplace.settlement.remittance import Remittance
 from tests import builders
 from tests.builders import Market
@@ -237,3 +238,19 @@ def test_a_refund_of_one_village_leaves_nothing_of_anothers_to_the_cooperative(a
     remitted(market, "REVENUE", 19_200)
     remitted(other, "COLLECTIVE", 1_800)
     assert balance.held("bank", market.cooperative) == 6_000 + 1_200
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("kind", ["COLLECTIVE", "FUND", "REVENUE"])
+def test_what_the_bank_did_counts_for_its_day_though_it_is_told_later(app: Flask, kind: str) -> None:
+    """Carried out on 31 January and recorded on 2 February: the end of January is what the statement says."""
+    with clock.travel(clock.beijing_midnight(date(2026, 1, 28))):
+        market = earning()
+        row = propose(market, kind, 1_000)
+        approve(row, market)
+    with clock.travel(clock.beijing_midnight(date(2026, 2, 2))):
+        transaction(lambda: remittance.record_paid(row.id, paid_on=date(2026, 1, 31), bank_serial="WY0131", actor=market.accountant, version=2))
+        ours = [reconciliation.position(market.cooperative, "bank", date(2026, *day)).ours_fen for day in ((1, 30), (1, 31), (2, 2))]
+        assert ours == [30_000, 29_000, 29_000]
+        assert {each.period for each in of_source("remittance", row.id)} == {"2026-02"}
+    assert books_hold()

@@ -17,7 +17,7 @@ from marketplace.payments import transfer
 from marketplace.payments.channel import EXTENSION
 from marketplace.payments.transfer import Transfer
 from marketplace.reporting import books_shares, cooperative_money, open_books
-from marketplace.settlement import payout_batch, unclaimed, unclaimed_return
+from marketplace.settlement import payout_batch, payout_reversal, unclaimed, unclaimed_return
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.unclaimed import Unclaimed
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
@@ -26,6 +26,7 @@ from tests.builders import Market
 from tests.settlement.alipay_desk import approved, with_accounts
 from tests.settlement.any_payout import MayTransfer
 from tests.settlement.test_payout_batch import bring, posted, sent
+from tests.settlement.test_payout_unknown import items, unanswered
 from tests.web.work_desk import browser
 
 LATER = timedelta(days=800)
@@ -123,6 +124,19 @@ def test_the_time_runs_from_when_the_money_came_back_last(app: Flask, how: str) 
             listed(market)
     with clock.travel(clock.now() + LATER + LATER):
         assert unclaimed.counted(market.cooperative) == (1, 2_000)
+
+
+@pytest.mark.both
+def test_the_time_runs_from_the_day_on_which_a_payment_turned_out_never_to_have_been_made(app: Flask) -> None:
+    """Believed to be paid for years, and reversed today: the household has its whole time from today on."""
+    market, batch = unanswered("3,30.00,paid,")
+    third = items(batch)[2].id
+    with clock.travel(clock.now() + LATER):
+        asked = transaction(lambda: payout_reversal.propose(third, "流水上没有这一笔", actor=market.accountant))
+        transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=market.director))
+        assert unclaimed.counted(market.cooperative) == (0, 0)
+    with clock.travel(clock.now() + LATER + LATER):
+        assert unclaimed.counted(market.cooperative) == (1, 3_000)
 
 
 def test_what_alipay_refused_today_is_not_old_either(app: Flask) -> None:

@@ -18,6 +18,7 @@ def test_every_yuan_is_found_again(tmp_path: Path, database: str, seed: int, cap
         assert run.account() == []
         with capsys.disabled():
             print(f"\n{database.split(':', maxsplit=1)[0]}, seed {seed}: {run.told}")
+        assert run.told.merged >= 10 and run.told.by_code >= 5 and run.told.billed == run.told.payments + run.told.refunds
         assert run.told.drained < timedelta(hours=8)
 
 

@@ -3,9 +3,11 @@ languages, nothing that axe finds fault with, nothing wider than the screen, no 
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from playwright.sync_api import Page
 
 from marketplace.foundation import clock
@@ -21,6 +23,7 @@ from marketplace.settlement import payout_batch, unclaimed_return
 from tests import builders
 from tests.builders import Market
 from tests.chromium import axe_faults
+from tests.payments.test_channel_key import confirmed
 from tests.procurement.test_late_interest import accepted, claim
 from tests.procurement.unit_market import match, receipt, unit_market
 from tests.settlement.alipay_desk import item, with_accounts
@@ -37,12 +40,23 @@ pytestmark = pytest.mark.browser
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
-def look(page: Page, client: object, name: str, *paths: str, opened: bool = False) -> list[str]:
+class Then:
+    """A client at the moment of its making: a browser asks from a context of its own, in which nobody has travelled."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client, self.application, self.at = client, client.application, clock.now()
+
+    def get(self, *asked: Any, **named: Any) -> Any:
+        with clock.travel(self.at):
+            return self.client.get(*asked, **named)
+
+
+def look(page: Page, client: FlaskClient, name: str, *paths: str, opened: bool = False) -> list[str]:
     """What is wrong with these pages at either width, in either language; ``opened``: with everything that is folded away laid open."""
     wrong = []
     for language in ("zh", "en"):
         page.unroute_all()
-        page.route("**/*", served_by(client, language))  # type: ignore[arg-type]
+        page.route("**/*", served_by(Then(client), language))  # type: ignore[arg-type]
         for number, path in enumerate(paths):
             answer = page.goto(f"http://market.test{path}")
             if answer is None or answer.status != 200:
@@ -92,14 +106,14 @@ def test_interest_that_is_claimed_reckoned_again_withdrawn_and_waived(app: Flask
 def test_notices_that_fit_no_payment_and_bills_that_did_not_come(app: Flask, page: Page) -> None:
     market = builders.market()
     with transaction():
-        for number, outcome in enumerate(("refused:total_amount", "refused:seller_id", "refused:out_trade_no")):
+        for number, outcome in enumerate(("refused:amount_fen", "refused:seller_id", "refused:out_trade_no")):
             db.session.add(
                 AlipayNotice(
                     notify_id=f"2026112300222{number:020}", out_trade_no=f"P20261123{number:022}", trade_status="TRADE_SUCCESS", total_fen=13_600 + number,
                     received_at=clock.now() - timedelta(hours=30 * number), outcome=outcome,
                 )
             )  # fmt: skip
-        for ago, kind, reason in ((3, "trade", "bill.unfetched"), (3, "account", "bill.unfetched"), (9, "trade", "bill.absent")):
+        for ago, kind, reason in ((3, "trade", "channel.unknown"), (3, "account", "channel.unknown"), (9, "trade", "bill.absent")):
             day = clock.business_date() - timedelta(days=ago)
             db.session.add(MissingBill(organisation_id=market.cooperative, kind=kind, day=day, asked=40, ask_at=clock.now(), reason=reason))
     holder = builders.operator()
@@ -115,7 +129,7 @@ def test_a_key_that_waits_for_its_second_person(app: Flask, page: Page) -> None:
     accountant, director = browser(app, market.accountant), browser(app, market.director)
     where = f"/keys/{db.session.get_one(channel_key.ChannelKey, key_id).public_id}"
     wrong = look(page, accountant, "keys-adder", "/keys", opened=True) + look(page, director, "keys-second", "/keys", f"{where}/confirm", f"{where}/retire")
-    transaction(lambda: channel_key.confirm(key_id, actor=market.director))
+    confirmed(market, key_id)
     assert wrong + look(page, director, "keys-confirmed", "/keys", f"{where}/switch") == []
 
 

@@ -1,5 +1,7 @@
 """Registering, signing in, going on to where one wanted, acting for an organisation."""
 
+import time
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -7,7 +9,7 @@ from sqlalchemy import select
 from marketplace.cli.seed_load import DEMO_PASSWORD
 from marketplace.foundation.database import db, transaction
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person, grant
+from marketplace.organisations.person import Person, grant, hash_password
 from tests import builders
 from tests.seeded import market, seeded_folder
 
@@ -106,3 +108,33 @@ def test_a_person_of_two_organisations_goes_from_one_to_the_other_and_nowhere_el
     with browser.session_transaction() as session:
         assert (session["person_id"], session["organisation_id"]) == (director.person_id, school.organisation_id)
     assert "县第一小学" in browser.get("/unit").text
+
+
+def test_signing_out_ends_a_cookie_that_was_copied(app: Flask) -> None:
+    market = builders.market()
+    with transaction():
+        row = db.session.get_one(Person, market.director.person_id)
+        row.password_hash, login = hash_password("tea-leaf-1"), row.login
+    browser, copied = app.test_client(), app.test_client()
+    for client in (browser, copied):
+        assert client.post("/sign-in", data={"login": login, "password": "tea-leaf-1"}).status_code == 302
+        page = client.get("/cooperative")
+        assert (page.status_code, page.headers["Cache-Control"]) == (200, "private, no-store")
+    browser.post("/sign-out")
+    assert copied.get("/cooperative").location.startswith("/sign-in")
+    assert "no-store" not in app.test_client().get("/sign-in").headers.get("Cache-Control", "")
+
+
+def test_one_address_locks_nobody_out(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a stranger guesses from one address, the person still gets in from their own."""
+    market = builders.market()
+    with transaction():
+        row = db.session.get_one(Person, market.director.person_id)
+        row.password_hash, login = hash_password("tea-leaf-1"), row.login
+    stranger, answers, began = app.test_client(), [], (time.time() // 3600 + 1) * 3600
+    for minute in range(0, 60, 5):
+        monkeypatch.setattr("time.time", lambda minute=minute: began + minute * 60 + 1)
+        guess = {"login": login, "password": "guess"}
+        answers += [stranger.post("/sign-in", data=guess, environ_base={"REMOTE_ADDR": "10.1.1.1"}).status_code for _ in range(12)]
+    assert (answers.count(422), set(answers)) == (20, {422, 429})
+    assert app.test_client().post("/sign-in", data={"login": login, "password": "tea-leaf-1"}).status_code == 302

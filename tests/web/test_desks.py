@@ -7,25 +7,30 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from marketplace.catalogue.product import Pack
 from marketplace.foundation import clock
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import NotFound
 from marketplace.households import visit
 from marketplace.households.household import Household
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.orders import shipment
+from marketplace.orders import cancellation, shipment
 from marketplace.orders.order import Order, Purchase, lines_of
 from marketplace.orders.parcel import Parcel
+from marketplace.organisations import assisted_buyer
+from marketplace.organisations import person as person_module
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person
+from marketplace.organisations.person import Person, Role, grant
 from marketplace.organisations.region import Region
 from marketplace.payments import payment as payments
 from marketplace.settlement import settlement
 from tests import builders, builders_people
 from tests.orders import trade
 from tests.settlement.builders import order as settled_order
+from tests.web.test_own_page import HOME
 from tests.web.work_desk import browser, rows_of
 
 VILLAGER = {"name": "李大娘", "phone": "13807950002", "street": "二组 5 号", "note": ""}
@@ -61,8 +66,6 @@ def officer(*village_ids: int) -> Actor:
 
 def ordered_at(client: FlaskClient, market: builders.Market) -> Purchase:
     """What a station's clerk ordered for a villager."""
-    from marketplace.catalogue.product import Pack
-
     client.post("/cart/add", data={"pack": db.session.get_one(Pack, market.pack).public_id, "quantity": "2"})
     page = client.get("/station/order").text
     key = re.search(r'name="idempotency_key" value="([\w-]+)"', page)
@@ -72,6 +75,44 @@ def ordered_at(client: FlaskClient, market: builders.Market) -> Purchase:
     for _ in range(2):  # the same click twice is one order
         assert client.post("/station/order", data=form).status_code == 303
     return db.session.query(Purchase).one()
+
+
+def test_what_a_clerk_buys_for_themself_and_what_another_station_placed_is_not_the_stations(app: Flask) -> None:
+    market, clerk = builders.market(), station()
+    client = browser(app, clerk)
+    placed = ordered_at(client, market).public_id
+    with transaction():  # the clerk moves to another station, and also buys at home
+        elsewhere = builders.station("别的站")
+        db.session.query(Role).filter_by(person_id=clerk.person_id).update({"organisation_id": elsewhere})
+        home = Organisation(kind="PERSON", name_zh="店员自己", created_at=clock.now(), version=1)
+        db.session.add(home)
+        db.session.flush()
+        grant(clerk.person_id, home.id, "customer")
+    moved = Actor(clerk.person_id, elsewhere, frozenset({"station_clerk"}), "STATION")
+    private = Actor(clerk.person_id, home.id, frozenset({"customer"}), "PERSON")
+    own_client = browser(app, private)
+    own_client.post("/cart/add", data={"pack": db.session.get_one(Pack, market.pack).public_id, "quantity": "1"})
+    assert own_client.post("/checkout", data={**HOME, "idempotency_key": "k", "shown_fen": ""}).status_code == 303
+    db.session.rollback()
+    bought = db.session.query(Purchase).filter_by(organisation_id=home.id).one().public_id
+    old, new = browser(app, builders.person(clerk.organisation_id, "station_clerk")), browser(app, moved)
+    assert [who.get(f"/orders/{each}").status_code for who in (old, new) for each in (placed, bought)] == [200, 404, 404, 404]
+    order = db.session.query(Order).filter_by(purchase_id=db.session.query(Purchase).filter_by(public_id=placed).one().id).one()
+    with pytest.raises(NotFound), transaction():
+        cancellation.cancel(order.id, actor=moved, reason="x")
+    assert new.get("/station/orders").text.count("/orders/") < old.get("/station/orders").text.count("/orders/")
+
+
+def test_whoever_registers_anothers_number_gets_nothing_of_what_they_order_at_a_counter(app: Flask) -> None:
+    with transaction():
+        stranger = person_module.register(phone=VILLAGER["phone"], name="李大娘", password="not-her-number")
+    market, client = builders.market(), browser(app, station())
+    bought = ordered_at(client, market)
+    theirs = {row.organisation_id for row in db.session.query(Role).filter_by(person_id=stranger.id)}
+    assert bought.organisation_id not in theirs
+    with transaction():
+        again = assisted_buyer.found_or_made(phone=VILLAGER["phone"], name="李大娘", actor=station())
+    assert again == bought.organisation_id, "the same villager at any counter is one buyer"
 
 
 def test_who_placed_and_who_bought_are_two_people(app: Flask) -> None:

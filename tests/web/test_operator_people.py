@@ -10,7 +10,8 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.organisations import approval
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person, grant
+from marketplace.organisations.person import NO_PASSWORD, Person, grant
+from marketplace.organisations.sign_in_proposal import SignInProposal
 from marketplace.procurement import directed_order, target
 from tests import builders
 from tests.procurement.unit_market import DESTINATION
@@ -65,7 +66,20 @@ def test_roles_are_taken_with_the_next_click_and_a_stale_page_changes_nothing(ap
     admin = browser(app, builders.person(builders.operator(), "administrator"))
     theirs = browser(app, someone)
     assert theirs.get("/unit/orders/new").status_code == 200
-    assert admin.post(f"{at}/roles", data={"read": "buyer", "roles": ["accountant", "approver"]}).status_code == 302
+    asked = admin.post(f"{at}/roles", data={"read": "buyer", "roles": ["accountant", "approver"]})
+    assert (asked.status_code, asked.location) == (303, "/operator/sign-ins")
+    proposal = f"/operator/sign-ins/{db.session.query(SignInProposal).one().public_id}"
+    assert "要另一位管理员来同意" in admin.get("/operator/sign-ins").text
+    second = browser(app, builders.person(builders.operator(), "administrator"))
+    assert "1 件登录的事" in second.get("/operator/organisations").text
+    assert admin.post(proposal, data={"version": "1", "decision": "approve"}).status_code == 403
+    assert second.post(proposal, data={"version": "1", "decision": "return"}).status_code == 422
+    made = second.post(proposal, data={"version": "1", "decision": "approve"})
+    link = re.search(r"/invitation/[\w-]+", made.text)
+    assert link
+    db.session.rollback()
+    assert db.session.get_one(Person, someone.person_id).password_hash == NO_PASSWORD, "whoever knew the old one is out"
+    assert theirs.post(link[0], data={"password": "chang-le-88", "again": "chang-le-88"}).location == "/unit"
     assert admin.post(f"{at}/roles", data={"read": "buyer", "roles": []}).status_code == 409
     assert "会计" in admin.get(at).text
     assert admin.post(f"{at}/suspend", data={"to": "suspended", "reason": ""}).status_code == 422

@@ -149,6 +149,7 @@ def test_a_transfer_that_alipay_contradicts_ends_on_its_page(app: Flask) -> None
     market, row, _desk, its = used_already(app)
     where = f"/payouts/items/{item(row, 0).public_id}"
     accountant, director, clerk = (browser(app, each) for each in (market.accountant, market.director, market.clerk))
+    assert f'href="{where}">去查清' in accountant.get(f"/payouts/{row.public_id}").text
     page = accountant.get(where).text
     assert ("支付宝说这个单号办的是另一笔" in page or "支付宝回答的金额和这一笔不一样" in page) and "到支付宝查清楚了？" in page
     assert "到支付宝查清楚了？" not in clerk.get(where).text
@@ -179,10 +180,11 @@ def test_a_director_reads_why_not_paid_is_not_recorded(app: Flask) -> None:
     where = f"/payouts/items/{item(row, 0).public_id}"
     accountant, director = browser(app, market.accountant), browser(app, market.director)
     with clock.travel(clock.now() + LATER):
-        assert accountant.post(f"{where}/ending", data={"outcome": "UNPAID", "reason": "客服说没有这一笔"}).status_code == 303
+        assert accountant.post(f"{where}/ending", data={"outcome": "UNPAID", "reason": "客服说没有<b>这一笔</b>"}).status_code == 303
         asked = transfer_ending.of_transfer(its.id)[0]
         assert director.post(f"{where}/ending/{asked.public_id}", data={"version": "1", "decision": "approve"}).status_code == 303
         page = director.get(where).text
+    assert "客服说没有&lt;b&gt;这一笔" in page and "<b>这一笔" not in page, "what people write is no markup"
     assert "支付宝现在没有明确地说没有这一笔" in page and "问支付宝，记为没有付 ¥10.00" in page
 
 

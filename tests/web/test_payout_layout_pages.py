@@ -17,7 +17,7 @@ from marketplace.settlement import (
     payout_reversal,
 )
 from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.settlement.payout_form import Form
+from marketplace.settlement.payout_form import Column, Form
 from marketplace.settlement.payout_layout import PayoutLayout
 from marketplace.settlement.payout_results import PayoutResults
 from tests import builders
@@ -107,6 +107,19 @@ def test_a_draft_takes_another_layout_and_says_what_does_not_go_in(app: Flask) -
     assert "有字写不进" not in accountant.get(address).text
     assert director.post(f"{address}/step/approve", data={"version": "2"}).status_code == 303
     assert accountant.post(f"{address}/layout", data={"version": "3", "layout": old.public_id}).status_code == 409
+
+
+def test_whoever_approves_sees_what_each_column_holds_and_how_the_file_begins(app: Flask) -> None:
+    market, distribution_id = posted()
+    form = payout_preset.form("rural")
+    form = Form((*form.columns, Column("text", "备注", "由合作社代收")))
+    layout = transaction(lambda: payout_layout.add("农商行", form, actor=market.accountant))
+    row = transaction(lambda: payout_batch.make(distribution_id, actor=market.accountant, layout_id=layout.id))
+    account = db.session.get_one(Household, market.households[0]).bank_account
+    director = browser(app, market.director)
+    page, question = (director.get(f"/payouts/{row.public_id}{step}").text for step in ("", "/step/approve"))
+    assert ("<td>由合作社代收</td>" in page, f"<td>**{account[-4:]}</td>" in page, account in page) == (True, True, False)
+    assert ("“由合作社代收”" in page, "“由合作社代收”" in question) == (True, True)
 
 
 def batch_of_parts(app: Flask) -> tuple[FlaskClient, PayoutBatch]:

@@ -5,6 +5,7 @@ import re
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from markupsafe import escape
 
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
@@ -188,6 +189,20 @@ def test_returned_corrected_and_issued_again(app: Flask) -> None:
     assert row.number in accountant.get(answer.location).text
     assert step(director, again, "approve").status_code == 303
     assert "6228480012345678" in accountant.post(f"/payouts/{again.public_id}/file").data.decode("gb18030")
+
+
+@pytest.mark.parametrize("reason", ["<i hx-post=/payouts hx-trigger=load>", "50% 未付"])
+def test_the_banks_words_are_shown_as_they_are_and_are_no_markup(app: Flask, reason: str) -> None:
+    market, distribution_id = posted()
+    row = sent(market, distribution_id)
+    accountant = browser(app, market.accountant)
+    accountant.post(upload(accountant, row, f"1,10.00,returned,{reason}", "2,20.00,paid,", "3,30.00,paid,").location)
+    house = db.session.get_one(Household, market.households[0])
+    sheets = (f"/payouts/{row.public_id}", f"/payouts/{row.public_id}/step/reissue", f"/households/{house.public_id}/account", f"/h/{house.statement_token}")
+    for address in sheets:
+        for language in ("zh", "en"):
+            answer = accountant.get(address, headers={"X-Language": language})
+            assert (answer.status_code, str(escape(reason)) in answer.text, "<i hx" in answer.text) == (200, True, False), address
 
 
 def test_an_account_changed_since_is_flagged_before_the_director_approves(app: Flask) -> None:

@@ -84,3 +84,10 @@ def test_another_cooperative_gives_nobody_s_money_back(app: Flask, settled: tupl
     _, order = settled
     other = builders.market(name="仁首油茶合作社", category="camellia_oil")
     assert browser(app, other.clerk).post(f"/cooperative/orders/{order.public_id}/returns", data={"yuan": "1", "reason": "试试"}).status_code == 404
+
+
+def test_who_takes_back_their_own_proposal_has_approved_nothing(app: Flask, settled: tuple[Market, Order]) -> None:
+    market, order = settled
+    proposed = transaction(lambda: return_request.propose(order.id, 8800, "抽检不合格", actor=market.clerk))
+    transaction(lambda: return_request.withdraw(proposed.id, actor=market.clerk))
+    assert [finding.rule for finding in books.check() if finding.rule == "nobody_approved_their_own" and not finding.ok] == []

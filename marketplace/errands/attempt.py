@@ -1,0 +1,95 @@
+"""An attempt at an errand: begun, then carried out in one transaction with its outcome, or else refused or failed.
+
+Whoever attempts an errand holds its row. A second worker, to whom the outbox gave it because the first took longer than a claim
+lasts, waits there (on SQLite: for the first one's whole transaction) and finds it ended; if the first one died, nothing of what it did is there, and the
+second does it.
+"""
+
+import json
+from typing import Any
+
+from marketplace.errands.errand import Errand
+from marketplace.errands.step import steps
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, locked
+from marketplace.foundation.errors import MarketError, NotAllowed
+from marketplace.foundation.language import N_
+from marketplace.notices import message
+from marketplace.notices.message import Say
+from marketplace.organisations.actor import acting
+
+MOST = 3  # attempts, whether they ended in an error or with the worker's death
+MOST_TOLD = 20  # lines of an error that names many
+
+
+def begin(errand_id: int) -> bool:
+    """Note that an attempt begins; False if there is nothing (more) to do."""
+    row = locked(Errand, errand_id)
+    if row.state != "ASKED":
+        return False
+    if row.attempts >= MOST:  # the last one never came to say so
+        _end(row, "FAILED", {})
+        return False
+    row.attempts += 1
+    row.began_at = clock.now()
+    db.session.flush()
+    return True
+
+
+def carry_out(errand_id: int) -> None:
+    """Take the step, for the asker as they are now, and say what came of it. Raises what the step raises, and NotAllowed ``role.missing``
+    if the asker may not act for the organisation any more."""
+    row = locked(Errand, errand_id)
+    if row.state != "ASKED":
+        return
+    actor = acting(row.asked_by_id, row.organisation_id)
+    if actor is None:
+        raise NotAllowed("role.missing", N_("这一步要由别的岗位来办。"))
+    outcome = row.kind.work(row.given, actor)
+    _end(row, "DONE", outcome)
+
+
+def refuse(errand_id: int, error: MarketError) -> None:
+    """The rules say no: nothing was changed, and it is not tried again."""
+    row = locked(Errand, errand_id)
+    if row.state == "ASKED":
+        _end(row, "REFUSED", {"code": error.code, "message": error.message, "data": _plain(error.data)})
+
+
+def fail(errand_id: int) -> bool:
+    """Something broke: nothing was changed. True if that was the last attempt."""
+    row = locked(Errand, errand_id)
+    if row.state == "ASKED" and row.attempts >= MOST:
+        _end(row, "FAILED", {})
+    elif row.state == "ASKED":
+        row.began_at = None
+        db.session.flush()
+    return row.state == "FAILED"
+
+
+def _end(row: Errand, state: str, outcome: dict[str, Any]) -> None:
+    row.state, row.ended_at, row.outcome = state, clock.now(), outcome
+    db.session.flush()
+    message.write(
+        "errand.ended", f"errand:{row.public_id}:{row.asked_at:%Y%m%d%H%M%S}", {"step": row.step, "name": row.name, "state": state, "outcome": outcome},
+        person_id=row.asked_by_id, organisation_id=row.organisation_id, path=f"/errands/{row.public_id}", by_mail=True,
+    )  # fmt: skip
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    """An error's data as it can be kept."""
+    kept = {name: value[:MOST_TOLD] if isinstance(value, list) else value for name, value in data.items()}
+    plain: dict[str, Any] = json.loads(json.dumps(kept, default=str))
+    return plain
+
+
+@message.worded("errand.ended")
+def _ended(data: dict[str, Any], say: Say) -> tuple[str, str]:
+    step, outcome = steps[data["step"]], data["outcome"]
+    title = say(step.title, of=data["name"])
+    if data["state"] == "DONE":
+        return say(N_("办好了：%(title)s"), title=title), say(step.done, **outcome)
+    if data["state"] == "FAILED":
+        return say(N_("没有办成：%(title)s"), title=title), say(N_("系统试了几次都没有办成，什么也没有改。可以再试一次；还是不行，请联系县运营方。"))
+    why = say(outcome["message"], **outcome["data"]) if "%(" in outcome["message"] else say(outcome["message"])
+    return say(N_("没有办：%(title)s"), title=title), "\n\n".join((why, say(N_("什么也没有改。"))))

@@ -1,0 +1,122 @@
+"""What the channel says of a refund of ours by its number: in a bill, in a notice, in an answer, whether or not we asked.
+
+What left has left, also if it was taken for failed: that very refund succeeds, and its money is off the order again. What was to replace it
+and was not sent is not wanted any more; if that went too the buyer has the money twice, and a person is told.
+"""
+
+from sqlalchemy import func, select
+
+from marketplace.foundation import audit, outbox
+from marketplace.foundation.database import db, locked
+from marketplace.foundation.language import N_
+from marketplace.ledger import event
+from marketplace.payments import bill_difference
+from marketplace.payments import refund as refunds
+from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.payment import Payment, handlers
+from marketplace.payments.refund import GOING, LEFT, REPLACED_LEFT, Refund
+
+ASK = "refund.ask"  # the outbox's: ask about it now
+
+
+def told(organisation_id: int, out_request_no: str, fen: int, state: str, sub_code: str) -> str:
+    """How a refund of ours ended: applied, repeated, or refused with the field that does not fit."""
+    query = select(Refund).where(Refund.out_request_no == out_request_no, Refund.organisation_id == organisation_id)
+    refund = db.session.scalars(query).one_or_none()
+    if refund is None:
+        return "refused:out_request_no"
+    if refund.fen != fen:
+        return "refused:fen"
+    if state == "succeeded":
+        return "applied" if left(refund.id) else "repeated"
+    return "applied" if refunds.fail(refund.id, sub_code, came_back=True) else "repeated"
+
+
+def named(payment: Payment, out_request_no: str, told_fen: int) -> bool:
+    """A notice names a refund and the sum of all refunds of its payment. True if that ended one of ours.
+
+    It says that the refund happened, but not how much it was: where the sum does not show that, the channel is asked about it at once.
+    The caller holds the payment.
+    """
+    query = select(Refund).where(Refund.out_request_no == out_request_no, Refund.payment_id == payment.id)
+    refund = db.session.scalars(query).one_or_none() if out_request_no else None
+    if refund is None or not _may_be_news(refund):
+        return False
+    others = select(func.coalesce(func.sum(Refund.fen), 0)).where(
+        Refund.payment_id == payment.id, Refund.way == refund.way, Refund.state == "succeeded"
+    )
+    if told_fen - (db.session.scalar(others) or 0) >= refund.fen:
+        return left(refund.id)
+    outbox.put(ASK, str(refund.id), {"refund_id": refund.id})
+    return False
+
+
+def may_be_ours(payment: Payment) -> bool:
+    """Whether what went back of a payment beyond what we know of may be a refund that we took for failed: the channel is asked about each."""
+    query = select(Refund).where(Refund.payment_id == payment.id, Refund.state == "failed", Refund.sub_code != LEFT, Refund.way != "bank")
+    doubtful = [each.id for each in db.session.scalars(query.order_by(Refund.id)) if _may_be_news(each)]
+    for refund_id in doubtful:
+        outbox.put(ASK, str(refund_id), {"refund_id": refund_id})
+    return bool(doubtful)
+
+
+def left(refund_id: int) -> bool:
+    """The channel gave this refund back: post it once. False if that was known already, or if the books cannot follow: then it is a task."""
+    payment = locked(Payment, db.session.get_one(Refund, refund_id).payment_id)
+    refund = locked(Refund, refund_id)
+    if refund.state in GOING:
+        return refunds.succeed(refund_id)
+    if not _may_be_news(refund):
+        return False
+    code, twice = refund.sub_code, not _give_up_replacements(refund)
+    follows = _count_again(payment, refund)
+    if follows:
+        refunds.succeed(refund_id)
+    else:
+        refund.sub_code = LEFT
+    if twice or not follows:
+        bill_difference.found(
+            refund.organisation_id, "TWICE" if twice else "ONLY_THEIRS", payment.out_trade_no, refund.out_request_no,
+            ours_fen=-refund.fen if follows else 0, theirs_fen=-refund.fen,
+        )  # fmt: skip
+    db.session.flush()
+    audit.record("refund.left_after_all", refund, fen=refund.fen, sub_code=code, counted=follows, twice=twice)
+    return follows
+
+
+def _may_be_news(refund: Refund) -> bool:
+    """Whether that it left may be news: it is going, or was taken for failed. What came back after it had left is no news when it is told
+    again that it left."""
+    return refund.state in GOING or (refund.state == "failed" and refund.succeeded_at is None)
+
+
+def _count_again(payment: Payment, refund: Refund) -> bool:
+    """Approve a failed refund once more, in the books and on its order; False if they hold too little for it."""
+    if payment.amount_fen - payment.refunded_fen < refund.fen:
+        return False
+    if refund.order_id is not None and not handlers[payment.payable_kind].refund_counts(refund.order_id, refund.id):
+        return False
+    if refund.order_id is None:
+        event.unapplied_refund_approved(book=refund.organisation_id, source=refunds.source(refund.id), fen=refund.fen)
+    payment.refunded_fen += refund.fen
+    refund.state, refund.sub_code = "approved", ""
+    db.session.flush()
+    return True
+
+
+def _give_up_replacements(refund: Refund) -> bool:
+    """End what was to replace a refund and has not been sent; False if something was, and may have gone too."""
+    none_went, replaced = True, refund.id
+    while True:
+        for proposal in db.session.scalars(select(BankRefund).where(BankRefund.replaces_id == replaced, BankRefund.state == "PROPOSED")):
+            proposal.state, proposal.reason = "RETURNED", N_("原来那笔已经退到了，不用再转。")
+        again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == replaced))
+        if again is None:
+            return none_went
+        replacement, replaced = locked(Refund, again), again
+        if replacement.state == "approved":
+            refunds.fail(again, REPLACED_LEFT)
+        elif replacement.state == "failed":
+            replacement.sub_code = REPLACED_LEFT
+        else:
+            none_went = False

@@ -1,0 +1,63 @@
+"""The steps of a payout batch that are errands where payments are many."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select
+
+from marketplace.errands.step import step
+from marketplace.foundation.database import db
+from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
+from marketplace.settlement import payout_batch, payout_results
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+
+Given = Mapping[str, Any]
+
+
+def of(batch_id: int) -> str:
+    """What every step of a batch is taken with; one is made of a distribution (``distribution_errand.of``)."""
+    return f"payout_batch:{batch_id}"
+
+
+def returned(row: PayoutBatch) -> int:
+    """Payments that came back and would be issued again."""
+    return db.session.scalar(select(func.count(PayoutItem.id)).where(PayoutItem.batch_id == row.id, PayoutItem.state == "returned")) or 0
+
+
+@step("payout.make", N_("做 %(of)s 收益的代发批次"), N_("代发批次做好了，等理事长审批。"), "accountant")
+def _make(given: Given, actor: Actor) -> dict[str, Any]:
+    return {"paper": payout_batch.make(given["id"], actor=actor, channel=given["channel"], layout_id=given["layout"]).public_id}
+
+
+@step("payout.approve", N_("审批代发 %(of)s"), N_("已同意，内容已冻结。"), "director")
+def _approve(given: Given, actor: Actor) -> dict[str, Any]:
+    return {"paper": payout_batch.approve(given["id"], actor=actor, version=given["version"]).public_id}
+
+
+@step("payout.send", N_("把代发 %(of)s 记为已交银行"), N_("已记下，等银行的结果。"), "accountant", "director")
+def _send(given: Given, actor: Actor) -> dict[str, Any]:
+    return {"paper": payout_batch.mark_sent(given["id"], actor=actor, version=given["version"]).public_id}
+
+
+@step("payout.start", N_("开始转代发 %(of)s"), N_("已开始，系统一笔一笔在转。"), "accountant", "director")
+def _start(given: Given, actor: Actor) -> dict[str, Any]:
+    return {"paper": payout_batch.start(given["id"], actor=actor, version=given["version"]).public_id}
+
+
+@step("payout.go-on", N_("接着转代发 %(of)s"), N_("已接着转，没有转成的正在转。"), "accountant", "director")
+def _go_on(given: Given, actor: Actor) -> dict[str, Any]:
+    return {"paper": payout_batch.go_on(given["id"], actor=actor, version=given["version"]).public_id}
+
+
+@step(
+    "payout.results", N_("导入代发 %(of)s 的回盘"), N_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。"), "accountant", "director"
+)
+def _results(given: Given, actor: Actor) -> dict[str, Any]:
+    changed = payout_results.apply(given["results"], actor=actor)
+    return {"paper": given["paper"], "paid": changed.paid, "back": changed.returned, "unknown": changed.unknown}
+
+
+@step("payout.reissue", N_("补发代发 %(of)s 退回的款"), N_("补发批次做好了，等理事长审批。"), "accountant")
+def _reissue(given: Given, actor: Actor) -> dict[str, Any]:
+    return {"paper": payout_batch.reissue(given["id"], actor=actor, channel=given["channel"]).public_id}

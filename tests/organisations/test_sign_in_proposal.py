@@ -1,0 +1,129 @@
+"""One administrator is one person: what decides about money, and a password of who does, takes a second one, or the machine."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation.audit import AuditEvent
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, NotAllowed
+from marketplace.notices.message import Message
+from marketplace.organisations import invitation, membership, own_sign_in, sign_in_proposal
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.approval import OwnWork
+from marketplace.organisations.person import NO_PASSWORD, Person, hash_password, roles_of
+from marketplace.organisations.sign_in_proposal import SignInProposal
+from tests import builders
+
+
+def two() -> tuple[Actor, Actor]:
+    operator = builders.operator()
+    first, second = (builders.person(operator, "administrator") for _ in range(2))
+    return first, second
+
+
+def proposed() -> SignInProposal:
+    db.session.rollback()
+    return db.session.query(SignInProposal).filter_by(state="PROPOSED").one()
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("role", ["director", "accountant"])
+def test_an_invited_role_that_decides_about_money_waits_for_a_second_administrator(app: Flask, role: str) -> None:
+    market, (first, second) = builders.market(), two()
+    person, token = transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="李华", roles=[role], actor=first))
+    assert (token, roles_of(person.id, market.cooperative)) == (None, [])
+    row = proposed()
+    with pytest.raises(OwnWork), transaction():
+        sign_in_proposal.decide(row.id, version=1, approved=True, actor=first)
+    with pytest.raises(NotAllowed), transaction():
+        sign_in_proposal.decide(row.id, version=1, approved=True, actor=market.director)
+    link = transaction(lambda: sign_in_proposal.decide(row.id, version=1, approved=True, actor=second))
+    assert (link is not None, roles_of(person.id, market.cooperative)) == (True, [role])
+    with pytest.raises(Conflict, match=r"sign_in\.decided"), transaction():
+        sign_in_proposal.decide(row.id, version=2, approved=True, actor=second)
+    told = {(each.person_id, each.data["state"]) for each in db.session.query(Message).filter_by(kind="sign_in")}
+    assert told == {(each, state) for each in (person.id, first.person_id, second.person_id) for state in ("PROPOSED", "APPROVED")}
+    assert {"sign_in.proposed", "sign_in.approved", "person.roles"} <= {each.action for each in db.session.query(AuditEvent)}
+
+
+OTHER_DOORS: dict[str, Callable[[int, int, Actor], object]] = {
+    "roles at once": lambda person, own, actor: membership.set_roles(person, own, ["clerk", "director"], read=["clerk"], actor=actor),
+    "a link at once": lambda person, own, actor: invitation.make(person, own, actor=actor),
+}
+
+
+def test_no_other_door_gives_them(app: Flask) -> None:
+    market, (first, _second) = builders.market(), two()
+    for who, door in ((market.clerk, "roles at once"), (market.director, "a link at once")):
+        with pytest.raises(NotAllowed, match=r"roles\.two"), transaction():
+            OTHER_DOORS[door](who.person_id, market.cooperative, first)
+
+
+def test_a_clerk_who_becomes_director_chooses_a_password_that_nobody_knew(app: Flask) -> None:
+    market, (first, second) = builders.market(), two()
+    with transaction():
+        db.session.get_one(Person, market.clerk.person_id).password_hash = hash_password("known-to-others")
+    transaction(lambda: sign_in_proposal.set_roles(market.clerk.person_id, market.cooperative, ["clerk", "director"], read=["clerk"], actor=first))
+    assert roles_of(market.clerk.person_id, market.cooperative) == ["clerk"]
+    with pytest.raises(Conflict, match=r"sign_in\.waiting"), transaction():
+        sign_in_proposal.set_roles(market.clerk.person_id, market.cooperative, ["accountant"], read=["clerk"], actor=second)
+    row = proposed()
+    link = transaction(lambda: sign_in_proposal.decide(row.id, version=1, approved=True, actor=second))
+    db.session.rollback()
+    assert (link is None, roles_of(market.clerk.person_id, market.cooperative)) == (False, ["clerk", "director"])
+    assert db.session.get_one(Person, market.clerk.person_id).password_hash == NO_PASSWORD
+
+
+def test_a_link_for_a_director_is_handed_over_by_the_second_one(app: Flask) -> None:
+    market, (first, second) = builders.market(), two()
+    assert transaction(lambda: sign_in_proposal.link(market.director.person_id, market.cooperative, actor=first)) is None
+    row = proposed()
+    assert transaction(lambda: sign_in_proposal.decide(row.id, version=1, approved=False, reason="本人说没有忘", actor=second)) is None
+    transaction(lambda: sign_in_proposal.link(market.director.person_id, market.cooperative, actor=first))
+    row = proposed()
+    token = transaction(lambda: sign_in_proposal.decide(row.id, version=1, approved=True, actor=second))
+    found = invitation.person_of(token or "")
+    assert found is not None
+    assert found.id == market.director.person_id
+
+
+def test_nobody_is_the_second_person_about_themself(app: Flask) -> None:
+    first, second = two()
+    with pytest.raises(NotAllowed, match=r"roles\.own"), transaction():
+        sign_in_proposal.link(first.person_id, first.organisation_id, actor=first)
+    transaction(lambda: sign_in_proposal.link(second.person_id, first.organisation_id, actor=first))
+    row = proposed()
+    with pytest.raises(NotAllowed, match=r"roles\.own"), transaction():
+        sign_in_proposal.decide(row.id, version=1, approved=True, actor=second)
+
+
+def test_what_decides_about_nothing_is_given_at_once_and_roles_are_taken_at_once(app: Flask) -> None:
+    market, (first, _second) = builders.market(), two()
+    person, token = transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="李华", roles=["clerk"], actor=first))
+    assert (token is not None, roles_of(person.id, market.cooperative)) == (True, ["clerk"])
+    assert transaction(lambda: sign_in_proposal.set_roles(market.director.person_id, market.cooperative, [], read=["director"], actor=first)) is None
+    assert roles_of(market.director.person_id, market.cooperative) == []
+
+
+def test_the_machine_stands_in_where_there_is_one_administrator(app: Flask) -> None:
+    market, only = builders.market(), builders.person(builders.operator(), "administrator")
+    transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="李华", roles=["director"], actor=only))
+    row = proposed()
+    run = app.test_cli_runner().invoke
+    assert f"{row.public_id}  ROLES  li-hua" in run(args=["person", "waiting"]).output
+    assert "/invitation/" in run(args=["person", "agree", row.public_id]).output
+    db.session.rollback()
+    assert roles_of(row.person_id, market.cooperative) == ["director"]
+    assert db.session.query(AuditEvent).filter_by(action="sign_in.approved").one().data["by_machine"] is True
+
+
+def test_staff_do_not_take_anothers_name(app: Flask) -> None:
+    market, (first, _second) = builders.market(), two()
+    with pytest.raises(NotAllowed, match=r"name\.staff"), transaction():
+        own_sign_in.rename(market.director.person_name, actor=market.accountant)
+    transaction(lambda: membership.rename(market.clerk.person_id, market.cooperative, "王小店", actor=first))
+    assert db.session.query(AuditEvent).filter_by(action="person.renamed").one().data["after"] == "王小店"
+    buyer = builders.customer()
+    transaction(lambda: own_sign_in.rename("李买家", actor=buyer))
