@@ -63,7 +63,7 @@ def _ask(order_id: int, fen: int, reason: str, actor: Actor) -> int:
         raise not_found(Order)
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明减价的理由，300 字以内。"), field="cut_reason")
-    if not order.owed_fen:
+    if order.received_at is None or (directed.terms != "POSTPAY" and not order.owed_fen):
         raise Conflict("cut.early", N_("只有已经验收、还没有付清的先货后款采购单可以减价。"))
     if open_of(order_id) is not None:
         raise Conflict("cut.open", N_("已经有一份减价申请在等合作社答复。"))
