@@ -270,7 +270,7 @@ def test_a_key_that_cannot_work_is_refused(app: Flask, market: Market) -> None:
 
 
 def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, market: Market) -> None:
-    private, _public = pair()
+    private, public = pair()
     one, two = browser(app, market.accountant), browser(app, market.director)
     assert "还没有自己的密钥" in one.get("/keys").text
     bad = one.post("/keys/alipay", data={"private_key": private, "alipay_public_key": "junk"})
@@ -279,7 +279,7 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
     assert (half.status_code, "三份证书要一起交" in half.text) == (422, True)
     huge = {name: (BytesIO(b"x" * 30_000), f"{name}.crt") for name in ("root", "theirs", "own")}
     assert one.post("/keys/alipay", data={"private_key": private, **huge}, content_type="multipart/form-data").status_code == 422
-    assert one.post("/keys/alipay", data={"private_key": private, "alipay_public_key": pair()[1]}).status_code == 303
+    assert one.post("/keys/alipay", data={"private_key": private, "alipay_public_key": public}).status_code == 303
     stripe = {"account": "acct_1Tea0000", "secret_key": "sk_test_secretsecret", "webhook_secret": "whsec_secretsecret"}
     refused = one.post("/keys/stripe", data=stripe | {"account": "tea"})
     assert refused.status_code == 422 and "secretsecret" not in refused.text
@@ -291,7 +291,8 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
         form = {"version": str(row.version)}
         assert [one.post(f"{path}/{step}", data=form).status_code for step in ("confirm", "switch", "burn")] == [403, 403, 400]
         asked = two.get(f"{path}/confirm").text
-        assert ("核对新密钥" in asked, seen(row) in asked) == (True, False), "what is to be typed is read elsewhere"
+        theirs = asked.split("我们的公钥")[0]  # here both halves are of one pair
+        assert ("核对新密钥" in asked, seen(row) in theirs) == (True, False), "what is to be typed is read elsewhere"
         assert two.post(f"{path}/switch", data=form).status_code == 409
         for wrong in ({}, {"seen": "00000000"}, {"seen": row.fingerprint[-8:]}):
             blind = two.post(f"{path}/confirm", data=form | wrong)
