@@ -1,6 +1,6 @@
 """What of a channel's key people compare with the channel's own console before it is believed: SHA-256 of each part, and what certificates say.
 
-A hash over everything shows only that two people look at the same row. What must be looked at is the other side's part: with it, whoever
+A page shows all but what must be typed: that is read in the console. A hash over everything shows only that two people look at the same row. What must be looked at is the other side's part: with it, whoever
 added the key could say that something was paid.
 """
 

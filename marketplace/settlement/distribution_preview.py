@@ -6,7 +6,7 @@ from sqlalchemy import func, literal, select
 
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
-from marketplace.households.linkage_group import LinkageGroup
+from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.settlement import taken_back
 from marketplace.settlement.distribution_pool import (
     available,
@@ -34,7 +34,8 @@ class Month:
 @dataclass(frozen=True)
 class GroupPreview:
     """One group's part. ``pool_fen`` is what refunds left of ``settled_fen``, and what one that failed brought back; ``recovered_fen`` of it
-    makes good earlier refunds. ``refused`` says why it cannot be divided, if so."""
+    makes good earlier refunds. ``refused`` says why it cannot be divided, if so. Not ``divided``: ``households`` are its shares, and who
+    gets what is not told."""
 
     group: LinkageGroup
     orders: int
@@ -49,9 +50,12 @@ class GroupPreview:
     relief_fen: int = 0
     guaranteed_fen: int = 0
     guaranteed_due_fen: int = 0
+    divided: bool = True
 
     @property
     def fen(self) -> int:
+        if not self.divided:
+            return self.pool_fen - self.recovered_fen
         return self.patronage_fen + self.equity_fen + self.relief_fen + self.guaranteed_fen
 
 
@@ -76,23 +80,34 @@ def months(organisation_id: int) -> list[Month]:
     return [found[period] for period in sorted(found)]
 
 
-def preview(organisation_id: int, period: str) -> list[GroupPreview]:
-    """What ``distribution.draft`` would write now, group by group. Changes nothing. InvalidInput ``period.bad``."""
+def preview(organisation_id: int, period: str, *, divided: bool = True) -> list[GroupPreview]:
+    """What ``distribution.draft`` would write now, group by group. Changes nothing. InvalidInput ``period.bad``.
+
+    Not ``divided``: only what there is to divide, for so many households that a page cannot wait for the rest.
+    """
     days_of(period)
     came_back = came_back_in(organisation_id, period)
     by_group: dict[int, list[SettlementLine]] = {group_id: [] for group_id in came_back}
     for line in undivided(organisation_id, period, lock=False):
         by_group.setdefault(line.linkage_group_id, []).append(line)
-    return [_group(organisation_id, period, group_id, its, comes_back=group_id in came_back) for group_id, its in sorted(by_group.items())]
+    group = _group if divided else _undivided
+    return [group(organisation_id, period, group_id, its, comes_back=group_id in came_back) for group_id, its in sorted(by_group.items())]
+
+
+def _undivided(organisation_id: int, _period: str, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> GroupPreview:
+    settled_fen, pool_fen, recovered_fen = _pool(organisation_id, group_id, lines, comes_back=comes_back)
+    return GroupPreview(
+        group=db.session.get_one(LinkageGroup, group_id), orders=len({line.settlement_id for line in lines}), settled_fen=settled_fen, pool_fen=pool_fen,
+        recovered_fen=recovered_fen, patronage_fen=0, equity_fen=0,
+        households=db.session.scalar(select(func.count(LinkageShare.id)).where(LinkageShare.group_id == group_id)) or 0, basis="", refused=None, divided=False,
+    )  # fmt: skip
 
 
 def _group(organisation_id: int, period: str, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> GroupPreview:
     import numpy as np
 
     group = db.session.get_one(LinkageGroup, group_id)
-    settled_fen = sum(line.pool_fen for line in lines)
-    left_fen = sum(pools_left(lines).values())
-    pool_fen, recovered_fen = available(organisation_id, group_id, left_fen, waits_fen=left_fen, comes_back=comes_back)
+    settled_fen, pool_fen, recovered_fen = _pool(organisation_id, group_id, lines, comes_back=comes_back)
     divided, refused = None, None
     try:
         divided = divide_group(
@@ -108,3 +123,9 @@ def _group(organisation_id: int, period: str, group_id: int, lines: list[Settlem
         households=divided.parts.households_with_money, basis=divided.basis, refused=refused, relief_fen=divided.relief_fen,
         guaranteed_fen=divided.guaranteed_fen, guaranteed_due_fen=divided.guaranteed_due_fen,
     )  # fmt: skip
+
+
+def _pool(organisation_id: int, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> tuple[int, int, int]:
+    """Fen that were settled, what of them can be divided, and what of that recovers earlier refunds."""
+    left_fen = sum(pools_left(lines).values())
+    return sum(line.pool_fen for line in lines), *available(organisation_id, group_id, left_fen, waits_fen=left_fen, comes_back=comes_back)

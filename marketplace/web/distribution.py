@@ -111,13 +111,15 @@ def choose() -> Any:
     """Months with something to divide; with ``period``, what would be divided, group by group."""
     actor = the_actor()
     period = request.args.get("period", "")
-    groups = distribution_preview.preview(actor.organisation_id, period) if period else []
+    many = errand.takes_long(distribution_errand.members(actor.organisation_id, period)) if period else False
+    groups = distribution_preview.preview(actor.organisation_id, period, divided=not many) if period else []
     return render_template(
         "distribution/new.html",
         months=distribution_preview.months(actor.organisation_id),
         period=period,
         this_month=clock.period_of(clock.business_date()),
         groups=groups,
+        many=many,
         total_fen=sum(group.fen for group in groups),
         refused=[group for group in groups if group.refused],
         bases=basis_words(),

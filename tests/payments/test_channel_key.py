@@ -290,7 +290,9 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
         path = f"/keys/{row.public_id}"
         form = {"version": str(row.version)}
         assert [one.post(f"{path}/{step}", data=form).status_code for step in ("confirm", "switch", "burn")] == [403, 403, 400]
-        assert "核对新密钥" in two.get(f"{path}/confirm").text
+        asked = two.get(f"{path}/confirm").text
+        theirs = asked.split("我们的公钥")[0]  # here both halves are of one pair
+        assert ("核对新密钥" in asked, seen(row) in theirs) == (True, False), "what is to be typed is read elsewhere"
         assert two.post(f"{path}/switch", data=form).status_code == 409
         for wrong in ({}, {"seen": "00000000"}, {"seen": row.fingerprint[-8:]}):
             blind = two.post(f"{path}/confirm", data=form | wrong)

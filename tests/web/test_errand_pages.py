@@ -56,6 +56,8 @@ def test_a_month_is_drafted_by_the_worker_and_the_page_says_how_it_stands(many: 
     market = builders.market()
     sold(market, 30_000)
     client = browser(many, market.accountant)
+    page = client.get(f"/distributions/new?period={this_period()}").text
+    assert ("¥60.00" in page, "交给后台拟定" in page, "¥36.00" in page) == (True, True, False), "nobody waits while it is divided only to be looked at"
     form = {"period": this_period(), "idempotency_key": "one"}
     first, second = (client.post("/distributions/new", data=form) for _ in range(2))
     row = the_errand()
