@@ -10,6 +10,7 @@ from tests import builders
 from tests.disclosure.test_benefit_receipt import distribute, pay
 from tests.disclosure.test_household_statement import item_of, token_of
 from tests.settlement.builders import order
+from tests.settlement.test_recovery import refunded
 
 
 def test_a_receipt_shows_what_the_yuan_will_do_and_then_what_it_did(app: Flask) -> None:
@@ -27,6 +28,20 @@ def test_a_receipt_shows_what_the_yuan_will_do_and_then_what_it_did(app: Flask) 
     assert "钱是这样分的" in page.text and "不足 5 户" in page.text
     assert "王小明" not in page.text
     assert app.test_client().get("/r/nothing").status_code == 404
+
+
+def test_what_a_refund_took_back_is_said_plainly(app: Flask) -> None:
+    """Half of it went back after it was distributed: what is left stands above, and what the households have stays theirs."""
+    order_id = order(market := builders.market(), 10_000)
+    distribute(market, transaction(lambda: settlement.settle(order_id)).period)
+    refunded(order_id, 5_000)
+    token = db.session.get_one(Order, order_id).receipt_token
+    for address in (f"/r/{token}", f"/r/{token}/slip"):
+        page = app.test_client().get(address).text
+        assert "分账以后退了货款 ¥50.00" in page and "¥35.00" in page
+    page = app.test_client().get(f"/r/{token}").text
+    assert "退款收回" in page and "由这个组以后的收益补上" in page
+    assert app.test_client().get(f"/r/{token}/receipt.pdf").data.startswith(b"%PDF")
 
 
 def test_a_household_reads_its_own_rows_and_answers(app: Flask) -> None:
