@@ -74,6 +74,9 @@ def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str
     _sign(row, order, directed, lines, said)
     _release_unshipped(order, lines)
     _reckon(row, order, directed, lines)
+    if not order.paid_fen + order.accepted_fen + order.freight_fen:
+        # Nothing came and nothing is owed: the order has its end, a split of nothing.
+        order.payment, order.paid_at = "PAID", row.accepted_at
     db.session.flush()
     audit.record(
         "order.accepted", row, person_id=actor.person_id, order_id=order.id, accepted_fen=accepted_fen, short_fen=row.short_fen

@@ -112,6 +112,8 @@ def decide(cut_id: int, *, version: int, approved: bool, reason: str = "", actor
         if order.paid_fen and order.open_fen == 0:
             order.payment, order.paid_at = "REFUNDED" if order.refunded_fen == order.paid_fen else "PAID", order.paid_at or clock.now()
         order.version += 1
+        if not order.paid_fen + order.accepted_fen - order.cut_fen + order.freight_fen:
+            order.payment, order.paid_at = "PAID", row.decided_at  # cut to nothing, it owes nothing
     db.session.flush()
     return row
 

@@ -80,17 +80,17 @@ def orders_are_paid_as_received() -> list[str]:
     matched = select(BankMatch.payable_id, BankMatch.fen).where(BankMatch.payable_kind.in_(ORDER_KINDS))
     came = paid.union_all(matched).subquery()
     received = _sums(select(came.c.order_id, func.sum(came.c.fen)).group_by(came.c.order_id))
-    orders = db.session.execute(
-        select(Order.id, Order.paid_fen, Order.total_fen, Order.payment).order_by(Order.id)
-    ).all()
+    nothing = (Order.kind == "DIRECTED") & (Order.fulfilment == "RECEIVED") & (Order.accepted_fen - Order.cut_fen + Order.freight_fen == 0)
+    due = case((nothing, 0), else_=Order.total_fen)
+    orders = db.session.execute(select(Order.id, Order.paid_fen, Order.total_fen, Order.payment, due).order_by(Order.id)).all()
     breaches = [
         f"order {i}: says {said} fen, {received.get(i, 0)} received"
-        for i, said, _, _ in orders
+        for i, said, _, _, _ in orders
         if said != received.get(i, 0)
     ]
-    breaches += [f"order {i}: {said} fen paid of {of}" for i, said, of, _ in orders if said > of]
-    # A free order is paid with nothing.
-    unsaid = [(i, said, state) for i, said, of, state in orders if of and (said == 0) != (state == "UNPAID")]
+    breaches += [f"order {i}: {said} fen paid of {of}" for i, said, of, _, _ in orders if said > of]
+    # A free order is paid with nothing, and so is a unit's of which nothing came, or all was cut.
+    unsaid = [(i, said, state) for i, said, _, state, of in orders if (of or said) and (said == 0) != (state == "UNPAID")]
     breaches += [f"order {i}: {said} fen paid, and {state}" for i, said, state in unsaid]
     known = {row[0] for row in orders}
     return breaches + [
