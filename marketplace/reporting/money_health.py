@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, func, select
+from sqlalchemy import ColumnElement, String, case, cast, func, literal, select
 from sqlalchemy.orm import aliased
 
 from marketplace.errands.errand import Errand
 from marketplace.foundation import clock
-from marketplace.foundation.database import db
+from marketplace.foundation.database import UtcDateTime, db
 from marketplace.foundation.outbox import BACKOFF, OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
-from marketplace.payments.bank_statement import BankReceipt
+from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments.bank_statement import BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
@@ -36,6 +38,8 @@ TIRED = 5  # tries after which a message to the outside is looked at by a person
 BILL_LATE = timedelta(days=1)  # a day's bill is out on the next; the day after that it is missing, unless Alipay says that it has none
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
 ANSWERED = timedelta(days=2)  # after which a bank should have said what became of a batch
+UNSEEN = timedelta(days=7)  # after which a bank that moved should have been looked at: by statements that stopped, or were never taken
+_BEFORE_ALL = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime())
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
 
@@ -74,6 +78,18 @@ def _payout_number() -> Any:
 
 def _of_its_transfer(column: Any) -> Any:
     return select(column).where(Transfer.id == TransferEnding.transfer_id).correlate(TransferEnding).scalar_subquery()
+
+
+def _unseen() -> Any:
+    """When a cooperative's bank first moved of what no statement can show yet: after the last one was taken, or ever, if none was."""
+    taken = select(func.max(BankStatement.taken_at)).where(BankStatement.organisation_id == Cooperative.organisation_id).correlate(Cooperative).scalar_subquery()
+    moved = (
+        select(func.min(JournalEntry.event_at))
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(Account.kind == "bank", Account.book == Cooperative.organisation_id, JournalEntry.event_at > func.coalesce(taken, _BEFORE_ALL))
+    )
+    return moved.correlate(Cooperative).scalar_subquery()
 
 
 TROUBLES: tuple[Trouble, ...] = (
@@ -119,6 +135,7 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "reconciliation", Difference, lambda: Difference.state == "OPEN", Difference.found_at, func.abs(Difference.fen), Difference.number,
     ),
+    Trouble("statements", Cooperative, lambda: _unseen() < clock.now() - UNSEEN, _unseen(), None, Cooperative.bank_name),
     Trouble(
         "returns_to_transfer", ReceiptReturn, lambda: ReceiptReturn.state.in_(("PROPOSED", "APPROVED")), ReceiptReturn.proposed_at, ReceiptReturn.fen,
         ReceiptReturn.number,

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.money import format_yuan
+from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bank_match, bank_statement
@@ -27,6 +28,9 @@ WORDS = {
     "collective_paid": ("村集体经济合作社", "划款"), "fund_remitted": ("防贫基金", "划款"), "revenue_taken_out": ("合作社", "划款"),
     "refund_succeeded": ("采购单位", "退款"),
 }  # fmt: skip
+
+
+ACCOUNT = "3605009999000001"
 
 
 @dataclass(frozen=True)
@@ -73,14 +77,23 @@ def take(cooperative_id: int, rows: list[Transfer], people: People, done: Counte
 
 
 def _ordered(cooperative_id: int) -> list[Transfer]:
-    """What the cooperative ordered at its bank, by the books, and no statement shows: one row a number and direction."""
+    """What the cooperative ordered at its bank, by the books, and no statement shows: one row a number and direction; what came back of
+    payouts one by one, as the bank credits it."""
     query = moved(cooperative_id, "bank").where(linked_of_entry(side="bank") == 0, JournalEntry.kind.in_(WORDS)).order_by(JournalEntry.id)
     entries = [(row[0], row[1], row[2], row[3], int(row[5])) for row in db.session.execute(query.where(JournalLine.fen != 0))]
     numbers = numbers_of([entry[:4] for entry in entries], "bank")
     sums: dict[tuple[str, str], int] = defaultdict(int)
     for entry_id, kind, _type, _id, fen in entries:
         sums[kind, numbers[entry_id]] += fen
-    return [Transfer(fen, WORDS[kind][0], "3605009999000001", f"{WORDS[kind][1]} {number}") for (kind, number), fen in sums.items()]
+    rows = [Transfer(fen, WORDS[kind][0], ACCOUNT, f"{WORDS[kind][1]} {number}") for (kind, number), fen in sums.items() if kind != "payout_returned"]
+    back = {entry[0]: numbers[entry[0]] for entry in entries if entry[1] == "payout_returned"}
+    query = (
+        select(JournalLine.entry_id, -JournalLine.fen)
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(JournalLine.entry_id.in_(back), Account.kind == "household")
+        .order_by(JournalLine.entry_id, JournalLine.line_no)
+    )
+    return rows + [Transfer(fen, WORDS["payout_returned"][0], ACCOUNT, f"退票 {back[entry_id]}") for entry_id, fen in db.session.execute(query)]
 
 
 def _written(cooperative_id: int, today: date, rows: list[Transfer]) -> str:

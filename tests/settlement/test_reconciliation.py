@@ -345,3 +345,24 @@ def test_a_payout_is_one_row_of_the_bank_and_known_by_its_batchs_number(app: Fla
     take(market.accountant, [(today, 100_000, "靖安县第一中学", "货款", "B1"), (today, -6_000, "代发", f"代发 {number}", "B2")])
     assert reconciled(market) == []
     assert [(each.side, each.matched) for each in [reconciliation.position(market.cooperative, "bank")]] == [("bank", 3)]
+
+
+@pytest.mark.both
+def test_statements_that_stopped_and_those_that_never_came_are_a_task_with_an_age(market: Market) -> None:
+    def standing(of: int | None = None) -> tuple[int, datetime | None]:
+        return next((each.count, each.oldest) for each in money_health.standing(of) if each.name == "statements")
+
+    other = builders.market(name="乙社")
+    paid_out(market, 30_000, "HD001")
+    covered(market, (DAY, -30_000, "合作社", "HD001", "B2"))
+    assert standing() == (0, None), "taken today; the other one's bank never moved"
+    with clock.travel(LATER + timedelta(days=1)), transaction():
+        for book, number in ((market.cooperative, 11), (other.cooperative, 12)):
+            event.revenue_taken_out(book=book, source=Source("planted", number), fen=500)
+    with clock.travel(LATER + timedelta(days=7)):
+        assert standing() == (0, None)
+    with clock.travel(LATER + timedelta(days=9)):
+        assert standing() == (2, LATER + timedelta(days=1))
+        assert (standing(market.cooperative)[0], [number for _row, number, _fen, _since in money_health.rows("statements")]) == (1, ["靖安农商银行"] * 2)
+        take(market.accountant, [("2026-03-22", 1, "银行", "利息", "END2")], opening_fen=70_001)
+        assert standing()[0] == 1
