@@ -222,8 +222,16 @@ class AnyWay(RuleBasedStateMachine):
     @precondition(lambda self: trade.free(self.market.pack)[0] < 3)
     @rule(packs=st.integers(1, 3))
     def count_tins_in(self, packs: int) -> None:
-        self.tried(True, lambda: stock.adjust(self.market.pack, by=packs, reason="PACKED", person_id=None))
-        self.counted_in[self.market.pack] += packs
+        self._count_in(self.market.pack, packs)
+
+    @precondition(lambda self: trade.free(self.box)[0] < 2)
+    @rule(packs=st.integers(1, 3))
+    def count_boxes_in(self, packs: int) -> None:
+        self._count_in(self.box, packs)
+
+    def _count_in(self, pack: int, packs: int) -> None:
+        self.tried(True, lambda: stock.adjust(pack, by=packs, reason="PACKED", person_id=None))
+        self.counted_in[pack] += packs
 
     @invariant()
     def no_pack_is_promised_twice_and_none_is_lost(self) -> None:

@@ -1,12 +1,12 @@
-"""Any way the money may go after an order: the machine of orders, and beside it units that buy on terms, refunds that the cooperative
-proposes after the split, distributions, payouts, recoveries and closed months, in random order.
+"""Any way the money may go after an order: the machine of orders, and beside it units that buy on terms, money back, distributions, payouts
+and their results, remittances, fees, unclaimed money, households that come and go, schemes that change, and closed months.
 
 What may be done when is written a second time, as people in a county office would; what must hold is counted from rows, and the whole
-check of the books runs after each step. Every example has a market and a database of its own, in March 2026.
+check of the books runs after each step. Every example has a market and a database of its own, from March 2025 on. Each part of it has
+a file of its own beside this one: ``money_holds`` what must hold, then one class on the other what may happen, up to this one.
 """
 
 import itertools
-from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime, timedelta
@@ -14,47 +14,43 @@ from typing import Any, ClassVar
 
 from flask import current_app
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, MultipleResults, initialize, multiple, precondition, rule
-from sqlalchemy import func, select
+from hypothesis.stateful import MultipleResults, initialize, multiple, rule
+from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.ledger import period as ledger_period
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.period import ClosedPeriod
-from marketplace.notices import objection
-from marketplace.notices.public_notice import Objection, PublicNotice
-from marketplace.orders import return_request, shipment
+from marketplace.orders import shipment
 from marketplace.orders.order import Order, lines_of
-from marketplace.orders.return_request import ReturnRequest
-from marketplace.organisations.actor import Actor
-from marketplace.payments import bank_match, bank_refund, bank_statement, match_undo
+from marketplace.payments import bank_match, bank_statement, match_undo
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.channel import EXTENSION
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import GOING, Refund
 from marketplace.procurement import acceptance, directed_order
 from marketplace.procurement.acceptance import Arrived
-from marketplace.settlement import distribution, period_close, taken_back
+from marketplace.settlement import period_close
 from marketplace.settlement.distribution import Distribution
-from marketplace.settlement.distribution_share import DistributionGroup
-from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_file import yuan
-from marketplace.settlement.settlement import SettlementLine
 from tests import builders
 from tests.builders_people import operator
 from tests.orders import trade
-from tests.orders.any_way import WAYS, AnyWay
+from tests.orders.any_way import WAYS
 from tests.procurement.unit_market import DESTINATION
 from tests.settlement.alipay_desk import with_accounts
-from tests.settlement.any_payout import AnyPayout, MayTransfer
+from tests.settlement.any_household import AnyHousehold
+from tests.settlement.any_payout import MayTransfer
+from tests.settlement.any_refund import AnyRefund
 
 _number = itertools.count(1)
-
 
 START = datetime(2025, 3, 3, 2, tzinfo=UTC)  # so that months are over when they are closed
 # A unit signs for what came, be it all or not.
 UNITS_WAYS = WAYS | {"PARTLY_SHIPPED": {"PARTLY_SHIPPED", "SHIPPED", "RECEIVED"}}
+# Split schemes that leave odd fen, or nothing, in one place or another.
+SCHEMES = ((7_000, 2_000, 600, 400), (3_334, 3_333, 3_332, 1), (0, 10_000, 0, 0), (9_997, 1, 1, 1))
 
 
 class EveryRule:
@@ -64,13 +60,11 @@ class EveryRule:
         return True
 
 
-class AnyMoney(AnyPayout):
-    """One cooperative, a buyer and a unit. ``market_opened`` gives each example its application, in its context."""
+class AnyMoney(AnyHousehold):
+    """One cooperative of two villages, a buyer and a unit. ``market_opened`` gives each example its application, in its context."""
 
     market_opened: ClassVar[Callable[[], AbstractContextManager[Any]]]
     every_rule: ClassVar[bool] = True
-    seen: ClassVar[set[str]] = set()
-    unit_orders = Bundle("unit_orders")
 
     def __init__(self) -> None:
         self.left_open = ExitStack()
@@ -80,8 +74,7 @@ class AnyMoney(AnyPayout):
             if self.every_rule:
                 self._rules_strategy.enabled_rules_strategy = st.just(EveryRule())  # type: ignore[arg-type]
             builders.tier(self.market.pack, 2, 8000)
-            self.with_alipay = self.market.households[:2]
-            with_accounts(*self.with_alipay)
+            with_accounts(*self.market.households[:2])
             current_app.extensions[EXTENSION] = lambda _organisation_id: MayTransfer()
             unit = builders.unit()
             self.unit_buyer, self.unit_approver = builders.person(unit, "buyer"), builders.person(unit, "approver")
@@ -90,65 +83,69 @@ class AnyMoney(AnyPayout):
     def teardown(self) -> None:
         db.session.rollback()
         self.seen.update(db.session.scalars(select(JournalEntry.kind)))
+        self.seen.update(f"credit {kind}" for kind in db.session.scalars(select(CreditMove.kind)))
         self.seen.update("closed" for _ in db.session.scalars(select(ClosedPeriod)))
         self.left_open.close()
 
     # Units
 
-    @initialize(target=unit_orders, ended=st.sampled_from((9, 0, 8, 7, 4)))
+    @initialize(target=AnyRefund.unit_orders, ended=st.sampled_from((9, 0, 8, 7, 4)))
     def a_unit_has_bought(self, ended: int) -> int | MultipleResults[int]:
         """One of its orders is divided already, and perhaps paid on to the households, or half given back since; another waits."""
-        divided = self.unit_orders_on_terms(2, "POSTPAY")
+        divided = self.unit_orders_on_terms(2, 1, "POSTPAY")
         assert isinstance(divided, int)
-        self.unit_order_goes_on(divided, 4)
+        self.unit_order_goes_on(divided, 5)
         if ended:
             self.month_end_goes_on(min(ended, 8))
         if ended == 9:
             self.cooperative_gives_back(divided, 2)
             self.another_month()
-        waiting = self.unit_orders_on_terms(1, "PREPAY")
+        waiting = self.unit_orders_on_terms(1, 0, "PREPAY")
         assert isinstance(waiting, int)
         return multiple(divided, waiting)
 
-    @rule(target=unit_orders, tins=st.integers(1, 3), terms=st.sampled_from(("POSTPAY", "PREPAY")))
-    def unit_orders_on_terms(self, tins: int, terms: str) -> int | MultipleResults[int]:
+    @rule(target=AnyRefund.unit_orders, tins=st.integers(0, 3), boxes=st.sampled_from((0, 0, 1, 2)), terms=st.sampled_from(("POSTPAY", "PREPAY")))
+    def unit_orders_on_terms(self, tins: int, boxes: int, terms: str) -> int | MultipleResults[int]:
         """Ordered, agreed to and taken on by the cooperative."""
-        on_hand, reserved = trade.free(self.market.pack)
+        wanted = {pack: packs for pack, packs in ((self.market.pack, tins), (self.box, boxes)) if packs}
+        may = bool(wanted) and all(packs <= on_hand - reserved for pack, packs in wanted.items() for on_hand, reserved in [trade.free(pack)])
 
         def order() -> int:
             made = directed_order.submit(
-                {self.market.pack: tins}, cooperative_id=self.market.cooperative, destination=DESTINATION, terms=terms,
-                actor=self.unit_buyer, key=f"unit-{next(_number)}",
+                wanted, cooperative_id=self.market.cooperative, destination=DESTINATION, terms=terms, actor=self.unit_buyer,
+                key=f"unit-{next(_number)}",
             )  # fmt: skip
             directed_order.approve(made, actor=self.unit_approver)
             return directed_order.confirm(made, actor=self.market.director).order_id
 
-        return self.tried(tins <= on_hand - reserved, order) or multiple()
+        return self.tried(may, order) or multiple()
 
-    @rule(order_id=unit_orders, packs=st.integers(1, 3))
+    @rule(order_id=AnyRefund.unit_orders, packs=st.integers(1, 3))
     def ship_to_unit(self, order_id: int, packs: int) -> None:
-        (line,) = lines_of(order_id)
+        """Some packs of the first line that is not wholly sent."""
+        line = next((each for each in lines_of(order_id) if each.shipped < each.quantity), lines_of(order_id)[0])
         may = trade.order(order_id).fulfilment in ("READY", "PARTLY_SHIPPED") and packs <= line.quantity - line.shipped
-        parts = [(line.id, self.market.batch, packs)]
+        parts = [(line.id, self.batch_of(line), packs)]
         self.tried(may, lambda: shipment.ship(order_id, parts, "快运", actor=self.market.clerk))
 
-    @rule(order_id=unit_orders, short=st.sampled_from((0, 0, 1)))
+    @rule(order_id=AnyRefund.unit_orders, short=st.sampled_from((0, 0, 1)))
     def unit_accepts(self, order_id: int, short: int) -> None:
-        """All that was shipped, or one tin less."""
-        (line,) = lines_of(order_id)
-        good = max(0, line.shipped - short)
-        arrived = [Arrived(line.id, good, line.quantity - good, "少了" if line.quantity > good else "")]
+        """All that was shipped, or of the first line one pack less."""
+        arrived = []
+        for place, line in enumerate(lines_of(order_id)):
+            good = max(0, line.shipped - (0 if place else short))
+            arrived.append(Arrived(line.id, good, line.quantity - good, "少了" if line.quantity > good else ""))
         may = trade.order(order_id).fulfilment in ("PARTLY_SHIPPED", "SHIPPED")
         self.tried(may, lambda: acceptance.accept(order_id, arrived, actor=self.unit_buyer))
 
-    @rule(order_id=unit_orders, part=st.sampled_from((1, 1, 2)), more=st.sampled_from((0, 0, 500)))
-    def unit_pays(self, order_id: int, part: int, more: int) -> None:
-        """A transfer of all or half of what is open, perhaps ¥5.00 too much, imported from the statement and matched."""
+    @rule(order_id=AnyRefund.unit_orders, part=st.sampled_from((1, 1, 2)), more=st.sampled_from((0, 0, 500)), days_ago=st.sampled_from((0, 0, 1, 40)))
+    def unit_pays(self, order_id: int, part: int, more: int, days_ago: int = 0) -> None:
+        """A transfer of all or half of what is open, perhaps ¥5.00 too much, imported from the statement, perhaps late, and matched."""
         order = trade.order(order_id)
         fen = order.open_fen // part
         if fen <= 0 or order.fulfilment == "CANCELLED":
             return
-        day = clock.business_date(self.now)
+        day = clock.business_date(self.now - timedelta(days=days_ago))
 
         def pay() -> None:
             serial = f"S{next(_number)}"
@@ -160,7 +157,7 @@ class AnyMoney(AnyPayout):
 
         self.tried(True, pay)
 
-    @rule(order_id=unit_orders)
+    @rule(order_id=AnyRefund.unit_orders)
     def a_transfer_turns_out_to_be_another_units(self, order_id: int) -> None:
         """The last one that paid the order, at any time, also after the split."""
         found = db.session.execute(
@@ -180,12 +177,12 @@ class AnyMoney(AnyPayout):
 
         self.tried(may, undo)
 
-    @rule(order_id=unit_orders, steps=st.integers(1, 4))
+    @rule(order_id=AnyRefund.unit_orders, steps=st.integers(1, 4))
     def unit_order_goes_on(self, order_id: int, steps: int) -> None:
         for _ in range(steps):
-            order, (line,) = trade.order(order_id), lines_of(order_id)
-            if order.fulfilment in ("READY", "PARTLY_SHIPPED") and line.shipped < line.quantity:
-                self.ship_to_unit(order_id, line.quantity - line.shipped)
+            order, lines = trade.order(order_id), lines_of(order_id)
+            if order.fulfilment in ("READY", "PARTLY_SHIPPED") and (left := [line for line in lines if line.shipped < line.quantity]):
+                self.ship_to_unit(order_id, left[0].quantity - left[0].shipped)
             elif order.fulfilment == "SHIPPED":
                 self.unit_accepts(order_id, 0)
             elif order.open_fen:
@@ -194,136 +191,35 @@ class AnyMoney(AnyPayout):
                 self.now += timedelta(days=8)
                 self.settle(order_id)
 
-    @rule(order_id=unit_orders)
+    @rule(order_id=AnyRefund.unit_orders)
     def settle_unit_order(self, order_id: int) -> None:
         self.settle(order_id)
 
-    # Refunds
+    def ways_of(self, order: Order) -> dict[str, set[str]]:
+        return UNITS_WAYS if order.kind == "DIRECTED" else WAYS
 
-    @rule(target=AnyWay.asked, order_id=st.one_of(AnyWay.orders, unit_orders), part=st.sampled_from((1, 3, 10)))
-    def cooperative_proposes(self, order_id: int, part: int) -> int | MultipleResults[int]:
-        """At any time, also after the split and after the households were paid."""
-        order = trade.order(order_id)
-        left = order.paid_fen - order.refunded_fen
-        fen, may = max(1, left // part), left > 0 and not self._open_return(order_id)
-        made = self.tried(may, lambda: return_request.propose(order_id, fen, "抽检不合格", actor=self.market.clerk))
-        return made.id if made else multiple()
+    # The cooperative, and months
 
-    @rule(order_id=st.one_of(AnyWay.orders, unit_orders), part=st.sampled_from((1, 1, 2)))
-    def cooperative_gives_back(self, order_id: int, part: int) -> None:
-        """Proposed and agreed to at once."""
-        made = self.cooperative_proposes(order_id, part)
-        if isinstance(made, int):
-            self.answer(made, True)
-
-    def who_answers(self, request: ReturnRequest) -> Actor:
-        return self.market.director if request.by_seller else self.market.accountant
-
-    @rule(succeeds=st.booleans())
-    def the_oldest_refund_ends(self, succeeds: bool) -> None:
-        going = select(Refund).where(self._own(Refund), Refund.state.in_(GOING)).order_by(Refund.id)
-        refund = db.session.scalars(going).first()
-        if refund is not None and refund.way == "bank":
-            number = refund.id
-            self.tried(True, lambda: bank_refund.record(number, f"WY{number:06}", clock.business_date(), actor=self.market.accountant))
-        else:
-            super().the_oldest_refund_ends(succeeds)
-
-    # Distribution
-
-    @rule(which=st.integers(0, 2))
-    def draft(self, which: int) -> None:
-        """Of a month that settled something, or of the present one."""
-        lines = select(SettlementLine).where(self._own(SettlementLine), SettlementLine.distribution_id.is_(None)).order_by(SettlementLine.period)
-        months = Counter[str]()
-        for line in db.session.scalars(lines).all():
-            months[line.period] += taken_back.left_of([line])[line.id].pool_fen
-        names = [*months, clock.period_of(clock.business_date(self.now))]
-        period = names[which % len(names)]
-        self.tried(
-            bool(months.get(period)), lambda: distribution.draft(self.market.cooperative, period, actor=self.market.accountant)
-        )
-
-    @precondition(lambda self: self._has(Distribution, "DRAFTED"))
-    @rule(agrees=st.sampled_from((True, True, False)))
-    def director_decides(self, agrees: bool) -> None:
-        row = self._oldest(Distribution, "DRAFTED")
-        if row:
-            number, version = row.id, row.version
-            self.tried(
-                True, lambda: distribution.approve(number, actor=self.market.director, version=version, approved=agrees, reason="重算")
-            )
-
-    @precondition(lambda self: self._has(Distribution, "APPROVED"))
-    @rule()
-    def publish(self) -> None:
-        row = self._oldest(Distribution, "APPROVED")
-        if row:
-            number = row.id
-            self.tried(True, lambda: distribution.publish(number, actor=self.market.accountant))
-
-    @precondition(lambda self: self._has(Distribution, "PUBLISHED"))
-    @rule(upheld=st.booleans(), answered=st.booleans())
-    def somebody_objects(self, upheld: bool, answered: bool) -> None:
-        row = self._oldest(Distribution, "PUBLISHED")
-        if row:
-            notice = row.notice_id
-            may = clock.business_date(self.now) <= db.session.get_one(PublicNotice, notice).ends_on
-            made = self.tried(may, lambda: objection.raise_(notice, text="我家少算了"))
-            if made and answered:
-                number = made.id
-                self.tried(True, lambda: objection.answer(number, text="已复核", upheld=upheld, actor=self.market.director))
-
-    @precondition(lambda self: self._has(Distribution, "PUBLISHED"))
-    @rule()
-    def post(self) -> None:
-        """Once the notice has ended, no objection is open or upheld, and no refund has taken from the pool since."""
-        row = self._oldest(Distribution, "PUBLISHED")
-        if row is None:
-            return
-        against = select(func.count()).where(Objection.notice_id == row.notice_id, Objection.outcome != "REJECTED")
-        may = (
-            clock.business_date(self.now) > db.session.get_one(PublicNotice, row.notice_id).ends_on
-            and not db.session.scalar(against)
-            and all(self._held("household_pool") >= group.pool_fen for group in self._groups(row))
-            and all(taken_back.left_of([line])[line.id].pool_fen >= (line.divided_fen or 0) for line in self._lines(row))
-            and all(self._held("pool_recoverable") >= group.recovered_fen for group in self._groups(row))
-        )
-        number = row.id
-        self.tried(may, lambda: distribution.post(number, actor=self.market.accountant))
-
-    @precondition(lambda self: self._has(Distribution, "DRAFTED", "APPROVED", "PUBLISHED"))
-    @rule()
-    def withdraw(self) -> None:
-        row = self._oldest(Distribution, "DRAFTED", "APPROVED", "PUBLISHED")
-        if row:
-            number = row.id
-            self.tried(True, lambda: distribution.withdraw(number, actor=self.market.director, reason="重新拟定"))
+    @rule(bp=st.sampled_from(SCHEMES))
+    def scheme_changes(self, bp: tuple[int, int, int, int]) -> None:
+        """For orders that are placed from now on."""
+        with clock.travel(self.now):
+            builders.scheme(self.market.cooperative, bp=bp, version_no=1 + next(_number))
 
     @rule(steps=st.integers(1, 7))
     def month_end_goes_on(self, steps: int) -> None:
         """So many steps of the way that most distributions go."""
         for _ in range(steps):
-            sent = self._oldest(PayoutBatch, "SENT")
-            if sent and sent.channel == "alipay":
-                for which in range(6):
-                    self.alipay_answers(which, "REFUND" if which == 1 else "SUCCESS")
-                self.issue_again(-1, "bank")
-            elif sent:
-                self.bank_answers(-1, ("paid", "returned", "paid"))
-                self.issue_again(-1, "bank")
-            elif self._oldest(PayoutBatch, "APPROVED"):
-                self.the_batch_goes()
-            elif self._oldest(PayoutBatch, "DRAFT"):
-                self.director_checks_batch(True)
-            elif self._oldest(Distribution, "PUBLISHED"):
+            if self.payouts_go_on():
+                continue
+            if self._has(Distribution, "PUBLISHED"):
                 self.now += timedelta(days=12)
                 self.post()
                 self.make_batch(-1, "alipay")
                 self.make_batch(-1, "bank")
-            elif self._oldest(Distribution, "APPROVED"):
+            elif self._has(Distribution, "APPROVED"):
                 self.publish()
-            elif self._oldest(Distribution, "DRAFTED"):
+            elif self._has(Distribution, "DRAFTED"):
                 self.director_decides(True)
             else:
                 self.draft(0)
@@ -335,7 +231,7 @@ class AnyMoney(AnyPayout):
         if isinstance(order_id, int):
             self.goes_on(order_id, 4)
         self.now = max(self.now, clock.beijing_midnight((clock.business_date(self.now).replace(day=1) + timedelta(days=32)).replace(day=2)))
-        self.month_end_goes_on(8)
+        self.month_end_goes_on(14)
         self.close_the_oldest_month(0)
 
     @rule(early=st.integers(0, 5))
@@ -348,12 +244,3 @@ class AnyMoney(AnyPayout):
             with clock.travel(self.now):
                 state = period_close.checklist(oldest)
             self.tried(over, lambda: period_close.close(state, actor=self.treasurer))
-
-    def ways_of(self, order: Order) -> dict[str, set[str]]:
-        return UNITS_WAYS if order.kind == "DIRECTED" else WAYS
-
-    def _lines(self, row: Distribution) -> list[SettlementLine]:
-        return list(db.session.scalars(select(SettlementLine).where(SettlementLine.distribution_id == row.id)))
-
-    def _groups(self, row: Distribution) -> list[DistributionGroup]:
-        return list(db.session.scalars(select(DistributionGroup).where(DistributionGroup.distribution_id == row.id)))

@@ -1,34 +1,45 @@
-"""How money leaves a cooperative's accounts, beside all that ``any_money`` does: remittances to two villages, the fund and itself, and
-withdrawals from Alipay. What may be done is written a second time, from rows and accounts."""
+"""How money leaves a cooperative's accounts, beside all that ``any_payout`` does: remittances to two villages, the fund and itself,
+withdrawals from Alipay, and what Alipay's bills take and give back. What may be done is written a second time, from rows and accounts."""
 
 import itertools
+from datetime import date, timedelta
 
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, precondition, rule
+from hypothesis.stateful import precondition, rule
 from sqlalchemy import func, select
 
 from marketplace.catalogue.product import Product
 from marketplace.foundation import clock
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, balance
-from marketplace.ledger.account import Account
+from marketplace.ledger.entry import JournalEntry
 from marketplace.orders.order import OrderLine
-from marketplace.payments import bank_statement, withdrawal
+from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import bank_statement, bill_import, withdrawal
+from marketplace.payments import payment as payments
+from marketplace.payments.alipay_outcome import Bill, BillRow
+from marketplace.payments.bill_import import ImportedBill
+from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.refund import GOING, Refund
+from marketplace.payments.transfer import GOING as ON_THEIR_WAY
+from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement import remittance
 from marketplace.settlement.payout_file import yuan
 from marketplace.settlement.remittance import Remittance
 from tests import builders
-from tests.settlement.any_money import AnyMoney
+from tests.orders import trade
+from tests.orders.any_way import AnyWay
+from tests.settlement.any_payout import AnyPayout
+from tests.settlement.money_holds import OTHERS, SHARE_OF
 
-# Whose money lies in the cooperative's accounts beside its own.
-OTHERS = ("unapplied", "buyer_funds", "refunds_payable", "household_pool", "household", "in_transit", "village_collective", "relief_fund")
 _number = itertools.count(1)
 _PARTS = st.sampled_from((1, 1, 2, 0))  # all of what may leave, half of it, or a fen too much
+_MOVED = ("alipay_paid", "alipay_unapplied", "refund_succeeded")  # what a trade bill has a row of
+_WHOSE = {"household_pool": "linkage_group", "village_collective": "village", "household": "household"}
 
 
-class MoneyLeaves(AnyMoney):
+class MoneyLeaves(AnyPayout):
     """The rules. The box of ``AnyWay`` is another village's, of another linkage group."""
 
     def second_pack(self) -> int:
@@ -57,7 +68,7 @@ class MoneyLeaves(AnyMoney):
                 lambda: remittance.propose(kind, fen, village_id=village, actor=self.market.accountant, key=f"remit-{next(_number)}"),
             )
 
-    @precondition(lambda self: self._oldest(Remittance, "PROPOSED"))
+    @precondition(lambda self: self._has(Remittance, "PROPOSED"))
     @rule(agrees=st.sampled_from((True, True, True, False)))
     def director_answers_the_remittance(self, agrees: bool) -> None:
         """A refund may have taken from the share since."""
@@ -66,21 +77,22 @@ class MoneyLeaves(AnyMoney):
             number, version, may = row.id, row.version, not agrees or self._most(row.kind, row.village_id) >= 0
             self.tried(may, lambda: remittance.approve(number, actor=self.market.director, version=version, approved=agrees, reason="先不划"))
 
-    @precondition(lambda self: self._oldest(Remittance, "APPROVED"))
-    @rule()
-    def bank_carries_the_remittance_out(self) -> None:
-        """Whatever happened to the share meanwhile: it is a fact."""
+    @precondition(lambda self: self._has(Remittance, "APPROVED"))
+    @rule(told_late=st.booleans())
+    def bank_carries_the_remittance_out(self, told_late: bool = False) -> None:
+        """Whatever happened to the share meanwhile: it is a fact, and may be of a month that is closed by now."""
         row = self._oldest(Remittance, "APPROVED")
         if row:
             number, version = row.id, row.version
+            day = clock.business_date(row.approved_at if told_late else self.now)
             self.tried(
                 True,
                 lambda: remittance.record_paid(
-                    number, paid_on=clock.business_date(), bank_serial=f"HB{number:06}", actor=self.market.accountant, version=version
+                    number, paid_on=day, bank_serial=f"HB{number:06}", actor=self.market.accountant, version=version
                 ),
             )
 
-    @precondition(lambda self: self._oldest(Remittance, "PROPOSED", "APPROVED"))
+    @precondition(lambda self: self._has(Remittance, "PROPOSED", "APPROVED"))
     @rule()
     def remittance_is_taken_back(self) -> None:
         row = self._oldest(Remittance, "PROPOSED", "APPROVED")
@@ -93,14 +105,14 @@ class MoneyLeaves(AnyMoney):
         """So many steps of what happens every month: both villages, the fund and the cooperative get what is theirs."""
         wanted = itertools.cycle((("COLLECTIVE", False), ("COLLECTIVE", True), ("FUND", False), ("REVENUE", False)))
         for _ in range(steps):
-            if self._oldest(Remittance, "APPROVED"):
+            if self._has(Remittance, "APPROVED"):
                 self.bank_carries_the_remittance_out()
-            elif self._oldest(Remittance, "PROPOSED"):
+            elif self._has(Remittance, "PROPOSED"):
                 self.director_answers_the_remittance(True)
-                if self._oldest(Remittance, "PROPOSED"):
+                if self._has(Remittance, "PROPOSED"):
                     self.remittance_is_taken_back()
             else:
-                if self._oldest(Withdrawal, "SENT"):
+                if self._has(Withdrawal, "SENT"):
                     self.withdrawal_arrives()
                 self.accountant_proposes_a_remittance(*next(wanted), 1)
 
@@ -108,14 +120,16 @@ class MoneyLeaves(AnyMoney):
 
     @rule(part=_PARTS)
     def accountant_withdraws(self, part: int) -> None:
-        going = select(func.coalesce(func.sum(Refund.fen), 0)).where(self._own(Refund), Refund.way == "alipay", Refund.state.in_(GOING))
-        left = self._fen("alipay") - int(db.session.scalar(going) or 0)
+        """What neither refunds nor households' transfers are to take."""
+        going = sum(each.fen for each in self._rows(Refund, Refund.way == "alipay", Refund.state.in_(GOING)))
+        going += sum(each.fen for each in self._rows(Transfer, Transfer.state.in_(ON_THEIR_WAY)))
+        left = self._held("alipay") - going
         fen = left // part if part else max(0, left) + 1
         if fen > 0:
             serial = f"TX{next(_number):06}"
             self.tried(fen <= left, lambda: withdrawal.record(fen, serial, actor=self.market.accountant, key=serial))
 
-    @precondition(lambda self: self._oldest(Withdrawal, "SENT"))
+    @precondition(lambda self: self._has(Withdrawal, "SENT"))
     @rule()
     def withdrawal_is_refused(self) -> None:
         row = self._oldest(Withdrawal, "SENT")
@@ -123,7 +137,7 @@ class MoneyLeaves(AnyMoney):
             number, version = row.id, row.version
             self.tried(True, lambda: withdrawal.failed(number, "账户名不符", version=version, actor=self.market.accountant))
 
-    @precondition(lambda self: self._oldest(Withdrawal, "SENT"))
+    @precondition(lambda self: self._has(Withdrawal, "SENT"))
     @rule()
     def withdrawal_arrives(self) -> None:
         """The bank's statement shows it under its number: it is no receipt, and may be paid out from now on."""
@@ -133,38 +147,74 @@ class MoneyLeaves(AnyMoney):
             self.tried(True, lambda: bank_statement.import_csv(told.encode(), actor=self.market.accountant))
             assert self._oldest(Withdrawal, "ARRIVED").id <= row.id
 
+    @rule(payment_id=AnyWay.attempts, days_ago=st.sampled_from((0, 0, 1, 40)))
+    def alipay_says_paid(self, payment_id: int, days_ago: int = 0) -> None:
+        """At any time and again and again, of two attempts, and perhaps late: of a month that is closed, but of no day that a bill told of."""
+        at = max(self.now - timedelta(days=days_ago), db.session.get_one(Payment, payment_id).created_at)
+        last = db.session.scalar(select(func.max(ImportedBill.day)))
+        told = trade.succeeded(payment_id, at=self.now if last and clock.business_date(at) <= last else at)
+        self.tried(True, lambda: payments.apply(told))
+
+    @rule(rate=st.sampled_from((6, 60)), tells=st.booleans())
+    def alipays_bill_comes(self, rate: int, tells: bool) -> None:
+        """Of the oldest day over of which none came: a fee of each payment (``rate`` in thousandths), given back with each refund; and
+        perhaps it ``tells`` of a payment of which no notice told."""
+        day, rows = self._day_to_bill(), []
+        if day is None:
+            return
+        for entry in self._moved(day):
+            of = db.session.get_one(Payment if entry.source_type == "payment" else Refund, entry.source_id)
+            if isinstance(of, Payment):
+                rows.append(BillRow("trade", of.trade_no, of.out_trade_no, "", of.amount_fen, -(of.amount_fen * rate // 1000), entry.event_at))
+            else:
+                paid = db.session.get_one(Payment, of.payment_id)
+                rows.append(BillRow("refund", paid.trade_no, paid.out_trade_no, of.out_request_no, -of.fen, of.fen * rate // 1000, entry.event_at))
+        unheard = [each for each in self._rows(Payment, Payment.channel == "alipay", Payment.state.in_((*OPEN, "canceled"))) if clock.business_date(each.created_at) == day]
+        for payment in unheard[:1] if tells else ():
+            fee = payment.amount_fen * rate // 1000
+            rows.append(BillRow("trade", trade.succeeded(payment.id).trade_no, payment.out_trade_no, "", payment.amount_fen, -fee, payment.created_at))
+        bill = Bill(day, db.session.scalars(select(Cooperative.alipay_seller_id)).one(), tuple(rows), f"{day}")
+        self.tried(True, lambda: bill_import.take(self.market.cooperative, bill))
+
+    def _day_to_bill(self) -> date | None:
+        """The oldest day before today, and after the last one billed, on which something moved or an attempt to pay began."""
+        last = db.session.scalar(select(func.max(ImportedBill.day)))
+        days = {clock.business_date(entry.event_at) for entry in self._moved()}
+        days |= {clock.business_date(each.created_at) for each in self._rows(Payment, Payment.channel == "alipay", Payment.state.in_((*OPEN, "canceled")))}
+        wanted = [day for day in days if day < clock.business_date(self.now) and (last is None or day > last)]
+        return min(wanted, default=None)
+
+    def _moved(self, day: date | None = None) -> list[JournalEntry]:
+        """Entries of payments and refunds over Alipay; of one day, or of all."""
+        over_bank = select(Refund.id).where(Refund.way == "bank")
+        query = select(JournalEntry).where(
+            JournalEntry.book == self.market.cooperative, JournalEntry.kind.in_(_MOVED),
+            (JournalEntry.source_type == "payment") | (JournalEntry.source_type == "refund") & JournalEntry.source_id.not_in(over_bank),
+        )  # fmt: skip
+        found = db.session.scalars(query.order_by(JournalEntry.id))
+        return [entry for entry in found if day is None or clock.business_date(entry.event_at) == day]
+
+    # What may be taken out
+
     def _most(self, kind: str, village: int | None) -> int:
         """What may be proposed, counted from accounts and papers."""
-        going = [
-            row for row in db.session.scalars(select(Remittance).where(self._own(Remittance), Remittance.state.in_(("PROPOSED", "APPROVED"))))
-            if (row.kind, row.village_id) == (kind, village)
-        ]  # fmt: skip
+        going = self._rows(Remittance, Remittance.state.in_(("PROPOSED", "APPROVED")), Remittance.kind == kind)
+        going = [row for row in going if row.village_id == village]
         promised = sum(row.fen + row.recovered_fen for row in going)
         if kind == "REVENUE":
-            bank, alipay = self._fen("bank"), self._fen("alipay")
-            on_its_way = sum(row.fen for row in db.session.scalars(select(Withdrawal).where(self._own(Withdrawal), Withdrawal.state == "SENT")))
-            owners: dict[str, list[int | None]] = {
-                "household_pool": [self.market.group, self.other_group], "household": [*self.market.households, *self.other_households],
-                "village_collective": [self.market.village, self.other_village],
+            bank, alipay = self._held("bank"), self._held("alipay")
+            on_its_way = sum(row.fen for row in self._rows(Withdrawal, Withdrawal.state == "SENT"))
+            owners = {
+                "linkage_group": [self.market.group, self.other_group], "village": [self.market.village, self.other_village],
+                "household": [home.id for home in self._homes()], "": [None],
             }  # fmt: skip
-            others = sum(self._fen(each, owner) for each in OTHERS for owner in owners.get(each, [None]))
+            others = sum(self._held(each, owner) for each in OTHERS for owner in owners[_WHOSE.get(each, "")])
             return min(bank - on_its_way, bank + alipay - others) - promised
-        share, recoverable = ("village_collective", "village_recoverable") if village else ("relief_fund", "fund_recoverable")
-        left = self._fen(share, village) - promised
-        owed = self._fen(recoverable, village) - sum(row.recovered_fen for row in going)
-        return left - max(0, min(owed, left // 5))  # a fifth is the market's cap
+        recoverable = "village_recoverable" if village else "fund_recoverable"
+        left = self._held(SHARE_OF[recoverable], village) - promised
+        owed = self._held(recoverable, village) - sum(row.recovered_fen for row in going)
+        return left - max(0, min(owed, left * settings().recovery_cap_bp // 10_000))
 
-    @invariant()
-    def nobody_but_the_cooperative_is_ever_short(self) -> None:
-        """No account of what others are owed is below nothing, nor what is recoverable of it; and what the cooperative may take out
-        leaves each of them whole, whoever else's account may be low."""
-        accounts = db.session.execute(balance.each().where(Account.book == self.market.cooperative)).all()
-        owed = [(row.code, account.natural(row.kind, int(fen))) for row, fen in accounts if account.class_of(row.kind) == account.LIABILITY]
-        owed += [(row.code, int(fen)) for row, fen in accounts if row.kind.endswith("_recoverable")]
-        assert [each for each in owed if each[1] < 0] == []
-        money = sum(int(fen) for row, fen in accounts if row.kind in ("bank", "alipay"))
-        others = sum(-int(fen) for row, fen in accounts if row.kind in OTHERS)
-        assert remittance.available(self.market.cooperative).own_fen <= money - others
-
-    def _fen(self, kind: str, owner_id: int | None = None) -> int:
-        return balance.held(kind, self.market.cooperative, account.owner_of(kind, owner_id))
+    def _recoverables(self) -> list[tuple[str, int | None]]:
+        others: list[tuple[str, int | None]] = [("pool_recoverable", self.other_group), ("village_recoverable", self.other_village)]
+        return [*super()._recoverables(), *others]

@@ -1,0 +1,164 @@
+"""Money back in any way, as ``any_money`` plays it: what the buyer asks for or the cooperative proposes, of all or of some of the goods,
+before and after the split; refused by the channel, and sent again; and all of it at once."""
+
+from collections import Counter
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, MultipleResults, multiple, precondition, rule
+from sqlalchemy import select
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db
+from marketplace.orders import refund_reissue, return_request
+from marketplace.orders.order import OrderLine, lines_of
+from marketplace.orders.return_request import ReturnRequest
+from marketplace.organisations.actor import Actor
+from marketplace.payments import bank_refund
+from marketplace.payments import refund as refunds
+from marketplace.payments.payment import ONLINE, Payment
+from marketplace.payments.refund import GOING, Refund
+from marketplace.settlement.distribution import Distribution
+from marketplace.settlement.distribution_share import DistributionShare
+from marketplace.settlement.household_credit import CreditMove
+from tests.orders import trade
+from tests.orders.any_way import AnyWay
+from tests.settlement.money_holds import SHARE_OF, MoneyHolds
+
+_PACKS = st.sampled_from((0, 1, 1, 2, 3))  # of each line; more than it has is refused
+
+
+class AnyRefund(MoneyHolds):
+    """Orders of the public, and of units."""
+
+    unit_orders = Bundle("unit_orders")
+
+    @rule(target=AnyWay.asked, order_id=st.one_of(AnyWay.orders, unit_orders), part=st.sampled_from((1, 3, 10)))
+    def cooperative_proposes(self, order_id: int, part: int) -> int | MultipleResults[int]:
+        """At any time, also after the split and after the households were paid."""
+        order = trade.order(order_id)
+        left = order.paid_fen - order.refunded_fen
+        fen, may = max(1, left // part), left > 0 and not self._open_return(order_id)
+        made = self.tried(may, lambda: return_request.propose(order_id, fen, "抽检不合格", actor=self.market.clerk))
+        return made.id if made else multiple()
+
+    @rule(target=AnyWay.asked, order_id=st.one_of(AnyWay.orders, unit_orders), first=_PACKS, second=_PACKS, by_buyer=st.booleans())
+    def goods_are_named(self, order_id: int, first: int, second: int, by_buyer: bool) -> int | MultipleResults[int]:
+        """Some packs of the one line and of the other come back, for what they cost."""
+        order, lines = trade.order(order_id), lines_of(order_id)
+        packs = {line.id: count for line, count in zip(lines, (first, second), strict=False) if count}
+        if not packs or (by_buyer and order.kind != "PUBLIC"):
+            return multiple()
+        cost = sum(self._cost(line, packs.get(line.id, 0)) for line in lines)
+        may = all(packs.get(line.id, 0) <= line.quantity for line in lines) and 0 < cost <= order.paid_fen - order.refunded_fen
+        may = may and not self._open_return(order_id)
+        if by_buyer:
+            in_time = order.return_until is None or self.now <= order.return_until
+            made = self.tried(may and in_time, lambda: return_request.raise_request(order_id, 0, "有一样不好", actor=self.buyer, packs=packs))
+        else:
+            made = self.tried(may, lambda: return_request.propose(order_id, 0, "有一样抽检不合格", actor=self.market.clerk, packs=packs))
+        return made.id if made else multiple()
+
+    @rule(order_id=st.one_of(AnyWay.orders, unit_orders), part=st.sampled_from((1, 1, 2)))
+    def cooperative_gives_back(self, order_id: int, part: int) -> None:
+        """Proposed and agreed to at once."""
+        made = self.cooperative_proposes(order_id, part)
+        if isinstance(made, int):
+            self.answer(made, True)
+
+    @rule(request_id=AnyWay.asked, agrees=st.booleans())
+    def answer(self, request_id: int, agrees: bool) -> None:
+        """Agreed to, if it is still open and no other refund has taken the money, or that of the goods, meanwhile."""
+        request = db.session.get_one(ReturnRequest, request_id)
+        order, named = trade.order(request.order_id), {line: fen for line, _packs, fen in request.lines or []}
+        left = order.paid_fen - order.refunded_fen
+        whole = order.fulfilment == "READY" and request.fen == left  # then it is called off
+        fits = request.fen <= left and (whole or all(self._left(line) >= named.get(line.id, 0) for line in lines_of(order.id)))
+        may, who = request.state == "OPEN" and (not agrees or fits), self.who_answers(request)
+        if agrees:
+            self.tried(may, lambda: return_request.approve(request_id, actor=who))
+        else:
+            self.tried(may, lambda: return_request.refuse(request_id, "包装完好", actor=who))
+
+    def who_answers(self, request: ReturnRequest) -> Actor:
+        return self.market.director if request.by_seller else self.market.accountant
+
+    @rule(succeeds=st.booleans())
+    def the_oldest_refund_ends(self, succeeds: bool) -> None:
+        refund = self._oldest(Refund, *GOING)
+        if refund is None:
+            return
+        number = refund.id
+        if refund.way == "bank":
+            self.tried(True, lambda: bank_refund.record(number, f"WY{number:06}", clock.business_date(), actor=self.market.accountant))
+        else:
+            self.tried(True, lambda: refunds.succeed(number) if succeeds else refunds.fail(number, "ACQ.REFUSED"))
+
+    @precondition(lambda self: self._has(Refund, "failed"))
+    @rule(which=st.integers(0, 3))
+    def a_refused_refund_is_sent_again(self, which: int) -> None:
+        """Once, if what it was for is still there to be given back."""
+        failed = self._rows(Refund, Refund.state == "failed")
+        if failed:
+            refund = failed[which % len(failed)]
+            number = refund.id
+            self.tried(self._may_go_again(refund), lambda: refund_reissue.resend(number, actor=self.market.director))
+
+    @rule()
+    def everything_goes_back(self) -> None:
+        """Whatever buyers and units have paid: then nothing of it is left anywhere, but for what had been handed on before."""
+        self._all_refunds_end()
+        for request in self._rows(ReturnRequest, ReturnRequest.state == "OPEN"):
+            self.answer(request.id, False)
+        for order in self._orders():
+            if order.paid_fen > order.refunded_fen:
+                self.cooperative_gives_back(order.id, 1)
+        self._all_refunds_end()
+        if not any(order.owed_fen for order in self._orders() if order.settled_at is not None):
+            self.nothing_is_left()
+
+    def nothing_is_left(self) -> None:
+        """Of orders that are all wholly refunded, by account."""
+        assert all(order.paid_fen == order.refunded_fen for order in self._orders())
+        assert [self._held(kind) for kind in ("buyer_funds", "refunds_payable", "revenue", "freight")] == [0, 0, 0, 0]
+        given = (
+            select(DistributionShare.linkage_group_id, DistributionShare.fen)
+            .join(Distribution, Distribution.id == DistributionShare.distribution_id)
+            .where(self._own(Distribution), Distribution.state == "POSTED")
+        )
+        handed_on = Counter[tuple[str, int | None]]()
+        for group, fen in db.session.execute(given):
+            handed_on["pool_recoverable", group] += fen
+        for (kind, village), fen in self._remitted().items():
+            handed_on["village_recoverable" if kind == "COLLECTIVE" else "fund_recoverable", village] += fen if kind != "REVENUE" else 0
+        handed_on["fund_recoverable", None] += sum(move.fen for move in self._rows(CreditMove) if move.kind in ("FUND", "BACK"))
+        for recoverable, owner in self._recoverables():
+            assert self._held(recoverable, owner) - self._held(SHARE_OF[recoverable], owner) == handed_on[recoverable, owner]
+
+    def _recoverables(self) -> list[tuple[str, int | None]]:
+        """Accounts of what is recoverable, with their owners."""
+        return [("pool_recoverable", self.market.group), ("village_recoverable", self.market.village), ("fund_recoverable", None)]
+
+    def _all_refunds_end(self) -> None:
+        while self._has(Refund, *GOING):
+            self.the_oldest_refund_ends(True)
+
+    def _cost(self, line: OrderLine, packs: int) -> int:
+        return self._left(line) if packs == line.quantity else min(self._left(line), line.goods_fen * packs // line.quantity)
+
+    def _left(self, line: OrderLine) -> int:
+        return line.goods_fen - line.refunded_fen
+
+    def _may_go_again(self, refund: Refund) -> bool:
+        payment = db.session.get_one(Payment, refund.payment_id)
+        again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == refund.id))
+        if payment.channel not in ONLINE or again is not None or refund.fen > payment.amount_fen - payment.refunded_fen:
+            return False
+        if refund.order_id is None:  # of money that was never applied: all of it
+            return True
+        order, lines, goods = trade.order(refund.order_id), lines_of(refund.order_id), dict(refund.goods or [])
+        freight_left = order.freight_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines))
+        return (
+            refund.fen <= order.paid_fen - order.refunded_fen
+            and all(goods.get(line.id, 0) <= self._left(line) for line in lines)
+            and refund.fen - sum(goods.values()) <= freight_left
+        )
