@@ -26,6 +26,7 @@ from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import Actor
+from marketplace.reporting import books
 from tests import builders
 from tests.builders_people import operator, person
 from tests.disclosure.sealed import break_in, burglary, head, seal, traded
@@ -151,7 +152,7 @@ def test_a_distributions_reasons_are_part_of_the_chain(app: Flask) -> None:
     seal()
     with burglary():
         for statement in (
-            "UPDATE settlement_line SET pool_fen = pool_fen + 1 WHERE id = 1",
+            "UPDATE settlement_line SET divided_fen = divided_fen + 1 WHERE id = 1",
             "UPDATE settlement_line SET distribution_id = NULL WHERE id = 1",
             "UPDATE distribution_group SET recovered_fen = recovered_fen + 1",
             "UPDATE distribution SET period = '2020-01'",
@@ -165,6 +166,14 @@ def test_a_distributions_reasons_are_part_of_the_chain(app: Flask) -> None:
             break_in(f"UPDATE {table} SET {column} = :before WHERE id = 1", before=kept[column])
         break_in("UPDATE payout_batch SET sha256 = 'other'")
         assert {each[2] for each in findings()} == {"altered"}
+
+
+def test_what_a_line_settled_is_told_by_its_entry(app: Flask) -> None:
+    """A distribution's leaf holds what it found of a line, refunds off; what the line settled at stands in the books, which find it out."""
+    traded()
+    with burglary():
+        break_in("UPDATE settlement_line SET pool_fen = pool_fen + 1 WHERE id = 1")
+        assert [each.rule for each in books.check() if not each.ok]
 
 
 def test_a_leaf_made_to_fit_is_betrayed_by_the_head(app: Flask) -> None:

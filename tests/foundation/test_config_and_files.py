@@ -93,7 +93,7 @@ def test_production_looks_at_the_certificates_too(tmp_path: Path) -> None:
     certificate.of_alipay(copied, gateway_keys(copied), root)
     certificate.of_application(copied, "2021000000000001", keys()[1], root)
     with pytest.raises(BadConfiguration) as refused:
-        read_settings(production(tmp_path, ALIPAY_CERTIFICATES=str(copied)))
+        read_settings(production(tmp_path, ALIPAY_CERTIFICATES=str(copied), ALIPAY_ROOTS="ab" * 32))
     assert str(refused.value).splitlines() == ["ALIPAY_CERTIFICATES: root.crt is of the emulator", "ALIPAY_CERTIFICATES: alipay.crt is of the emulator"]
     with pytest.raises(BadConfiguration, match=r"ALIPAY_CERTIFICATES: root\.crt cannot be read"):
         read_settings(production(tmp_path, ALIPAY_CERTIFICATES=str(tmp_path / "nowhere")))
