@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -82,6 +82,7 @@ class AlipayNotice(Public, Model):
     handled_at: Mapped[datetime | None]  # of a refused one: a person looked into it
     handled_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     handling: Mapped[str] = mapped_column(String(300), default="", server_default="")
+    claim: Mapped[dict[str, Any] | None]  # of an event of Stripe's: what it names and says, for our question to Stripe (``stripe_event``)
 
 
 NOTICE_COLUMNS = ("public_id", "notify_id", "out_trade_no", "trade_status", "total_fen", "received_at", "outcome")

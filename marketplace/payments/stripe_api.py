@@ -79,6 +79,14 @@ class StripeApi:
         """A payment with its charge, and what the charge did to the account's balance."""
         return self._plain(lambda: self._client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge.balance_transaction"]}))
 
+    def refund_named(self, refund_id: str) -> dict[str, Any]:
+        """One refund, as it stands."""
+        return self._plain(lambda: self._client.v1.refunds.retrieve(refund_id))
+
+    def dispute(self, dispute_id: str) -> dict[str, Any]:
+        """One dispute, as it stands, with what it did to the balance."""
+        return self._plain(lambda: self._client.v1.disputes.retrieve(dispute_id))
+
     def refunds(self, intent_id: str) -> list[dict[str, Any]]:
         """All refunds of a payment."""
         return self._listed(self._client.v1.refunds.list, payment_intent=intent_id)

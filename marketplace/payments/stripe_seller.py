@@ -1,4 +1,4 @@
-"""Stripe as a cooperative's channel, in its own account: the port's answers, and what an event says of a payment.
+"""Stripe as a cooperative's channel, in its own account: the port's answers, and how what an event names stands there.
 
 What Stripe's idempotency keys promise for a day is held here for ever: before a refund is sent, the payment's refunds are looked at,
 so that one number moves money once, and never more goes back than came.
@@ -16,39 +16,25 @@ from marketplace.payments import channel_key
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.channel import ENDED, NOT_REFUNDED, UNSENT, Answer, Attempt
-from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.payment import Outcome
 from marketplace.payments.stripe_api import (
     CURRENCY,
     LEAST_FEN,
     MOST_FEN,
-    BadEvent,
     StripeApi,
     StripeMisconfigured,
     StripeRefused,
     api_for,
-    event_of,
 )
 
 NEVER_OPENED = "not_opened"
+OTHER = "other_payment"  # the sub code of an answer about what is not the payment's that was asked about
 LEAST_LIFE = 31 * 60  # seconds: Stripe keeps a page open for at least half an hour
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What an event says: of which payment (empty: none of ours), and its outcome if it has one; or of which refund, or dispute."""
-
-    event_id: str
-    kind: str
-    out_trade_no: str
-    outcome: Outcome | None
-    refund: "HeardRefund | None" = None
-    disputed: tuple[str, int] | None = None  # the payment's name at Stripe, and fen
-
-
-@dataclass(frozen=True)
 class HeardRefund:
-    """How a refund of ours ended: ``state`` is succeeded or failed, also long after it succeeded."""
+    """How a refund of ours ended, by Stripe's word: ``state`` is succeeded or failed, also long after it succeeded."""
 
     out_request_no: str
     fen: int
@@ -108,7 +94,7 @@ class StripeSeller:
         def ask() -> Answer:
             intent = self.api.intent(self.trade_no)
             if (intent.get("metadata") or {}).get("out_trade_no") != out_trade_no or intent.get("status") != "succeeded":
-                return Answer("refused", sub_code="other_payment")
+                return Answer("refused", sub_code=OTHER)
             went = self.api.refunds(self.trade_no)
             known = _numbered(went, out_request_no)
             if known is not None:
@@ -137,7 +123,7 @@ class StripeSeller:
         def ask() -> Answer:
             intent = self.api.intent(self.trade_no)
             if (intent.get("metadata") or {}).get("out_trade_no") != out_trade_no:
-                return Answer("refused", sub_code="other_payment")
+                return Answer("refused", sub_code=OTHER)
             charge = intent.get("latest_charge")
             moved = charge.get("balance_transaction") if isinstance(charge, dict) else None
             if not isinstance(moved, dict):
@@ -149,8 +135,35 @@ class StripeSeller:
 
         return _answered(ask)
 
+    def stands(self, about: str, name: str, number: str) -> Answer:
+        """How the payment, refund or dispute stands that Stripe calls ``name``. Refused if Stripe knows none, or it is not of ``number``
+        (of ``trade_no``, for a dispute)."""
+        return _answered(lambda: {"payment": self._payment, "refund": self._refund, "dispute": self._dispute}[about](name, number))
+
+    def _payment(self, name: str, number: str) -> Answer:
+        on_page = name.startswith("cs_")
+        thing = self.api.session(name) if on_page else self.api.intent(name)
+        if (thing.get("client_reference_id") if on_page else (thing.get("metadata") or {}).get("out_trade_no")) != number:
+            return Answer("refused", sub_code=OTHER)
+        outcome = outcome_of_session(thing, self.account) if on_page else outcome_of_intent(thing, self.account)
+        return Answer("succeeded", trade=outcome, told={"status": thing.get("status"), "fen": outcome.total_fen, "refunded_fen": outcome.refunded_fen})
+
+    def _refund(self, name: str, number: str) -> Answer:
+        thing = self.api.refund_named(name)
+        if (thing.get("metadata") or {}).get("out_request_no") != number or thing.get("payment_intent") != self.trade_no:
+            return Answer("refused", sub_code=OTHER)
+        return Answer("succeeded", told={each: thing.get(each) for each in ("amount", "currency", "status", "failure_reason", "metadata")})
+
+    def _dispute(self, name: str, _number: str) -> Answer:
+        thing = self.api.dispute(name)
+        if thing.get("payment_intent") != self.trade_no:
+            return Answer("refused", sub_code=OTHER)
+        moved = [{"currency": each.get("currency"), "fee": each.get("fee")} for each in thing.get("balance_transactions") or []]
+        return Answer("succeeded", told={each: thing.get(each) for each in ("id", "amount", "currency", "status", "payment_intent")} | {"balance_transactions": moved})
+
     def lately(self, what: Literal["refunds", "disputes"], since: datetime) -> list[dict[str, Any]]:
-        """The account's refunds or disputes since then, of this shop or another. OutsideFailure ``channel.unknown`` if they are not to be had."""
+        """The account's refunds or disputes since then, of this shop or another. OutsideFailure ``channel.unknown`` if they are not to be had,
+        ``channel.stopped`` if Stripe does not take the key."""
         listed = self.api.refunds_since if what == "refunds" else self.api.disputes_since
         return _had(lambda: listed(since))
 
@@ -180,41 +193,6 @@ def client_for(organisation_id: int, *, account: str = "", page: str = "", trade
     return StripeSeller(api_for(key.parts["secret_key"], settings().stripe_api), key.account, page=page, trade_no=trade_no)
 
 
-def hear(organisation_id: int, body: bytes, signature: str) -> Heard:
-    """The event in a notice to a cooperative, signed with any secret that is believed. BadEvent otherwise."""
-    keys = channel_key.believed(organisation_id, "stripe")
-    if not keys:
-        raise BadEvent("no_key")
-    event, key = _signed(body, signature, keys)
-    if settings().is_production and event.get("livemode") is not True:
-        raise BadEvent("testmode")
-    kind, thing = str(event.get("type")), event["data"]["object"]
-    account = key.account  # which may be one that the cooperative has left: what was paid there is still told of
-    if event.get("account") not in (None, account):
-        raise BadEvent("account")
-    number = str((thing.get("metadata") or {}).get("out_trade_no") or "")[:64]
-    outcome = _outcome_of_event(kind, thing, account) if number else None
-    disputed = None
-    if kind == "charge.dispute.created" and isinstance(thing.get("payment_intent"), str):
-        disputed = (thing["payment_intent"], _fen(thing, "amount") or 0)
-    return Heard(str(event.get("id"))[:128], kind, number, outcome, _refund_of_event(kind, thing), disputed)
-
-
-def _signed(body: bytes, signature: str, keys: Sequence[ChannelKey]) -> tuple[dict[str, Any], ChannelKey]:
-    """The event and the key that signed it. BadEvent if none did."""
-    for key in keys:
-        try:
-            return event_of(body, signature, [key.parts["webhook_secret"]]), key
-        except BadEvent as error:
-            if error.data["reason"] != "signature":
-                raise
-    raise BadEvent("signature")
-
-
-def _refund_of_event(kind: str, thing: dict[str, Any]) -> HeardRefund | None:
-    return heard_refund(thing) if kind in ("refund.created", "refund.updated", "refund.failed", "charge.refund.updated") else None
-
-
 def heard_refund(thing: dict[str, Any]) -> HeardRefund | None:
     """What Stripe says of a refund that carries a number of ours; one that is not ended says nothing."""
     number = str((thing.get("metadata") or {}).get("out_request_no") or "")[:64]
@@ -241,18 +219,17 @@ def outcome_of_session(session: dict[str, Any], account: str) -> Outcome:
     return Outcome(number, "pending", channel="stripe")
 
 
-def _outcome_of_event(kind: str, thing: dict[str, Any], account: str) -> Outcome | None:
-    number = str(thing["metadata"]["out_trade_no"])
-    if kind in ("checkout.session.completed", "checkout.session.async_payment_succeeded", "checkout.session.expired"):
-        return outcome_of_session({**thing, "client_reference_id": number}, account)
-    if kind == "payment_intent.succeeded" and thing.get("status") == "succeeded":
-        return Outcome(number, "succeeded", total_fen=_fen(thing, "amount"), trade_no=str(thing.get("id")), app_id=account, channel="stripe", at=_moment(thing.get("created")))
-    if kind == "charge.refunded" and thing.get("payment_intent"):
-        return Outcome(
-            number, "succeeded", total_fen=_fen(thing, "amount"), trade_no=str(thing["payment_intent"]), app_id=account, channel="stripe",
-            at=_moment(thing.get("created")), refunded_fen=int(thing.get("amount_refunded") or 0),
-        )  # fmt: skip
-    return None
+def outcome_of_intent(intent: dict[str, Any], account: str) -> Outcome:
+    """What a payment at Stripe says of itself; one that is not paid says nothing: its page tells whether it still can be."""
+    number = str((intent.get("metadata") or {}).get("out_trade_no") or "")
+    if intent.get("status") != "succeeded":
+        return Outcome(number, "pending", channel="stripe")
+    charge = intent.get("latest_charge")
+    charge = charge if isinstance(charge, dict) else {}
+    return Outcome(
+        number, "succeeded", total_fen=_fen(intent, "amount"), trade_no=str(intent.get("id") or ""), app_id=account, channel="stripe",
+        at=_moment(charge.get("created")), refunded_fen=int(charge.get("amount_refunded") or 0),
+    )  # fmt: skip
 
 
 def _answered(ask: Callable[[], Answer]) -> Answer:
@@ -269,7 +246,9 @@ def _answered(ask: Callable[[], Answer]) -> Answer:
 def _had(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     try:
         return ask()
-    except (StripeRefused, StripeMisconfigured) as error:
+    except StripeMisconfigured as error:
+        raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"), reason=error.code) from error
+    except StripeRefused as error:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"), reason=error.code) from error
 
 

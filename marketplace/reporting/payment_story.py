@@ -15,6 +15,7 @@ from marketplace.payments.call import OF_PAYMENT, PaymentCall
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.refund_call import ASK, SEND
+from marketplace.payments.stripe_event import KIND as EVENT
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ def _calls(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
     about = [(PaymentCall.kind.in_(OF_PAYMENT)) & (PaymentCall.subject_id == payment.id)]
     if refunds:
         about.append((PaymentCall.kind.in_((SEND, ASK))) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
+    if payment.channel == "stripe":
+        told = select(AlipayNotice.id).where(AlipayNotice.out_trade_no.in_([payment.out_trade_no, *(each.out_request_no for each in refunds)]))
+        about.append((PaymentCall.kind == EVENT) & PaymentCall.subject_id.in_(told))
     calls = db.session.scalars(select(PaymentCall).where(or_(*about)).order_by(PaymentCall.id))
     return [
         Step(

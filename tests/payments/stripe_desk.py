@@ -37,6 +37,7 @@ print(listening.getsockname()[1], flush=True)
 web.run_app(app, sock=listening, print=None, access_log=None)
 """
 SECRET = "whsec_desk_0123456789"
+MISSING = b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "no such thing"}}'
 
 
 class Desk:
@@ -47,6 +48,8 @@ class Desk:
         self.http = urllib3.PoolManager(retries=False, timeout=15)
         self.sessions: dict[str, dict[str, Any]] = {}
         self.disputes: list[dict[str, Any]] = []  # the latest first, as Stripe lists them
+        self.turned: dict[str, dict[str, Any]] = {}  # what became of a refund or a payment later, by its name: localstripe's never change
+        self.down = False
         self.kept: dict[str, tuple[bytes, int, bytes]] = {}
         self.keeps_keys = True
         self.fee = 0  # what Stripe keeps of each payment; localstripe keeps nothing
@@ -57,6 +60,8 @@ class Desk:
         request = Request(environ)
         what = f"{request.method} {request.path}"
         self.asked.append(what)
+        if self.down:
+            return _said(503, {"error": {"type": "api_error", "message": "down"}})(environ, start)
         fault = next((each for each in self.faults if what.startswith(each[0])), None)
         if fault:
             self.faults.remove(fault)
@@ -85,6 +90,10 @@ class Desk:
         self.ask("POST", f"/v1/payment_intents/{session['payment_intent']}/confirm")
         session |= {"status": "complete", "payment_status": "paid"}
 
+    def refund_of(self, intent: str) -> str:
+        """How Stripe calls the latest refund of a payment."""
+        return str(self.ask("GET", f"/v1/refunds?payment_intent={intent}")["data"][0]["id"])
+
     def webhook_to(self, url: str, secret: str = SECRET) -> None:
         self.ask("POST", "/_config/webhooks/market", url=url, secret=secret)
 
@@ -95,6 +104,9 @@ class Desk:
             return (status, answer) if known == body else (400, b'{"error": {"type": "idempotency_error", "message": "other request"}}')
         if request.path == "/v1/disputes":
             return 200, json.dumps({"object": "list", "url": "/v1/disputes", "has_more": False, "data": self.disputes}).encode()
+        if request.path.startswith("/v1/disputes/"):
+            named = next((each for each in self.disputes if each["id"] == request.path.split("/")[3]), None)
+            return (200, json.dumps(named).encode()) if named else (404, MISSING)
         status, answer = self._of_sessions(request, body) if request.path.startswith("/v1/checkout/sessions") else self._passed_on(request, body)
         if key and request.method == "POST" and status < 500:
             self.kept[key] = (body, status, answer)
@@ -109,7 +121,9 @@ class Desk:
             moved = (intent.get("latest_charge") or {}).get("balance_transaction")
             if isinstance(moved, dict):
                 moved["fee"] = self.fee
-            return 200, json.dumps(intent).encode()
+            return 200, json.dumps(intent | self.turned.get(intent["id"], {})).encode()
+        if (name := request.path.split("/")[-1]) in self.turned and request.method == "GET" and said.status == 200:
+            return 200, json.dumps(json.loads(said.data) | self.turned[name]).encode()
         return said.status, said.data
 
     def _of_sessions(self, request: Request, body: bytes) -> tuple[int, bytes]:
@@ -129,7 +143,7 @@ class Desk:
             return 200, json.dumps(self.sessions[session_id]).encode()
         session = self.sessions.get(parts[0])
         if session is None:
-            return 404, b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "no such session"}}'
+            return 404, MISSING
         if parts[1:] == ["expire"]:
             if session["status"] != "open":
                 return 400, b'{"error": {"type": "invalid_request_error", "message": "only an open session expires"}}'

@@ -2,19 +2,21 @@
 
 import json
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.orders import cancellation, refund_reissue
 from marketplace.organisations.actor import Actor
-from marketplace.payments import call
-from marketplace.payments.payment import Payment
+from marketplace.payments import call, stripe_look
+from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import money_alarm, money_health
 from tests import builders
@@ -22,14 +24,15 @@ from tests.builders import Market
 from tests.orders import trade
 from tests.payments.stripe_desk import Desk
 from tests.payments.test_stripe import ACCOUNT, drained, event, found, opened, sold, stand, takes_cards, told
+from tests.web.work_desk import browser
 
 __all__ = ["sold"]
 
 
 def refund_event(refund: Refund, kind: str, ended: str, **changed: Any) -> bytes:
-    """What Stripe says of a refund by itself: it names the refund by the number that we gave it, and no payment of ours."""
+    """What Stripe says of a refund by itself: it names the refund by the number that we gave it, and no payment of ours. ``id`` is Stripe's."""
     thing = {
-        "id": f"re_{refund.id}", "object": "refund", "amount": refund.fen, "currency": "cny", "status": ended, "payment_intent": "pi_1",
+        "id": "re_nobody_knows", "object": "refund", "amount": refund.fen, "currency": "cny", "status": ended, "payment_intent": "pi_1",
         "metadata": {"out_request_no": refund.out_request_no},
     } | ({"failure_reason": "expired_or_canceled_card"} if ended == "failed" else {}) | changed  # fmt: skip
     return json.dumps({"id": f"evt_{kind}", "object": "event", "type": kind, "livemode": False, "data": {"object": thing}}).encode()
@@ -55,8 +58,10 @@ def test_a_refund_that_the_buyers_bank_sends_back_is_paid_another_way(
     market, buyer, order_id = sold
     payment, refund = refunded(desk, buyer, order_id)
     assert (refund.state, stand(market)) == ("succeeded", {})
+    named = desk.refund_of(str(payment.trade_no))
+    desk.turned[named] = {"status": "failed", "failure_reason": "expired_or_canceled_card"}
     for _ in range(2):
-        assert told(app, market, refund_event(refund, kind, "failed")) == 200
+        assert told(app, market, refund_event(refund, kind, "failed", id=named)) == 200
     db.session.rollback()
     refund = db.session.get_one(Refund, refund.id)
     assert (refund.state, refund.sub_code) == ("failed", "expired_or_canceled_card")
@@ -77,8 +82,9 @@ def test_a_refund_that_the_buyers_bank_sends_back_is_paid_another_way(
 
 def test_what_stripe_says_of_a_refund_counts_only_if_it_fits(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     market, buyer, order_id = sold
-    _payment, refund = refunded(desk, buyer, order_id, drain=False)
-    for wrong in ({"amount": refund.fen - 1}, {"currency": "usd"}, {"metadata": {"out_request_no": "R-nobody"}}):
+    payment, refund = refunded(desk, buyer, order_id, drain=False)
+    # Not sent yet, so that Stripe knows of none, whatever is claimed of it.
+    for wrong in ({}, {"amount": refund.fen - 1}, {"currency": "usd"}, {"metadata": {"out_request_no": "R-nobody"}}):
         assert told(app, market, refund_event(refund, "refund.failed", "failed", **wrong)) == 200
     for nothing in ({"metadata": {}}, {"status": "pending"}, {"status": "requires_action"}):
         assert told(app, market, refund_event(refund, "refund.updated", "succeeded", **nothing)) == 200
@@ -87,11 +93,20 @@ def test_what_stripe_says_of_a_refund_counts_only_if_it_fits(app: Flask, desk: D
     assert told(app, other, refund_event(refund, "refund.failed", "failed"), secret="whsec_others_012345678") == 200
     db.session.rollback()
     assert db.session.get_one(Refund, refund.id).state == "approved"
-    assert next(each.count for each in money_health.standing() if each.name == "notices") == 4
+    assert next(each.count for each in money_health.standing() if each.name == "notices") == 5
     # Told before our own question was answered, or instead of it.
-    assert told(app, market, refund_event(refund, "refund.updated", "succeeded")) == 200
+    made = desk.ask(
+        "POST", "/v1/refunds", payment_intent=str(payment.trade_no), amount=str(refund.fen), **{"metadata[out_request_no]": refund.out_request_no}
+    )
+    assert told(app, market, refund_event(refund, "refund.updated", "succeeded", id=made["id"])) == 200
     db.session.rollback()
     assert (db.session.get_one(Refund, refund.id).state, balance.held("refunds_payable", market.cooperative)) == ("succeeded", 0)
+    # What it claims beyond Stripe's word changes nothing, and a person is told: that it failed, another amount.
+    for wrong in ({"status": "failed"}, {"amount": refund.fen - 1}):
+        assert told(app, market, refund_event(refund, "refund.updated", "succeeded", id=made["id"], **wrong)) == 200
+    db.session.rollback()
+    assert db.session.scalars(select(AlipayNotice.outcome).order_by(AlipayNotice.id.desc()).limit(2)).all() == ["refused:fen", "refused:not_so"]
+    assert (db.session.get_one(Refund, refund.id).state, stand(market)) == ("succeeded", {})
     drained()
     assert not [each for each in desk.asked if each == "POST /v1/refunds"]
 
@@ -102,20 +117,44 @@ def test_a_dispute_is_shown_and_an_alarm(app: Flask, desk: Desk, sold: tuple[Mar
     desk.pay(str(payment.precreated))
     call.ask(payment.id)
     payment = found(payment.id)
-    thing = {"id": "dp_1", "object": "dispute", "amount": payment.amount_fen, "currency": "cny", "status": "needs_response", "metadata": {}}
-    for intent in (payment.trade_no, "pi_of_another_shop"):
-        said = {"id": f"evt_{intent}", "object": "event", "type": "charge.dispute.created", "livemode": False, "data": {"object": thing | {"payment_intent": intent}}}
-        assert told(app, market, json.dumps(said).encode()) == 200
+    desk.disputes = [dispute(payment, "needs_response")]
+    for changed in ({}, {"payment_intent": "pi_of_another_shop"}):
+        assert told(app, market, dispute_event(desk.disputes[0] | changed)) == 200
     db.session.rollback()
     assert [(each.count, each.fen) for each in money_health.standing() if each.name == "disputes"] == [(1, payment.amount_fen)]
     assert "disputes" in {each.name for each in money_alarm.frequent()}
 
 
+def dispute_event(thing: dict[str, Any], kind: str = "charge.dispute.created") -> bytes:
+    return json.dumps({"id": f"evt_{kind}", "object": "event", "type": kind, "livemode": False, "data": {"object": thing}}).encode()
+
+
+def test_a_dispute_counts_as_stripe_has_it(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    """One that Stripe does not know is shown as what it is; one that was lost is posted at once, and by Stripe's amount."""
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    fen = payment.amount_fen
+    assert told(app, market, dispute_event(dispute(payment, "lost"), "charge.dispute.closed")) == 200
+    assert stand(market) == {"stripe": fen, "buyer_funds": fen}
+    desk.disputes = [dispute(payment, "needs_response")]
+    assert told(app, market, dispute_event(dispute(payment, "lost", amount=1), "charge.dispute.updated")) == 200
+    assert stand(market) == {"stripe": fen, "buyer_funds": fen}
+    desk.disputes = [dispute(payment, "lost")]
+    for _ in range(2):
+        assert told(app, market, dispute_event(desk.disputes[0], "charge.dispute.closed")) == 200
+    assert (stand(market), trade.order(order_id).refunded_fen) == ({"stripe": -1500}, fen)
+    db.session.rollback()
+    rows = db.session.execute(select(AlipayNotice.outcome, AlipayNotice.total_fen).order_by(AlipayNotice.id)).all()
+    assert [tuple(row) for row in rows] == [("refused:absent", fen), ("refused:fen", 1), ("disputed", fen), ("lost", fen), ("repeated", fen)]
+
+
 def test_an_event_of_an_account_that_was_left_is_still_understood(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     market, _buyer, order_id = sold
     payment = opened(order_id)
+    intent = desk.sessions[str(payment.precreated)]["payment_intent"]
+    desk.pay(str(payment.precreated))
     takes_cards(market, account="acct_1TeaMovedAway", secret_key="sk_test_another0123", webhook_secret="whsec_another_0123456789")
-    assert told(app, market, event(payment, account=ACCOUNT)) == 200
+    assert told(app, market, event(payment, account=ACCOUNT, thing={"id": intent})) == 200
     assert found(payment.id).state == "succeeded"
     assert told(app, market, event(payment, account=ACCOUNT), secret="whsec_another_0123456789") == 400
 
@@ -188,12 +227,41 @@ def test_a_dispute_whose_event_was_lost_is_shown_and_a_lost_one_is_posted_once(a
     assert (trade.order(order_id).refunded_fen, balance.held("fees", market.cooperative)) == (fen, 1500)
 
 
-def test_lists_that_are_not_to_be_had_are_looked_at_another_day(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+def test_lists_that_are_not_to_be_had_are_soon_looked_at_again(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     market, _buyer, order_id = sold
     payment = paid_by_card(desk, order_id)
     desk.ask("POST", "/v1/refunds", payment_intent=str(payment.trade_no), amount="600")
     for trouble in ("before", "busy", "unauthorised"):
         desk.faults.append(("GET /v1/refunds", trouble))
         assert jobs.cards() == ""
-    assert jobs.cards() == "1 learnt from Stripe"
+    db.session.rollback()
+    assert outbox.drain(kinds={stripe_look.AGAIN}) == (1, 0)  # one look more, whatever failed how often
     assert stand(market)["stripe"] == payment.amount_fen - 600
+    assert jobs.cards() == ""
+
+
+def test_lists_that_are_not_to_be_had_for_long_are_an_alarm_until_they_are(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, order_id = sold
+    paid_by_card(desk, order_id)
+    treasurer = builders.person(builders.operator(), "treasurer")
+    desk.down, begin = True, clock.now()
+    assert jobs.cards() == ""
+    tries = (1, 2, 4, 7, 20)  # minutes: as long as Stripe may well be away for a moment nobody is told
+    for minutes in tries:
+        assert "looks" not in {each.name for each in money_alarm.frequent()}
+        db.session.rollback()
+        with clock.travel(begin + timedelta(minutes=minutes)):
+            assert outbox.drain(kinds={stripe_look.AGAIN}) == (0, 1)
+    with clock.travel(begin + timedelta(days=1)):
+        assert jobs.cards() == ""  # the next day's look does not make it young again
+        (wrong,) = (each for each in money_alarm.frequent() if each.name in ("looks", "outside"))
+        assert (wrong.name, wrong.number, wrong.organisation_id) == ("looks", ACCOUNT, market.cooperative)
+        assert clock.business_date(wrong.since) == clock.business_date(begin)
+        client = browser(app, treasurer)
+        assert "没有核对成的 Stripe 退款和追款" in client.get("/operator/money").text
+        rows = client.get("/operator/money/looks").text
+        assert all(each in rows for each in (ACCOUNT, "Stripe 没有给出来", "靖安"))
+        desk.down = False
+        db.session.rollback()
+        assert outbox.drain(kinds={stripe_look.AGAIN}) == (1, 0)
+        assert "looks" not in {each.name for each in money_alarm.frequent()}
