@@ -35,6 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
 
@@ -240,6 +241,12 @@ def lost_race(error: BaseException) -> bool:
     if getattr(original, "sqlstate", None) in {"40001", "40P01", "55P03"}:
         return True
     return isinstance(original, sqlite3.OperationalError) and "locked" in str(original)
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether the database had no time: a race lost, a lock or connection waited for too long, a statement stopped, or no server yet."""
+    original = getattr(error, "orig", None)
+    return lost_race(error) or isinstance(error, PoolTimeout) or getattr(original, "sqlstate", None) in {"57014", "53300", "57P03"}
 
 
 def broke_unique(error: IntegrityError) -> bool:

@@ -24,6 +24,7 @@ from marketplace.organisations.region import Region
 from marketplace.payments import call, channel_key, seller_channel
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.web.cart import by_seller, present, remember, total_of
+from marketplace.web.errors import BUSY
 from marketplace.web.orders import own_purchase
 from marketplace.web.permission import needs, the_actor
 
@@ -77,6 +78,8 @@ def place() -> Any:
     try:
         purchase_id = transaction(work)
     except MarketError as error:
+        if error.code == BUSY:
+            raise  # nothing of it is wrong: the same is sent again
         # What was short or dearer is shown again as it is now, with a key of its own: it is another request.
         return _page({str(error.data.get("field", "")): said(error)}, values, secrets.token_urlsafe(16)), 422
     remember(0)
@@ -141,8 +144,7 @@ def scan(public_id: str, order_id: str) -> Any:
         payment_id, address = transaction(opened)
         call.announce([payment_id], "qr_code")
     except MarketError as error:
-        flash(said(error), "bad")
-        return redirect(url_for("orders.show", public_id=public_id), 303)
+        return _not_opened(error, public_id)
     return redirect(url_for(".code", public_id=public_id, payment_id=address), 303)
 
 
@@ -176,8 +178,7 @@ def _to_cashier(purchase_id: int, key: str) -> Any:
         back = f"{settings().base_url.rstrip('/')}{url_for('checkout.returned', public_id=public_id)}"
         url = seller_channel.cashier_url(payments, return_url=back, wap=wap)
     except MarketError as error:
-        flash(said(error), "bad")
-        return redirect(url_for("orders.show", public_id=public_id), 303)
+        return _not_opened(error, public_id)
     return redirect(url, 303)
 
 
@@ -193,8 +194,16 @@ def _by_card(order_id: int, public_id: str, key: str) -> Any:
         call.announce([payment_id], "checkout")
         return redirect(call.page_of(payment_id), 303)
     except MarketError as error:
-        flash(said(error), "bad")
-        return redirect(url_for("orders.show", public_id=public_id), 303)
+        return _not_opened(error, public_id)
+
+
+def _not_opened(error: MarketError, public_id: str) -> Any:
+    """Why there is no page to pay on, said on the order, which has the button again. A busy database is a trouble of its own, but not to
+    whoever has placed the order just now: that it stands is the news."""
+    if error.code == BUSY and request.endpoint != "checkout.place":
+        raise error
+    flash(said(error), "bad")
+    return redirect(url_for("orders.show", public_id=public_id), 303)
 
 
 def on_phone() -> bool:
