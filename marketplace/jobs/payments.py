@@ -136,7 +136,13 @@ def cards() -> str:
             learnt += look_at_account(organisation_id, account)
         except MarketError as error:
             log.warning("Stripe's lists of organisation %s could not be looked at: %s", organisation_id, error.code)
+            transaction(partial(stripe_look.failed, organisation_id, account))
     return f"{learnt} learnt from Stripe" if learnt else ""
+
+
+@outbox.handles(stripe_look.AGAIN, asks="gateway")
+def _look_again(payload: dict[str, Any]) -> None:
+    look_at_account(int(payload["organisation_id"]), str(payload["account"]))
 
 
 def look_at_account(organisation_id: int, account: str) -> int:

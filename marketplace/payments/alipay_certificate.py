@@ -65,6 +65,13 @@ def ends_at(alipay_text: str, own_text: str) -> datetime:
     return min(_read(name, text)[0].not_valid_after_utc for name, text in (("alipay.crt", alipay_text), ("app.crt", own_text)))
 
 
+def ends_of(name: str, text: str) -> datetime:
+    """When what a file of certificates is used for does: the first of them; of Alipay's roots the last one that this protocol knows. BadKey."""
+    found = _read(name, text)
+    roots = [each for each in found if each.signature_algorithm_oid.dotted_string.startswith(_RSA)] if name == "root.crt" else []
+    return max((each.not_valid_after_utc for each in roots), default=found[0].not_valid_after_utc)
+
+
 def public_key_of(own_text: str) -> str:
     """The public key in an application's certificate (PEM)."""
     return _read("app.crt", own_text)[0].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()

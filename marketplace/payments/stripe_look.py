@@ -1,6 +1,7 @@
 """What Stripe's own lists say of a cooperative's account: it has no bill of a day, and an event may be lost.
 
 A refund made on Stripe's pages, the end of one of ours, a dispute, and what a lost one took are learnt from them. The same again changes nothing.
+A look that failed is a message to the outside: made again with growing pauses, and a trouble of money's health when it has failed for a while.
 """
 
 from datetime import timedelta
@@ -8,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from marketplace.foundation import audit, clock
+from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import db, locked
+from marketplace.foundation.outbox import OutboxMessage
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.payments import payment as payments
@@ -20,6 +22,16 @@ from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import CURRENCY
 
 REFUNDS, DISPUTES = timedelta(days=30), timedelta(days=180)  # how far back is looked, each time: a dispute takes months
+
+AGAIN = "stripe.look"  # the outbox's: this account's lists once more
+
+
+def failed(organisation_id: int, account: str) -> None:
+    """An account's lists could not be looked at: they are soon looked at again. What waits for that already goes on waiting, as often tried."""
+    key = f"{organisation_id}:{account}"
+    waits = select(OutboxMessage.id).where(OutboxMessage.kind == AGAIN, OutboxMessage.key == key, OutboxMessage.done_at.is_(None))
+    if db.session.scalar(waits) is None:
+        outbox.put(AGAIN, key, {"organisation_id": organisation_id, "account": account})
 
 
 def accounts() -> list[tuple[int, str]]:
@@ -52,13 +64,14 @@ def take_sum(organisation_id: int, account: str, intent: str, fen: int) -> str:
     )
 
 
-def take_dispute(organisation_id: int, account: str, row: dict[str, Any]) -> str:
-    """A dispute as it stands: shown to people once; if it was lost, the buyer has the money back, and what Stripe took for it is a fee."""
+def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, heard: AlipayNotice | None = None) -> str:
+    """A dispute as it stands: shown to people once (as the notice that was ``heard``, if one was); if it was lost, the buyer has the money
+    back, and what Stripe took for it is a fee."""
     found = db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == str(row.get("payment_intent")))).one_or_none()
     if found is None or row.get("currency") != CURRENCY:
         return ""
     payment = locked(Payment, found.id)
-    said = "disputed" if _show(payment, row) else ""
+    said = "disputed" if _show(payment, row, heard) else ""
     number, fen = str(row["id"])[:64], int(row["amount"])
     if row.get("status") != "lost" or db.session.scalar(select(Refund.id).where(Refund.out_request_no == number)):
         return said
@@ -76,11 +89,15 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any]) -> str
     return "lost"
 
 
-def _show(payment: Payment, row: dict[str, Any]) -> bool:
-    """Keep a dispute in the inbox, unless an event has told of it."""
+def _show(payment: Payment, row: dict[str, Any], heard: AlipayNotice | None) -> bool:
+    """Keep a dispute in the inbox, unless it is there."""
     known = select(AlipayNotice.id).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed")
     if db.session.scalar(known.limit(1)) is not None:
         return False
+    if heard is not None:
+        heard.outcome, heard.total_fen = "disputed", int(row["amount"])
+        db.session.flush()
+        return True
     db.session.add(
         AlipayNotice(
             notify_id=str(row["id"])[:128], out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], total_fen=int(row["amount"]),

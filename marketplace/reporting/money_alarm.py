@@ -3,38 +3,34 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
-
 from marketplace.disclosure import log_check, tree_head
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import db
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.notices import message
 from marketplace.notices.alarm import Reader, Wrong
 from marketplace.notices.message import Say
-from marketplace.payments.channel_key import ChannelKey
+from marketplace.payments import certificate_end
 from marketplace.reporting import books, money_health
 
 HEAD_LATE = timedelta(days=2)  # a tree head is due every day
-EXPIRING = timedelta(days=30)
 MOST = 500  # rows of one kind that a look takes; more are no other alarm
 # Of money's health (after how many minutes is its own; 0: at once). What waits for people in the ordinary way is only in the digest.
-AT_ONCE = ("alarm", "stopped_payouts", "refused_refunds", "bills", "differences", "reconciliation", "statements", "withdrawals", "notices", "disputes", "outside", "failed_errands", "letters")
+AT_ONCE = ("alarm", "stopped_payouts", "refused_refunds", "bills", "differences", "reconciliation", "statements", "withdrawals", "notices", "disputes", "looks", "outside", "failed_errands", "letters")
 UNKNOWN = ("unknown_payments", "unknown_refunds", "unknown_transfers")
 ONCE = ("notices", "disputes", "letters")
-FREQUENT = (*AT_ONCE, *UNKNOWN, "certificates", "head")
+FREQUENT = (*AT_ONCE, *UNKNOWN, "certificates", "certificates_over", "head")
 DAILY = ("books", "log")
 OVER = N_("之前提醒过的这些事，现在都好了。")
 LABELS: dict[str, str] = {
     "alarm": N_("支付渠道不接受我们的请求"), "unknown_payments": N_("结果不明的付款"), "unknown_refunds": N_("结果不明的退款"),
     "unknown_transfers": N_("结果不明的代发转账"), "stopped_payouts": N_("停下来的代发"), "refused_refunds": N_("渠道没有退成的退款"), "refunds_to_transfer": N_("要转账的退款"), "refunds_waiting": N_("等退出去的退款"),
     "reconciliation": N_("对账差异"), "statements": N_("断了的银行流水"), "returns_to_transfer": N_("要退回付款人的钱"), "withdrawals": N_("没到账的提现"),
-    "receipts": N_("没对上的到账"), "bills": N_("没取到的账单"), "differences": N_("和支付宝账单的差异"), "notices": N_("对不上的通知"), "disputes": N_("买家向发卡银行追款"), "outside": N_("试了多次的任务"),
+    "receipts": N_("没对上的到账"), "bills": N_("没取到的账单"), "differences": N_("和支付宝账单的差异"), "notices": N_("对不上的通知"), "disputes": N_("买家向发卡银行追款"), "looks": N_("没有核对成的 Stripe 退款和追款"), "outside": N_("试了多次的任务"),
     "unknown_payouts": N_("没有结果的代发"), "unanswered_payouts": N_("两天没有回盘的代发"), "payout_reversals": N_("等核对的代发冲回"), "transfer_endings": N_("等核对的转账结果"),
     "payouts_found": N_("等核对的代发更正"), "paid_twice": N_("付了两次的代发"),
-    "failed_errands": N_("没有办成的大批步骤"), "errands": N_("正在办的大批步骤"), "letters": N_("停发的邮件"), "certificates": N_("快到期的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
+    "failed_errands": N_("没有办成的大批步骤"), "errands": N_("正在办的大批步骤"), "letters": N_("停发的邮件"), "certificates": N_("要换的证书"), "certificates_over": N_("已经过期、用不了的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
     "log": N_("封存的记录对不上"),
 }  # fmt: skip
 
@@ -49,11 +45,11 @@ def frequent() -> list[Wrong]:
             at = since or now
             if name in UNKNOWN and at > late:
                 continue
-            owner = getattr(row, "organisation_id", None)
+            owner = money_health.owner_of(row)
             # A channel that refuses us refuses every call: that is one thing and not a hundred.
             subject = f"{owner}" if name == "alarm" else f"{row.id}"
             wrong.append(Wrong(name, subject, number, at, owner, fen))
-    return [*wrong, *_certificates(now), *_head(now)]
+    return [*wrong, *_certificates(), *_head(now)]
 
 
 def daily() -> list[Wrong]:
@@ -64,13 +60,15 @@ def daily() -> list[Wrong]:
     return wrong + [Wrong("log", each, each, now) for each in sorted(seen)]
 
 
-def _certificates(now: datetime) -> list[Wrong]:
-    query = select(ChannelKey).where(ChannelKey.state.in_(("CURRENT", "ADDED")), ChannelKey.expires_at <= now + EXPIRING)
-    return [
-        Wrong("certificates", row.public_id, f"{row.account} {row.expires_at.astimezone(clock.BEIJING):%Y-%m-%d}", now, row.organisation_id)
-        for row in db.session.scalars(query)
-        if row.expires_at is not None and row.believed
-    ]
+def _certificates() -> list[Wrong]:
+    """What ends soon is told as long as it is not replaced; that it has ended is told besides."""
+    wrong = []
+    for each in certificate_end.near():
+        number = f"{each.name} {each.ends_at.astimezone(clock.BEIJING):%Y-%m-%d}"
+        wrong.append(Wrong("certificates", each.subject, number, each.ends_at - certificate_end.SOON, each.organisation_id))
+        if each.is_over:
+            wrong.append(Wrong("certificates_over", each.subject, number, each.ends_at, each.organisation_id))
+    return wrong
 
 
 def _head(now: datetime) -> list[Wrong]:

@@ -16,6 +16,7 @@ from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import stripe_look
 from marketplace.payments.bank_statement import BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
@@ -69,6 +70,10 @@ def _accepted_since() -> ColumnElement[bool]:
     same = later.organisation_id == PaymentCall.organisation_id, later.channel == PaymentCall.channel, later.account == PaymentCall.account
     taken = later.outcome.in_(("succeeded", "refused")) & later.answer["unsent"].as_boolean().is_not(True)
     return select(later.id).where(*same, later.id > PaymentCall.id, taken).exists()
+
+
+def _tired() -> ColumnElement[bool]:
+    return OutboxMessage.done_at.is_(None) & OutboxMessage.given_up_at.is_(None) & (OutboxMessage.attempts >= TIRED)
 
 
 def _payout_number() -> Any:
@@ -175,8 +180,11 @@ TROUBLES: tuple[Trouble, ...] = (
         AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
     ),
     Trouble(
-        "outside", OutboxMessage,
-        lambda: OutboxMessage.done_at.is_(None) & OutboxMessage.given_up_at.is_(None) & (OutboxMessage.attempts >= TIRED),
+        "looks", OutboxMessage, lambda: _tired() & (OutboxMessage.kind == stripe_look.AGAIN), OutboxMessage.made_at, None,
+        OutboxMessage.payload["account"].as_string(),
+    ),
+    Trouble(
+        "outside", OutboxMessage, lambda: _tired() & (OutboxMessage.kind != stripe_look.AGAIN),
         func.coalesce(OutboxMessage.made_at, OutboxMessage.due_at), None, OutboxMessage.kind,
     ),
     Trouble("failed_errands", Errand, lambda: Errand.state == "FAILED", Errand.ended_at, None, Errand.name),
@@ -235,6 +243,12 @@ def rows(name: str, *, after_id: int = 0, limit: int = 51) -> Sequence[tuple[Any
     return [
         (row[0], str(row[1]), int(row[3] or 0) if chosen.fen is not None else None, _moment(row[2])) for row in db.session.execute(query)
     ]
+
+
+def owner_of(row: Any) -> int | None:
+    """Whose a row of trouble is: its own organisation, or the one that a message to the outside names."""
+    owner = row.payload.get("organisation_id") if isinstance(row, OutboxMessage) else getattr(row, "organisation_id", None)
+    return owner if isinstance(owner, int) else None
 
 
 def _within(query: Any, trouble: Trouble, organisation_id: int | None) -> Any:

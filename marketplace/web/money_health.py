@@ -10,9 +10,11 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, said, text
 from marketplace.foundation.language import gettext as _
+from marketplace.foundation.outbox import OutboxMessage
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bill_day, refused_notice
+from marketplace.payments import bill_day, certificate_end, refused_notice, stripe_look
 from marketplace.payments.bill_day import MissingBill
+from marketplace.payments.certificate_end import CertificateEnd
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
@@ -45,6 +47,7 @@ def show() -> Any:
         first=next((each for each in found if each.count), None),
         words=payment_words.TROUBLES,
         below=_below(),
+        certificates=_certificates(),
         alarms=money_health.alarms(found),
         findings=books.check() if "books" in request.args else None,
         **desk(the_actor()),
@@ -56,6 +59,14 @@ def _below() -> list[tuple[str, str, int]]:
     found = money_health.below_zero()
     owners = {each.id: each for each in db.session.scalars(select(Organisation).where(Organisation.id.in_([book for book, _kind, _fen in found])))} if found else {}
     return [(text(owners[book], "name"), _(payment_words.ACCOUNTS[kind]), fen) for book, kind, fen in found]
+
+
+def _certificates() -> list[tuple[str, CertificateEnd]]:
+    """Certificates that end soon or have ended, each with whose it is."""
+    ends = certificate_end.near()
+    owners = {each.organisation_id for each in ends} - {None}
+    named = {each.id: text(each, "name") for each in db.session.scalars(select(Organisation).where(Organisation.id.in_(owners)))} if owners else {}
+    return [(named.get(each.organisation_id or 0) or _("平台"), each) for each in ends]
 
 
 @bp.post("/notices/<public_id>")
@@ -116,6 +127,9 @@ def _detail(row: Any) -> str:
     if isinstance(row, MissingBill):
         why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
         return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    if isinstance(row, OutboxMessage) and row.kind == stripe_look.AGAIN:
+        code = (row.last_error or "").split(": ")[1:2]
+        return _(payment_words.UNLOOKED[code[0]]) if code and code[0] in payment_words.UNLOOKED else ""
     return ""
 
 
@@ -127,7 +141,7 @@ def _fetched_by(row: Any) -> str:
 
 def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
     """Each row with whose it is, and the address of the payment's or payout's story, in a few statements."""
-    owners = {getattr(each[0], "organisation_id", None) for each in found} - {None}
+    owners = {money_health.owner_of(each[0]) for each in found} - {None}
     named: dict[Any, Organisation] = {each.id: each for each in db.session.scalars(select(Organisation).where(Organisation.id.in_(owners)))}
     of_refunds = {each[0].payment_id for each in found if isinstance(each[0], Refund)}
     numbers = {each[0].out_trade_no for each in found if hasattr(each[0], "out_trade_no")}
@@ -162,4 +176,4 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
             return url_for("errand.show", public_id=row.public_id)
         return addresses.get(row.payment_id if isinstance(row, Refund) else getattr(row, "out_trade_no", None))
 
-    return [(each, named.get(getattr(each[0], "organisation_id", None)), address(each[0])) for each in found]
+    return [(each, named.get(money_health.owner_of(each[0])), address(each[0])) for each in found]

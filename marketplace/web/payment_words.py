@@ -32,6 +32,7 @@ STEPS: dict[str, str] = {
     "call_merge": N_("请支付宝合并付款"),
     "call_checkout": N_("请 Stripe 开付款页"),
     "call_fee": N_("问 Stripe 收了多少手续费"),
+    "call_event": N_("通知不算数，先问 Stripe 是不是这样"),
     "call_refund": N_("请支付宝退款"),
     "call_refund_query": N_("问支付宝退了没有"),
     "call_transfer": N_("请支付宝转账"),
@@ -74,12 +75,19 @@ UNFIT = {
     "amount_fen": N_("金额和我们的付款不一样"), "seller_id": N_("收款方不是这家合作社"), "app_id": N_("不是我们的应用"),
     "out_trade_no": N_("没有这个单号的付款"), "unknown": N_("没有这个单号的付款"), "trade_no": N_("支付宝的交易号和以前的不一样"),
     "out_request_no": N_("没有这个单号的退款"), "fen": N_("退款金额不一样"), "channel": N_("不是这个渠道的付款"), "missing": N_("通知缺了金额或单号"),
+    "absent": N_("Stripe 说没有这一笔：通知可能是别人冒充的，请换掉通知密钥"), "elsewhere": N_("通知说的不是这笔付款：可能是别人冒充的，请换掉通知密钥"),
+    "not_so": N_("问了 Stripe，不是通知说的那样：可能是别人冒充的，请换掉通知密钥"),
 }  # fmt: skip
 BILLS = {"trade": N_("交易账单"), "account": N_("账务明细")}
 # Why a bill did not come the last time it was asked for.
 UNFETCHED = {
     "bill.absent": N_("支付宝说这一天没有账单"), "channel.unknown": N_("支付宝没有给出来"), "channel.stopped": N_("支付宝不接受我们的密钥或权限"),
     "alipay.unconfigured": N_("支付宝的密钥没有配置好"), "alipay.bad_bill": N_("账单的内容不能采用"), "bill.changed": N_("和以前导入的不一样"),
+}  # fmt: skip
+# Why the lists of a card account were not to be had the last time.
+UNLOOKED = {
+    "channel.unknown": N_("Stripe 没有给出来"), "stripe.unknown": N_("Stripe 没有给出来"), "channel.stopped": N_("Stripe 不接受这家合作社的密钥或权限，请它的理事长换一套"),
+    "stripe.unconfigured": N_("这个账户的密钥已经作废，查不了：请合作社把这个账户的密钥再加上"),
 }  # fmt: skip
 HEARD = {
     "applied": N_("记作到账"),
@@ -89,6 +97,9 @@ HEARD = {
     "pending": N_("还在等付款"),
     "refunded": N_("我们的退款退到了"),
     "refunded_elsewhere": N_("在渠道那边退过，已补记"),
+    "asking": N_("正在问 Stripe 是不是这样"),
+    "disputed": N_("买家向发卡银行追款"),
+    "lost": N_("追款追走了，已补记"),
 }
 ACCOUNTS = {
     "alipay": N_("支付宝余额"), "stripe": N_("Stripe 余额"), "bank": N_("银行存款"), "unapplied": N_("待核销"), "buyer_funds": N_("买家货款"), "refunds_payable": N_("应退款"),
@@ -126,6 +137,10 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "paid_twice": (LABELS["paid_twice"], N_("同一户同一笔钱付了两次，多付的由合作社承担，不向农户追。要写明怎么了结的。"), N_("没有付了两次的。")),
     "notices": (LABELS["notices"], N_("签名是真的，内容和我们的付款对不上，没有入账。"), N_("没有对不上的通知。")),
     "disputes": (LABELS["disputes"], N_("买家请发卡银行把钱追回，Stripe 已经先扣下。请合作社在 Stripe 后台的期限内交凭证。"), N_("没有追款。")),
+    "looks": (
+        LABELS["looks"], N_("每天要查一遍 Stripe 上的退款和追款，看有没有漏掉的通知；这几个账户试了五次还没有查成，在 Stripe 后台退的款可能还没有记上。系统会一直试。"),
+        N_("Stripe 上的退款和追款每天都查过。"),
+    ),
     "failed_errands": (LABELS["failed_errands"], N_("户数多的分配或代发，后台试了几次都没有办成，什么也没有改。点开可以看是哪一步；合作社可以再试一次。"), N_("没有办不成的步骤。")),
     "errands": (LABELS["errands"], N_("户数多的分配或代发，后台正在办或在排队。等了很久没有开始的，看看后台任务是不是停了。"), N_("没有在办的步骤。")),
     "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
