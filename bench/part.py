@@ -31,12 +31,12 @@ class Run:
     sizes: tuple[int, ...] = (1_000, 20_000, 100_000)  # products on sale
     say: Callable[[str], None] = field(default=lambda text: print(f"  {text}", flush=True))
 
-    def in_turn(self, contestants: dict[str, Callable[[], R]]) -> dict[str, list[R]]:
-        """Measure all of them A B A B …, ``runs`` times: a machine that slows down slows all of them."""
+    def in_turn(self, contestants: dict[str, Callable[[], R]], *, rounds: int | None = None) -> dict[str, list[R]]:
+        """Measure all of them A B B A A B …, ``runs`` times: a machine that slows down slows all of them, and none is always the first."""
         results: dict[str, list[R]] = {name: [] for name in contestants}
-        for _ in range(self.runs):
-            for name, measure in contestants.items():
-                results[name].append(measure())
+        for number in range(rounds or self.runs):
+            for name in list(contestants) if number % 2 == 0 else reversed(list(contestants)):
+                results[name].append(contestants[name]())
         return results
 
 
@@ -85,6 +85,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def middle(values: Iterable[float]) -> float:
     """The median, which one bad moment of a busy machine does not move."""
     return median(list(values))
+
+
+def beside(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Ours ÷ theirs: the median of the rounds' own ratios, since what a round measured one after the other had the same machine."""
+    return middle(one / other for one, other in zip(ours, theirs, strict=True))
 
 
 def figure(value: float) -> str:
