@@ -1,13 +1,25 @@
 """Cancelling an order before anything was shipped: the stock goes back to the shelf, the money back whole."""
 
+from collections.abc import Callable
+
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db
 from marketplace.foundation.language import N_
 from marketplace.orders import order_refund
-from marketplace.orders.order import Order, WrongState, lines_of, locked_order, must_concern
+from marketplace.orders.order import Order, WrongState, lines_of, locked_order, must_concern, waiting_packs
 from marketplace.organisations.actor import Actor
 from marketplace.payments import payment as payments
 from marketplace.supply import stock
+
+# What else ends with an order that was called off.
+CalledOff = Callable[[Order], None]
+_called_off: list[CalledOff] = []
+
+
+def hears_of_called_off(hook: CalledOff) -> CalledOff:
+    """Register who has a row of their own beside the order (procurement, a rung above). The last one registered counts."""
+    _called_off[:] = [hook]
+    return hook
 
 
 def cancel(order_id: int, *, actor: Actor, reason: str = "") -> Order:
@@ -27,13 +39,12 @@ def call_off(order: Order, reason: str, *, person_id: int | None) -> Order:
     order.cancel_reason = reason[:40]
     order.version += 1
     db.session.flush()
-    packs: dict[int, int] = {}
-    for line in lines_of(order.id):
-        packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity
-    stock.release(packs, source_type="order", source_id=order.id)
+    stock.release(waiting_packs(lines_of(order.id)), source_type="order", source_id=order.id)
     payments.cancel_open("order", order.id)
     left = order.paid_fen - order.refunded_fen
     if left:
         order_refund.pay_back(order, left, reason, person_id=person_id)
+    for hook in _called_off:
+        hook(order)
     audit.record("order.cancelled", order, person_id=person_id, reason=order.cancel_reason)
     return order

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from marketplace.catalogue.product import Product
 from marketplace.foundation.database import db
 from marketplace.foundation.money import split
-from marketplace.orders import invoice, invoice_tax
+from marketplace.orders import invoice, invoice_tax, return_request
 from marketplace.orders.invoice import Invoice
 from marketplace.orders.invoice_tax import InvoiceTax
-from marketplace.orders.order import Order, lines_of
+from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.payments.refund import Refund
 
 
@@ -34,6 +34,20 @@ class SheetRow:
     tax: InvoiceTax | None
 
 
+@dataclass(frozen=True)
+class _Then:
+    """A moment (None: now), and what happened after it: fen that went back, by place, and packs that came off, by line."""
+
+    at: datetime | None
+    gone_back: Counter[tuple[int, int]]
+    taken_off: Counter[int]
+
+    def packs(self, order: Order, line: OrderLine) -> int:
+        """Accepted, if they were by then; before that what the buyer was to get."""
+        accepted = order.received_at is not None and (self.at is None or order.received_at <= self.at)
+        return line.accepted if accepted and line.accepted is not None else line.wanted + self.taken_off[line.id]
+
+
 def waiting(organisation_id: int) -> list[SheetRow]:
     """Rows of every request that waits to be issued, oldest first."""
     query = select(Invoice).where(Invoice.organisation_id == organisation_id, Invoice.state == "REQUESTED").order_by(Invoice.id)
@@ -44,13 +58,15 @@ def waiting(organisation_id: int) -> list[SheetRow]:
 def rows_of(row: Invoice, taxes: dict[str, InvoiceTax]) -> list[SheetRow]:
     """The rows of one request, as it was asked for."""
     parts = invoice.orders_on(row.id)
-    later = _gone_back([order.id for _, order in parts], row.requested_at)
-    return [found for part, order in parts for found in _rows(row, order, part.fen, taxes, later)]
+    order_ids = [order.id for _, order in parts]
+    then = _Then(row.requested_at, _gone_back(order_ids, row.requested_at), return_request.taken_off_since(order_ids, row.requested_at))
+    return [found for part, order in parts for found in _rows(row, order, part.fen, taxes, then)]
 
 
 def rows_now(row: Invoice, taxes: dict[str, InvoiceTax]) -> list[SheetRow]:
     """What its orders still bear out."""
-    return [found for part, order in invoice.orders_on(row.id) for found in _rows(row, order, min(part.fen, invoice.invoiceable_fen(order)), taxes, Counter())]
+    now = _Then(None, Counter(), Counter())
+    return [found for part, order in invoice.orders_on(row.id) for found in _rows(row, order, min(part.fen, invoice.invoiceable_fen(order)), taxes, now)]
 
 
 def _gone_back(order_ids: Sequence[int], since: datetime) -> Counter[tuple[int, int]]:
@@ -66,16 +82,16 @@ def _gone_back(order_ids: Sequence[int], since: datetime) -> Counter[tuple[int, 
     return found
 
 
-def _rows(row: Invoice, order: Order, fen: int, taxes: dict[str, InvoiceTax], later: Counter[tuple[int, int]]) -> Sequence[SheetRow]:
-    """Of one order; ``later`` is what had not gone back yet."""
+def _rows(row: Invoice, order: Order, fen: int, taxes: dict[str, InvoiceTax], then: _Then) -> Sequence[SheetRow]:
+    """Of one order."""
     lines = lines_of(order.id)
     query = select(Product.id, Product.category).where(Product.id.in_({line.product_id for line in lines}))
     kinds: dict[int, str] = {product_id: category for product_id, category in db.session.execute(query)}  # noqa: C416  dict() does not know the row's types
-    freight_back_fen = order.refunded_fen - sum(line.refunded_fen for line in lines) - later[order.id, 0]
+    freight_back_fen = order.refunded_fen - sum(line.refunded_fen for line in lines) - then.gone_back[order.id, 0]
     freight_fen = min(order.freight_fen - freight_back_fen, fen)
-    packs = [line.quantity if line.accepted is None else line.accepted for line in lines]
+    packs = [then.packs(order, line) for line in lines]
     weights = [
-        min(line.goods_fen * count // line.quantity, line.goods_fen - line.refunded_fen + later[order.id, line.id])
+        min(line.goods_fen * count // line.quantity, line.goods_fen - line.refunded_fen + then.gone_back[order.id, line.id])
         for line, count in zip(lines, packs, strict=True)
     ]
     if not any(weights):

@@ -128,6 +128,7 @@ class OrderLine(Identified, Model):
     __table_args__ = (
         CheckConstraint("goods_fen = quantity * price_fen - discount_fen AND goods_fen >= 0", name="goods"),
         CheckConstraint("quantity > 0 AND shipped >= 0 AND shipped <= quantity", name="quantity"),
+        CheckConstraint("taken_off >= 0 AND shipped + taken_off <= quantity", name="taken_off"),
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= goods_fen", name="refunded"),
     )
 
@@ -148,8 +149,24 @@ class OrderLine(Identified, Model):
     goods_fen: Mapped[int]
     net_grams: Mapped[int]  # of one pack
     shipped: Mapped[int] = mapped_column(default=0)
+    taken_off: Mapped[int] = mapped_column(default=0, server_default="0")  # packs that were paid back before they left: they never will
     accepted: Mapped[int | None]  # packs a unit accepted
     refunded_fen: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def wanted(self) -> int:
+        """Packs that the buyer has or is to get."""
+        return self.quantity - self.taken_off
+
+    @property
+    def to_ship(self) -> int:
+        """Packs that have still to leave, as long as the order lives: they are what is set aside for it."""
+        return self.wanted - self.shipped
+
+
+def packs_to_ship() -> ColumnElement[int]:
+    """``OrderLine.to_ship`` as a column."""
+    return OrderLine.quantity - OrderLine.taken_off - OrderLine.shipped
 
 
 def owed() -> ColumnElement[int]:
@@ -166,6 +183,15 @@ def locked_order(order_id: int) -> Order:
 def lines_of(order_id: int) -> list[OrderLine]:
     """Its lines, in the order in which they were placed."""
     return lines_by_order([order_id])[order_id]
+
+
+def waiting_packs(lines: Sequence[OrderLine]) -> dict[int, int]:
+    """Pack → packs that these lines have still to ship."""
+    packs: dict[int, int] = {}
+    for line in lines:
+        if line.to_ship:
+            packs[line.pack_id] = packs.get(line.pack_id, 0) + line.to_ship
+    return packs
 
 
 def lines_by_order(order_ids: Sequence[int]) -> dict[int, list[OrderLine]]:

@@ -1,10 +1,11 @@
 """Money back: what a buyer asks for and the cooperative answers, or what the cooperative proposes itself. While open it holds settlement.
 
-A buyer asks within the return window. What comes to light later (a failed sampling, a recall) the cooperative proposes, at any time and
+Packs that have not left yet are never sent: they come off the order, and only the others are to be shipped. A buyer asks within the return window. What comes to light later (a failed sampling, a recall) the cooperative proposes, at any time and
 after the revenue was divided too; since that takes from households' pools, a second person agrees to it.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +17,12 @@ from marketplace.foundation.database import Model, Public, db, get, locked, not_
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.orders import cancellation, order_refund
-from marketplace.orders.order import Order, is_buyers, lines_of, locked_order, must_concern
+from marketplace.orders import cancellation, order_refund, return_choice
+from marketplace.orders.order import Order, OrderLine, is_buyers, lines_of, locked_order, must_concern
+from marketplace.orders.return_choice import BEFORE_SHIPPING, SHIPS_STILL, Chosen
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
-
+from marketplace.supply import stock
 
 class ReturnRequest(Public, Model):
     """OPEN → APPROVED (a refund follows) or REFUSED (with a reason)."""
@@ -45,12 +47,17 @@ class ReturnRequest(Public, Model):
     refund_id: Mapped[int | None]
     by_seller: Mapped[bool] = mapped_column(default=False, server_default=false())  # proposed by the cooperative, not asked by the buyer
     lines: Mapped[list[Any] | None]  # [order line id, packs, fen] each, if it is about some of the goods
+    unsent: Mapped[list[Any] | None]  # [order line id, packs] each: those of them that have not left; once agreed, those that never will
 
 
-def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mapping[int, int] | None = None) -> ReturnRequest:
+def raise_request(
+    order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mapping[int, int] | None = None, unsent: Mapping[int, int] | None = None
+) -> ReturnRequest:
     """The buyer asks for ``fen`` back. Before receipt at any time, afterwards within the return window; one request at a time.
 
-    ``packs`` (order line id → how many) says which goods it is for; then ``fen`` is what they cost, whatever is given. Raises Conflict ``return.open``, ``return.late``, ``return.unpaid``, InvalidInput ``return.fen``, ``return.packs``, ``return.reason``.
+    ``packs`` (order line id → how many) says which goods it is for; then ``fen`` is what they cost, whatever is given, and with the freight
+    if nothing is left to be sent. ``unsent`` says how many of them have not left, which a line that was sent in part leaves open. Raises
+    Conflict ``return.open``, ``return.late``, ``return.unpaid``, InvalidInput ``return.fen``, ``return.packs``, ``return.which``, ``return.reason``.
     """
     order = locked_order(order_id)
     must_concern(order, actor)
@@ -60,13 +67,15 @@ def raise_request(order_id: int, fen: int, reason: str, *, actor: Actor, packs: 
         raise Conflict("return.unpaid", N_("订单还没有付款，可以直接取消。"))
     if order.return_until is not None and order.return_until < clock.now():
         raise Conflict("return.late", N_("退货期已经过了。货有问题，请联系合作社：合作社可以主动退款。"))
-    return _raise(order, fen, reason, packs, actor)
+    return _raise(order, fen, reason, return_choice.of_packs(order, packs or {}, unsent or {}), actor)
 
 
-def propose(order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mapping[int, int] | None = None) -> ReturnRequest:
+def propose(
+    order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mapping[int, int] | None = None, unsent: Mapping[int, int] | None = None
+) -> ReturnRequest:
     """The cooperative proposes to give ``fen`` (or what ``packs`` cost) back, at any time; a director other than the proposer decides.
 
-    Raises Conflict ``return.open``, ``return.unpaid``, InvalidInput as ``raise_request``.
+    Raises Conflict ``return.open``, ``return.unpaid``, InvalidInput as ``raise_request``, and ``return.part_paid``.
     """
     actor.must_have("COOPERATIVE", "director", "accountant", "clerk")
     order = locked_order(order_id)
@@ -74,22 +83,23 @@ def propose(order_id: int, fen: int, reason: str, *, actor: Actor, packs: Mappin
         raise not_found(Order)
     if order.paid_fen == 0:
         raise Conflict("return.unpaid", N_("订单还没有付款，可以直接取消。"))
-    return _raise(order, fen, reason, packs, actor, by_seller=True)
+    return _raise(order, fen, reason, return_choice.of_packs(order, packs or {}, unsent or {}), actor, by_seller=True)
 
 
-def _raise(
-    order: Order, fen: int, reason: str, packs: Mapping[int, int] | None, actor: Actor, *, by_seller: bool = False
-) -> ReturnRequest:
+def _raise(order: Order, fen: int, reason: str, chosen: list[Chosen], actor: Actor, *, by_seller: bool = False) -> ReturnRequest:
     if open_of(order.id) is not None:
         raise Conflict("return.open", N_("已经有一个退货申请在办，请等合作社答复。"))
-    lines = _lines(order, packs) if packs else None
-    if lines:
-        fen = sum(part for _line, _count, part in lines)
     left = order.paid_fen - order.refunded_fen
+    if return_choice.is_everything(order, fen, chosen):
+        fen, chosen = left, return_choice.everything(order, left)
+    elif chosen:
+        fen = sum(each.fen for each in chosen)
     if not 0 < fen <= left:
         raise InvalidInput("return.fen", N_("退款金额要大于零，最多 %(left_yuan)s 元。"), field="yuan", left_fen=left, left_yuan=format_yuan(left))
     if not 2 <= len(reason.strip()) <= 1000:
         raise InvalidInput("return.reason", N_("请写明退货的原因。"), field="reason")
+    if not chosen:
+        _must_keep_the_price(order)
     request = ReturnRequest(
         organisation_id=order.organisation_id,
         buyer_id=order.buyer_id,
@@ -99,7 +109,8 @@ def _raise(
         state="OPEN",
         raised_at=clock.now(),
         raised_by_id=actor.person_id,
-        lines=[list(each) for each in lines] if lines else None,
+        lines=[[each.line_id, each.packs, each.fen] for each in chosen] or None,
+        unsent=[[each.line_id, each.unsent] for each in chosen if each.unsent] or None,
         by_seller=by_seller,
     )
     db.session.add(request)
@@ -108,35 +119,64 @@ def _raise(
     return request
 
 
-def _lines(order: Order, packs: Mapping[int, int]) -> list[tuple[int, int, int]]:
-    """(order line id, packs, fen) of what comes back; the last packs of a line bring whatever is left of it."""
-    known = {line.id: line for line in lines_of(order.id)}
-    chosen = []
-    for line_id, count in sorted(packs.items()):
-        line = known.get(line_id)
-        if line is None or not 0 < count <= line.quantity:
-            raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
-        left = line.goods_fen - line.refunded_fen
-        chosen.append((line.id, count, left if count == line.quantity else min(left, line.goods_fen * count // line.quantity)))
-    return chosen
+def _must_keep_the_price(order: Order) -> None:
+    """A part payment that goes back is owed again. InvalidInput ``return.part_paid`` where it would be taken for paid."""
+    if order.kind == "DIRECTED" and order.payment == "PARTLY_PAID" and order.fulfilment in BEFORE_SHIPPING:
+        raise InvalidInput(
+            "return.part_paid",
+            N_("这张单只付了一部分，货还没有发，不能只退一部分钱。少要几件，请写件数；不买了，请把付的全部退回；付错的钱，请会计撤销核销，再退回付款人。"),
+            field="yuan",
+        )
 
 
 def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest:
-    """The cooperative agrees: the refund is approved and leaves by itself. Nothing shipped and everything asked for: the order is called off.
+    """The cooperative agrees: the refund is approved and leaves by itself, and packs that have not left come off the order. Nothing shipped and
+    nothing left to ship: the order is called off.
 
     What a colleague proposed is for a director to agree to: OwnWork if it is one's own.
     """
     order, request = _answering(request_id, actor)
     if request.by_seller:
         _decide(request, actor, approved=True, reason=answer)
-    if order.fulfilment == "READY" and request.fen == order.paid_fen - order.refunded_fen:
+    lines = lines_of(order.id)
+    off = _never_sent(order, request, lines)
+    whole = order.fulfilment == "READY" and request.fen == order.paid_fen - order.refunded_fen
+    if whole or (order.fulfilment in BEFORE_SHIPPING and all(line.to_ship == off.get(line.id, 0) for line in lines)):
         _close(request, "APPROVED", answer, actor)
         cancellation.call_off(order, "returned", person_id=actor.person_id)
         return request
+    if not request.lines:
+        _must_keep_the_price(order)
+    _take_off(order, lines, off, actor)
+    request.unsent = [list(each) for each in off.items()] or None
     goods = {line_id: fen for line_id, _packs, fen in request.lines} if request.lines else None
     refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id, lines=goods)
     request.refund_id = refund_ids[0]
     return _close(request, "APPROVED", answer, actor)
+
+
+def _never_sent(order: Order, request: ReturnRequest, lines: Sequence[OrderLine]) -> dict[int, int]:
+    """Line → packs that will not be sent: those that the request named, as far as they have not left since."""
+    named = {int(line_id): int(packs) for line_id, packs in request.unsent or ()}
+    waits = {line.id: min(line.to_ship, named.get(line.id, 0)) for line in lines} if order.fulfilment in SHIPS_STILL else {}
+    return {line_id: packs for line_id, packs in waits.items() if packs}
+
+
+def _take_off(order: Order, lines: Sequence[OrderLine], off: Mapping[int, int], actor: Actor) -> None:
+    """These packs go back to the shelf. If the others have all left, the order is wholly shipped."""
+    if not off:
+        return
+    packs: dict[int, int] = {}
+    for line in lines:
+        if line.id in off:
+            line.taken_off += off[line.id]
+            packs[line.pack_id] = packs.get(line.pack_id, 0) + off[line.id]
+    stock.release(packs, source_type="order", source_id=order.id)
+    if not any(line.to_ship for line in lines):
+        order.fulfilment = "SHIPPED"
+    order.version += 1
+    db.session.flush()
+    audit.record("order.taken_off", order, person_id=actor.person_id, packs=sum(off.values()), fulfilment=order.fulfilment)
 
 
 def refuse(request_id: int, answer: str, *, actor: Actor) -> ReturnRequest:
@@ -160,6 +200,17 @@ def withdraw(request_id: int, *, actor: Actor) -> ReturnRequest:
         raise not_found(ReturnRequest)
     _must_be_open(request)
     return _close(request, "WITHDRAWN", "", actor)
+
+
+def taken_off_since(order_ids: Sequence[int], since: datetime) -> Counter[int]:
+    """Line → packs that came off these orders after a moment."""
+    query = select(ReturnRequest.unsent).where(
+        ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "APPROVED", ReturnRequest.answered_at > since, ReturnRequest.unsent.is_not(None)
+    )
+    found: Counter[int] = Counter()
+    for unsent in db.session.scalars(query):
+        found.update({int(line_id): int(packs) for line_id, packs in unsent or ()})
+    return found
 
 
 def open_of(order_id: int) -> ReturnRequest | None:

@@ -53,7 +53,7 @@ def ship(
     """Send packs of an order: ``parts`` are (order line id, batch id, packs). Several shipments may make up an order.
 
     Sold never passes packed: raises BatchShort. Raises WrongState unless the order is ready, InvalidInput ``shipment.parts``,
-    ``shipment.more`` (more than was ordered), ``shipment.batch`` (a batch of another cooperative or linkage group), ``carrier.bad``.
+    ``shipment.more`` (more than was ordered and not paid back), ``shipment.batch`` (a batch of another cooperative or linkage group), ``carrier.bad``.
     """
     actor.must_have("COOPERATIVE", "clerk", "director")
     order = locked_order(order_id)
@@ -78,7 +78,7 @@ def ship(
     db.session.add(shipment)
     db.session.flush()
     _take_from_batches(shipment, lines, parts)
-    whole = all(line.shipped == line.quantity for line in lines.values())
+    whole = not any(line.to_ship for line in lines.values())
     order.fulfilment = "SHIPPED" if whole else "PARTLY_SHIPPED"
     order.shipped_at = shipment.shipped_at
     order.version += 1
@@ -93,7 +93,12 @@ def _count(lines: dict[int, OrderLine], parts: Sequence[tuple[int, int, int]]) -
         line = lines.get(line_id)
         if line is None:
             raise not_found(OrderLine)
-        if line.shipped + quantity > line.quantity:
+        if quantity > line.to_ship and line.taken_off:
+            raise InvalidInput(
+                "shipment.more", N_("“%(name)s”有 %(off)s 件已经退款，不发了，最多再发 %(left)s 件。"), field="parts",
+                name=line.name_zh, off=line.taken_off, left=line.to_ship, order_line_id=line_id,
+            )  # fmt: skip
+        if quantity > line.to_ship:
             raise InvalidInput("shipment.more", N_("发的比订的多，请核对数量。"), field="parts", order_line_id=line_id)
         line.shipped += quantity
         packs[line.pack_id] = packs.get(line.pack_id, 0) + quantity

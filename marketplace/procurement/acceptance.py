@@ -8,18 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
-
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.orders.order import Order, OrderLine, lines_of, locked_order
+from marketplace.orders import order_refund
+from marketplace.orders.order import Order, OrderLine, lines_of, locked_order, waiting_packs
 from marketplace.organisations.actor import Actor
-from marketplace.payments import refund as refunds
-from marketplace.payments.payment import Payment
 from marketplace.procurement.directed_order import (
     PAY_DAYS,
     Acceptance,
@@ -45,7 +42,8 @@ class Arrived:
 def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str = "") -> Acceptance:
     """Record what the unit says arrived, once for an order, after which nothing more is shipped.
 
-    Accepted + short = ordered on each line, and accepted ≤ shipped: InvalidInput ``acceptance.lines`` otherwise. Raises
+    Accepted + short = ordered on each line, packs that were taken off it among the short ones, and accepted ≤ shipped: InvalidInput
+    ``acceptance.lines`` otherwise, ``reason.missing`` if others are short without a word. Raises
     Conflict ``acceptance.unconfirmed``, WrongState before anything was shipped and for a second acceptance.
     """
     actor.must_have("UNIT", "buyer", "approver")
@@ -94,7 +92,7 @@ def _checked(lines: list[OrderLine], arrived: Sequence[Arrived]) -> Mapping[int,
             raise InvalidInput("acceptance.lines", N_("“%(name)s”验收和短缺的件数加起来应等于订购的件数。"), field="lines", name=line.name_zh)
         if each.accepted > line.shipped:
             raise InvalidInput("acceptance.lines", N_("“%(name)s”只发了 %(shipped)s 件。"), field="lines", name=line.name_zh, shipped=line.shipped)
-        if each.short and not each.reason.strip():
+        if each.short > line.taken_off and not each.reason.strip():
             raise InvalidInput("reason.missing", N_("有短缺的，请写明情况。"), field="reason")
     return said
 
@@ -120,10 +118,7 @@ def _sign(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[Or
 
 
 def _release_unshipped(order: Order, lines: list[OrderLine]) -> None:
-    packs: dict[int, int] = {}
-    for line in lines:
-        if line.quantity > line.shipped:
-            packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity - line.shipped
+    packs = waiting_packs(lines)
     if packs:
         stock.release(packs, source_type="order", source_id=order.id)
 
@@ -153,19 +148,11 @@ def pay_after_acceptance(order: Order, directed: DirectedOrder) -> None:
 
 def _give_back(order: Order, lines: list[OrderLine], fen: int, *, person_id: int) -> None:
     """What was paid and is short: counted on the very lines that are short, so that each line settles on what was accepted."""
-    left = fen
+    left, goods = fen, {}
     for line in lines:
-        part = min(left, max(0, _short(line) - line.refunded_fen))
-        line.refunded_fen += part
-        left -= part
-    order.refunded_fen += fen
-    query = select(Payment).where(Payment.payable_kind == "order", Payment.payable_id == order.id, Payment.state == "succeeded")
-    for payment in db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)):
-        part = min(fen, payment.amount_fen - payment.refunded_fen)
-        if part:
-            refund = refunds.approve(refunds.request(payment.id, part, SHORTAGE, order_id=order.id).id, approved_by_id=person_id)
-            event.refund_approved(book=order.organisation_id, source=Source("refund", refund.id), fen=part)
-            fen -= part
+        goods[line.id] = min(left, max(0, _short(line) - line.refunded_fen))
+        left -= goods[line.id]
+    order_refund.pay_back(order, fen, SHORTAGE, person_id=person_id, lines=goods)
 
 
 def _short(line: OrderLine) -> int:

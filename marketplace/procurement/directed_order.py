@@ -20,9 +20,9 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.orders import cart, checkout
+from marketplace.orders import cancellation, cart, checkout
 from marketplace.orders.destination import Destination
-from marketplace.orders.order import Order, lines_of, locked_order
+from marketplace.orders.order import Order, lines_of, locked_order, waiting_packs
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import Approval
@@ -237,6 +237,15 @@ def decline(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrd
     return end(row, order, "DECLINED", reason, actor)
 
 
+@cancellation.hears_of_called_off
+def _called_off(order: Order) -> None:
+    """All that was paid went back before anything left: the unit's side ends with the order."""
+    row = of_order(order.id) if order.kind == "DIRECTED" else None
+    if row is not None:
+        row.approval = "CANCELLED"
+        db.session.flush()
+
+
 def of_order(order_id: int) -> DirectedOrder | None:
     """The unit's side of an order, or None for a public one."""
     return db.session.scalars(select(DirectedOrder).where(DirectedOrder.order_id == order_id)).one_or_none()
@@ -283,10 +292,7 @@ def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | N
     row.approval, row.decided_reason = to, reason.strip()[:300] if actor else ""
     order.fulfilment, order.cancelled_at, order.cancel_reason = "CANCELLED", clock.now(), to if actor else reason
     order.version += 1
-    packs: dict[int, int] = {}
-    for line in lines_of(order.id):
-        packs[line.pack_id] = packs.get(line.pack_id, 0) + line.quantity
-    stock.release(packs, source_type="order", source_id=order.id)
+    stock.release(waiting_packs(lines_of(order.id)), source_type="order", source_id=order.id)
     person_id, organisation_id = (actor.person_id, actor.organisation_id) if actor else (None, None)
     audit.record(f"directed_order.{to.lower()}", row, person_id=person_id, organisation_id=organisation_id, reason=order.cancel_reason)
     return row

@@ -19,7 +19,6 @@ from marketplace.payments.bank_match import CHANNEL
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
-from marketplace.procurement.acceptance import SHORTAGE
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.procurement.target import Target
@@ -86,13 +85,14 @@ class _Day:
         # Freight is paid last and refunded last: what is left of a payment after the goods is not goods.
         paid = min(self.paid_fen, self.order.goods_fen)
         refunded = min(self.refunded_fen, paid)
-        counted = max(0, min(self.accepted_fen - self.returned_fen, paid - refunded))
+        counted = max(0, min(self.accepted_fen - max(0, self.returned_fen), paid - refunded))
         return Sums(self.order.goods_fen, self.accepted_fen, paid - refunded, counted)
 
 
 @dataclass
 class _Life:
-    """An order and the days on which its amounts changed: (day, fen)."""
+    """An order and the days on which its amounts changed: (day, fen). What went back of goods that are then short was never accepted: it is
+    no return of what was."""
 
     order: Order
     is_trade_union: bool
@@ -209,12 +209,12 @@ def _lives(organisation_ids: list[int], last: date) -> list[_Life]:
         lives[order.id] = _Life(order, bool(union))
         if at is not None:
             lives[order.id].accepted.append((clock.business_date(at), fen))
+            lives[order.id].returned.append((clock.business_date(at), -order.short_fen))
     for order_id, fen, at, reason in _rows(_gone_back(own)):
         life, day = lives[order_id], clock.business_date(at)
         if reason != CUT:
             life.refunded.append((day, fen))
-        if reason != SHORTAGE:
-            life.returned.append((day, fen))
+        life.returned.append((day, fen))
     for order_id, fen, at, received_on, undone_at in _rows(_paid(own)):
         lives[order_id].paid.append((received_on or clock.business_date(at), fen))
         if undone_at is not None:

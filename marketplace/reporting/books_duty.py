@@ -9,9 +9,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.orders.order import Order, OrderLine
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments.refund import Refund
 from marketplace.procurement import scorecard
-from marketplace.procurement.acceptance import SHORTAGE
 from marketplace.procurement.directed_order import AcceptanceLine
 from marketplace.procurement.price_cut import PriceCut
 
@@ -40,17 +38,17 @@ def _recorded() -> Counter[int]:
     # What a line's accepted packs cost, its discount in proportion.
     accepted = select(func.sum(OrderLine.goods_fen * AcceptanceLine.accepted // OrderLine.quantity))
     accepted = accepted.join(AcceptanceLine, AcceptanceLine.order_line_id == OrderLine.id).where(OrderLine.order_id == Order.id)
-    short = select(func.sum(Refund.fen)).where(Refund.order_id == Order.id, Refund.reason == SHORTAGE, Refund.state.not_in(("requested", "failed")))
     cut = select(func.sum(PriceCut.fen)).where(PriceCut.order_id == Order.id, PriceCut.state == "APPROVED")
     query = select(
-        Order.buyer_id, Order.paid_fen, Order.refunded_fen, *(func.coalesce(each.scalar_subquery(), 0) for each in (goods, accepted, short, cut))
+        Order.buyer_id, Order.paid_fen, Order.refunded_fen, Order.short_fen, *(func.coalesce(each.scalar_subquery(), 0) for each in (goods, accepted, cut))
     ).where(Order.kind == "DIRECTED")
     counted: Counter[int] = Counter()
-    for unit, paid_fen, refunded_fen, goods_fen, accepted_fen, short_fen, cut_fen in db.session.execute(query):
+    for unit, paid_fen, refunded_fen, short_fen, goods_fen, accepted_fen, cut_fen in db.session.execute(query):
         # Freight is paid last: what was paid beyond the goods is not goods.
         paid = min(paid_fen, goods_fen)
         kept = paid - min(refunded_fen, paid)
-        returned = refunded_fen - short_fen + cut_fen
+        # What went back of goods that are short was never accepted, and is no return of what was.
+        returned = max(0, refunded_fen - short_fen + cut_fen)
         counted[unit] += max(0, min(accepted_fen - returned, kept))
     return counted
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
 from marketplace.foundation.database import db
-from marketplace.orders.order import Order, OrderLine
+from marketplace.orders.order import Order, OrderLine, packs_to_ship
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.approval import Approval
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
@@ -54,7 +54,7 @@ def stock_is_what_orders_say() -> list[str]:
     shipped = _sums(select(OrderLine.pack_id, func.sum(OrderLine.shipped)).group_by(OrderLine.pack_id))
     aside = _sums(select(Stock.pack_id, Stock.reserved))
     due = (
-        select(OrderLine.pack_id, func.sum(OrderLine.quantity - OrderLine.shipped))
+        select(OrderLine.pack_id, func.sum(packs_to_ship()))
         .join(Order, Order.id == OrderLine.order_id)
         .where(Order.fulfilment.not_in(("RECEIVED", "CANCELLED")))
     )

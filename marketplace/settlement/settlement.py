@@ -209,7 +209,7 @@ def _packs_kept(settled: Sequence[tuple[list[OrderLine], list[SettlementLine]]])
     for lines, parts in settled:
         for line, part in zip(lines, parts, strict=True):
             if part.base_fen:
-                kept[line.product_id] += line.quantity if line.accepted is None else line.accepted
+                kept[line.product_id] += line.wanted if line.accepted is None else line.accepted
     return kept
 
 

@@ -101,7 +101,7 @@ def parts_of(order_id: int) -> list[tuple[int, int, int]]:
     parts: list[tuple[int, int, int]] = []
     taken: Counter[int] = Counter()
     for line in lines_of(order_id):
-        packs = line.quantity - line.shipped
+        packs = line.to_ship
         if not packs:
             continue
         query = select(Batch.id, Batch.grams_packed - Batch.grams_sold).where(

@@ -105,8 +105,8 @@ def accept(chance: random.Random, people: People, done: Counter[str]) -> None:
     for order_id, unit in db.session.execute(query.order_by(Order.id)).all():
         arrived = []
         for line in lines_of(order_id):
-            short = 1 if chance.random() < 0.1 else 0
-            arrived.append(Arrived(line.id, line.quantity - short, short, "破损一件" if short else ""))
+            short = 1 if chance.random() < 0.1 and line.shipped else 0
+            arrived.append(Arrived(line.id, line.shipped - short, line.taken_off + short, "破损一件" if short else ""))
         transaction(lambda o=order_id, a=arrived, u=unit: acceptance.accept(o, a, actor=people.staff[u]["buyer"]))  # type: ignore[misc]
         done["accepted"] += 1
 

@@ -11,6 +11,7 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.orders import return_request, shipment
 from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
+from marketplace.orders.return_choice import SHIPS_STILL
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
@@ -53,7 +54,7 @@ def _wanted(actor: Actor) -> tuple[Any, dict[str, Any]]:
     words = request.args.get("q", "").strip()[:40]
     days = {name: form_input.day_of(request.args[name], name) for name in ("from", "to") if request.args.get(name)}
     query = (
-        select(Order, Purchase.place, func.sum(OrderLine.quantity), func.min(OrderLine.name_zh))
+        select(Order, Purchase.place, func.sum(OrderLine.quantity - OrderLine.taken_off), func.min(OrderLine.name_zh))
         .join(Purchase, Purchase.id == Order.purchase_id)
         .join(OrderLine, OrderLine.order_id == Order.id)
         .where(Order.organisation_id == actor.organisation_id)
@@ -161,9 +162,9 @@ def propose(public_id: str) -> Any:
     actor = the_actor()
     order_id, reason = own_order(public_id, actor).id, request.form.get("reason", "")
     try:
-        packs = return_form.packs(order_id)
+        packs, unsent = return_form.packs(order_id)
         fen = 0 if packs else return_form.fen()
-        transaction(lambda: return_request.propose(order_id, fen, reason, actor=actor, packs=packs))
+        transaction(lambda: return_request.propose(order_id, fen, reason, actor=actor, packs=packs, unsent=unsent))
     except InvalidInput as error:
         db.session.rollback()
         return _page(own_order(public_id, actor), {str(error.data.get("field", "reason")): said(error)}), 422
@@ -215,6 +216,8 @@ def _page(order: Order, errors: dict[str, str]) -> str:
         batches=batches,
         shipments=shipments,
         returns=returns,
+        ships=order.fulfilment in SHIPS_STILL,
+        asked_off={int(line_id): int(packs) for each in returns if each.state == "OPEN" for line_id, packs in each.unsent or ()},
         why=_(in_words(why), day=day(until) if until else "") if why and not order.settled_at else None,
         errors=errors,
         values=request.form,

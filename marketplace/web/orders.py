@@ -15,6 +15,7 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.orders import cancellation, order_payment, received, return_request
 from marketplace.orders.order import Order, OrderLine, Purchase
+from marketplace.orders.return_choice import SHIPS_STILL
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.orders.shipment import Shipment
 from marketplace.organisations.actor import Actor, scoped
@@ -119,9 +120,9 @@ def ask_back(public_id: str, order_id: str) -> Any:
     actor = the_actor()
     number, reason = _order(public_id, order_id, actor).id, request.form.get("reason", "")
     try:
-        packs = return_form.packs(number)
+        packs, unsent = return_form.packs(number)
         fen = 0 if packs else return_form.fen()
-        transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor, packs=packs))
+        transaction(lambda: return_request.raise_request(number, fen, reason, actor=actor, packs=packs, unsent=unsent))
     except InvalidInput as error:
         db.session.rollback()
         return _page(own_purchase(public_id, actor), order_id, {str(error.data.get("field", "")): said(error)}), 422
@@ -190,7 +191,8 @@ def _part(order: Order, seller: Organisation, lines: list[OrderLine], sent: list
         "steps": _steps(order, sent),
         "may_cancel": public and order.fulfilment in ("WAITING", "READY"),
         "may_confirm": public and order.fulfilment == "SHIPPED",
-        "may_return": left > 0 and in_window and order.fulfilment in ("SHIPPED", "RECEIVED") and all(each.state != "OPEN" for each in asked),
+        "ships": order.fulfilment in SHIPS_STILL,
+        "may_return": left > 0 and in_window and order.fulfilment not in ("WAITING", "CANCELLED") and all(each.state != "OPEN" for each in asked),
         "left_fen": left,
     }
 
@@ -198,7 +200,7 @@ def _part(order: Order, seller: Organisation, lines: list[OrderLine], sent: list
 def _steps(order: Order, sent: list[Shipment]) -> list[dict[str, Any]]:
     """The order's way, with what its buyer must know at each step: the parcel's number, and until when what can be done."""
     if order.fulfilment == "CANCELLED":
-        note = _("超过付款时间，货已放回货架。") if order.cancel_reason == "expired" else ""
+        note = {"expired": _("超过付款时间，货已放回货架。"), "returned": _("货没有发，付的钱全部退回。")}.get(order.cancel_reason, "")
         return [{"text": _("已下单"), "at": order.placed_at}, {"text": _("已取消"), "at": order.cancelled_at, "state": "bad", "note": note}]
     parcels = "；".join(f"{each.carrier} {each.tracking_number}".strip() for each in sent)
     way = [

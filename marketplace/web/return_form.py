@@ -8,17 +8,24 @@ from marketplace.foundation.money import parse_yuan
 from marketplace.orders.order import lines_of
 
 
-def packs(order_id: int) -> dict[int, int]:
-    """Order line id → packs, as typed: the page counts the lines from 1, so that it shows no number of ours."""
-    chosen = {}
+def packs(order_id: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Order line id → packs, and of them those that have not left, as typed: the page counts the lines from 1, so that it shows no number
+    of ours."""
+    chosen, unsent = {}, {}
     for at, line in enumerate(lines_of(order_id), 1):
-        typed = request.form.get(f"packs-{at}", "").strip()
-        if typed in {"", "0"}:
-            continue
-        if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
-            raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
-        chosen[line.id] = int(typed)
-    return chosen
+        sent, waits = _typed(f"packs-{at}"), _typed(f"unsent-{at}")
+        if sent + waits:
+            chosen[line.id] = sent + waits
+        if f"unsent-{at}" in request.form:
+            unsent[line.id] = waits
+    return chosen, unsent
+
+
+def _typed(name: str) -> int:
+    typed = request.form.get(name, "").strip() or "0"
+    if not (typed.isascii() and typed.isdigit() and len(typed) < 7):
+        raise InvalidInput("return.packs", N_("退的件数要在买的件数以内。"), field="packs")
+    return int(typed)
 
 
 def fen() -> int:

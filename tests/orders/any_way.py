@@ -63,6 +63,11 @@ WAYS = {
 }
 
 
+def left_to_send(line: OrderLine) -> int:
+    """Packs of a live order that have not left and are to."""
+    return line.quantity - line.taken_off - line.shipped
+
+
 class AnyWay(RuleBasedStateMachine):
     """One cooperative with few tins and boxes, one buyer, any number of orders. Needs an application context."""
 
@@ -78,6 +83,7 @@ class AnyWay(RuleBasedStateMachine):
         self.buyer = builders.customer()
         self.counted_in = Counter({self.market.pack: 6, self.box: 4})
         self.before: dict[int, tuple[str, bool]] = {}
+        self.asked_off = Counter[int]()
 
     def second_pack(self) -> int:
         """What is called a box: four of them in stock."""
@@ -129,8 +135,8 @@ class AnyWay(RuleBasedStateMachine):
                 if isinstance(made, int):
                     self.alipay_says_paid(made)
             elif state in ("READY", "PARTLY_SHIPPED"):
-                line = next(each for each in lines_of(order_id) if each.shipped < each.quantity)
-                self.ship(order_id, line.quantity - line.shipped)
+                line = next(each for each in lines_of(order_id) if left_to_send(each))
+                self.ship(order_id, left_to_send(line))
             elif state == "SHIPPED":
                 self.confirm(order_id)
             elif state == "RECEIVED":
@@ -157,8 +163,8 @@ class AnyWay(RuleBasedStateMachine):
     @rule(order_id=orders, packs=st.integers(1, 3))
     def ship(self, order_id: int, packs: int) -> None:
         """Some packs of the first line that is not wholly sent."""
-        line = next((each for each in lines_of(order_id) if each.shipped < each.quantity), lines_of(order_id)[0])
-        may = trade.order(order_id).fulfilment in ("READY", "PARTLY_SHIPPED") and packs <= line.quantity - line.shipped
+        line = next((each for each in lines_of(order_id) if left_to_send(each)), lines_of(order_id)[0])
+        may = trade.order(order_id).fulfilment in ("READY", "PARTLY_SHIPPED") and packs <= left_to_send(line)
         parts = [(line.id, self.batch_of(line), packs)]
         self.tried(may, lambda: shipment.ship(order_id, parts, "中国邮政", actor=self.market.clerk))
 
@@ -175,6 +181,34 @@ class AnyWay(RuleBasedStateMachine):
         may = left > 0 and in_time and not self._open_return(order_id)
         fen = max(1, left // part)
         made = self.tried(may, lambda: return_request.raise_request(order_id, fen, "有一罐破了", actor=self.buyer))
+        if made and fen == left:
+            self.all_of_it_is_asked_off(order_id)
+        return made.id if made else multiple()
+
+    def all_of_it_is_asked_off(self, order_id: int) -> None:
+        """All of the money is asked for: what was not sent is not to be."""
+        if trade.order(order_id).fulfilment in LIVE:
+            self.asked_off.update({line.id: left_to_send(line) for line in lines_of(order_id)})
+
+    @rule(target=asked, order_id=orders, sent=st.integers(0, 2), unsent=st.integers(0, 2))
+    def ask_packs_back(self, order_id: int, sent: int, unsent: int) -> int | MultipleResults[int]:
+        """Of the first line that is not wholly sent, or of the first: some that were sent, some that were not and are not to be."""
+        order, lines = trade.order(order_id), lines_of(order_id)
+        line = next((each for each in lines if left_to_send(each)), lines[0])
+        number, packs = line.id, sent + unsent
+        waits = left_to_send(line) if order.fulfilment in LIVE else 0
+        left, of_line = order.paid_fen - order.refunded_fen, line.goods_fen - line.refunded_fen
+        cost = of_line if packs == line.quantity - line.taken_off else min(of_line, line.goods_fen * packs // line.quantity)
+        # With the last pack of an order of which nothing left goes its freight.
+        ends = not any(each.shipped for each in lines) and packs == sum(left_to_send(each) for each in lines) and order.fulfilment in LIVE
+        in_time = order.return_until is None or self.now <= order.return_until
+        fits = unsent <= waits and sent <= line.quantity - line.taken_off - waits and 0 < (left if ends else cost) <= left
+        may = fits and packs > 0 and left > 0 and in_time and not self._open_return(order_id)
+        if not packs:
+            return multiple()
+        made = self.tried(may, lambda: return_request.raise_request(order_id, 0, "有一罐破了", actor=self.buyer, packs={number: packs}, unsent={number: unsent}))
+        if made:
+            self.asked_off[number] += unsent
         return made.id if made else multiple()
 
     @rule(request_id=asked, agrees=st.booleans())
@@ -239,7 +273,10 @@ class AnyWay(RuleBasedStateMachine):
         for order in self._orders():
             for line in lines_of(order.id):
                 sent[line.pack_id] += line.shipped
-                promised[line.pack_id] += line.quantity - line.shipped if order.fulfilment in LIVE else 0
+                promised[line.pack_id] += left_to_send(line) if order.fulfilment in LIVE else 0
+                assert line.taken_off <= self.asked_off[line.id], "only what somebody asked for comes off"
+            if order.fulfilment == "PARTLY_SHIPPED":
+                assert any(left_to_send(line) for line in lines_of(order.id)), "nothing is left to send: it has to come to its end"
         for pack, counted in self.counted_in.items():
             row = db.session.get_one(Stock, pack)
             assert (row.on_hand, row.reserved) == (counted - sent[pack], promised[pack])

@@ -37,7 +37,7 @@ from marketplace.settlement.payout_file import yuan
 from tests import builders
 from tests.builders_people import operator
 from tests.orders import trade
-from tests.orders.any_way import WAYS
+from tests.orders.any_way import WAYS, left_to_send
 from tests.procurement.unit_market import DESTINATION
 from tests.settlement.alipay_desk import with_accounts
 from tests.settlement.any_household import AnyHousehold
@@ -123,8 +123,8 @@ class AnyMoney(AnyHousehold):
     @rule(order_id=AnyRefund.unit_orders, packs=st.integers(1, 3))
     def ship_to_unit(self, order_id: int, packs: int) -> None:
         """Some packs of the first line that is not wholly sent."""
-        line = next((each for each in lines_of(order_id) if each.shipped < each.quantity), lines_of(order_id)[0])
-        may = trade.order(order_id).fulfilment in ("READY", "PARTLY_SHIPPED") and packs <= line.quantity - line.shipped
+        line = next((each for each in lines_of(order_id) if left_to_send(each)), lines_of(order_id)[0])
+        may = trade.order(order_id).fulfilment in ("READY", "PARTLY_SHIPPED") and packs <= left_to_send(line)
         parts = [(line.id, self.batch_of(line), packs)]
         self.tried(may, lambda: shipment.ship(order_id, parts, "快运", actor=self.market.clerk))
 
@@ -181,8 +181,8 @@ class AnyMoney(AnyHousehold):
     def unit_order_goes_on(self, order_id: int, steps: int) -> None:
         for _ in range(steps):
             order, lines = trade.order(order_id), lines_of(order_id)
-            if order.fulfilment in ("READY", "PARTLY_SHIPPED") and (left := [line for line in lines if line.shipped < line.quantity]):
-                self.ship_to_unit(order_id, left[0].quantity - left[0].shipped)
+            if order.fulfilment in ("READY", "PARTLY_SHIPPED") and (left := [line for line in lines if left_to_send(line)]):
+                self.ship_to_unit(order_id, left_to_send(left[0]))
             elif order.fulfilment == "SHIPPED":
                 self.unit_accepts(order_id, 0)
             elif order.open_fen:

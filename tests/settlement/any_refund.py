@@ -21,7 +21,7 @@ from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionShare
 from marketplace.settlement.household_credit import CreditMove
 from tests.orders import trade
-from tests.orders.any_way import AnyWay
+from tests.orders.any_way import LIVE, AnyWay, left_to_send
 from tests.settlement.money_holds import SHARE_OF, MoneyHolds
 
 _PACKS = st.sampled_from((0, 1, 1, 2, 3))  # of each line; more than it has is refused
@@ -38,24 +38,39 @@ class AnyRefund(MoneyHolds):
         order = trade.order(order_id)
         left = order.paid_fen - order.refunded_fen
         fen, may = max(1, left // part), left > 0 and not self._open_return(order_id)
+        may = may and (fen == left or not self._waits_for_the_rest(order_id))
         made = self.tried(may, lambda: return_request.propose(order_id, fen, "抽检不合格", actor=self.market.clerk))
+        if made and fen == left:
+            self.all_of_it_is_asked_off(order_id)
         return made.id if made else multiple()
+
+    def _waits_for_the_rest(self, order_id: int) -> bool:
+        """A unit's that was paid in part before anything was sent: a part of that part would be owed again, and is not given back like this."""
+        order = trade.order(order_id)
+        return (order.kind, order.payment) == ("DIRECTED", "PARTLY_PAID") and order.fulfilment in ("WAITING", "READY")
 
     @rule(target=AnyWay.asked, order_id=st.one_of(AnyWay.orders, unit_orders), first=_PACKS, second=_PACKS, by_buyer=st.booleans())
     def goods_are_named(self, order_id: int, first: int, second: int, by_buyer: bool) -> int | MultipleResults[int]:
-        """Some packs of the one line and of the other come back, for what they cost."""
+        """Some packs of the one line and of the other come back, for what they cost: first those that were not sent."""
         order, lines = trade.order(order_id), lines_of(order_id)
         packs = {line.id: count for line, count in zip(lines, (first, second), strict=False) if count}
         if not packs or (by_buyer and order.kind != "PUBLIC"):
             return multiple()
-        cost = sum(self._cost(line, packs.get(line.id, 0)) for line in lines)
-        may = all(packs.get(line.id, 0) <= line.quantity for line in lines) and 0 < cost <= order.paid_fen - order.refunded_fen
+        waits = {line.id: left_to_send(line) if order.fulfilment in LIVE else 0 for line in lines}
+        unsent = {line_id: min(count, waits[line_id]) for line_id, count in packs.items()}
+        left = order.paid_fen - order.refunded_fen
+        # Nothing was sent and nothing is to be: all that was paid goes back.
+        ends = order.fulfilment in ("WAITING", "READY") and sum(unsent.values()) == sum(waits.values())
+        cost = left if ends else sum(self._cost(line, packs.get(line.id, 0)) for line in lines)
+        may = all(packs.get(line.id, 0) <= line.quantity - line.taken_off for line in lines) and 0 < cost <= left
         may = may and not self._open_return(order_id)
         if by_buyer:
             in_time = order.return_until is None or self.now <= order.return_until
-            made = self.tried(may and in_time, lambda: return_request.raise_request(order_id, 0, "有一样不好", actor=self.buyer, packs=packs))
+            made = self.tried(may and in_time, lambda: return_request.raise_request(order_id, 0, "有一样不好", actor=self.buyer, packs=packs, unsent=unsent))
         else:
-            made = self.tried(may, lambda: return_request.propose(order_id, 0, "有一样抽检不合格", actor=self.market.clerk, packs=packs))
+            made = self.tried(may, lambda: return_request.propose(order_id, 0, "有一样抽检不合格", actor=self.market.clerk, packs=packs, unsent=unsent))
+        if made:
+            self.asked_off.update(unsent)
         return made.id if made else multiple()
 
     @rule(order_id=st.one_of(AnyWay.orders, unit_orders), part=st.sampled_from((1, 1, 2)))
@@ -72,7 +87,10 @@ class AnyRefund(MoneyHolds):
         order, named = trade.order(request.order_id), {line: fen for line, _packs, fen in request.lines or []}
         left = order.paid_fen - order.refunded_fen
         whole = order.fulfilment == "READY" and request.fen == left  # then it is called off
-        fits = request.fen <= left and (whole or all(self._left(line) >= named.get(line.id, 0) for line in lines_of(order.id)))
+        off = {line_id: packs for line_id, packs in request.unsent or []}
+        whole = whole or (order.fulfilment in ("WAITING", "READY") and all(left_to_send(line) == off.get(line.id, 0) for line in lines_of(order.id)))
+        fits = whole or (request.fen <= left and all(self._left(line) >= named.get(line.id, 0) for line in lines_of(order.id)))
+        fits = fits and (whole or bool(named) or not self._waits_for_the_rest(order.id))
         may, who = request.state == "OPEN" and (not agrees or fits), self.who_answers(request)
         if agrees:
             self.tried(may, lambda: return_request.approve(request_id, actor=who))
@@ -143,7 +161,7 @@ class AnyRefund(MoneyHolds):
             self.the_oldest_refund_ends(True)
 
     def _cost(self, line: OrderLine, packs: int) -> int:
-        return self._left(line) if packs == line.quantity else min(self._left(line), line.goods_fen * packs // line.quantity)
+        return self._left(line) if packs == line.quantity - line.taken_off else min(self._left(line), line.goods_fen * packs // line.quantity)
 
     def _left(self, line: OrderLine) -> int:
         return line.goods_fen - line.refunded_fen
