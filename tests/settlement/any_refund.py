@@ -87,7 +87,7 @@ class AnyRefund(MoneyHolds):
         order, named = trade.order(request.order_id), {line: fen for line, _packs, fen in request.lines or []}
         left = order.paid_fen - order.refunded_fen
         whole = order.fulfilment == "READY" and request.fen == left  # then it is called off
-        off = {line_id: packs for line_id, packs in request.unsent or []}
+        off = dict(request.unsent or [])
         whole = whole or (order.fulfilment in ("WAITING", "READY") and all(left_to_send(line) == off.get(line.id, 0) for line in lines_of(order.id)))
         fits = whole or (request.fen <= left and all(self._left(line) >= named.get(line.id, 0) for line in lines_of(order.id)))
         fits = fits and (whole or bool(named) or not self._waits_for_the_rest(order.id))
