@@ -24,6 +24,7 @@ from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.supply import stock
 
+
 class ReturnRequest(Public, Model):
     """OPEN → APPROVED (a refund follows) or REFUSED (with a reason)."""
 
