@@ -21,7 +21,7 @@ CLOSE = ("EQUITY", "SUPPLY")  # the links by which a cooperative comes to owe a 
 
 # Other modules say whether this household (id) is known to this cooperative (id) by more than a share.
 known_by: list[Callable[[int, int], bool]] = []
-# Other modules say whether others than this cooperative (id) pay this household (id) too.
+# Each says whether others than this cooperative (id) pay this household (id) too, or will: here by their shares, on higher rungs by their money.
 shared_with: list[Callable[[int, int], bool]] = []
 
 
@@ -91,3 +91,19 @@ def must_know(row: Household, actor: Actor, *roles: str) -> None:
     )  # fmt: skip
     if db.session.scalars(linked.limit(1)).first() is None and not any(ask(row.id, actor.organisation_id) for ask in known_by):
         raise not_found(Household)
+
+
+def linked_elsewhere(household_id: int, organisation_id: int) -> bool:
+    """Whether another cooperative's share by which it comes to owe the household money is in force, or will be."""
+    query = (
+        select(LinkageShare.id)
+        .join(LinkageGroup, LinkageGroup.id == LinkageShare.group_id)
+        .where(
+            LinkageShare.household_id == household_id, LinkageGroup.organisation_id != organisation_id, LinkageShare.kind.in_(CLOSE),
+            or_(LinkageShare.ends_on.is_(None), LinkageShare.ends_on >= clock.business_date()),
+        )
+    )  # fmt: skip
+    return db.session.scalar(query.limit(1)) is not None
+
+
+shared_with.append(linked_elsewhere)

@@ -1,7 +1,8 @@
 """Another bank or Alipay account for a household, or none any more at Alipay: proposed by one person, in force only when a second one approves.
 
 A cooperative's accountant proposes and its director decides; at the operator one administrator or treasurer proposes, another decides.
-An account to which other cooperatives pay too is not one cooperative's to change: the register's keeper does.
+The account of a household that other cooperatives pay too, or will, is not one cooperative's to change, nor is its first one: whoever is
+paid there would be theirs to choose for all. The register's keeper does.
 """
 
 from collections.abc import Sequence
@@ -79,7 +80,7 @@ def propose(
 
     By an accountant of a cooperative that the household is linked to, or the operator's administrator or treasurer. Raises
     InvalidInput for ``kind``, ``bank_name``, ``account``, ``again``, ``payee_name`` or ``reason``; NotFound for a household that is not linked; Conflict
-    ``account.waiting`` while one of the same organisation waits, ``account.heir`` where nobody is left and no heir is named, ``account.shared`` for a cooperative where others pay to the account too,
+    ``account.waiting`` while one of the same organisation waits, ``account.heir`` where nobody is left and no heir is named, ``account.shared`` for a cooperative where others pay the household too,
     ``version.stale`` if the household changed since it was read.
     """
     home = locked(Household, household_id)
@@ -109,7 +110,7 @@ def _asked_for(home: Household, kind: str, after: tuple[str, str, str], reason: 
     if after[1] and waits_for_heir(home):
         raise Conflict("account.heir", N_("这户已经没有人了：改了账户，文件里还是去世的人的姓名和身份证号。请县里在“户的变动”里登记继承人。"))
     before = _standing(home, kind)
-    _must_be_own_to_change(home, kind, actor)
+    _must_be_own_to_change(home, actor)
     row = AccountProposal(
         organisation_id=actor.organisation_id, household_id=home.id, kind=kind, bank_before=before[0], bank_name=after[0],
         last4=_tail(kind, after[1]), reason=reason.strip(), proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
@@ -147,7 +148,7 @@ def decide(proposal_id: int, *, actor: Actor, version: int, approved: bool, reas
         approved=approved, reason=reason,
     )  # fmt: skip
     if approved:
-        _must_be_own_to_change(home, row.kind, actor)
+        _must_be_own_to_change(home, actor)
         _apply(home, row, actor)
     row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip())
     row.decided_at, row.decided_by_id = clock.now(), actor.person_id
@@ -214,10 +215,9 @@ def _checked_bank(bank_name: str, account: str, again: str) -> tuple[str, str, s
     return bank_name.strip(), number, ""
 
 
-def _must_be_own_to_change(home: Household, kind: str, actor: Actor) -> None:
-    stands = bool(_standing(home, kind)[1])
-    if stands and not actor.is_operator and any(ask(home.id, actor.organisation_id) for ask in shared_with):
-        raise Conflict("account.shared", N_("别的合作社也往这个账户发钱，一家合作社不能改。请把存折或银行卡的复印件交给县级运营方，由他们两个人来改。"))
+def _must_be_own_to_change(home: Household, actor: Actor) -> None:
+    if not actor.is_operator and any(ask(home.id, actor.organisation_id) for ask in shared_with):
+        raise Conflict("account.shared", N_("别的合作社也给这户发钱，一家合作社不能登记或改它的账户。请把凭据（存折、银行卡或支付宝实名页）的复印件交给县级运营方，由他们两个人来办。"))
 
 
 def _standing(home: Household, kind: str) -> tuple[str, str, str]:

@@ -28,17 +28,23 @@ def was_given(household_id: int, organisation_id: int) -> bool:
 
 
 def others_pay(household_id: int, organisation_id: int) -> bool:
-    """Whether another cooperative's posted distributions gave the household money, or such money was moved to it: it pays there too."""
+    """Whether another cooperative gives the household money or is about to: by a distribution that is not withdrawn, by what was moved to
+    it, or by a payout."""
     moved = select(CreditMove.id).where(CreditMove.household_id == household_id, CreditMove.organisation_id != organisation_id)
     given = (
         select(DistributionShare.id)
         .join(Distribution, Distribution.id == DistributionShare.distribution_id)
         .where(
             DistributionShare.household_id == household_id, DistributionShare.fen > 0,
-            Distribution.organisation_id != organisation_id, Distribution.state == "POSTED",
+            Distribution.organisation_id != organisation_id, Distribution.state != "WITHDRAWN",
         )
     )  # fmt: skip
-    return any(db.session.scalar(each.limit(1)) is not None for each in (given, moved))
+    paid = (
+        select(PayoutItem.id)
+        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+        .where(PayoutItem.household_id == household_id, PayoutItem.organisation_id != organisation_id, PayoutBatch.state != "CANCELLED")
+    )
+    return any(db.session.scalar(each.limit(1)) is not None for each in (given, moved, paid))
 
 
 def new_accounts(batch: PayoutBatch) -> set[int]:

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from marketplace.emulator import fault
 from marketplace.foundation import outbox
 from marketplace.foundation.database import db, get, transaction
+from marketplace.foundation.errors import Conflict
 from marketplace.households import account_proposal
 from marketplace.households.household import Household
 from marketplace.organisations.actor import Actor
@@ -52,11 +53,15 @@ def _register(distribution_id: int, staff: dict[str, Actor], done: Counter[str])
     for household_id, version in db.session.execute(query.order_by(Household.id)).all():
         account = f"138{household_id:08d}"
         name = transaction(lambda h=household_id: get(Household, h).name)  # type: ignore[misc]
-        proposal = transaction(
-            lambda h=household_id, v=version, a=account, n=name: account_proposal.propose(  # type: ignore[misc]
-                h, kind="alipay", account=a, again=a, payee_name=n, reason="本人要求，凭手机上的支付宝", actor=staff["accountant"], version=v
+        try:
+            proposal_id: int = transaction(
+                lambda h=household_id, v=version, a=account, n=name: account_proposal.propose(  # type: ignore[misc]
+                    h, kind="alipay", account=a, again=a, payee_name=n, reason="本人要求，凭手机上的支付宝", actor=staff["accountant"], version=v
+                ).id
             )
-        )
-        proposal_id = proposal.id
+        except Conflict as error:
+            if error.code != "account.shared":
+                raise
+            continue  # the county's people would register it
         transaction(lambda p=proposal_id: account_proposal.decide(p, actor=staff["director"], version=1, approved=True))  # type: ignore[misc]
         done["alipay accounts"] += 1

@@ -165,12 +165,57 @@ def test_an_account_to_which_others_pay_is_not_one_cooperatives_to_change(app: F
     market, _distribution_id = posted()
     other, home = builders.market(name="宝峰油茶合作社"), market.households[0]
     linked(other, home, other.director, "SUPPLY", TODAY)
-    with pytest.raises(Conflict, match=r"account\.shared"):
-        proposed(home, other.accountant)
-    decided(proposed(home, market.accountant, "6228480022222222"), market.director)  # only this one pays
+    for accountant in (other.accountant, market.accountant):  # one has paid, the other will
+        with pytest.raises(Conflict, match=r"account\.shared"):
+            proposed(home, accountant)
     treasurer, administrator = builders.person(builders.operator(), "treasurer"), builders.person(builders.operator(), "administrator")
     decided(proposed(home, treasurer), administrator)
     assert house_of(home).bank_account == ACCOUNT
+
+
+def asked_first(household_id: int, actor: Actor, kind: str) -> AccountProposal:
+    """Somebody asks for the first account of a kind."""
+    given = {"account": "13870010001", "payee_name": "贼人甲"} if kind == "alipay" else {"account": ACCOUNT, "bank_name": "邮储银行"}
+    version = house_of(household_id).version
+    return transaction(
+        lambda: account_proposal.propose(household_id, kind=kind, again=given["account"], reason="凭手机登记", actor=actor, version=version, **given)
+    )
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("kind", ["alipay", "bank"])
+@pytest.mark.parametrize("owes", ["a share", "a share to come", "a draft", "a payout"])
+def test_a_first_account_is_nobodys_to_choose_where_others_will_pay(app: Flask, kind: str, owes: str) -> None:
+    """The attack: a director enters a supply share of a household that another cooperative is to pay, the accountant gives it a first account
+    (their own), the director agrees, and the other one's next batch goes there."""
+    if owes.startswith("a share"):
+        victim, home = builders.market(), builders.household()
+        linked(victim, home, victim.director, "SUPPLY", TODAY + timedelta(days=30 if owes == "a share to come" else 0))
+    else:
+        victim, distribution_id = posted()
+        home = victim.households[0]
+        if owes == "a payout":
+            batch_of(victim, distribution_id, home)
+        with transaction():  # the share is over, and so nothing but the money speaks
+            db.session.execute(text("UPDATE linkage_share SET ends_on = :day WHERE starts_on < :day"), {"day": (TODAY - timedelta(days=1)).isoformat()})
+            state = "WITHDRAWN" if owes == "a payout" else "DRAFT"
+            db.session.execute(text("UPDATE distribution SET state = :state WHERE id = :id"), {"id": distribution_id, "state": state})
+    with transaction():
+        house = db.session.get_one(Household, home)
+        house.bank_account, house.bank_name = ("", "") if kind == "bank" else (house.bank_account, house.bank_name)
+    thief = builders.market(name="宝峰油茶合作社")
+    linked(thief, home, thief.director, "SUPPLY", TODAY)
+    with pytest.raises(Conflict, match=r"account\.shared"):
+        asked_first(home, thief.accountant, kind)
+    treasurer, administrator = builders.person(builders.operator(), "treasurer"), builders.person(builders.operator(), "administrator")
+    decided(asked_first(home, treasurer, kind), administrator)
+    assert (house_of(home).alipay_account if kind == "alipay" else house_of(home).bank_account) in ("13870010001", ACCOUNT)
+
+
+def test_who_alone_pays_a_household_gives_it_its_first_account(app: Flask) -> None:
+    market = builders.market()
+    decided(asked_first(market.households[0], market.accountant, "alipay"), market.director)
+    assert house_of(market.households[0]).alipay_account == "13870010001"
 
 
 def test_an_account_that_became_anothers_too_is_not_approved_any_more(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
