@@ -8,8 +8,12 @@ from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.ledger import balance
-from marketplace.procurement import approval_rule, commitment, directed_order, price_cut, scorecard, target
+from marketplace.organisations.actor import Actor
+from marketplace.organisations.approval import OwnWork
+from marketplace.procurement import approval_rule, approval_rule_change, commitment, directed_order, price_cut, scorecard, target
+from marketplace.procurement.approval_rule_change import ApprovalRuleChange
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.procurement.target import Commitment
@@ -127,14 +131,21 @@ def test_a_large_order_needs_two_people_and_nobody_twice(app: Flask) -> None:
     assert states() == ["APPROVED", "APPROVED"]
 
 
+def loosened(asks: Actor, agrees: Actor, fen: int | None = None) -> None:
+    """The rule made looser, by two approvers."""
+    asked = transaction(lambda: approval_rule_change.set_rule(fen, version=1, actor=asks))
+    assert asked is not None
+    number = asked.id
+    transaction(lambda: approval_rule_change.decide(number, version=1, approved=True, actor=agrees))
+
+
 def test_whoever_loosens_the_rule_does_not_then_approve_alone(app: Flask) -> None:
     at = unit_market()
     second = builders.person(at.unit, "approver")
     with transaction():
         approval_rule.set_rule(50_000, version=0, actor=at.approver)
     made = submit(at, 10)
-    with transaction():
-        approval_rule.set_rule(None, version=1, actor=at.approver)
+    loosened(at.approver, second)
     with transaction():
         assert directed_order.approve(made, actor=at.approver).approval == "SUBMITTED"
     path = f"/unit/orders/{db.session.get_one(DirectedOrder, made).public_id}"
@@ -144,6 +155,68 @@ def test_whoever_loosens_the_rule_does_not_then_approve_alone(app: Flask) -> Non
     later = submit(at, 10, key="later")
     with transaction():
         assert directed_order.approve(later, actor=at.approver).approval == "APPROVED"  # submitted under the new rule
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("fen", [None, 60_000])
+def test_one_approver_alone_does_not_undo_the_rule_of_two(app: Flask, fen: int | None) -> None:
+    at = unit_market()
+    second, other = builders.person(at.unit, "approver"), builders.person(builders.unit(), "approver")
+    transaction(lambda: approval_rule.set_rule(50_000, version=0, actor=at.approver))
+    with pytest.raises(NotAllowed, match=r"rule\.two"), transaction():
+        approval_rule.set_rule(fen, version=1, actor=at.approver)
+    asked = transaction(lambda: approval_rule_change.set_rule(fen, version=1, actor=at.approver))
+    assert asked is not None
+    number = asked.id
+    with pytest.raises(Conflict, match=r"rule\.waiting"), transaction():
+        approval_rule_change.set_rule(None, version=1, actor=second)
+    made = submit(at, 10)
+    for actor, refusal in ((at.approver, OwnWork), (at.buyer, NotAllowed), (other, NotFound)):
+        with pytest.raises(refusal), transaction():
+            approval_rule_change.decide(number, version=1, approved=True, actor=actor)
+    with transaction():
+        assert directed_order.approve(made, actor=at.approver).approval == "SUBMITTED"
+    with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
+        approval_rule_change.decide(number, version=1, approved=False, actor=second)
+    assert approval_rule.needed(at.unit, 55_000) == 2
+    transaction(lambda: approval_rule_change.decide(number, version=1, approved=True, actor=second))
+    assert approval_rule.needed(at.unit, 55_000) == 1
+    with pytest.raises(Conflict, match=r"rule\.decided"), transaction():
+        approval_rule_change.decide(number, version=2, approved=True, actor=second)
+
+
+def test_a_stricter_rule_holds_at_once_and_what_was_asked_of_the_old_one_is_stale(app: Flask) -> None:
+    at = unit_market()
+    second = builders.person(at.unit, "approver")
+    transaction(lambda: approval_rule.set_rule(50_000, version=0, actor=at.approver))
+    asked = transaction(lambda: approval_rule_change.set_rule(None, version=1, actor=at.approver))
+    assert asked is not None
+    number = asked.id
+    assert transaction(lambda: approval_rule_change.set_rule(20_000, version=1, actor=second)) is None
+    assert approval_rule.needed(at.unit, 20_000) == 2
+    with pytest.raises(Conflict, match=r"rule\.stale"), transaction():
+        approval_rule_change.decide(number, version=1, approved=True, actor=second)
+    transaction(lambda: approval_rule_change.decide(number, version=1, approved=False, reason="已收紧", actor=second))
+    assert approval_rule.needed(at.unit, 20_000) == 2
+
+
+def test_the_page_of_the_rule_asks_the_other_approver(app: Flask) -> None:
+    at = unit_market()
+    second = builders.person(at.unit, "approver")
+    one, two = browser(app, at.approver), browser(app, second)
+    assert one.post("/unit/rule", data={"second_from": "500", "version": "0"}).status_code == 302
+    assert one.post("/unit/rule", data={"second_from": "", "version": "1"}).status_code == 302
+    assert "这是您提出的" in one.get("/unit/rule").text
+    assert "由另一位审批人来定" in browser(app, at.buyer).get("/unit/rule").text
+    assert ("放宽审批规则" in two.get("/messages").text, "同意放宽" in two.get("/unit/rule").text) == (True, True)
+    db.session.rollback()
+    path = f"/unit/rule/{db.session.query(ApprovalRuleChange).one().public_id}"
+    form = {"version": "1", "decision": "approve"}
+    assert [each.post(path, data=form).status_code for each in (one, browser(app, at.buyer))] == [403, 403]
+    assert two.post(path, data={"version": "1", "decision": "return"}).status_code == 422
+    assert two.post(path, data={"version": "1"}).status_code == 422
+    assert two.post(path, data=form).status_code == 303
+    assert "一位审批人同意就行" in one.get("/unit/rule").text
 
 
 def test_a_pledge_is_made_once_drawn_on_and_taken_back(app: Flask) -> None:
