@@ -93,14 +93,20 @@ def waiting() -> None:
 @click.option("--return", "reason", default="", metavar="REASON", help="Return it instead, with this reason.")
 @with_appcontext
 def agree(number: str, reason: str) -> None:
-    """Be the second person for NUMBER of ``waiting`` where the county has one administrator; prints a link to hand over, where there is one."""
+    """Be the second person for NUMBER of ``waiting`` where the county has one administrator; prints a link to hand over, where there is one.
+
+    The code that goes with it is shown to the administrator who asked, at /operator/sign-ins, for them to hand over.
+    """
 
     def work() -> str | None:
         row = by_public_id(SignInProposal, number)
         return sign_in_proposal.decide(row.id, version=row.version, approved=not reason, reason=reason, actor=None)
 
     token = _carry_out(work)
-    click.echo(f"{settings().base_url.rstrip('/')}/invitation/{token}" if token else ("returned" if reason else "done"))
+    base = settings().base_url.rstrip("/")
+    click.echo(f"{base}/invitation/{token}" if token else ("returned" if reason else "done"))
+    if token:
+        click.echo(f"It takes a code too: whoever asked finds it at {base}/operator/sign-ins and hands it over.", err=True)
 
 
 def _carry_out(work: Callable[[], T]) -> T:

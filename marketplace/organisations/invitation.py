@@ -1,9 +1,11 @@
 """An invitation: the way in for somebody whose sign-in an administrator made, or whose password is lost. Its link works once.
 
-Only a hash of the link is kept; whoever made it sees it once and hands it over. Nobody ever knows another's password.
+Only a hash of the link is kept; whoever made it sees it once and hands it over. Nobody ever knows another's password. A link that two people
+agreed on is in two parts: one hands over the link, the other a code, so that neither can use it (``sign_in_proposal``).
 """
 
 import hashlib
+import hmac
 import secrets
 from datetime import datetime, timedelta
 
@@ -20,10 +22,15 @@ from marketplace.organisations.membership import must_belong
 from marketplace.organisations.person import NO_PASSWORD, Person, hash_password, is_trusted
 
 DAYS = 7
+MOST_TRIES = 5  # wrong codes; then the link is over
+OVER = N_("这个链接已经用过或过期了，请找县级运营方的管理员重新开一个。")
+LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # of a code: none that is taken for another when it is read out
+CODE = 8
 
 
 class Invitation(Identified, Model):
-    """A link that was made for a person. A newer one makes older ones worthless."""
+    """A link that was made for a person. A newer one makes older ones worthless. One that came of a proposal (``proposal_id``) works only
+    with a code; ``code_hash`` is empty until that was fetched."""
 
     __tablename__ = "invitation"
 
@@ -34,6 +41,19 @@ class Invitation(Identified, Model):
     made_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    proposal_id: Mapped[int | None] = mapped_column(ForeignKey("sign_in_proposal.id"), index=True)
+    code_hash: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    tries: Mapped[int] = mapped_column(default=0, server_default="0")  # codes that were wrong
+
+    @property
+    def in_two(self) -> bool:
+        """Whether it works only with a code."""
+        return self.proposal_id is not None
+
+    @property
+    def works(self) -> bool:
+        """Whether it can still be used: not used, not too old, not tried too often."""
+        return self.used_at is None and self.expires_at > clock.now() and self.tries < MOST_TRIES
 
 
 def make(person_id: int, organisation_id: int, *, actor: Actor) -> str:
@@ -66,8 +86,8 @@ def make_for_served(person_id: int, *, actor: Actor) -> str:
     return renew(person, actor.organisation_id, by_id=actor.person_id)
 
 
-def renew(person: Person, organisation_id: int, *, by_id: int) -> str:
-    """The token of the only link that works for a person from now on. Whoever calls has asked who may."""
+def renew(person: Person, organisation_id: int, *, by_id: int, proposal_id: int | None = None) -> str:
+    """The token of the only link that works for a person from now on; in two parts if it came of a proposal. Whoever calls has asked who may."""
     now, token = clock.now(), secrets.token_urlsafe(24)
     for earlier in db.session.scalars(select(Invitation).where(Invitation.person_id == person.id, Invitation.used_at.is_(None))):
         earlier.expires_at = min(earlier.expires_at, now)
@@ -78,6 +98,7 @@ def renew(person: Person, organisation_id: int, *, by_id: int) -> str:
         made_at=now,
         made_by_id=by_id,
         expires_at=now + timedelta(days=DAYS),
+        proposal_id=proposal_id,
     )
     db.session.add(row)
     db.session.flush()
@@ -85,17 +106,49 @@ def renew(person: Person, organisation_id: int, *, by_id: int) -> str:
     return token
 
 
+def code(proposal_id: int, *, by_id: int) -> str:
+    """The code that goes with the link of a proposal, new each time: the ones before are worthless. Whoever calls has asked who may.
+
+    Wrong tries stay counted. Raises Conflict ``invitation.over``.
+    """
+    query = select(Invitation).where(Invitation.proposal_id == proposal_id)
+    row = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
+    if row is None or not row.works:
+        raise Conflict("invitation.over", OVER)
+    made = "".join(secrets.choice(LETTERS) for _ in range(CODE))
+    row.code_hash = _of_code(row, made)
+    db.session.flush()
+    audit.record("invitation.code", row, person_id=by_id, invited_id=row.person_id)
+    return f"{made[:4]}-{made[4:]}"
+
+
+def of_token(token: str) -> Invitation | None:
+    """The row of a link, while it works."""
+    row = db.session.scalars(select(Invitation).where(Invitation.token_hash == _hashed(token))).one_or_none()
+    return row if row is not None and row.works else None
+
+
 def person_of(token: str) -> Person | None:
     """Whom a link lets in, while it works."""
-    row = db.session.scalars(select(Invitation).where(Invitation.token_hash == _hashed(token))).one_or_none()
-    return get(Person, row.person_id) if row is not None and _works(row) else None
+    row = of_token(token)
+    return get(Person, row.person_id) if row is not None else None
 
 
-def accept(token: str, password: str) -> int:
-    """The invited person chooses a password; their id. Raises Conflict ``invitation.over``, InvalidInput ``password.length``."""
+def accept(token: str, password: str, *, code: str = "") -> int | None:
+    """The invited person chooses a password; their id. None if the code was wrong: one try is used up, which is to be committed.
+
+    Raises Conflict ``invitation.over``, ``invitation.no_code`` while nobody has fetched the code, InvalidInput ``password.length``.
+    """
     row = locked_where(Invitation, select(Invitation).where(Invitation.token_hash == _hashed(token)))
-    if not _works(row):
-        raise Conflict("invitation.over", N_("这个链接已经用过或过期了，请找县级运营方的管理员重新开一个。"))
+    if not row.works:
+        raise Conflict("invitation.over", OVER)
+    if row.in_two and not row.code_hash:
+        raise Conflict("invitation.no_code", N_("口令还没有取：请找提出开通的那位管理员，由他把口令告诉您。"))
+    if row.in_two and not hmac.compare_digest(row.code_hash, _of_code(row, code)):
+        row.tries += 1
+        db.session.flush()
+        audit.record("invitation.wrong_code", row, invited_id=row.person_id, tries=row.tries)
+        return None
     person = get(Person, row.person_id)
     person.password_hash = hash_password(password)
     row.used_at = clock.now()
@@ -104,9 +157,10 @@ def accept(token: str, password: str) -> int:
     return person.id
 
 
-def _works(row: Invitation) -> bool:
-    return row.used_at is None and row.expires_at > clock.now()
-
-
 def _hashed(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _of_code(row: Invitation, typed: str) -> str:
+    """What is kept of a code: however it was written, and of this link only."""
+    return _hashed(f"{row.token_hash}:{''.join(each for each in typed.upper()[:40] if each in LETTERS)}")

@@ -2,7 +2,8 @@
 chooses a password. Else a single administrator would be both people of every approval in the county.
 
 Where there is no second administrator, whoever holds the machine is the second person (``flask person agree``). Whoever gets a first such role
-chooses a new password, by a link that the second person hands over: who made the sign-in may know the old one.
+chooses a new password: who made the sign-in may know the old one. The second person hands over the link, who asked for it a code: neither has both,
+so neither becomes the person that they agreed on.
 """
 
 from collections.abc import Callable, Collection
@@ -17,6 +18,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations import approval, invitation, membership
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.invitation import Invitation
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import NO_PASSWORD, TRUSTED, Person, is_trusted, roles_of
 
@@ -89,7 +91,8 @@ def link(person_id: int, organisation_id: int, *, actor: Actor) -> str | None:
 
 
 def decide(proposal_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor | None) -> str | None:
-    """The second person's word; a link's token where the person is to choose a password. ``actor`` None is who holds the machine.
+    """The second person's word; a link's token where the person is to choose a password, of no use without the ``code`` that who asked
+    hands over. ``actor`` None is who holds the machine.
 
     Raises OwnWork for who asked, NotAllowed ``roles.own`` for whom it is about, Conflict ``sign_in.decided``, ``version.stale``,
     InvalidInput ``reason.missing`` for a return without one.
@@ -119,6 +122,31 @@ def decide(proposal_id: int, *, version: int, approved: bool, reason: str = "", 
     for tell in told:
         tell(row)
     return token
+
+
+def code(proposal_id: int, *, actor: Actor) -> tuple[Person, str]:
+    """Whom to hand it to, and the code without which the link does nothing; for who asked, and nobody else. Another each time.
+
+    Raises NotAllowed ``sign_in.others``, Conflict ``invitation.over``.
+    """
+    actor.must_have("OPERATOR", "administrator")
+    row = get(SignInProposal, proposal_id)
+    if row.proposed_by_id != actor.person_id:
+        raise NotAllowed("sign_in.others", N_("口令只给提出的那位管理员，链接在同意的人手里。"))
+    return get(Person, row.person_id), invitation.code(row.id, by_id=actor.person_id)
+
+
+def handing_over(actor: Actor) -> list[tuple[SignInProposal, Person, Organisation]]:
+    """What this administrator asked for, was allowed, and has a link that works: the person waits for the code."""
+    query = (
+        select(SignInProposal, Person, Organisation, Invitation)
+        .join(Person, Person.id == SignInProposal.person_id)
+        .join(Organisation, Organisation.id == SignInProposal.organisation_id)
+        .join(Invitation, Invitation.proposal_id == SignInProposal.id)
+        .where(SignInProposal.proposed_by_id == actor.person_id, Invitation.used_at.is_(None), Invitation.expires_at > clock.now())
+        .order_by(SignInProposal.id)
+    )
+    return [(row, person, own) for row, person, own, link in db.session.execute(query) if link.works]
 
 
 def waiting() -> list[tuple[SignInProposal, Person, Organisation]]:
@@ -158,4 +186,4 @@ def _carry_out(row: SignInProposal) -> str | None:
         if known:
             return None
         person.password_hash = NO_PASSWORD
-    return invitation.renew(person, row.organisation_id, by_id=row.proposed_by_id)
+    return invitation.renew(person, row.organisation_id, by_id=row.proposed_by_id, proposal_id=row.id)

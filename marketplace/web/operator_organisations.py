@@ -190,11 +190,11 @@ def _waits() -> Any:
     return redirect(url_for("sign_in_proposals.index"), 303)
 
 
-def handed_over(person_id: int, token: str, back: str) -> Any:
-    """The page that shows a link, this once."""
+def handed_over(person_id: int, token: str, back: str, *, in_two: bool = False) -> Any:
+    """The page that shows a link, this once; ``in_two``: it says that a code is handed over by somebody else."""
     url = settings().base_url.rstrip("/") + url_for("invitation.show", token=token)
     page = render_template(
-        "operator/invited.html", person=db.session.get_one(Person, person_id), url=url, days=invitation.DAYS, back=back, **desk(the_actor())
+        "operator/invited.html", person=db.session.get_one(Person, person_id), url=url, days=invitation.DAYS, back=back, in_two=in_two, **desk(the_actor())
     )
     return page, 200, {"Cache-Control": "no-store"}
 

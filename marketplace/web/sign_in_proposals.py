@@ -1,4 +1,5 @@
-"""What one administrator asked for about somebody's sign-in, for a second one to look at: allowed, or returned with a reason."""
+"""What one administrator asked for about somebody's sign-in, for a second one to look at: allowed, or returned with a reason. The second one
+then has the link, the first the code: the person needs both."""
 
 from typing import Any
 
@@ -8,7 +9,7 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
-from marketplace.organisations import sign_in_proposal
+from marketplace.organisations import invitation, sign_in_proposal
 from marketplace.organisations.sign_in_proposal import SignInProposal
 from marketplace.web.operator_desk import desk
 from marketplace.web.operator_organisations import handed_over, role_words
@@ -38,9 +39,19 @@ def decide(public_id: str) -> Any:
         db.session.rollback()
         return _page({public_id: said(error)}), 422
     if token is not None:
-        return handed_over(person_id, token, url_for(".index"))
+        return handed_over(person_id, token, url_for(".index"), in_two=True)
     flash(_("已同意。") if approved else _("已退回，没有改。"), "done")
     return redirect(url_for(".index"), 303)
+
+
+@bp.post("/<public_id>/code")
+@needs("people.administer")
+def code(public_id: str) -> Any:
+    """The page that shows a code to who asked for the link, this once."""
+    actor, number = the_actor(), by_public_id(SignInProposal, public_id).id
+    person, shown = transaction(lambda: sign_in_proposal.code(number, actor=actor))
+    page = render_template("operator/sign_in_code.html", person=person, code=shown, tries=invitation.MOST_TRIES, back=url_for(".index"), **desk(actor))
+    return page, 200, {"Cache-Control": "no-store"}
 
 
 def _page(errors: dict[str, str]) -> str:
@@ -49,6 +60,7 @@ def _page(errors: dict[str, str]) -> str:
     return render_template(
         "operator/sign_ins.html",
         rows=rows,
+        handing_over=sign_in_proposal.handing_over(the_actor()),
         roles=said_roles,
         people=names_of(row.proposed_by_id for row, *_of in rows),
         errors=errors,

@@ -1,5 +1,6 @@
 """One administrator is one person: what decides about money, and a password of who does, takes a second one, or the machine."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -89,6 +90,74 @@ def test_a_link_for_a_director_is_handed_over_by_the_second_one(app: Flask) -> N
     assert found.id == market.director.person_id
 
 
+@pytest.mark.both
+@pytest.mark.parametrize("kind", ["a new treasurer", "a forgotten password"])
+def test_neither_administrator_becomes_the_person_that_they_agreed_on(app: Flask, kind: str) -> None:
+    """The attack: the second administrator, to whom the link is handed, chooses the password and is two people."""
+    first, second = two()
+    if kind == "a new treasurer":
+        invited, _ = transaction(lambda: sign_in_proposal.invite(first.organisation_id, login="li-hua", name="李华", roles=["treasurer"], actor=first))
+        person_id = invited.id
+    else:
+        person_id = builders.person(first.organisation_id, "treasurer").person_id
+        transaction(lambda: sign_in_proposal.link(person_id, first.organisation_id, actor=first))
+    row = proposed()
+    number, before = row.id, db.session.get_one(Person, person_id).password_hash
+    with pytest.raises(Conflict, match=r"invitation\.over"), transaction():
+        sign_in_proposal.code(number, actor=first)
+    assert sign_in_proposal.handing_over(first) == []
+    token = transaction(lambda: sign_in_proposal.decide(number, version=1, approved=True, actor=second)) or ""
+
+    with pytest.raises(Conflict, match=r"invitation\.no_code"), transaction():  # the link alone
+        invitation.accept(token, "mine-all-mine")
+    with pytest.raises(NotAllowed, match=r"sign_in\.others"), transaction():  # and its holder gets no code
+        sign_in_proposal.code(number, actor=second)
+    assert (sign_in_proposal.handing_over(second), [each.id for each, *_of in sign_in_proposal.handing_over(first)]) == ([], [number])
+    _who, old = transaction(lambda: sign_in_proposal.code(number, actor=first))
+    _who, code = transaction(lambda: sign_in_proposal.code(number, actor=first))
+    for wrong in ("", old, "AAAA-AAAA"):
+        assert transaction(lambda wrong=wrong: invitation.accept(token, "mine-all-mine", code=wrong)) is None  # type: ignore[misc]
+    db.session.rollback()
+    assert db.session.get_one(Person, person_id).password_hash in (before, NO_PASSWORD)
+    assert transaction(lambda: invitation.accept(token, "chang-le-88", code=f" {code.lower().replace('-', ' ')}")) == person_id
+    with pytest.raises(Conflict, match=r"invitation\.over"), transaction():
+        sign_in_proposal.code(number, actor=first)
+    assert code.replace("-", "") not in str([each.data for each in db.session.query(AuditEvent)])
+
+
+@pytest.mark.both
+def test_a_code_is_not_tried_through_even_by_fetching_it_anew(app: Flask) -> None:
+    first, second = two()
+    transaction(lambda: sign_in_proposal.invite(first.organisation_id, login="li-hua", name="李华", roles=["reviewer"], actor=first))
+    row = proposed()
+    number = row.id
+    token = transaction(lambda: sign_in_proposal.decide(number, version=1, approved=True, actor=second)) or ""
+    for _ in range(invitation.MOST_TRIES):
+        transaction(lambda: sign_in_proposal.code(number, actor=first))
+        assert transaction(lambda: invitation.accept(token, "mine-all-mine", code="AAAA-AAAA")) is None
+    for act in (lambda: invitation.accept(token, "mine-all-mine", code="AAAA-AAAA"), lambda: sign_in_proposal.code(number, actor=first)):
+        with pytest.raises(Conflict, match=r"invitation\.over"), transaction():
+            act()
+    assert sign_in_proposal.handing_over(first) == []
+
+
+def test_who_signed_in_as_a_clerk_before_is_not_the_director_afterwards(app: Flask) -> None:
+    """The attack: make a clerk alone, sign in as them, and then have a second administrator agree to their new role."""
+    market, (first, second) = builders.market(), two()
+    person, token = transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="李华", roles=["clerk"], actor=first))
+    person_id, client = person.id, app.test_client()
+    form = {"password": "known-to-me-8", "again": "known-to-me-8"}
+    assert client.post(f"/invitation/{token}", data=form).status_code == 302
+    assert client.get("/cooperative").status_code == 200
+    transaction(lambda: sign_in_proposal.set_roles(person_id, market.cooperative, ["director"], read=["clerk"], actor=first))
+    early = transaction(lambda: sign_in_proposal.link(person_id, market.cooperative, actor=first))  # still a clerk's, made while it waits
+    row = proposed()
+    transaction(lambda: sign_in_proposal.decide(row.id, version=1, approved=True, actor=second))
+    assert client.get("/cooperative").status_code == 302
+    assert client.post("/sign-in", data={"login": "li-hua", "password": "known-to-me-8"}).status_code == 422
+    assert client.get(f"/invitation/{early}").status_code == 410
+
+
 def test_nobody_is_the_second_person_about_themself(app: Flask) -> None:
     first, second = two()
     with pytest.raises(NotAllowed, match=r"roles\.own"), transaction():
@@ -113,7 +182,11 @@ def test_the_machine_stands_in_where_there_is_one_administrator(app: Flask) -> N
     row = proposed()
     run = app.test_cli_runner().invoke
     assert f"{row.public_id}  ROLES  li-hua" in run(args=["person", "waiting"]).output
-    assert "/invitation/" in run(args=["person", "agree", row.public_id]).output
+    said = run(args=["person", "agree", row.public_id]).output
+    link = re.search(r"/invitation/([\w-]+)", said)
+    assert link and "/operator/sign-ins" in said
+    with pytest.raises(Conflict, match=r"invitation\.no_code"), transaction():  # who holds the machine is not the person either
+        invitation.accept(link[1], "mine-all-mine")
     db.session.rollback()
     assert roles_of(row.person_id, market.cooperative) == ["director"]
     assert db.session.query(AuditEvent).filter_by(action="sign_in.approved").one().data["by_machine"] is True

@@ -79,7 +79,17 @@ def test_roles_are_taken_with_the_next_click_and_a_stale_page_changes_nothing(ap
     assert link
     db.session.rollback()
     assert db.session.get_one(Person, someone.person_id).password_hash == NO_PASSWORD, "whoever knew the old one is out"
-    assert theirs.post(link[0], data={"password": "chang-le-88", "again": "chang-le-88"}).location == "/unit"
+    assert "还要一个口令" in made.text
+    assert second.post(f"{proposal}/code").status_code == 403
+    assert ("看口令" in admin.get("/operator/sign-ins").text, "看口令" in second.get("/operator/sign-ins").text) == (True, False)
+    shown = admin.post(f"{proposal}/code")
+    code = re.search(r"<code>([2-9A-Z]{4}-[2-9A-Z]{4})</code>", shown.text)
+    assert code and shown.headers["Cache-Control"] == "no-store"
+    form = {"password": "chang-le-88", "again": "chang-le-88"}
+    assert "口令" in theirs.get(link[0]).text
+    wrong = theirs.post(link[0], data=form | {"code": "AAAA-AAAA"})
+    assert (wrong.status_code, "口令不对" in wrong.text) == (422, True)
+    assert theirs.post(link[0], data=form | {"code": code[1]}).location == "/unit"
     assert admin.post(f"{at}/roles", data={"read": "buyer", "roles": []}).status_code == 409
     assert "会计" in admin.get(at).text
     assert admin.post(f"{at}/suspend", data={"to": "suspended", "reason": ""}).status_code == 422
