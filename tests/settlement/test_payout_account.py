@@ -198,7 +198,7 @@ def test_a_first_account_is_nobodys_to_choose_where_others_will_pay(app: Flask, 
             batch_of(victim, distribution_id, home)
         with transaction():  # the share is over, and so nothing but the money speaks
             db.session.execute(text("UPDATE linkage_share SET ends_on = :day WHERE starts_on < :day"), {"day": (TODAY - timedelta(days=1)).isoformat()})
-            state = "WITHDRAWN" if owes == "a payout" else "DRAFT"
+            state = "WITHDRAWN" if owes == "a payout" else "DRAFTED"
             db.session.execute(text("UPDATE distribution SET state = :state WHERE id = :id"), {"id": distribution_id, "state": state})
     with transaction():
         house = db.session.get_one(Household, home)
