@@ -83,9 +83,9 @@ def password(login: str) -> None:
 @group.command("waiting")
 @with_appcontext
 def waiting() -> None:
-    """What an administrator asked for about a sign-in and nobody has allowed yet: number, kind, login, organisation, roles before and after."""
+    """What an administrator asked for about a sign-in and nobody has allowed yet: number, kind, login, organisation, roles (of VILLAGES, their codes) before and after."""
     for row, someone, place in sign_in_proposal.waiting():
-        click.echo(f"{row.public_id}  {row.kind:<6} {someone.login:<24} {place.name_zh}  {row.roles_before or '-'} → {row.roles or '-'}")
+        click.echo(f"{row.public_id}  {row.kind:<8} {someone.login:<24} {place.name_zh}  {row.change[0] or '-'} → {row.change[1] or '-'}")
 
 
 @group.command("agree")

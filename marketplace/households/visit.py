@@ -12,14 +12,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Identified, Model, Public, db, get, not_found
+from marketplace.foundation.database import Identified, Model, Public, db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
+from marketplace.organisations import sign_in_proposal
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.person import Person, Role
 from marketplace.organisations.region import Region
+from marketplace.organisations.sign_in_proposal import SignInProposal
 
 FINDINGS = ("STEADY", "INCOME", "ILLNESS", "DISASTER", "OTHER")
 LATE_DAYS = 31  # a visit is written down within a month
@@ -68,18 +70,35 @@ class Charge:
         return self.visited_on is None or (clock.business_date() - self.visited_on).days > MONTHLY
 
 
-def assign(person_id: int, village_ids: Sequence[int], *, actor: Actor) -> None:
-    """The county's administrator says which villages an officer looks after from today on; others end yesterday, or never began.
+def assign(person_id: int, village_ids: Sequence[int], *, actor: Actor) -> SignInProposal | None:
+    """The county's administrator says which villages an officer looks after. Fewer hold from today on; for one more, whose households are
+    opened to the officer, a second administrator is asked, and nothing changes until then.
 
-    Raises InvalidInput ``officer.bad`` for somebody who is no village officer, ``village.bad`` for what is no village.
+    Raises InvalidInput ``officer.bad`` for somebody who is no village officer, ``village.bad`` for what is no village, NotAllowed ``roles.own``,
+    Conflict ``sign_in.waiting``.
     """
     actor.must_have("OPERATOR", "administrator")
-    holds = select(Role.id).where(Role.person_id == person_id, Role.organisation_id == actor.organisation_id, Role.name == "village_officer")
+    locked(Person, person_id)
+    wanted = set(village_ids)
+    codes = dict(db.session.execute(select(Region.id, Region.code).where(Region.id.in_(wanted | set(villages_of(person_id))), Region.kind == "VILLAGE")).all())
+    if wanted - set(codes):
+        raise InvalidInput("village.bad", N_("请选择村。"), field="villages")
+    _must_be_officer(person_id, actor.organisation_id)
+    held = set(villages_of(person_id))
+    if wanted <= held:
+        _write(person_id, actor.organisation_id, wanted, by_id=actor.person_id)
+        return None
+    return sign_in_proposal.ask_villages(person_id, before=[codes[each] for each in held], villages=[codes[each] for each in wanted], actor=actor)
+
+
+def _must_be_officer(person_id: int, organisation_id: int) -> None:
+    holds = select(Role.id).where(Role.person_id == person_id, Role.organisation_id == organisation_id, Role.name == "village_officer")
     if db.session.scalar(holds) is None:
         raise InvalidInput("officer.bad", N_("这个人不是帮扶干部。"), field="villages")
-    wanted = set(village_ids)
-    if wanted - set(db.session.scalars(select(Region.id).where(Region.id.in_(wanted), Region.kind == "VILLAGE"))):
-        raise InvalidInput("village.bad", N_("请选择村。"), field="villages")
+
+
+def _write(person_id: int, organisation_id: int, wanted: set[int], *, by_id: int) -> None:
+    """These are an officer's villages from today on; others end yesterday, or never began."""
     today = clock.business_date()
     held = {row.village_id: row for row in db.session.scalars(_in_force(person_id))}
     for village_id, row in held.items():
@@ -90,9 +109,23 @@ def assign(person_id: int, village_ids: Sequence[int], *, actor: Actor) -> None:
         else:
             row.ends_on = today - timedelta(days=1)
     for village_id in sorted(wanted - set(held)):
-        db.session.add(OfficerAssignment(organisation_id=actor.organisation_id, person_id=person_id, village_id=village_id, starts_on=today))
+        db.session.add(OfficerAssignment(organisation_id=organisation_id, person_id=person_id, village_id=village_id, starts_on=today))
     db.session.flush()
-    audit.record("officer.assigned", get(Person, person_id), person_id=actor.person_id, organisation_id=actor.organisation_id, villages=sorted(wanted))
+    audit.record("officer.assigned", get(Person, person_id), person_id=by_id, organisation_id=organisation_id, villages=sorted(wanted))
+
+
+def _agreed(row: SignInProposal) -> None:
+    """Carry out what a second person allowed. Conflict ``version.stale`` if the officer's villages changed since."""
+    locked(Person, row.person_id)
+    _must_be_officer(row.person_id, row.organisation_id)
+    held = set(db.session.scalars(select(Region.code).where(Region.id.in_(villages_of(row.person_id)))))
+    if held != set(row.villages_before.split()):
+        raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"))
+    wanted = set(db.session.scalars(select(Region.id).where(Region.code.in_(row.villages.split()))))
+    _write(row.person_id, row.organisation_id, wanted, by_id=row.proposed_by_id)
+
+
+sign_in_proposal.carried_out["VILLAGES"] = _agreed
 
 
 def villages_of(person_id: int) -> list[int]:

@@ -19,6 +19,7 @@ SUBJECTS = {
 TEXTS = {
     "ROLES": N_("%(by)s 要给 %(name)s 在 %(place)s 的岗位。不是您知道的事，请马上找县级运营方核对。"),
     "LINK": N_("%(by)s 要给 %(name)s（%(place)s）开一个重设密码的链接。不是您知道的事，请马上找县级运营方核对。"),
+    "VILLAGES": N_("%(by)s 要让 %(name)s（%(place)s）负责更多的村。不是您知道的事，请马上找县级运营方核对。"),
 }
 
 

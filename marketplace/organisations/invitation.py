@@ -59,12 +59,12 @@ class Invitation(Identified, Model):
 def make(person_id: int, organisation_id: int, *, actor: Actor) -> str:
     """A new link's token for a person of an organisation, shown once and kept only as a hash. Earlier ones stop working.
 
-    Raises NotFound unless they belong to it, NotAllowed ``roles.two`` for whoever decides about money (``sign_in_proposal.link``).
+    Raises NotFound unless they belong to it, NotAllowed ``roles.two`` for whoever has a role of TRUSTED (``sign_in_proposal.link``).
     """
     actor.must_have("OPERATOR", "administrator")
     must_belong(person_id, organisation_id)
     if is_trusted(person_id):
-        raise NotAllowed("roles.two", N_("管钱的岗位要两位管理员同意。"))
+        raise NotAllowed("roles.two", N_("管钱、管审核、看户内情况的岗位，要两位管理员同意。"))
     return renew(get(Person, person_id), actor.organisation_id, by_id=actor.person_id)
 
 

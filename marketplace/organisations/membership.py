@@ -1,7 +1,7 @@
 """Membership: who may sign in for an organisation and in which roles. Made, changed and suspended by the county's administrator.
 
 Everything is written to the audit; nobody changes their own roles, the county never loses its last administrator, and what decides about
-money is given by two (``sign_in_proposal``).
+money or opens what is sealed about households is given by two (``sign_in_proposal``).
 """
 
 import re
@@ -19,8 +19,8 @@ from marketplace.organisations.person import NO_PASSWORD, ROLES, TRUSTED, Person
 
 
 def invite(organisation_id: int, *, login: str, name: str, roles: Collection[str], actor: Actor) -> Person:
-    """A new person with roles in an organisation, without a password: an invitation lets them choose one. If one of the roles decides
-    about money, they have none yet: a second administrator is to be asked.
+    """A new person with roles in an organisation, without a password: an invitation lets them choose one. If one of the roles is
+    of TRUSTED, they have none yet: a second administrator is to be asked.
 
     Raises InvalidInput ``login.bad``, ``name.bad``, ``role.bad``, Conflict ``login.taken``.
     """
@@ -49,11 +49,11 @@ def invite(organisation_id: int, *, login: str, name: str, roles: Collection[str
 def set_roles(person_id: int, organisation_id: int, roles: Collection[str], *, read: Collection[str], actor: Actor) -> list[str]:
     """Make these the person's roles in an organisation; none takes the membership away. ``read`` are those that the page showed.
 
-    Raises as ``may_set_roles``; NotAllowed ``roles.two`` for one more that decides about money, Conflict ``administrator.last``.
+    Raises as ``may_set_roles``; NotAllowed ``roles.two`` for one more of TRUSTED, Conflict ``administrator.last``.
     """
     may_set_roles(person_id, organisation_id, roles, read=read, actor=actor)
     if (set(roles) - set(read)) & TRUSTED:
-        raise NotAllowed("roles.two", N_("管钱的岗位要两位管理员同意。"))
+        raise NotAllowed("roles.two", N_("管钱、管审核、看户内情况的岗位，要两位管理员同意。"))
     return write_roles(person_id, organisation_id, roles, read=read, by_id=actor.person_id)
 
 

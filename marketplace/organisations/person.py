@@ -30,7 +30,10 @@ ROLES: dict[str, tuple[str, ...]] = {
 }
 
 # Whoever holds one of these is one of the two people that money, listings or sign-ins wait for.
-TRUSTED = frozenset({"administrator", "reviewer", "treasurer", "director", "accountant", "approver"})
+DECIDES = frozenset({"administrator", "reviewer", "treasurer", "director", "accountant", "approver"})
+# And to these is open what is sealed about households: names, hardship, what was found on a visit.
+READS = frozenset({"auditor", "village_officer", "village_accountant"})
+TRUSTED = DECIDES | READS  # no single administrator gives one of them, nor a password to who has one
 NO_PASSWORD = "!"  # noqa: S105  fits no hash, so that nobody gets in before a password was chosen
 _strong = PasswordHasher()
 _quick = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)  # tests and demonstrations only
@@ -165,7 +168,7 @@ def roles_of(person_id: int, organisation_id: int) -> list[str]:
 
 
 def is_trusted(person_id: int) -> bool:
-    """Whether a person decides about money anywhere."""
+    """Whether a person anywhere decides about money or reads about households."""
     query = select(Role.id).where(Role.person_id == person_id, Role.name.in_(TRUSTED))
     return db.session.scalar(query.limit(1)) is not None
 

@@ -186,7 +186,7 @@ def _link(person_id: int, token: str | None, back: str) -> Any:
 
 
 def _waits() -> Any:
-    flash(_("已提出。管钱的岗位要另一位管理员同意，同意以前什么都没有改。"), "wait")
+    flash(_("已提出。这件事要另一位管理员同意，同意以前什么都没有改。"), "wait")
     return redirect(url_for("sign_in_proposals.index"), 303)
 
 

@@ -4,12 +4,14 @@ then has the link, the first the code: the person needs both."""
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
 
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.language import said
+from marketplace.foundation.language import said, text
 from marketplace.organisations import invitation, sign_in_proposal
+from marketplace.organisations.region import Region
 from marketplace.organisations.sign_in_proposal import SignInProposal
 from marketplace.web.operator_desk import desk
 from marketplace.web.operator_organisations import handed_over, role_words
@@ -56,12 +58,14 @@ def code(public_id: str) -> Any:
 
 def _page(errors: dict[str, str]) -> str:
     rows, words = sign_in_proposal.waiting(), role_words()
-    said_roles = {row.id: [[words.get(name, name) for name in each.split()] for each in (row.roles_before, row.roles)] for row, *_of in rows}
+    codes = {code for row, *_of in rows for each in (row.villages_before, row.villages) for code in each.split()}
+    words |= {row.code: text(row, "name") for row in db.session.scalars(select(Region).where(Region.code.in_(codes)))} if codes else {}
+    changes = {row.id: [[words.get(name, name) for name in each.split()] for each in row.change] for row, *_of in rows}
     return render_template(
         "operator/sign_ins.html",
         rows=rows,
         handing_over=sign_in_proposal.handing_over(the_actor()),
-        roles=said_roles,
+        changes=changes,
         people=names_of(row.proposed_by_id for row, *_of in rows),
         errors=errors,
         crumbs=[(_("单位和人员"), url_for("operator_organisations.index")), (_("等另一位管理员"), None)],

@@ -8,14 +8,16 @@ from flask import Flask
 
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
-from marketplace.foundation.errors import Conflict, NotAllowed
+from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
+from marketplace.households import visit
 from marketplace.notices.message import Message
 from marketplace.organisations import invitation, membership, own_sign_in, sign_in_proposal
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import NO_PASSWORD, Person, hash_password, roles_of
+from marketplace.organisations.region import Region
 from marketplace.organisations.sign_in_proposal import SignInProposal
-from tests import builders
+from tests import builders, builders_people
 
 
 def two() -> tuple[Actor, Actor]:
@@ -158,6 +160,62 @@ def test_who_signed_in_as_a_clerk_before_is_not_the_director_afterwards(app: Fla
     assert client.get(f"/invitation/{early}").status_code == 410
 
 
+@pytest.mark.both
+@pytest.mark.parametrize(("place", "role"), [("operator", "village_officer"), ("operator", "auditor"), ("village", "village_accountant")])
+def test_what_is_sealed_about_households_is_not_opened_to_a_sign_in_of_ones_own_making(app: Flask, place: str, role: str) -> None:
+    """The attack: make an officer, take the link, choose the password, and read of every household as somebody else."""
+    first, second = two()
+    own = first.organisation_id if place == "operator" else builders_people.organisation("VILLAGE", "三坪村村民委员会")
+    person, token = transaction(lambda: sign_in_proposal.invite(own, login="li-hua", name="李华", roles=[role], actor=first))
+    person_id = person.id
+    assert (token, roles_of(person_id, own)) == (None, [])
+    row = proposed()
+    transaction(lambda: sign_in_proposal.decide(row.id, version=1, approved=True, actor=second))
+    assert roles_of(person_id, own) == [role]
+    assert transaction(lambda: sign_in_proposal.link(person_id, own, actor=first)) is None  # nor by a forgotten password
+
+
+def test_an_officer_whom_one_administrator_made_chooses_anew_before_deciding_about_money(app: Flask) -> None:
+    """Such sign-ins stand in databases from before: who made it may know the password still."""
+    first, second = two()
+    officer = builders.person(first.organisation_id, "village_officer")
+    for wanted, fresh in ((["reviewer", "village_officer"], True), (["reviewer", "treasurer", "village_officer"], False)):
+        held = roles_of(officer.person_id, first.organisation_id)
+        transaction(lambda w=wanted, h=held: sign_in_proposal.set_roles(officer.person_id, first.organisation_id, w, read=h, actor=first))  # type: ignore[misc]
+        number = proposed().id
+        token = transaction(lambda n=number: sign_in_proposal.decide(n, version=1, approved=True, actor=second))  # type: ignore[misc]
+        assert (token is not None) == fresh
+
+
+@pytest.mark.both
+def test_more_villages_for_an_officer_take_two_and_fewer_one(app: Flask) -> None:
+    first, second = two()
+    officer = builders.person(first.organisation_id, "village_officer").person_id
+    home, beside = builders.county(), builders.village()
+    for wanted in ([home], [home, beside]):
+        before = visit.villages_of(officer)
+        asked = transaction(lambda w=wanted: visit.assign(officer, w, actor=first))  # type: ignore[misc]
+        assert asked is not None and visit.villages_of(officer) == before
+        number = asked.id
+        with pytest.raises(OwnWork), transaction():
+            sign_in_proposal.decide(number, version=1, approved=True, actor=first)
+        with pytest.raises(Conflict, match=r"sign_in\.waiting"), transaction():
+            visit.assign(officer, [beside], actor=second)
+        assert transaction(lambda n=number: sign_in_proposal.decide(n, version=1, approved=True, actor=second)) is None  # type: ignore[misc]
+        assert visit.villages_of(officer) == wanted
+    assert transaction(lambda: visit.assign(officer, [beside], actor=first)) is None
+    asked = transaction(lambda: visit.assign(officer, [home, beside], actor=first))
+    assert asked is not None
+    number = asked.id
+    assert transaction(lambda: visit.assign(officer, [], actor=second)) is None
+    with pytest.raises(Conflict, match=r"version\.stale"), transaction():
+        sign_in_proposal.decide(number, version=1, approved=True, actor=second)
+    with pytest.raises(InvalidInput, match=r"village\.bad"), transaction():
+        visit.assign(officer, [db.session.get_one(Region, home).parent_id or 0], actor=first)
+    with pytest.raises(InvalidInput, match=r"officer\.bad"), transaction():
+        visit.assign(second.person_id, [home], actor=first)
+
+
 def test_nobody_is_the_second_person_about_themself(app: Flask) -> None:
     first, second = two()
     with pytest.raises(NotAllowed, match=r"roles\.own"), transaction():
@@ -181,7 +239,7 @@ def test_the_machine_stands_in_where_there_is_one_administrator(app: Flask) -> N
     transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="李华", roles=["director"], actor=only))
     row = proposed()
     run = app.test_cli_runner().invoke
-    assert f"{row.public_id}  ROLES  li-hua" in run(args=["person", "waiting"]).output
+    assert f"{row.public_id}  ROLES    li-hua" in run(args=["person", "waiting"]).output
     said = run(args=["person", "agree", row.public_id]).output
     link = re.search(r"/invitation/([\w-]+)", said)
     assert link and "/operator/sign-ins" in said

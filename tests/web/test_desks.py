@@ -19,7 +19,7 @@ from marketplace.ledger.posting import Source
 from marketplace.orders import cancellation, shipment
 from marketplace.orders.order import Order, Purchase, lines_of
 from marketplace.orders.parcel import Parcel
-from marketplace.organisations import assisted_buyer
+from marketplace.organisations import assisted_buyer, sign_in_proposal
 from marketplace.organisations import person as person_module
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
@@ -59,8 +59,11 @@ def elsewhere() -> int:
 
 def officer(*village_ids: int) -> Actor:
     own = builders.person(builders.operator(), "village_officer")
-    with transaction():
-        visit.assign(own.person_id, list(village_ids), actor=builders.person(builders.operator(), "administrator"))
+    first, second = (builders.person(builders.operator(), "administrator") for _ in range(2))
+    asked = transaction(lambda: visit.assign(own.person_id, list(village_ids), actor=first))
+    if asked is not None:
+        number = asked.id
+        transaction(lambda: sign_in_proposal.decide(number, version=1, approved=True, actor=second))
     return own
 
 

@@ -8,6 +8,7 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
+from marketplace.households import visit
 from marketplace.organisations import approval
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import NO_PASSWORD, Person, grant
@@ -98,6 +99,25 @@ def test_roles_are_taken_with_the_next_click_and_a_stale_page_changes_nothing(ap
     assert theirs.get("/unit").status_code == 302
     assert admin.post(f"{at}/suspend", data={"to": "active", "reason": "回来了"}).status_code == 302
     assert theirs.get("/unit").status_code == 200
+
+
+def test_villages_are_added_by_two_and_the_page_says_which(app: Flask) -> None:
+    home, own = builders.county(), builders.operator()
+    officer = builders.person(own, "village_officer")
+    at = f"/operator/people/{db.session.get_one(Person, officer.person_id).public_id}/{db.session.get_one(Organisation, own).public_id}"
+    admin, second = (browser(app, builders.person(own, "administrator")) for _ in range(2))
+    assert "加村要另一位管理员同意" in admin.get(at).text
+    assert admin.post(f"{at}/villages", data={"villages": ["360925201001"]}).location == "/operator/sign-ins"
+    page = second.get("/operator/sign-ins").text
+    assert ("负责更多的村" in page, "三坪村" in page) == (True, True)
+    proposal = f"/operator/sign-ins/{db.session.query(SignInProposal).one().public_id}"
+    assert admin.post(proposal, data={"version": "1", "decision": "approve"}).status_code == 403
+    assert second.post(proposal, data={"version": "1", "decision": "approve"}).status_code == 303
+    db.session.rollback()
+    assert visit.villages_of(officer.person_id) == [home]
+    assert admin.post(f"{at}/villages", data={}).status_code == 302
+    db.session.rollback()
+    assert visit.villages_of(officer.person_id) == []
 
 
 def test_nobody_elses_sign_in_is_administered_under_an_organisations_address(app: Flask) -> None:

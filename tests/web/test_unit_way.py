@@ -12,7 +12,15 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.ledger import balance
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
-from marketplace.procurement import approval_rule, approval_rule_change, commitment, directed_order, price_cut, scorecard, target
+from marketplace.procurement import (
+    approval_rule,
+    approval_rule_change,
+    commitment,
+    directed_order,
+    price_cut,
+    scorecard,
+    target,
+)
 from marketplace.procurement.approval_rule_change import ApprovalRuleChange
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.price_cut import PriceCut
