@@ -10,11 +10,11 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from marketplace.foundation import clock
-from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.database import by_public_id, db, get, transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.foundation.language import said
 from marketplace.organisations.actor import by_name
-from marketplace.payments import channel_key, key_material
+from marketplace.payments import channel_key, key_material, key_owner
 from marketplace.payments.alipay_certificate import text_of
 from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.channel_key import ChannelKey
@@ -74,26 +74,29 @@ def add_alipay(login: str, private_key: Path | None, alipay_public_key: Path | N
 @click.option("--secrets", "file", type=FILE, required=True, help="File of two lines: the secret key, and the webhook's secret.")
 @with_appcontext
 def add_stripe(login: str, account: str, file: Path) -> None:
-    """Add a cooperative's Stripe account; print the key's outside name."""
+    """Add a cooperative's Stripe account, of which Stripe itself says that the key opens it; print the key's outside name."""
     lines = file.read_text().split()
     if len(lines) != 2:
         raise click.UsageError("the file holds two lines: the secret key, and the webhook's secret")
+    given = {"account": account, "secret_key": lines[0], "webhook_secret": lines[1]}
 
     def work() -> str:
-        actor = by_name(login)
-        return key_material.add_stripe(actor.organisation_id, account=account, secret_key=lines[0], webhook_secret=lines[1], actor=actor).public_id
+        _may(login)
+        owned = key_material.ask_stripe(**given)
+        return transaction(lambda: key_material.add_stripe(_may(login), **given, owned=owned, actor=by_name(login)).public_id)
 
-    click.echo(_said(lambda: transaction(work)))
+    click.echo(_said(work))
 
 
 @group.command("confirm")
 @click.argument("name")
 @WHO
 @click.option("--seen", required=True, help="Last 8 characters of the SHA-256 of Alipay's public key as its console gives it; of Stripe, of the webhook's secret.")
+@click.option("--seen-key", default="", help="Of Stripe also the last 4 characters of the secret key.")
 @with_appcontext
-def confirm(name: str, login: str, seen: str) -> None:
+def confirm(name: str, login: str, seen: str, seen_key: str) -> None:
     """Believe what comes signed with the key NAME. By another person than who added it, who has seen at the channel that it is the right one."""
-    _done(partial(channel_key.confirm, seen=seen), name, login)
+    _done(partial(channel_key.confirm, seen=seen, seen_key=seen_key), name, login)
     click.echo(f"{name} is believed")
 
 
@@ -102,9 +105,32 @@ def confirm(name: str, login: str, seen: str) -> None:
 @WHO
 @with_appcontext
 def switch(name: str, login: str) -> None:
-    """Sign with the confirmed key NAME from now on. By another person than who added it; the one before stays believed."""
-    _done(channel_key.switch, name, login)
+    """Sign with the confirmed key NAME from now on. By another person than who added it; the one before stays believed. Stripe is asked again whose it is."""
+    owned = _said(lambda: key_material.ask_before_switch(get(ChannelKey, _own(name, login))))
+    _done(partial(channel_key.switch, owned=owned), name, login)
     click.echo(f"{name} is in use")
+
+
+@group.command("check")
+@with_appcontext
+def check() -> None:
+    """Ask Stripe of every key in use whose it is; a line for each, and an exit status of 1 unless all open the account that they are kept for.
+
+    Worth running once after an upgrade: keys that were added before Stripe was asked stay in use until they are switched.
+    """
+    wrong = False
+    in_use = select(ChannelKey.id).where(ChannelKey.channel == "stripe", ChannelKey.state.in_(("CURRENT", "OLD"))).order_by(ChannelKey.id)
+    for key_id in db.session.scalars(in_use).all():
+        row = get(ChannelKey, key_id)
+        name, account, secret = row.public_id, row.account, row.parts["secret_key"]
+        try:
+            key_owner.must_own(key_owner.ask(secret), account=account, secret_key=secret)
+            word = "ok"
+        except MarketError as error:
+            word, wrong = f"{error.code}: {said(error)}", True
+        click.echo(f"{name}  {account:<24} {word}")
+    if wrong:
+        raise click.exceptions.Exit(1)
 
 
 @group.command("retire")

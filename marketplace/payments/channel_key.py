@@ -3,7 +3,7 @@ second person, and retired when nothing signed with the old one can come any mor
 
 ADDED → CURRENT → OLD → RETIRED. We sign with CURRENT; what comes signed with CURRENT, with OLD, or with an ADDED one that was confirmed is
 believed. So both sides change when it suits them and nothing is refused in between, and no single person can bring a key with which to say
-that something was paid. The material is sealed; a retired key's is destroyed.
+that something was paid, or of an account of their own to be paid to. The material is sealed; a retired key's is destroyed.
 """
 
 import json
@@ -21,7 +21,8 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import key_print
+from marketplace.payments import key_owner, key_print
+from marketplace.payments.key_owner import Owned
 
 CHANNELS = ("alipay", "stripe")
 KEPT = ("ADDED", "CURRENT", "OLD")
@@ -94,29 +95,31 @@ def keep(
     return row
 
 
-def confirm(key_id: int, *, seen: str, version: int | None = None, actor: Actor) -> ChannelKey:
+def confirm(key_id: int, *, seen: str, seen_key: str = "", version: int | None = None, actor: Actor) -> ChannelKey:
     """Another person than who added it has seen that it is the channel's: from now on what comes signed with it is believed.
 
-    ``seen`` is what they read in the channel's console (``key_print.to_type``). InvalidInput ``key.seen`` if it is of another key; Conflict
-    ``key.state``, ``version.stale``; NotAllowed ``key.own``.
+    ``seen`` and ``seen_key`` are what they read in the channel's console (``key_print.to_type``, ``key_to_type``). InvalidInput ``key.seen`` if
+    either is of another key; Conflict ``key.state``, ``version.stale``; NotAllowed ``key.own``.
     """
     row = _handled(key_id, actor)
     row.must_be_version(row.version if version is None else version)
     if row.state != "ADDED" or row.confirmed_at is not None:
         raise Conflict("key.state", N_("这套密钥不在等核对。"), state=row.state)
     _must_be_anothers(row, actor)
-    if not key_print.is_seen(row.channel, row.parts, seen):
-        raise InvalidInput("key.seen", N_("和这套密钥的不一样。请到渠道的后台看，不要抄加的人给的；真的不一样，就把这一套作废。"), field="seen")
+    for field, fits in (("seen", key_print.is_seen(row.channel, row.parts, seen)), ("seen_key", key_print.is_key_seen(row.channel, row.parts, seen_key))):
+        if not fits:
+            raise InvalidInput("key.seen", N_("和这套密钥的不一样。请到渠道的后台看，不要抄加的人给的；真的不一样，就把这一套作废。"), field=field)
     row.confirmed_at, row.confirmed_by_id = clock.now(), actor.person_id
     _record("confirmed", row, actor)
     db.session.flush()
     return row
 
 
-def switch(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
+def switch(key_id: int, *, owned: Owned | None = None, version: int | None = None, actor: Actor) -> ChannelKey:
     """Sign with this confirmed one from now on; the one before stays believed until it is retired. By another person than who added it.
 
-    Conflict ``key.state``, ``key.unconfirmed``, ``key.expired``, ``version.stale``; NotAllowed ``key.own``.
+    ``owned`` is what Stripe says now of whose key it is (``key_material.ask_before_switch``). InvalidInput ``key.other_account``; Conflict
+    ``key.unasked``, ``key.state``, ``key.unconfirmed``, ``key.expired``, ``version.stale``; NotAllowed ``key.own``.
     """
     row = _handled(key_id, actor)
     row.must_be_version(row.version if version is None else version)
@@ -127,6 +130,8 @@ def switch(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelK
         raise Conflict("key.unconfirmed", N_("这套密钥还没有核对，核对过才能启用。"))
     if row.expires_at is not None and row.expires_at <= clock.now():
         raise Conflict("key.expired", N_("证书已经过期，不能启用。"))
+    if row.channel == "stripe":
+        key_owner.must_own(owned, account=row.account, secret_key=row.parts["secret_key"])
     for before in _of(row.organisation_id, row.channel, ("CURRENT",)):
         before.state = "OLD"
         before.version += 1

@@ -17,17 +17,43 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import channel_key
+from marketplace.payments import channel_key, key_owner
 from marketplace.payments.alipay_certificate import certificates_of, ends_at, public_key_of
 from marketplace.payments.alipay_signing import BadKey, private_key, public_key
 from marketplace.payments.channel_key import ChannelKey
+from marketplace.payments.key_owner import Owned
 
 
-def add_stripe(organisation_id: int, *, account: str, secret_key: str, webhook_secret: str, actor: Actor) -> ChannelKey:
-    """A cooperative's own Stripe account. InvalidInput ``key.account``, ``key.secret``, ``key.webhook``; Conflict as ``channel_key.keep``.
+def ask_stripe(*, account: str, secret_key: str, webhook_secret: str) -> Owned:
+    """Whose key Stripe says it is, asked outside a transaction before ``add_stripe``. Raises as that for its form, and as ``key_owner.ask``."""
+    return key_owner.ask(_stripe_parts(account, secret_key, webhook_secret)[1])
 
+
+def ask_before_switch(row: ChannelKey) -> Owned | None:
+    """The same of a key that waits, before ``channel_key.switch``; None where there is nobody to ask: Alipay's is known by its application."""
+    return key_owner.ask(row.parts["secret_key"]) if row.channel == "stripe" and row.state == "ADDED" else None
+
+
+def add_stripe(organisation_id: int, *, account: str, secret_key: str, webhook_secret: str, owned: Owned, actor: Actor) -> ChannelKey:
+    """A cooperative's own Stripe account, with what Stripe said of whose key it is (``ask_stripe``).
+
+    InvalidInput ``key.account``, ``key.secret``, ``key.mode``, ``key.webhook``, ``key.other_account``; Conflict as ``channel_key.keep``.
     A test key is refused in production, a live one everywhere else: no demonstration ever moves money.
     """
+    account, secret_key, webhook_secret = _stripe_parts(account, secret_key, webhook_secret)
+    channel_key.may_handle(organisation_id, actor)
+    if actor.is_operator:
+        raise InvalidInput("key.owner", N_("银行卡付款开在合作社自己的账户上，平台不收款。"), field="account")
+    key_owner.must_own(owned, account=account, secret_key=secret_key)
+    parts = {"secret_key": secret_key, "webhook_secret": webhook_secret}
+    print_ = hashlib.sha256(f"{account}\x1f{secret_key}\x1f{webhook_secret}".encode()).hexdigest()[:16]
+    return channel_key.keep(
+        organisation_id, "stripe", parts, account=account, kind="secret", fingerprint=print_, expires_at=None, actor=actor
+    )
+
+
+def _stripe_parts(account: str, secret_key: str, webhook_secret: str) -> tuple[str, str, str]:
+    """As they are kept. InvalidInput for what has another form than Stripe's."""
     account, secret_key, webhook_secret = account.strip(), secret_key.strip(), webhook_secret.strip()
     if not re.fullmatch(r"acct_[A-Za-z0-9]{6,26}", account):
         raise InvalidInput("key.account", N_("账户号由 acct_ 开头，在 Stripe 后台的“账户详情”里。"), field="account")
@@ -37,14 +63,7 @@ def add_stripe(organisation_id: int, *, account: str, secret_key: str, webhook_s
         raise InvalidInput("key.mode", N_("正式集市只用正式密钥，演示和测试只用测试密钥。"), field="secret_key")
     if not re.fullmatch(r"whsec_[A-Za-z0-9+/=_-]{8,240}", webhook_secret):
         raise InvalidInput("key.webhook", N_("通知密钥由 whsec_ 开头，在 Stripe 后台的通知地址下面。"), field="webhook_secret")
-    channel_key.may_handle(organisation_id, actor)
-    if actor.is_operator:
-        raise InvalidInput("key.owner", N_("银行卡付款开在合作社自己的账户上，平台不收款。"), field="account")
-    parts = {"secret_key": secret_key, "webhook_secret": webhook_secret}
-    print_ = hashlib.sha256(f"{account}\x1f{secret_key}\x1f{webhook_secret}".encode()).hexdigest()[:16]
-    return channel_key.keep(
-        organisation_id, "stripe", parts, account=account, kind="secret", fingerprint=print_, expires_at=None, actor=actor
-    )
+    return account, secret_key, webhook_secret
 
 
 def add_alipay(organisation_id: int, *, private: str, public: str = "", certificates: tuple[str, str, str] | None = None, actor: Actor) -> ChannelKey:

@@ -15,16 +15,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from marketplace.payments.alipay_signing import private_key, public_key
 
 LAST = 8  # characters that whoever confirms types, from what the channel's console shows
+LAST_OF_KEY = 4  # and of a secret key, of which Stripe's console shows no more
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a key: ``kind`` is alipay_public_key, own_public_key, root, alipay, app (certificates), secret_key or webhook_secret; of
-    Stripe's secrets ``sha256`` is empty and ``tail`` the last characters, as its console shows them."""
+    """One part of a key: ``kind`` is alipay_public_key, own_public_key, or root, alipay, app (certificates)."""
 
     kind: str
-    sha256: str = ""
-    tail: str = ""
+    sha256: str
     subject: str = ""
     issuer: str = ""
     serial: str = ""
@@ -32,9 +31,9 @@ class Part:
 
 
 def parts_of(channel: str, parts: Mapping[str, str]) -> list[Part]:
-    """Everything there is to compare, the other side's first. BadKey for what cannot be read."""
+    """Everything there is to compare, the other side's first; of Stripe nothing: all of it is typed. BadKey for what cannot be read."""
     if channel == "stripe":
-        return [Part("secret_key", tail=parts["secret_key"][-4:]), Part("webhook_secret", tail=parts["webhook_secret"][-4:])]
+        return []
     found = [Part("alipay_public_key", _of_public(_theirs(parts)))]
     for kind, name in (("alipay", "alipay_certificate"), ("root", "root_certificate"), ("app", "app_certificate")):
         found += [_of_certificate(kind, each) for each in x509.load_pem_x509_certificates(parts[name].encode())] if name in parts else []
@@ -45,6 +44,16 @@ def parts_of(channel: str, parts: Mapping[str, str]) -> list[Part]:
 def to_type(channel: str, parts: Mapping[str, str]) -> str:
     """What whoever confirms must type: the end of the SHA-256 of Alipay's public key; of Stripe, the end of the webhook's secret."""
     return parts["webhook_secret"][-LAST:] if channel == "stripe" else _of_public(_theirs(parts))[-LAST:]
+
+
+def key_to_type(channel: str, parts: Mapping[str, str]) -> str:
+    """What they must type beside it: of Stripe, the end of the secret key; else nothing."""
+    return parts["secret_key"][-LAST_OF_KEY:] if channel == "stripe" else ""
+
+
+def is_key_seen(channel: str, parts: Mapping[str, str], typed: str) -> bool:
+    """Whether ``typed`` is the end of the secret key, where one must be typed."""
+    return channel != "stripe" or "".join(typed.split()) == key_to_type(channel, parts)
 
 
 def is_seen(channel: str, parts: Mapping[str, str], typed: str) -> bool:
@@ -70,4 +79,4 @@ def _of_public(text: str) -> str:
 
 
 def _of_certificate(kind: str, each: x509.Certificate) -> Part:
-    return Part(kind, of_pem(each), "", each.subject.rfc4514_string(), each.issuer.rfc4514_string(), f"{each.serial_number:x}", each.not_valid_after_utc)
+    return Part(kind, of_pem(each), each.subject.rfc4514_string(), each.issuer.rfc4514_string(), f"{each.serial_number:x}", each.not_valid_after_utc)

@@ -53,6 +53,10 @@ class StripeApi:
             secret_key, base_addresses=addresses, max_network_retries=0, http_client=stripe.RequestsClient(timeout=DEADLINE)
         )
 
+    def own_account(self) -> dict[str, Any]:
+        """The account that the key opens."""
+        return self._plain(self._client.v1.accounts.retrieve_current)
+
     def create_session(self, number: str, fen: int, subject: str, *, return_url: str, expires_at: int) -> dict[str, Any]:
         """A page of Stripe's on which this is paid, once. Amount and account limits are the caller's."""
         params: Any = {

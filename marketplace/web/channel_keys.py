@@ -10,7 +10,7 @@ from sqlalchemy import select
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput
+from marketplace.foundation.errors import InvalidInput, OutsideFailure
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.actor import Actor
@@ -44,14 +44,13 @@ def index() -> Any:
 @bp.post("/stripe")
 @needs("key.handle")
 def add_stripe() -> Any:
-    actor, form = the_actor(), request.form
-    return _added(
-        lambda: key_material.add_stripe(
-            actor.organisation_id, account=form.get("account", ""), secret_key=form.get("secret_key", ""),
-            webhook_secret=form.get("webhook_secret", ""), actor=actor,
-        ),
-        "stripe",
-    )  # fmt: skip
+    actor = the_actor()
+    given = {name: request.form.get(name, "")[:300] for name in ("account", "secret_key", "webhook_secret")}
+    try:
+        owned = key_material.ask_stripe(**given)
+    except (InvalidInput, OutsideFailure) as error:
+        return _page({str(error.data.get("field", "secret_key")): said(error)}, "stripe"), 422 if isinstance(error, InvalidInput) else 503
+    return _added(lambda: key_material.add_stripe(actor.organisation_id, **given, owned=owned, actor=actor), "stripe")
 
 
 @bp.post("/alipay")
@@ -87,14 +86,14 @@ def _question(row: ChannelKey, step: str, errors: dict[str, str]) -> str:
     prints = key_print.parts_of(row.channel, row.parts) if step == "confirm" and row.state == "ADDED" else []
     return render_template(
         "payment/key_step.html", row=row, step=step, public=key_material.shown_public(row), prints=prints, words=_part_words(), errors=errors,
-        last=key_print.LAST, **desk(the_actor()),
+        last=key_print.LAST, last_of_key=key_print.LAST_OF_KEY, **desk(the_actor()),
     )  # fmt: skip
 
 
 def _part_words() -> dict[str, str]:
     return {
         "alipay_public_key": _("支付宝公钥"), "own_public_key": _("我们的公钥"), "alipay": _("支付宝公钥证书"), "root": _("支付宝根证书"),
-        "app": _("应用公钥证书"), "secret_key": _("密钥"), "webhook_secret": _("通知密钥"),
+        "app": _("应用公钥证书"),
     }  # fmt: skip
 
 
@@ -105,12 +104,14 @@ def act(public_id: str, step: str) -> Any:
     if step not in STEPS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="step")
     number, (work, done) = row.id, STEPS[step]
-    given = {"seen": request.form.get("seen", "")[:200]} if step == "confirm" else {}
+    given: dict[str, Any] = {name: request.form.get(name, "")[:200] for name in ("seen", "seen_key")} if step == "confirm" else {}
     try:
+        if step == "switch":
+            given = {"owned": key_material.ask_before_switch(row)}
         transaction(lambda: work(number, version=version, actor=actor, **given))
-    except InvalidInput as error:
+    except (InvalidInput, OutsideFailure) as error:
         db.session.rollback()
-        return _question(_own(public_id), step, {"seen": said(error)}), 422
+        return _question(_own(public_id), step, {str(error.data.get("field", "seen")): said(error)}), 422 if isinstance(error, InvalidInput) else 503
     flash(_(done), "done")
     return redirect(url_for(".index"), 303)
 

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 
 from tests.payments import stripe_desk
+from tests.payments.stripe_counter import Counter, counter
 from tests.payments.stripe_desk import Desk
 
 
@@ -15,6 +16,13 @@ from tests.payments.stripe_desk import Desk
 def localstripe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of localstripe's own environment."""
     return stripe_desk.environment(tmp_path_factory.mktemp("localstripe"))
+
+
+@pytest.fixture
+def stripe_says(app: Flask) -> Iterator[Counter]:
+    """Stripe as far as it says whose a key is."""
+    with counter(app) as running:
+        yield running
 
 
 @pytest.fixture

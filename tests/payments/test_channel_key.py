@@ -31,7 +31,8 @@ from tests import builders
 from tests.builders import Market
 from tests.foundation.test_config_and_files import keys as pair
 from tests.orders import trade
-from tests.payments.keys_seen import confirm, seen
+from tests.payments.keys_seen import confirm, seen, seen_key
+from tests.payments.stripe_counter import Counter
 from tests.payments.test_payment_notice import FORM, _signed, _waiting
 from tests.web.work_desk import browser
 
@@ -269,7 +270,8 @@ def test_a_key_that_cannot_work_is_refused(app: Flask, market: Market) -> None:
         app.extensions["settings"] = before
 
 
-def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, market: Market) -> None:
+def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, market: Market, stripe_says: Counter) -> None:
+    stripe_says.says = {"sk_test_secretsecret": "acct_1Tea0000"}
     private, public = pair()
     one, two = browser(app, market.accountant), browser(app, market.director)
     assert "还没有自己的密钥" in one.get("/keys").text
@@ -297,7 +299,7 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
         for wrong in ({}, {"seen": "00000000"}, {"seen": row.fingerprint[-8:]}):
             blind = two.post(f"{path}/confirm", data=form | wrong)
             assert (blind.status_code, "真的不一样" in blind.text) == (422, True)
-        assert two.post(f"{path}/confirm", data=form | {"seen": seen(row)}).status_code == 303
+        assert two.post(f"{path}/confirm", data=form | {"seen": seen(row), "seen_key": seen_key(row)}).status_code == 303
         assert "等另一个人启用" in one.get("/keys").text
         db.session.rollback()
         form = {"version": str(db.session.get_one(ChannelKey, row.id).version)}
@@ -310,7 +312,8 @@ def test_the_page_adds_switches_and_retires_and_shows_no_secret(app: Flask, mark
     assert browser(app, builders.person(builders.operator(), "treasurer")).get("/keys").status_code == 200
 
 
-def test_the_command_does_the_same(app: Flask, market: Market, tmp_path: Path) -> None:
+def test_the_command_does_the_same(app: Flask, market: Market, tmp_path: Path, stripe_says: Counter) -> None:
+    stripe_says.says = {"sk_test_secretsecret": "acct_1Tea0000"}
     private, public = pair()
     (tmp_path / "public.pem").write_text(public)
     (tmp_path / "private.pem").write_text(private)

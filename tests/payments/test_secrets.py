@@ -27,7 +27,7 @@ from marketplace.jobs import payments as jobs
 from marketplace.orders import order_refund, refund_reissue
 from marketplace.orders.order import Order, Purchase, locked_order
 from marketplace.organisations.organisation import Cooperative, Organisation
-from marketplace.payments import call, channel_key, key_material
+from marketplace.payments import call, key_material
 from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.channel import Attempt, client_for
@@ -39,7 +39,7 @@ from tests import builders
 from tests.notices.mail_server import mail_server
 from tests.notices.test_alarm import confirmed
 from tests.notices.test_mail import configured
-from tests.payments.keys_seen import confirm
+from tests.payments.keys_seen import add_stripe, confirm, switch
 from tests.seeded import seeded_folder
 
 __all__ = ["seeded_folder"]
@@ -96,7 +96,7 @@ def _keys_of_a_cooperative() -> list[int]:
     public = key_material.public_half(key_material.new_private_key())
     alipay = transaction(lambda: key_material.add_alipay(own, private="", public=public, actor=actor).id)
     stripe = transaction(
-        lambda: key_material.add_stripe(own, account="acct_1Jingan", secret_key=STRIPE[0], webhook_secret=STRIPE[1], actor=actor).id
+        lambda: add_stripe(own, account="acct_1Jingan", secret_key=STRIPE[0], webhook_secret=STRIPE[1], actor=actor).id
     )
     return [alipay, stripe]
 
@@ -119,7 +119,7 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     director = builders.person(owner, "director")
     for key_id in keys:
         transaction(lambda number=key_id: confirm(number, actor=director))  # type: ignore[misc]
-        transaction(lambda number=key_id: channel_key.switch(number, actor=director))  # type: ignore[misc]
+        transaction(lambda number=key_id: switch(number, actor=director))  # type: ignore[misc]
     _by_bank_and_by_card(app, owner)
     with_new_key = db.session.scalars(select(Payment.id).where(Payment.organisation_id == owner, Payment.channel == "alipay")).first()
     assert with_new_key is not None and call.ask(with_new_key)

@@ -20,7 +20,7 @@ from marketplace.orders import cancellation, order_payment, return_request
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import call, channel_key, key_material, stripe_event, sweep
+from marketplace.payments import call, channel_key, stripe_event, sweep
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import AlipayNotice, Payment
 from marketplace.payments.refund import Refund
@@ -29,7 +29,7 @@ from marketplace.reporting import books
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
-from tests.payments.keys_seen import confirm
+from tests.payments.keys_seen import add_stripe, confirm, switch
 from tests.payments.stripe_desk import SECRET, Desk, served
 
 ACCOUNT = "acct_1TeaCooperative"
@@ -38,9 +38,9 @@ ACCOUNT = "acct_1TeaCooperative"
 def takes_cards(market: Market, **changed: str) -> None:
     """Open the channel: one person adds the key, another confirms it and switches to it."""
     given = {"account": ACCOUNT, "secret_key": "sk_test_0123456789", "webhook_secret": SECRET} | changed
-    added = transaction(lambda: key_material.add_stripe(market.cooperative, **given, actor=market.accountant).id)
+    added = transaction(lambda: add_stripe(market.cooperative, **given, actor=market.accountant).id)
     transaction(lambda: confirm(added, actor=market.director))
-    transaction(lambda: channel_key.switch(added, actor=market.director))
+    transaction(lambda: switch(added, actor=market.director))
 
 
 def opened(order_id: int, key: str = "k") -> Payment:
@@ -332,19 +332,19 @@ def test_a_key_is_checked_sealed_and_switched_by_a_second_person(app: Flask) -> 
     good = {"account": ACCOUNT, "secret_key": "sk_test_0123456789", "webhook_secret": SECRET}
     for field, wrong in (("account", "tea"), ("secret_key", "pk_test_0123456789"), ("secret_key", "sk_live_0123456789"), ("webhook_secret", "sk_test_1")):
         with pytest.raises(InvalidInput):
-            transaction(lambda given=good | {field: wrong}: key_material.add_stripe(market.cooperative, **given, actor=market.director))  # type: ignore[misc]
+            transaction(lambda given=good | {field: wrong}: add_stripe(market.cooperative, **given, actor=market.director))  # type: ignore[misc]
     for who in (market.clerk, builders.customer()):
         with pytest.raises(NotAllowed):
-            transaction(lambda who=who: key_material.add_stripe(market.cooperative, **good, actor=who))  # type: ignore[misc]
-    added = transaction(lambda: key_material.add_stripe(market.cooperative, **good, actor=market.director).id)
+            transaction(lambda who=who: add_stripe(market.cooperative, **good, actor=who))  # type: ignore[misc]
+    added = transaction(lambda: add_stripe(market.cooperative, **good, actor=market.director).id)
     db.session.rollback()
     assert "sk_test" not in db.session.get_one(channel_key.ChannelKey, added).material_sealed
     with pytest.raises(NotAllowed, match=r"key\.own"):
-        transaction(lambda: channel_key.switch(added, actor=market.director))
+        transaction(lambda: switch(added, actor=market.director))
     other = builders.person(market.cooperative, "director")
     with pytest.raises(Conflict, match=r"key\.unconfirmed"):
-        transaction(lambda: channel_key.switch(added, actor=other))
-    for step in (confirm, channel_key.switch):
+        transaction(lambda: switch(added, actor=other))
+    for step in (confirm, switch):
         transaction(lambda step=step: step(added, actor=other))  # type: ignore[misc]
     db.session.rollback()
     assert channel_key.with_channel("stripe", [market.cooperative]) == {market.cooperative}
@@ -356,11 +356,11 @@ def test_events_signed_with_either_secret_are_believed_until_the_old_one_is_reti
     body = event(payment, "payment_intent.processing")
     new = "whsec_the_new_one_1234"
     parts = {"account": ACCOUNT, "secret_key": "sk_test_new_0123456789", "webhook_secret": new}
-    added = transaction(lambda: key_material.add_stripe(market.cooperative, **parts, actor=market.accountant).id)
+    added = transaction(lambda: add_stripe(market.cooperative, **parts, actor=market.accountant).id)
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 400)  # one person's word for it
     transaction(lambda: confirm(added, actor=market.director))
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 200)
-    transaction(lambda: channel_key.switch(added, actor=market.director))
+    transaction(lambda: switch(added, actor=market.director))
     assert (told(app, market, body), told(app, market, body, secret=new)) == (200, 200)
     db.session.rollback()
     (old,) = (row.id for row in channel_key.history(market.cooperative) if row.state == "OLD")

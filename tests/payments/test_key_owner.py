@@ -1,0 +1,102 @@
+"""A cooperative's card payments go to its own account: Stripe itself says whose a key is, when it is added and when it is switched to."""
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.payments import channel_key, key_material, key_owner
+from marketplace.payments.channel_key import ChannelKey
+from tests import builders
+from tests.builders import Market
+from tests.payments.keys_seen import add_stripe, confirm, owned, seen, seen_key, switch
+from tests.payments.stripe_counter import Counter
+from tests.web.work_desk import browser
+
+OURS, THIEFS = "acct_1TeaCooperative", "acct_1Accountant00"
+KEY, STOLEN = "sk_test_cooperative0123", "sk_test_accountant0123"
+GIVEN = {"account": OURS, "secret_key": KEY, "webhook_secret": "whsec_cooperative_0123456789"}
+
+
+@pytest.fixture
+def market(app: Flask) -> Market:
+    return builders.market()
+
+
+def keys(market: Market) -> list[ChannelKey]:
+    db.session.rollback()
+    return list(channel_key.history(market.cooperative))
+
+
+@pytest.mark.both
+def test_an_accountant_does_not_send_the_cooperatives_payments_to_an_account_of_their_own(app: Flask, market: Market, stripe_says: Counter) -> None:
+    """The attack: the cooperative's account and webhook with a secret key of one's own; the director sees the webhook's end in the console,
+    and confirms."""
+    stripe_says.says = {KEY: OURS, STOLEN: THIEFS}
+    one, two = browser(app, market.accountant), browser(app, market.director)
+    refused = one.post("/keys/stripe", data=GIVEN | {"secret_key": STOLEN})
+    assert (refused.status_code, "另一个账户" in refused.text, STOLEN in refused.text, keys(market)) == (422, True, False, [])
+    with pytest.raises(InvalidInput, match=r"key\.other_account"), transaction():
+        key_material.add_stripe(market.cooperative, **(GIVEN | {"secret_key": STOLEN}), owned=owned(THIEFS, STOLEN), actor=market.accountant)
+    with pytest.raises(Conflict, match=r"key\.unasked"), transaction():  # what Stripe said of another key
+        key_material.add_stripe(market.cooperative, **(GIVEN | {"secret_key": STOLEN}), owned=owned(OURS, KEY), actor=market.accountant)
+    assert keys(market) == []
+
+    assert one.post("/keys/stripe", data=GIVEN).status_code == 303
+    (row,) = keys(market)
+    path, form = f"/keys/{row.public_id}", {"version": "1", "seen": seen(row)}
+    asked = two.get(f"{path}/confirm").text
+    assert (OURS in asked, KEY[-4:] in asked, GIVEN["webhook_secret"][-4:] in asked) == (True, False, False), "what is typed is read elsewhere"
+    for wrong in ({}, {"seen_key": STOLEN[-5:-1]}, {"seen_key": seen(row)}):
+        assert two.post(f"{path}/confirm", data=form | wrong).status_code == 422
+    assert two.post(f"{path}/confirm", data=form | {"seen_key": seen_key(row)}).status_code == 303
+    assert two.post(f"{path}/switch", data={"version": "2"}).status_code == 303
+    assert stripe_says.asked == ["/v1/account"] * 3
+    assert [each.state for each in keys(market)] == ["CURRENT"]
+
+
+@pytest.mark.parametrize(("fault", "status", "says"), [("unknown", 422, "不认这把密钥"), ("restricted", 422, "rk_"), ("down", 503, "过一会儿再试"), ("junk", 503, "过一会儿再试")])
+def test_a_key_of_which_stripe_does_not_say_whose_it_is_is_not_kept_and_not_switched_to(
+    app: Flask, market: Market, stripe_says: Counter, fault: str, status: int, says: str
+) -> None:
+    stripe_says.says = {KEY: fault}
+    one, two = browser(app, market.accountant), browser(app, market.director)
+    refused = one.post("/keys/stripe", data=GIVEN)
+    assert (refused.status_code, says in refused.text, OURS in refused.text, keys(market)) == (status, True, True, [])
+    key_id = transaction(lambda: add_stripe(market.cooperative, **GIVEN, actor=market.accountant).id)
+    transaction(lambda: confirm(key_id, actor=market.director))
+    (row,) = keys(market)
+    path = f"/keys/{row.public_id}/switch"
+    refused = two.post(path, data={"version": "2"})
+    assert (refused.status_code, says in refused.text, [each.state for each in keys(market)]) == (status, True, ["ADDED"])
+    stripe_says.says = {KEY: THIEFS}
+    refused = two.post(path, data={"version": "2"})
+    assert (refused.status_code, "另一个账户" in refused.text, [each.state for each in keys(market)]) == (422, True, ["ADDED"])
+    stripe_says.says = {KEY: OURS}
+    assert two.post(path, data={"version": "2"}).status_code == 303
+    assert [each.state for each in keys(market)] == ["CURRENT"]
+
+
+def test_nobody_switches_without_asking_nor_asks_while_holding_the_database(app: Flask, market: Market) -> None:
+    key_id = transaction(lambda: add_stripe(market.cooperative, **GIVEN, actor=market.accountant).id)
+    transaction(lambda: confirm(key_id, actor=market.director))
+    for said in (None, owned(OURS, STOLEN)):
+        with pytest.raises(Conflict, match=r"key\.unasked"), transaction():
+            channel_key.switch(key_id, owned=said, actor=market.director)
+    with pytest.raises(RuntimeError), transaction():
+        key_owner.ask(KEY)
+
+
+def test_keys_that_were_added_before_are_asked_about_by_a_command(app: Flask, market: Market, stripe_says: Counter) -> None:
+    other = builders.market(name="宝峰油茶合作社")
+    for each, given in ((market, GIVEN), (other, GIVEN | {"account": "acct_1Camellia000", "secret_key": STOLEN})):
+        key_id = transaction(lambda m=each, g=given: add_stripe(m.cooperative, **g, actor=m.accountant).id)  # type: ignore[misc]
+        transaction(lambda n=key_id, m=each: confirm(n, actor=m.director))  # type: ignore[misc]
+        transaction(lambda n=key_id, m=each: switch(n, actor=m.director))  # type: ignore[misc]
+    stripe_says.says = {KEY: OURS, STOLEN: THIEFS}
+    done = app.test_cli_runner().invoke(args=["key", "check"])
+    assert done.exit_code == 1
+    ours, theirs = done.output.splitlines()
+    assert (ours.endswith("ok"), "key.other_account" in theirs, STOLEN in done.output) == (True, True, False)
+    stripe_says.says[STOLEN] = "acct_1Camellia000"
+    assert app.test_cli_runner().invoke(args=["key", "check"]).exit_code == 0
