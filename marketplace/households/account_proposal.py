@@ -20,7 +20,7 @@ from marketplace.foundation.language import N_
 from marketplace.households import alipay_account
 from marketplace.households.account_correction import AccountCorrection, known_by, must_know, shared_with
 from marketplace.households.household import Household
-from marketplace.households.household_change import waits_for_heir
+from marketplace.households.household_change import died_since, waits_for_heir
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
@@ -127,7 +127,7 @@ def decide(proposal_id: int, *, actor: Actor, version: int, approved: bool, reas
     """The second person's decision; only approval writes the household. OwnWork if the actor proposed it.
 
     Raises NotFound for another organisation's, Conflict ``account.decided`` if it was decided before, ``version.stale`` for an old
-    page, ``account.stale`` if the account has changed since it was proposed; InvalidInput ``reason`` for a return without one.
+    page, ``account.stale`` if the account has changed since it was proposed, or whoever was to be paid has died; InvalidInput ``reason`` for a return without one.
     """
     # The household first, as in ``propose``: two that wait for each other would wait for ever.
     home = locked(Household, get(AccountProposal, proposal_id).household_id)
@@ -233,8 +233,8 @@ def _tail(kind: str, number: str) -> str:
 
 def _apply(home: Household, row: AccountProposal, actor: Actor) -> None:
     before = _standing(home, row.kind)
-    if before != (row.bank_before, row.account_before, row.name_before):
-        raise Conflict("account.stale", N_("提出以后，这户的账户已经改过。请退回这一次，对照现在的账户重新提出。"))
+    if before != (row.bank_before, row.account_before, row.name_before) or (not row.removes and died_since(home.id, row.proposed_at)):
+        raise Conflict("account.stale", N_("提出以后，这户的账户或收款的人已经变了。请退回这一次，对照现在的登记重新提出。"))
     change = AccountCorrection(
         organisation_id=row.organisation_id, household_id=home.id, kind=row.kind, bank_before=before[0], last4_before=_tail(row.kind, before[1]),
         last4_after=row.last4, reason=row.reason, at=clock.now(), by_id=row.proposed_by_id, approved_by_id=actor.person_id,

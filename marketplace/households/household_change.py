@@ -154,6 +154,15 @@ def waits_for_heir(home: Household) -> bool:
     return db.session.scalar(died.limit(1)) is not None
 
 
+def died_since(household_id: int, moment: datetime) -> bool:
+    """Whether it was agreed after ``moment`` that nobody of the household is left, or who inherits: what was asked before was of others."""
+    query = select(HouseholdChange.id).where(
+        HouseholdChange.household_id == household_id, HouseholdChange.kind == "DIES", HouseholdChange.state == "APPROVED",
+        HouseholdChange.decided_at >= moment,
+    )  # fmt: skip
+    return db.session.scalar(query.limit(1)) is not None
+
+
 def _make(home: Household, row: HouseholdChange) -> None:
     late = home.exited_on is not None
     if row.kind == "SPLITS":

@@ -344,3 +344,22 @@ def test_the_whole_way_through_its_pages(app: Flask) -> None:
     assert browser(app, market.director).get("/operator/household-changes").status_code == 403
     statement = app.test_client().get(f"/h/{db.session.get_one(Household, market.households[2]).statement_token}").text
     assert ("转入转出" in statement, "分户" in statement) == (True, True)
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("heir", [None, HEIR])
+def test_an_account_that_was_asked_for_the_dead_is_not_agreed_to_afterwards(app: Flask, heir: Other | None) -> None:
+    """It would be the dead one's telephone, or somebody's who asked in time, and not the heir's."""
+    market = builders.market()
+    home = market.households[0]
+    version = db.session.get_one(Household, home).version
+    number = transaction(
+        lambda: account_proposal.propose(
+            home, kind="alipay", account="13870010001", again="13870010001", payee_name="王老人", reason="凭手机登记", actor=market.accountant, version=version
+        ).id
+    )
+    changed(home, "DIES", heir or Other())
+    with pytest.raises(Conflict, match=r"account\.stale"), transaction():
+        account_proposal.decide(number, actor=market.director, version=1, approved=True)
+    assert db.session.get_one(Household, home).alipay_account == ""
+    transaction(lambda: account_proposal.decide(number, actor=market.director, version=1, approved=False, reason="已去世"))
