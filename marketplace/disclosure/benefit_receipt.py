@@ -19,7 +19,7 @@ from marketplace.notices.suppression import LEAST_HOUSEHOLDS
 from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
-from marketplace.settlement import distribution_pool, recovery, taken_back
+from marketplace.settlement import distribution_pool, payout_found, payout_progress, recovery, taken_back
 from marketplace.settlement.distribution import (
     Distribution,
     DistributionGroup,
@@ -206,8 +206,7 @@ def _paid(distribution_id: int, groups: Mapping[int, DistributionGroup]) -> dict
     """What was paid on of each group's part. A payment is of a distribution and of none of its groups: where there are several, it counts for
     each in proportion to what those who were paid have of it."""
     items = (PayoutBatch.distribution_id == distribution_id, PayoutItem.state == "paid")
-    query = select(func.coalesce(func.sum(PayoutItem.fen), 0)).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-    paid_fen = int(db.session.scalar(query.where(*items)) or 0)
+    paid_fen = payout_progress.of_distributions([distribution_id]).get(distribution_id, 0)
     if len(groups) == 1 or not paid_fen:
         return dict.fromkeys(groups, paid_fen)
     households = select(PayoutItem.household_id).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id).where(*items)
@@ -300,14 +299,15 @@ def _steps(order: Order, parts: Sequence[SettlementLine]) -> list[Step]:
 
 
 def _paid_out_at(distribution: Distribution) -> datetime | None:
-    """When the last household's money arrived, or None while any is still owed."""
-    items = (
-        select(func.coalesce(func.sum(PayoutItem.fen), 0), func.max(PayoutItem.paid_at))
+    """When the last household's money arrived, or None while any is still owed. What was paid a second time came to nobody's share."""
+    if payout_progress.of_distributions([distribution.id]).get(distribution.id) != distribution.total_fen:
+        return None
+    last = (
+        select(func.max(PayoutItem.paid_at))
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .where(PayoutBatch.distribution_id == distribution.id, PayoutItem.state == "paid")
+        .where(PayoutBatch.distribution_id == distribution.id, PayoutItem.state == "paid", PayoutItem.id.not_in(payout_found.only_twice()))
     )
-    paid_fen, last = db.session.execute(items).one()
-    return last if paid_fen == distribution.total_fen else None
+    return db.session.scalar(last)
 
 
 def _last(moments: Sequence[datetime | None]) -> datetime | None:

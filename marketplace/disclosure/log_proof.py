@@ -1,5 +1,6 @@
 """Proofs that people take away: that a row of the books is in the sealed log, as JSON for ``verify_receipt.py`` and for other tools."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -7,6 +8,7 @@ from sqlalchemy import select
 from marketplace.disclosure import hash_tree, log_chain, log_content, log_leaf, tree_head
 from marketplace.disclosure.log_content import Content
 from marketplace.disclosure.log_leaf import LogLeaf
+from marketplace.disclosure.tree_check import commitment
 from marketplace.disclosure.tree_head import TreeHead
 from marketplace.disclosure.verify_receipt import FORMAT
 from marketplace.foundation.database import db
@@ -92,10 +94,15 @@ def _payouts(distribution_id: int, head: TreeHead) -> list[dict[str, Any]]:
     return found
 
 
-def household_line(leaf: LogLeaf, line_no: int, key: bytes, head: TreeHead) -> dict[str, Any]:
-    """A household's own line, opened with its key: nothing of the entry's other lines is shown."""
+def household_line(leaf: LogLeaf, line_no: int, keys: Sequence[bytes], head: TreeHead) -> dict[str, Any] | None:
+    """A household's own line, opened with the one of its keys under which it was logged: nothing of the entry's other lines is shown. None
+    if that key was destroyed: nobody opens the line any more."""
     content = entry_content(leaf)
     line = next(each for each in _lines(leaf.ref) if each.line_no == line_no)
+    nonce, said = log_content.household_nonce(leaf.sealing), (content.lines or [])[line_no - 1]["commitment"]
+    key = next((each for each in keys if commitment(each, leaf.ref, line.account_id, line.fen, nonce).hex() == said), None)
+    if key is None:
+        return None
     path = hash_tree.inclusion(line_no - 1, content.header["n_lines"]).fetched(hash_tree.in_memory(content.line_hashes()))
     return place(leaf, head) | {
         "header": content.header,
@@ -103,7 +110,7 @@ def household_line(leaf: LogLeaf, line_no: int, key: bytes, head: TreeHead) -> d
             "line_no": line_no,
             "account_id": line.account_id,
             "fen": line.fen,
-            "nonce": log_content.household_nonce(leaf.sealing).hex(),
+            "nonce": nonce.hex(),
             "key": key.hex(),
             "path": _hex(path),
         },

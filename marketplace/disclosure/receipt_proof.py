@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import select
 
 from marketplace.disclosure import household_key, log_leaf, log_proof, tree_head
+from marketplace.disclosure.log_leaf import LogLeaf
+from marketplace.disclosure.tree_head import TreeHead
 from marketplace.foundation.database import db, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
@@ -47,25 +49,45 @@ def for_token(token: str, *, since: int | None = None) -> dict[str, Any]:
 
 
 def for_household(token: str) -> dict[str, Any]:
-    """The lines of a household's own account that are sealed, opened with its key, the newest last; nobody else's line is shown.
+    """The lines of a household's own account that are sealed, opened with its keys, the newest last; nobody else's line is shown. Of those
+    whose key was destroyed only the number is told (``closed``).
 
-    Raises NotFound, and Unsealed while there is none, or when its key was destroyed.
+    Raises NotFound, Unsealed while there is none, Conflict ``log.closed`` if nobody can open any.
     """
-    household = db.session.scalars(select(Household).where(Household.statement_token == token)).one_or_none()
-    if household is None:
-        raise not_found(Household)
-    own = select(Account.id).where(Account.kind == "household", Account.owner_ref == owner_of("household", household.id))
-    lines = entry.of_accounts(db.session.scalars(own).all())
-    head, keys = tree_head.newest(), household_key.of([household.id]).get(household.id)
-    leaves = log_leaf.of_many("entry", {entry_id for entry_id, _ in lines})
-    if head is None or keys is None or not keys.living:
+    household_id, head = _household(token), tree_head.newest()
+    keys = household_key.of([household_id]).get(household_id)
+    lines = _sealed_lines(household_id, head) if head is not None and keys is not None else []
+    if head is None or keys is None or not lines:
         raise log_proof.Unsealed("log.unsealed", N_("这笔账还在等封存。总账每天封存一次，明天再来。"))
-    opened = []
-    for entry_id, line_no in lines:
-        leaf = leaves.get(entry_id)
-        if leaf is not None and leaf.seq < head.size:
-            opened += [log_proof.household_line(leaf, line_no, key, head) for key in keys.living[-1:]]
-    return log_proof.frame(head) | {"lines": opened}
+    opened = [log_proof.household_line(leaf, line_no, keys.living, head) for leaf, line_no in lines]
+    shown = [each for each in opened if each is not None]
+    if not shown:
+        raise Conflict("log.closed", N_("您家的密钥已按要求销毁，以前的 %(n)s 行谁也打不开了。以后新记的账用新的密钥。"), n=len(lines))
+    return log_proof.frame(head) | {"lines": shown} | ({"closed": len(lines) - len(shown)} if len(shown) < len(lines) else {})
+
+
+def closed_to(token: str) -> int:
+    """How many sealed lines of a household's account nobody can open any more, their key being destroyed."""
+    household_id, head = _household(token), tree_head.newest()
+    keys = household_key.of([household_id]).get(household_id)
+    if head is None or keys is None or not keys.destroyed:
+        return 0
+    return sum(log_proof.household_line(leaf, line_no, keys.living, head) is None for leaf, line_no in _sealed_lines(household_id, head))
+
+
+def _household(token: str) -> int:
+    found = db.session.scalar(select(Household.id).where(Household.statement_token == token))
+    if found is None:
+        raise not_found(Household)
+    return found
+
+
+def _sealed_lines(household_id: int, head: TreeHead) -> list[tuple[LogLeaf, int]]:
+    """(leaf, line's number) of its lines that the head covers, the newest last."""
+    own = select(Account.id).where(Account.kind == "household", Account.owner_ref == owner_of("household", household_id))
+    lines = entry.of_accounts(db.session.scalars(own).all())
+    leaves = log_leaf.of_many("entry", {entry_id for entry_id, _ in lines})
+    return [(leaf, line_no) for entry_id, line_no in lines if (leaf := leaves.get(entry_id)) is not None and leaf.seq < head.size]
 
 
 def _withheld(order_id: int) -> frozenset[str]:

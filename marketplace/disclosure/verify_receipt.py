@@ -54,6 +54,8 @@ def _check(proof: dict[str, Any], given: str, key: bytes) -> list[Proven]:
         proven += _settled(proof, newest)
     for each in proof.get("lines", []):
         proven.append(_own_line(each, newest))
+    if proof.get("closed"):
+        proven.append(("closed", {"lines": _count(proof["closed"])}))
     return proven
 
 
@@ -198,6 +200,12 @@ def _hashes(path: Any) -> list[bytes]:
     return hashes
 
 
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise NotProven("malformed", what="closed")
+    return value
+
+
 def _fen(value: Any) -> int:
     if type(value) is not int:
         raise NotProven("malformed", what="fen")
@@ -220,6 +228,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "distributed": ("第 {index} 条记录：{period} 的收益分配把这张订单的 {part} 计算在内；所含 {entries} 笔分账合计 {settled}，分给 {households} 户共 {total}。", "Record {index}: the distribution of {period} counts {part} of this order; its {entries} settlements add up to {settled}, and {total} went to {households} households."),
     "payout": ("第 {index} 条记录：{at} 把代发文件 {number} 交给银行，{households} 户，{total}，文件 SHA-256：{file}", "Record {index}: on {at} the payment file {number} went to the bank: {households} households, {total}, SHA-256 of the file: {file}"),
     "own_line": ("第 {index} 条记录里有您家的一行：{at}，{kind}，{fen}。", "Record {index} holds a line of your household: {at}, {kind}, {fen}."),
+    "closed": ("证明文件自己说：另有 {lines} 行，密钥已经销毁，谁也打不开了，这里没有核对。", "The proof itself says: {lines} more lines, whose key was destroyed; nobody can open them any more, and they were not checked here."),
     "note": ("封存文件的格式不对。", "The tree head is not written as it must be."),
     "format": ("这不是本市场的证明文件，或版本不对。", "This is not a proof of this market, or of another version."),
     "fingerprint": ("--head 要给封存的指纹（至少 16 位）或封存文件。", "--head takes a fingerprint (at least 16 digits) or a head's file."),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
@@ -18,7 +18,7 @@ from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution import Distribution
-from marketplace.settlement.household_credit import TO_FUND, CreditMove
+from marketplace.settlement.household_credit import OUTSIDE, CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.settlement import Settlement
 
@@ -67,15 +67,15 @@ def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
     ]  # fmt: skip
     credited = select(func.sum(Distribution.total_fen)).where(Distribution.state == "POSTED", Distribution.period.like(its))
     ever_paid = select(func.sum(PayoutItem.fen)).where(PayoutItem.state == "paid")
-    to_fund = select(-func.sum(CreditMove.fen)).where(CreditMove.kind.in_(TO_FUND))
+    elsewhere = select(-func.sum(CreditMove.fen)).where(CreditMove.kind.in_(OUTSIDE))
     row: Any = db.session.execute(
         select(
             func.count().filter(Settlement.period.like(its)), *sums, func.coalesce(func.sum(Settlement.pool_fen), 0),
             func.coalesce(credited.scalar_subquery(), 0), func.coalesce(ever_paid.scalar_subquery(), 0),
-            func.coalesce(to_fund.scalar_subquery(), 0),
+            func.coalesce(elsewhere.scalar_subquery(), 0),
         ).select_from(Settlement)
     ).one()  # fmt: skip
-    orders, base, own, pool, village, fund, ever_pool, credited_fen, ever_paid_fen, to_fund_fen = (int(each) for each in row)
+    orders, base, own, pool, village, fund, ever_pool, credited_fen, ever_paid_fen, elsewhere_fen = (int(each) for each in row)
     back = _taken_back(its)
     return Year(
         number, orders, base, own, pool, village, fund,
@@ -83,7 +83,7 @@ def year(number: int, arrived: Mapping[int, int] | None = None) -> Year:
         pool_refunded_fen=sum(back[kind][0] for kind in _POOLS if kind in back),
         credited_fen=credited_fen,
         paid_fen=sum(arrived.values()),
-        waiting_fen=ever_pool - sum(back[kind][1] for kind in _POOLS if kind in back) - ever_paid_fen - to_fund_fen,
+        waiting_fen=ever_pool - sum(back[kind][1] for kind in _POOLS if kind in back) - ever_paid_fen - elsewhere_fen,
     )  # fmt: skip
 
 
@@ -93,13 +93,13 @@ def parts(number: int, arrived: Mapping[int, int] | None = None) -> list[Part]:
     its = Settlement.period.like(f"{number}-%")
     sums = [func.coalesce(func.sum(column).filter(its), 0) for column in (Settlement.base_fen, Settlement.pool_fen)]
     ever_paid = select(func.sum(PayoutItem.fen)).where(PayoutItem.state == "paid", PayoutItem.organisation_id == Organisation.id)
-    to_fund = select(-func.sum(CreditMove.fen)).where(CreditMove.kind.in_(TO_FUND), CreditMove.organisation_id == Organisation.id)
+    elsewhere = select(-func.sum(CreditMove.fen)).where(CreditMove.kind.in_(OUTSIDE), CreditMove.organisation_id == Organisation.id)
     back = _refund_lines(func.sum(JournalLine.fen)).where(Account.kind.in_(_POOLS), Account.book == Organisation.id)
     query = (
         select(
             Organisation, *sums, func.sum(Settlement.pool_fen), func.coalesce(back.correlate(Organisation).scalar_subquery(), 0),
             func.coalesce(ever_paid.correlate(Organisation).scalar_subquery(), 0),
-            func.coalesce(to_fund.correlate(Organisation).scalar_subquery(), 0),
+            func.coalesce(elsewhere.correlate(Organisation).scalar_subquery(), 0),
         )
         .join(Settlement, Settlement.organisation_id == Organisation.id)
         .group_by(Organisation.id)
@@ -126,14 +126,17 @@ def notices(*, standing: bool, limit: int = 20) -> list[tuple[PublicNotice, Orga
 
 
 def paid(number: int) -> dict[int, int]:
-    """Fen on households' bank accounts, by cooperative, of distributions whose period is in the year."""
-    query = (
-        select(PayoutItem.organisation_id, func.sum(PayoutItem.fen))
+    """Fen on households' bank accounts, by cooperative, of distributions whose period is in the year; what was paid twice is in it once."""
+    its = Distribution.period.like(f"{number}-%")
+    items = (
+        select(PayoutItem.organisation_id, PayoutItem.fen)
         .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
         .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
-        .where(PayoutItem.state == "paid", Distribution.period.like(f"{number}-%"))
-        .group_by(PayoutItem.organisation_id)
+        .where(PayoutItem.state == "paid", its)
     )
+    twice = select(CreditMove.organisation_id, -CreditMove.fen).join(Distribution, Distribution.id == CreditMove.distribution_id)
+    each = union_all(items, twice.where(CreditMove.kind == "TWICE", its)).subquery("each")
+    query = select(each.c.organisation_id, func.sum(each.c.fen)).group_by(each.c.organisation_id)
     return {row[0]: int(row[1]) for row in db.session.execute(query)}
 
 

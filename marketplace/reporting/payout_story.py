@@ -50,7 +50,8 @@ def _at_the_bank(item: PayoutItem, batch: PayoutBatch) -> list[Step]:
     if paid_at and not words and not any(one.state == "DONE" for one in finds):
         steps.append(Step(paid_at, "payout_paid"))
     for each in reversals:
-        steps += [Step(each.proposed_at, "reversal_proposed", {"by": each.proposed_by_id, "why": each.reason}), *_decided(each, "reversal")]
+        noun = "back" if each.kind == "BACK" else "reversal"
+        steps += [Step(each.proposed_at, f"{noun}_proposed", {"by": each.proposed_by_id, "why": each.reason}), *_decided(each, noun)]
     for one in finds:
         steps += [Step(one.proposed_at, "found_proposed", {"by": one.proposed_by_id, "why": one.reason}), *_decided(one, "found")]
         if one.beyond_fen and one.ended_at is not None:

@@ -35,6 +35,7 @@ from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 # that was made twice.
 MOVES = ("FUND", "BACK", "SPLIT", "HEIR", "TWICE")
 TO_FUND = ("FUND", "BACK")  # what went to the relief fund, less what came back
+OUTSIDE = (*TO_FUND, "TWICE")  # what makes the sum of all credit another: the rest only goes from one household to another
 CHANNELS = ("bank", "alipay")
 
 

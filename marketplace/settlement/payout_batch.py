@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import db, locked, new_public_id, not_found, one_of
+from marketplace.foundation.database import db, locked, new_public_id, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
@@ -24,7 +24,6 @@ from marketplace.payments import transfer
 from marketplace.settlement import (
     household_credit,
     payout_cap,
-    payout_found,
     payout_import,
     payout_item,
     payout_layout,
@@ -227,24 +226,16 @@ def import_results(batch_id: int, content: bytes, *, actor: Actor) -> Changed:
     paid: the bank's debit is recorded. returned: debit, and the credit back to the household's account; also after "paid", as
     banks do days later. refused: never debited, back to the household. The same result again changes nothing; any other
     change is Conflict ``payout.contradiction``. When no item waits any more, the batch is done. Results of a file that somebody took
-    and nobody recorded as handed over say that it was; of a batch that was cancelled, that a second person is asked.
+    and nobody recorded as handed over say that it was. Of what was cancelled or came back here and the bank says it paid, and of what
+    two people found against its results, a second person is asked; the rest of the file is applied.
     """
     row = _of(batch_id, actor, "accountant", "director")
     must_go_by("bank", row)
     payout_recall.must_be_out(row)
-    if row.state == "CANCELLED":
-        return _of_cancelled(row, content, person_id=actor.person_id)
     if row.state == "APPROVED":
         payout_part.frozen(row)
         _sent(row, actor)
     return payout_import.apply(row, content, person_id=actor.person_id)
-
-
-def _of_cancelled(row: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
-    """What the bank says it paid of a batch that was cancelled here waits for the second person's word, payment by payment."""
-    paid = [result.sequence for result in payout_import.read(row, content)[1] if result.outcome == "paid"]
-    items = db.session.scalars(select(PayoutItem).where(PayoutItem.batch_id == row.id, one_of(PayoutItem.sequence, paid)).order_by(PayoutItem.sequence)).all()
-    return Changed(0, 0, sum(payout_found.say(item, "银行的回盘说已付", person_id=person_id) for item in items))
 
 
 def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:

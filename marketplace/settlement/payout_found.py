@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    Select,
     String,
     func,
     select,
@@ -39,12 +40,12 @@ from marketplace.settlement.payout_item import UNSEEN, PayoutBatch, PayoutItem, 
 
 BACK = ("returned", "reissued")
 UNDER_WAY = ("draft", "approved", "sent", "unknown")
-_LIVES = text("state <> 'RETURNED'")
+_STANDS = text("state <> 'RETURNED' AND undone_at IS NULL")
 
 
 class PayoutFound(Public, Versioned, Model):
     """PROPOSED → DONE (posted by ``entry_id``) or RETURNED. ``beyond_fen`` is what the household had been paid already; ``was`` what the
-    item was called before. A payment is found once."""
+    item was called before; ``undone_at`` is when it came back after all, or was reversed: it may be found again."""
 
     __tablename__ = "payout_found"
     __table_args__ = (
@@ -52,7 +53,7 @@ class PayoutFound(Public, Versioned, Model):
         CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
         CheckConstraint("(state = 'DONE') = (entry_id IS NOT NULL)", name="entry"),
         CheckConstraint("beyond_fen >= 0 AND beyond_fen <= fen", name="beyond"),
-        Index("uq_payout_found_item", "item_id", unique=True, sqlite_where=_LIVES, postgresql_where=_LIVES),
+        Index("uq_payout_found_item", "item_id", unique=True, sqlite_where=_STANDS, postgresql_where=_STANDS),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
@@ -71,6 +72,12 @@ class PayoutFound(Public, Versioned, Model):
     ended_at: Mapped[datetime | None]
     ended_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     ending: Mapped[str] = mapped_column(String(300), default="")  # how what was paid twice ended
+    undone_at: Mapped[datetime | None]
+
+    @property
+    def stands(self) -> bool:
+        """Whether the payment is paid by it: two people said so, and nobody undid it."""
+        return self.state == "DONE" and self.undone_at is None
 
 
 def propose(item_id: int, reason: str, *, actor: Actor) -> PayoutFound:
@@ -99,8 +106,10 @@ def decide(found_id: int, *, actor: Actor, version: int, approved: bool, answer:
     row = db.session.get(PayoutFound, found_id)
     if row is None or row.organisation_id != actor.organisation_id:
         raise not_found(PayoutFound)
-    payout_cap.hold(row.organisation_id)  # whoever batches the same credit waits
+    # Whoever batches, divides or moves the same credit waits: what the household is owed is read after that.
+    payout_cap.hold(row.organisation_id)
     item = db.session.get_one(PayoutItem, row.item_id)
+    locked(Distribution, db.session.get_one(PayoutBatch, item.batch_id).distribution_id)
     batch = locked(PayoutBatch, item.batch_id)
     row = locked(PayoutFound, found_id)
     if row.state != "PROPOSED":
@@ -144,7 +153,7 @@ def end(found_id: int, ending: str, *, actor: Actor, version: int) -> PayoutFoun
 
 
 def say(item: PayoutItem, reason: str, *, person_id: int) -> bool:
-    """The bank's own results say so, of a batch that was cancelled: it waits for the second person. Whether that is new."""
+    """The bank's own results say so: it waits for the second person. Whether that is new."""
     if item.state == "paid" or db.session.scalar(select(PayoutFound.id).where(PayoutFound.item_id == item.id, _stands())) is not None:
         return False
     _proposed(item, reason, person_id)
@@ -152,31 +161,39 @@ def say(item: PayoutItem, reason: str, *, person_id: int) -> bool:
 
 
 def came_back(batch: PayoutBatch, sequences: Collection[int]) -> None:
-    """What was paid twice came back after all: it is the cooperative's again, and not the household's to be paid once more."""
-    query = (
-        select(PayoutFound, PayoutItem)
-        .join(PayoutItem, PayoutItem.id == PayoutFound.item_id)
-        .where(PayoutItem.batch_id == batch.id, PayoutFound.state == "DONE", PayoutFound.beyond_fen > 0)
-    )
-    for row, item in db.session.execute(query).all():
-        if item.sequence in sequences:
+    """What was found came back after all. What of it had been paid twice is the cooperative's again, and not the household's to be paid once more."""
+    for row, item in _found_in(batch.id):
+        if item.sequence not in sequences:
+            continue
+        row.undone_at = clock.now()
+        if row.beyond_fen:
             event_mend.payout_found_back(book=row.organisation_id, source=Source("payout_found", row.id), household_id=item.household_id, fen=row.beyond_fen)
-            _bear(row, batch, item, -row.beyond_fen)
+            _unbear(row, batch, item)
             item.state, item.moved = "reissued", True
-            row.ended_at, row.ending = row.ended_at or clock.now(), row.ending or item.reason
     db.session.flush()
 
 
 def of_payment(item_id: int) -> PayoutFound | None:
-    """By what a payment came to stand as paid, if two people found it."""
-    return db.session.scalars(select(PayoutFound).where(PayoutFound.item_id == item_id, PayoutFound.state == "DONE")).one_or_none()
+    """By what a payment stands as paid, if two people found it."""
+    return db.session.scalars(select(PayoutFound).where(PayoutFound.item_id == item_id, PayoutFound.state == "DONE", _stands())).one_or_none()
+
+
+def standing(batch_id: int) -> dict[int, str]:
+    """Of a batch's payments, by sequence: PROPOSED or DONE where somebody says, or two people said, that it was made."""
+    query = select(PayoutItem.sequence, PayoutFound.state).join(PayoutFound, PayoutFound.item_id == PayoutItem.id)
+    return dict(db.session.execute(query.where(PayoutItem.batch_id == batch_id, _stands())).all())
+
+
+def only_twice() -> Select[int]:
+    """Ids of payments that were found when all of it had been paid already."""
+    return select(PayoutFound.item_id).where(PayoutFound.beyond_fen == PayoutFound.fen, PayoutFound.state == "DONE", _stands())
 
 
 def undo(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:
     """It was never made after all: what the cooperative bore of it is its own again, and the item is called what it was."""
     if row.beyond_fen:
-        _bear(row, batch, item, -row.beyond_fen)
-        row.ended_at, row.ending = row.ended_at or clock.now(), row.ending or item.reason
+        _unbear(row, batch, item)
+    row.undone_at = clock.now()
     item.state = row.was if row.was == "returned" else "reissued"
 
 
@@ -209,7 +226,13 @@ def must_be_findable(batch: PayoutBatch, item: PayoutItem) -> None:
 
 
 def _stands() -> ColumnElement[bool]:
-    return PayoutFound.state != "RETURNED"
+    return (PayoutFound.state != "RETURNED") & PayoutFound.undone_at.is_(None)
+
+
+def _found_in(batch_id: int) -> list[tuple[PayoutFound, PayoutItem]]:
+    query = select(PayoutFound, PayoutItem).join(PayoutItem, PayoutItem.id == PayoutFound.item_id)
+    query = query.where(PayoutItem.batch_id == batch_id, PayoutFound.state == "DONE", _stands())
+    return [(row, item) for row, item in db.session.execute(query)]
 
 
 def _proposed(item: PayoutItem, reason: str, person_id: int) -> PayoutFound:
@@ -259,6 +282,11 @@ def _bear(row: PayoutFound, batch: PayoutBatch, item: PayoutItem, fen: int) -> N
             paper_type="payout_found", paper_id=row.id, moved_at=clock.now(),
         )
     )  # fmt: skip
+
+
+def _unbear(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:
+    _bear(row, batch, item, -row.beyond_fen)
+    row.ended_at, row.ending = row.ended_at or clock.now(), row.ending or item.reason
 
 
 def _taken_from_credit(batch: PayoutBatch, item: PayoutItem) -> int:

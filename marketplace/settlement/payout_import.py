@@ -2,8 +2,8 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, and_, func, select, update
 
@@ -13,31 +13,43 @@ from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import event, event_each
 from marketplace.ledger.posting import Source
-from marketplace.settlement import payout_answer, payout_found, payout_layout, payout_part
+from marketplace.settlement import (
+    payout_answer,
+    payout_found,
+    payout_layout,
+    payout_part,
+    payout_reversal,
+)
 from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_item import ITEM_STATES, UNSEEN, PayoutBatch, PayoutItem, seen_anew
 from marketplace.settlement.payout_part import PayoutPart
 
 CHANGES = ("paid", "returned", "refused", "unknown", "", "contradiction")
+# What a file alone does not change, since two people stand against it, or would be paid twice: it is asked. "found": paid after all what
+# came back or was cancelled; "back" and "unmade": came back, or was never made, what two people found to be made.
+ASKED = ("found", "back", "unmade")
 
 
 @dataclass(frozen=True)
 class Changed:
-    """How many items came to be paid, how many came back (returned or refused), and of how many the bank does not know yet."""
+    """How many items came to be paid, how many came back (returned or refused), of how many the bank does not know yet, and of how many a
+    second person is asked."""
 
     paid: int
     returned: int
     unknown: int = 0
+    asked: int = 0
 
     def __len__(self) -> int:
-        return self.paid + self.returned + self.unknown
+        return self.paid + self.returned + self.unknown + self.asked
 
 
 class Standing:
     """How a batch's items stand, by sequence, held in two columns: a million of them take 9 MB."""
 
-    def __init__(self, batch_id: int, sequences: Sequence[int] | None = None) -> None:
-        """Of all items, or of these only."""
+    def __init__(self, batch_id: int, sequences: Sequence[int] | None = None, *, spoken: Mapping[int, str] | None = None, cancelled: bool = False) -> None:
+        """Of all items, or of these only. ``spoken``: what people said against the bank's results (``payout_reversal.spoken``)."""
+        self.spoken, self.cancelled = spoken or {}, cancelled
         its = PayoutItem.batch_id == batch_id
         if sequences is not None:
             its = and_(its, one_of(PayoutItem.sequence, sequences))
@@ -52,18 +64,27 @@ class Standing:
         return self.fen[sequence] if 0 < sequence < len(self.fen) and self.state[sequence] >= 0 else None
 
     def change(self, result: Result) -> str:
-        """What a result changes: "paid", "returned", "refused" or "unknown"; "" if it was known; "contradiction" if it cannot be."""
-        state = ITEM_STATES[self.state[result.sequence]]
+        """What a result changes: "paid", "returned", "refused" or "unknown"; "" if it was known; "contradiction" if it cannot be; of a file
+        also one of ``ASKED``."""
+        state, spoken = ITEM_STATES[self.state[result.sequence]], self.spoken.get(result.sequence, "")
+        if self.cancelled:
+            return "found" if result.outcome == "paid" and not spoken else ""
+        if state in payout_found.BACK and result.outcome == "paid":
+            return "" if spoken == "asked" else "found"
+        if state == "paid" and spoken:
+            refused = "contradiction" if spoken == "found again" else "unmade"
+            return "" if spoken == "asked" else {"returned": "back", "refused": refused}.get(result.outcome, "")
         # Approved: the bank had the file before anybody said so here.
         if state in ("approved", "sent") or (state == "unknown" and result.outcome != state) or (state == "paid" and result.outcome == "returned"):
             return result.outcome
-        known = state == result.outcome or (state in ("returned", "reissued") and result.outcome in ("returned", "refused"))
+        # What does not know yet says nothing of what is paid under another number.
+        known = state == result.outcome or (state, result.outcome) == ("reissued", "unknown") or (state in ("returned", "reissued") and result.outcome in ("returned", "refused"))
         return "" if known else "contradiction"
 
 
 def read(batch: PayoutBatch, content: bytes) -> tuple[Standing, list[Result]]:
     """How the batch stands, and what a results file says of it. InvalidInput as ``payout_answer.read``."""
-    standing = Standing(batch.id)
+    standing = Standing(batch.id, spoken=payout_reversal.spoken(batch.id), cancelled=batch.state == "CANCELLED")
     return standing, payout_answer.read(
         content, number=batch.number, expected=standing.expected, answer=payout_layout.answer_of(batch), payees=lambda: payout_part.payees(batch)
     )
@@ -71,16 +92,37 @@ def read(batch: PayoutBatch, content: bytes) -> tuple[Standing, list[Result]]:
 
 def apply(batch: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
     """Apply a results file to a batch that is held; see ``payout_batch.import_results``."""
-    return take(batch, *read(batch, content), person_id=person_id)
+    standing, results = read(batch, content)
+    asked: dict[str, list[Result]] = {change: [] for change in ASKED}
+    for result in results:
+        asked.get(standing.change(result), []).append(result)
+    theirs = {result.sequence for some in asked.values() for result in some}
+    changed = Changed(0, 0) if standing.cancelled else take(batch, standing, [each for each in results if each.sequence not in theirs], person_id=person_id)
+    return replace(changed, asked=_ask(batch, asked, person_id))
+
+
+def _ask(batch: PayoutBatch, asked: Mapping[str, Sequence[Result]], person_id: int) -> int:
+    """What of a file waits for the second person's word, payment by payment; how many of it are new."""
+    said = {result.sequence: (change, result.reason) for change, results in asked.items() for result in results}
+    fresh = 0
+    for item in db.session.scalars(select(PayoutItem).where(PayoutItem.batch_id == batch.id, one_of(PayoutItem.sequence, list(said)))).all() if said else ():
+        change, reason = said[item.sequence]
+        if change == "found":
+            fresh += payout_found.say(item, "银行的回盘说已付", person_id=person_id)
+        else:
+            words = {"back": "银行的回盘说退回来了", "unmade": "银行的回盘说没有付"}[change] + (f"：{reason}" if reason else "")
+            fresh += payout_reversal.say(item, words, kind="BACK" if change == "back" else "UNMADE", person_id=person_id)
+    return fresh
 
 
 def take(batch: PayoutBatch, standing: Standing, results: Sequence[Result], *, person_id: int | None) -> Changed:
     """What results change, wherever they come from; by nobody where the bank's statement says it. Conflict ``payout.contradiction``."""
-    by_change: dict[str, list[Result]] = {change: [] for change in CHANGES}
+    by_change: dict[str, list[Result]] = {change: [] for change in (*CHANGES, *ASKED)}
     for result in results:
         by_change[standing.change(result)].append(result)
-    if by_change["contradiction"]:
-        first = by_change["contradiction"][0]
+    contradicting = [result for change in ("contradiction", *ASKED) for result in by_change[change]]
+    if contradicting:
+        first = contradicting[0]
         raise Conflict(
             "payout.contradiction", N_("第 %(sequence)s 笔之前的结果是 %(before)s，文件里却不同。请先和银行核对。"),
             sequence=first.sequence, before=ITEM_STATES[standing.state[first.sequence]],
@@ -166,4 +208,4 @@ def counted(standing: Standing, results: Sequence[Result]) -> dict[str, tuple[in
         change = standing.change(result)
         numbers[change] += 1
         sums[change] += result.fen
-    return {change: (numbers[change], sums[change]) for change in CHANGES}
+    return {change: (numbers[change], sums[change]) for change in (*CHANGES, *ASKED)}

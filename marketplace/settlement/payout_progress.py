@@ -1,4 +1,7 @@
-"""How far money is on its way to households: of a distribution, or of batches, in households and fen by where it is. It only reads."""
+"""How far money is on its way to households: of a distribution, or of batches, in households and fen by where it is. It only reads.
+
+Of a distribution, what a household was paid twice is paid once: the second time it was the cooperative's own money.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +41,9 @@ def of_distribution(row: Distribution) -> Progress:
     rows: Any = db.session.execute(union_all(batched.group_by(PayoutItem.state), moved.group_by(CreditMove.kind)))
     found = {place: (int(count), int(fen)) for place, count, fen in rows}
     at = {place: _sum(found, states) for place, states in PLACES.items()}
-    fund, moves_fen = _sum(found, TO_FUND), sum(fen for kind, (_count, fen) in found.items() if kind.isupper())
+    twice_fen = found.get("TWICE", NONE)[1]
+    at["paid"] = (at["paid"][0], at["paid"][1] - twice_fen)
+    fund, moves_fen = _sum(found, TO_FUND), sum(fen for kind, (_count, fen) in found.items() if kind.isupper()) - twice_fen
     credited = select(func.count(DistributionShare.household_id.distinct())).where(DistributionShare.distribution_id == row.id, DistributionShare.fen > 0)
     return Progress(
         households=db.session.scalar(credited) or 0,
@@ -50,9 +55,12 @@ def of_distribution(row: Distribution) -> Progress:
 
 
 def of_distributions(ids: Sequence[int]) -> dict[int, int]:
-    """Fen that reached households, by distribution."""
-    query = _live(select(PayoutBatch.distribution_id, func.sum(PayoutItem.fen))).where(PayoutBatch.distribution_id.in_(ids), PayoutItem.state == "paid")
-    return {number: int(fen) for number, fen in db.session.execute(query.group_by(PayoutBatch.distribution_id))} if ids else {}
+    """Fen of distributions that reached households."""
+    paid = _live(select(PayoutBatch.distribution_id, PayoutItem.fen)).where(PayoutBatch.distribution_id.in_(ids), PayoutItem.state == "paid")
+    twice = select(CreditMove.distribution_id, -CreditMove.fen).where(CreditMove.distribution_id.in_(ids), CreditMove.kind == "TWICE")
+    each = union_all(paid, twice).subquery("each")
+    query = select(each.c.distribution_id, func.sum(each.c.fen)).group_by(each.c.distribution_id)
+    return {number: int(fen) for number, fen in db.session.execute(query)} if ids else {}
 
 
 def of_batches(ids: Sequence[int]) -> dict[int, dict[str, Standing]]:

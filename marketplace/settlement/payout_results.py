@@ -53,7 +53,7 @@ class PayoutResults(Public, Model):
 
 @dataclass(frozen=True)
 class Line:
-    """One line and what it would change: "paid", "returned", "refused", "unknown", "" (known already) or "contradiction"."""
+    """One line and what it would change: one of ``payout_import.CHANGES`` ("" is known already), or ``ASKED`` of a second person."""
 
     item: PayoutItem
     outcome: str

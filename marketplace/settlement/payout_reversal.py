@@ -1,4 +1,5 @@
-"""A payment that the books call paid and that was never made: two people say so, with the reason, and what was posted is reversed.
+"""A payment that the books call paid and that was never made, or that two people found to be made and that came back: two people say so,
+with the reason, and what was posted is reversed.
 
 The bank's results file was wrong, or somebody's word was. The entry stays; a new one, in the open period, takes this payment's part
 of it back: the money lies in the bank, and the household is owed it again and can be paid under a new number.
@@ -21,22 +22,26 @@ from marketplace.organisations.actor import Actor
 from marketplace.settlement import payout_found
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
-_LIVES = text("state <> 'RETURNED'")
+_WAITS, _ONCE = text("state = 'PROPOSED'"), text("state = 'DONE' AND kind = 'UNMADE'")
 
 
 class PayoutReversal(Public, Versioned, Model):
-    """PROPOSED → DONE (posted by ``entry_id``) or RETURNED. A payment is reversed once: what is paid again is another payment."""
+    """PROPOSED → DONE (posted by ``entry_id``) or RETURNED. ``kind``: UNMADE, never made (a payment is so reversed once: what is paid again is
+    another payment); BACK, made as two people found, and credited back."""
 
     __tablename__ = "payout_reversal"
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','DONE','RETURNED')", name="state"),
         CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
         CheckConstraint("(state = 'DONE') = (entry_id IS NOT NULL)", name="entry"),
-        Index("uq_payout_reversal_item", "item_id", unique=True, sqlite_where=_LIVES, postgresql_where=_LIVES),
+        CheckConstraint("kind IN ('UNMADE','BACK')", name="kind"),
+        Index("uq_payout_reversal_item", "item_id", unique=True, sqlite_where=_WAITS, postgresql_where=_WAITS),
+        Index("uq_payout_reversal_once", "item_id", unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE),
     )
 
     organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("payout_item.id"))
+    kind: Mapped[str] = mapped_column(String(6), default="UNMADE", server_default="UNMADE")
     fen: Mapped[int]
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(8), default="PROPOSED")
@@ -48,34 +53,46 @@ class PayoutReversal(Public, Versioned, Model):
     entry_id: Mapped[int | None]
 
 
-def propose(item_id: int, reason: str, *, actor: Actor) -> PayoutReversal:
-    """Say that a payment that is recorded as paid was never made. By the accountant or the director; the same again is the same row.
+def propose(item_id: int, reason: str, *, actor: Actor, kind: str = "UNMADE") -> PayoutReversal:
+    """Say that a payment that is recorded as paid was never made, or (``kind`` BACK, of one that two people found) that it came back. By the
+    accountant or the director; the same again is the same row.
 
-    Raises InvalidInput ``reason.missing``, Conflict ``payout.unpaid`` unless it is recorded as paid, ``payout.channel`` over Alipay,
-    ``reversal.done`` if it was reversed before.
+    Raises InvalidInput ``reason.missing``, Conflict ``payout.unpaid`` unless it is recorded as paid (BACK: by two people's word),
+    ``payout.channel`` over Alipay, ``reversal.done`` if it was reversed as never made before.
     """
     actor.must_have("COOPERATIVE", "accountant", "director")
     item = db.session.get(PayoutItem, item_id)
     if item is None or item.organisation_id != actor.organisation_id:
         raise not_found(PayoutItem)
     if not 4 <= len(reason.strip()) <= 300:
-        raise InvalidInput("reason.missing", N_("请写明为什么说没有付出（银行流水、柜面查询），4 到 300 个字。"), field="reason")
+        raise InvalidInput("reason.missing", N_("请写明凭什么这样说（银行流水、柜面查询），4 到 300 个字。"), field="reason")
     _paid(item)
-    waiting = select(PayoutReversal).where(PayoutReversal.item_id == item.id, PayoutReversal.state == "PROPOSED")
-    row = db.session.scalars(waiting).one_or_none()
-    if row is not None:
-        return row
-    if db.session.scalar(select(PayoutReversal.id).where(PayoutReversal.item_id == item.id, PayoutReversal.state == "DONE")) is not None:
-        raise Conflict("reversal.done", N_("这一笔冲回过一次，后来又查明付了，不能再冲一次。请联系运营方。"))
-    row = PayoutReversal(
-        organisation_id=item.organisation_id, item_id=item.id, fen=item.fen, reason=reason.strip(), proposed_at=clock.now(),
-        proposed_by_id=actor.person_id, state="PROPOSED", version=1,
-    )  # fmt: skip
-    db.session.add(row)
-    db.session.flush()
-    audit.record("payout_reversal.proposed", row, person_id=actor.person_id, item_id=item.id, fen=row.fen)
-    db.session.flush()
-    return row
+    if kind == "BACK" and payout_found.of_payment(item.id) is None:
+        raise Conflict("payout.unpaid", N_("这一笔不是两个人核对过才记为到账的，不用请另一个人核对，直接记下退回。"), state=item.state)
+    return _waiting(item.id) or _proposed(item, reason.strip(), kind, actor.person_id)
+
+
+def say(item: PayoutItem, reason: str, *, kind: str, person_id: int) -> bool:
+    """The bank's own results say so of what two people found: it waits for the second person. Whether that is new."""
+    if item.state != "paid" or _waiting(item.id) is not None:
+        return False
+    _proposed(item, reason[:300], kind, person_id)
+    return True
+
+
+def spoken(batch_id: int) -> dict[int, str]:
+    """What people said of a batch's payments against the bank's results, by sequence: "found" (by two, made), "found again" (after it had been
+    reversed), "asked" while the second person's word on it is awaited."""
+    found = payout_found.standing(batch_id)
+    query = select(PayoutItem.sequence, PayoutReversal.kind, PayoutReversal.state).join(PayoutReversal, PayoutReversal.item_id == PayoutItem.id)
+    said = {(sequence, kind, state) for sequence, kind, state in db.session.execute(query.where(PayoutItem.batch_id == batch_id))} if found else set()
+    told = {}
+    for sequence, state in found.items():
+        if state == "PROPOSED" or any((sequence, kind, "PROPOSED") in said for kind in ("UNMADE", "BACK")):
+            told[sequence] = "asked"
+        else:
+            told[sequence] = "found again" if (sequence, "UNMADE", "DONE") in said else "found"
+    return told
 
 
 def decide(reversal_id: int, *, actor: Actor, version: int, approved: bool, answer: str = "") -> PayoutReversal:
@@ -101,16 +118,7 @@ def decide(reversal_id: int, *, actor: Actor, version: int, approved: bool, answ
     if approved:
         db.session.refresh(item)
         _paid(item)
-        found = payout_found.of_payment(item.id)
-        debit = _debit(batch, item) if found is None else db.session.get_one(JournalEntry, found.entry_id)
-        row.entry_id = event.payout_unmade(
-            book=row.organisation_id, source=Source("payout_reversal", row.id), household_id=item.household_id, fen=item.fen,
-            beyond_fen=found.beyond_fen if found else 0, reverses_id=debit.id if found is None else debit.reverses_id or debit.id, at=debit.event_at,
-        )  # fmt: skip
-        row.state = "DONE"
-        item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
-        if found is not None:
-            payout_found.undo(found, batch, item)
+        _post(row, batch, item)
         audit.record("payout_reversal.done", row, person_id=actor.person_id, item_id=item.id, fen=row.fen, entry_id=row.entry_id)
     else:
         row.state = "RETURNED"
@@ -133,6 +141,47 @@ def of_batch(batch_id: int, *states: str) -> list[tuple[PayoutReversal, PayoutIt
         .limit(100)
     )
     return [(row, item) for row, item in db.session.execute(query)]
+
+
+def _waiting(item_id: int) -> PayoutReversal | None:
+    return db.session.scalars(select(PayoutReversal).where(PayoutReversal.item_id == item_id, PayoutReversal.state == "PROPOSED")).one_or_none()
+
+
+def _proposed(item: PayoutItem, reason: str, kind: str, person_id: int) -> PayoutReversal:
+    unmade = select(PayoutReversal.id).where(PayoutReversal.item_id == item.id, PayoutReversal.state == "DONE", PayoutReversal.kind == "UNMADE")
+    if kind == "UNMADE" and db.session.scalar(unmade) is not None:
+        raise Conflict("reversal.done", N_("这一笔冲回过一次，后来又查明付了，不能再冲一次。请联系运营方。"))
+    row = PayoutReversal(
+        organisation_id=item.organisation_id, item_id=item.id, kind=kind, fen=item.fen, reason=reason, proposed_at=clock.now(),
+        proposed_by_id=person_id, state="PROPOSED", version=1,
+    )  # fmt: skip
+    db.session.add(row)
+    db.session.flush()
+    audit.record("payout_reversal.proposed", row, person_id=person_id, item_id=item.id, fen=row.fen, kind=kind)
+    db.session.flush()
+    return row
+
+
+def _post(row: PayoutReversal, batch: PayoutBatch, item: PayoutItem) -> None:
+    found = payout_found.of_payment(item.id)
+    debit = _debit(batch, item) if found is None else db.session.get_one(JournalEntry, found.entry_id)
+    undone = db.session.get(JournalEntry, debit.reverses_id) if found is not None and debit.reverses_id else None
+    row.state = "DONE"
+    if row.kind == "BACK" and (undone is None or undone.kind != "payout_returned"):
+        # It was debited, as was found, and credited back: two movements at the bank, and two in the books.
+        batch.version += 1
+        row.entry_id = event.payout_returned(book=row.organisation_id, source=Source("payout_batch", batch.id, batch.version), households=[(item.household_id, item.fen)])
+        item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
+        payout_found.came_back(batch, {item.sequence})
+        return
+    # Of what the books knew as returned before, that entry holds again: the bank debited once and credited once.
+    row.entry_id = event.payout_unmade(
+        book=row.organisation_id, source=Source("payout_reversal", row.id), household_id=item.household_id, fen=item.fen,
+        beyond_fen=found.beyond_fen if found else 0, reverses_id=undone.id if undone else debit.id, at=debit.event_at,
+    )  # fmt: skip
+    item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
+    if found is not None:
+        payout_found.undo(found, batch, item)
 
 
 def _paid(item: PayoutItem) -> None:

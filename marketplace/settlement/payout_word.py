@@ -13,7 +13,7 @@ from marketplace.foundation.database import Identified, Model, db, locked, not_f
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import payout_import
+from marketplace.settlement import payout_found, payout_import
 from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
@@ -77,8 +77,8 @@ def words_of(item_id: int) -> list[PayoutWord]:
 
 def may_say_back(item: PayoutItem) -> bool:
     """Whether a person may say that what was paid came back later: where the bank's file said that it was paid. What a person said is not
-    undone by another word, but by two people."""
-    return item.state == "paid" and all(word.said_by_id is None for word in words_of(item.id))
+    undone by another word, but by two people; nor what two people found."""
+    return item.state == "paid" and all(word.said_by_id is None for word in words_of(item.id)) and payout_found.of_payment(item.id) is None
 
 
 def _settle(batch: PayoutBatch, item: PayoutItem, outcome: str, reason: str, *, said_by_id: int | None = None, row_id: int | None = None) -> PayoutWord:

@@ -49,6 +49,9 @@ STEPS: dict[str, str] = {
     "word_refused": N_("没有付，没扣过款"),
     "reversal_proposed": N_("说没有付出"),
     "reversal_done": N_("核对过，已冲回"),
+    "back_proposed": N_("说到账以后又退回来了"),
+    "back_done": N_("核对过，记为退回"),
+    "back_returned": N_("没有退回，仍记为到账"),
     "found_proposed": N_("说银行付了"),
     "found_done": N_("核对过，记为到账"),
     "found_returned": N_("退回：确实没有付"),
@@ -129,7 +132,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "withdrawals": (LABELS["withdrawals"], N_("从支付宝提现超过三天，银行流水上还没有。"), N_("提现都到账了。")),
     "unknown_payouts": (LABELS["unknown_payouts"], N_("银行说在处理、可疑，或支付宝没有说清。钱在途中；再一份回盘、银行流水，或会计问清楚以后记下。"), N_("每一笔代发都有结果。")),
     "unanswered_payouts": (LABELS["unanswered_payouts"], N_("文件交给银行两天了，还有没结果的。要合作社向银行要回盘。"), N_("交出去的代发都有回盘。")),
-    "payout_reversals": (LABELS["payout_reversals"], N_("记为到账、其实没有付出的，等合作社的另一个人核对。"), N_("没有等核对的冲回。")),
+    "payout_reversals": (LABELS["payout_reversals"], N_("记为到账、其实没有付出，或核对过又退回来的，等合作社的另一个人核对。"), N_("没有等核对的冲回。")),
     "transfer_endings": (
         LABELS["transfer_endings"], N_("支付宝前后说法不一的转账，有人查过、提出了结果，等合作社的理事长核对。"), N_("没有等核对的转账结果。"),
     ),

@@ -41,10 +41,10 @@ def say(public_id: str) -> Any:
 @bp.post("/<public_id>/reversal")
 @needs("payout.step")
 def propose_reversal(public_id: str) -> Any:
-    """It is recorded as paid, and was never made."""
-    actor, reason = the_actor(), form_input.given("reason")
+    """It is recorded as paid, and was never made; or two people found it made, and it came back."""
+    actor, reason, kind = the_actor(), form_input.given("reason"), "BACK" if form_input.given("kind") == "BACK" else "UNMADE"
     done = _("已提出，等另一位（理事长）核对。核对以前，账没有动。")
-    return _taken(public_id, lambda item_id: payout_reversal.propose(item_id, reason, actor=actor), done)
+    return _taken(public_id, lambda item_id: payout_reversal.propose(item_id, reason, kind=kind, actor=actor), done)
 
 
 @bp.post("/<public_id>/reversal/<reversal_id>")

@@ -219,13 +219,16 @@ def apply(public_id: str, results_id: str) -> Any:
     actor = the_actor()
     row = own(public_id, actor)
     kept, subject = _results(row, results_id), payout_errand.of(row.id)
-    number, cancelled = kept.id, row.state == "CANCELLED"
+    number = kept.id
     if kept.applied_at is None and errand.takes_long(kept.lines):
         path, given = url_for("payout.show", public_id=public_id), {"results": number, "paper": public_id}
         return handed_over(Wanted("payout.results", subject, row.organisation_id, row.number, kept.lines, path, given), actor)
     errand.must_be_free(subject)
     changed = transaction(lambda: payout_results.apply(number, actor=actor))
-    flash(_("已请理事长核对 %(n)s 笔。核对以前，账没有动。", n=len(changed)) if cancelled else _("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
+    if len(changed) > changed.asked or not changed.asked:
+        flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
+    if changed.asked:
+        flash(_("已请理事长核对 %(n)s 笔。核对以前，账没有动。", n=changed.asked), "done")
     return redirect(url_for("payout.show", public_id=public_id), 303)
 
 

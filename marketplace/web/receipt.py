@@ -89,6 +89,7 @@ def _statement_page(token: str, wrong: dict[str, str] | None = None, typed: dict
     return render_template(
         "receipt/household.html",
         statement=household_statement.for_token(token),
+        closed=receipt_proof.closed_to(token),
         head=tree_head.newest(),
         wrong=wrong or {},
         typed=typed or {},

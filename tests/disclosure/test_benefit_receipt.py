@@ -14,12 +14,16 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import NotFound
 from marketplace.orders.order import Order
 from marketplace.payments import refund as refunds
-from marketplace.settlement import distribution, payout_batch, settlement
+from marketplace.reporting import open_books
+from marketplace.settlement import distribution, payout_batch, payout_progress, settlement
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_file import yuan
 from tests import builders
 from tests.builders import Market
 from tests.settlement.builders import order
+from tests.settlement.test_payout_batch import bring, sent
+from tests.settlement.test_payout_found import again, found, items
 from tests.settlement.test_payout_many import capped
 from tests.settlement.test_recovery import paid_back, refunded, settled, traded
 
@@ -99,6 +103,31 @@ def test_the_orders_of_a_distribution_share_it_to_the_fen(app: Flask, goods: lis
     assert sum(each.paid_fen for each in receipts) == arrived
     for each in receipts:
         assert each.distributed_fen == each.now.pool_fen, "what refunds left, and nothing was recovered"
+
+
+@pytest.mark.both
+def test_what_was_paid_twice_is_told_once(app: Flask) -> None:
+    """A payment was called refused, issued again and paid; then it turns out that the bank had made the first one too."""
+    market = builders.market()
+    order_id = order(market, 10_000)
+    distribution_id = distribute(market, transaction(lambda: settlement.settle(order_id)).period)
+    row = sent(market, distribution_id)
+    bring(row, market, *(f"{row.number},{each.sequence},{yuan(each.fen)},{'refused,户名不符' if each.sequence == 2 else 'paid,'}" for each in items(row)))
+    fresh = again(market, row)
+    assert {step.code: step.at for step in receipt(order_id).steps}["paid_out"] is None
+    (second,) = items(fresh)
+    bring(fresh, market, f"{fresh.number},1,{yuan(second.fen)},paid,")
+    arrived = {step.code: step.at for step in receipt(order_id).steps}["paid_out"]
+    with clock.travel(clock.now() + timedelta(days=3)):
+        assert found(market, items(row)[1].id).beyond_fen == second.fen
+    told = receipt(order_id)
+    assert (told.distributed_fen, told.paid_fen) == (2_000, 2_000)
+    assert arrived is not None and {step.code: step.at for step in told.steps}["paid_out"] == arrived
+    assert payout_progress.of_distributions([distribution_id]) == {distribution_id: 2_000}
+    progress = payout_progress.of_distribution(db.session.get_one(Distribution, distribution_id))
+    assert (progress.paid[1], progress.owed_fen) == (2_000, 0)
+    year = open_books.year(clock.business_date().year)
+    assert (year.paid_fen, year.waiting_fen) == (2_000, 0)
 
 
 @pytest.mark.both

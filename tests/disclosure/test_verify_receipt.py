@@ -14,6 +14,7 @@ from flask import Flask
 
 from marketplace.disclosure import (
     benefit_receipt,
+    household_key,
     log_key,
     log_proof,
     receipt_proof,
@@ -302,6 +303,34 @@ def test_a_household_opens_its_own_lines_only(sold: list[int]) -> None:
         codes(proof, newest.fingerprint)
     with pytest.raises(NotFound):
         receipt_proof.for_household("nothing")
+
+
+def test_lines_under_a_key_that_was_destroyed_are_left_out_and_told(app: Flask) -> None:
+    """January under one key; it is destroyed; what is logged in February has a new one."""
+    market, _, _ = traded(10_000)
+    seal()
+    head()
+    household = db.session.get_one(Household, market.households[1])
+    token, before = household.statement_token, len(receipt_proof.for_household(household.statement_token)["lines"])
+    admin = person(operator(), "administrator")
+    transaction(lambda: household_key.destroy(market.households[1], actor=admin, reason="本人申请删除"))
+    with pytest.raises(Conflict, match=r"log\.closed"):
+        receipt_proof.for_household(token)
+    assert receipt_proof.closed_to(token) == before
+    again = order(market, 9_000)
+    distribute(market, transaction(lambda: settlement.settle(again)).period)
+    seal()
+    with clock.travel(clock.now() + timedelta(days=1)):
+        newest = head()
+    proof = json.loads(json.dumps(receipt_proof.for_household(token)))
+    assert (len(proof["lines"]), proof["closed"], receipt_proof.closed_to(token)) == (1, before, before)
+    proven = check(proof, head=newest.fingerprint, key=key())
+    assert ([code for code, _ in proven], proven[-1][1]) == (["head", "own_line", "closed"], {"lines": before})
+    assert f"{before} 行" in app.test_client().get(f"/h/{token}").text
+    assert "另有" in words("closed", proven[-1][1], english=False)
+    proof["closed"] = "all"
+    with pytest.raises(NotProven):
+        codes(proof, newest.fingerprint)
 
 
 def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:

@@ -30,7 +30,8 @@ CHANNELS = ("bank", "alipay")
 # From each state of an item, what the bank may say of it.
 FITS = {
     "sent": {"paid", "returned", "refused", "处理中"}, "unknown": {"paid", "returned", "refused", "处理中"}, "paid": {"paid", "returned"},
-    "returned": {"returned", "refused"}, "reissued": {"returned", "refused"},
+    # "paid" is asked of a second person, and changes nothing.
+    "returned": {"returned", "refused", "paid"}, "reissued": {"returned", "refused", "paid", "处理中"},
 }  # fmt: skip
 _SAID = st.sampled_from(("paid", "paid", "returned", "refused", "处理中", ""))
 

@@ -246,9 +246,13 @@ def test_a_return_may_follow_days_after_paid_but_never_the_other_way(app: Flask)
     bring(row, market, f"{row.number},1,10.00,paid,")
     bring(row, market, f"{row.number},1,10.00,returned,账户已销")
     assert balance.held("household", market.cooperative, f"household:{market.households[0]}") == 1_000
+    changed = bring(row, market, f"{row.number},1,10.00,paid,")
+    assert (changed.asked, changed.paid, payout_batch.items_of(row.id)[0].state) == (1, 0, "returned"), "a second person is asked"
+    assert balance.held("household", market.cooperative, f"household:{market.households[0]}") == 1_000
+    bring(row, market, f"{row.number},2,20.00,paid,")
     with pytest.raises(Conflict) as refused:
-        bring(row, market, f"{row.number},1,10.00,paid,")
-    assert refused.value.code == "payout.contradiction"
+        bring(row, market, f"{row.number},2,20.00,refused,余额不足", f"{row.number},3,30.00,paid,")
+    assert (refused.value.code, payout_batch.items_of(row.id)[2].state) == ("payout.contradiction", "sent")
 
 
 def test_a_returned_reissue_can_be_sent_once_more_and_a_cancelled_one_waits(app: Flask) -> None:

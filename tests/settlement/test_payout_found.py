@@ -143,7 +143,10 @@ def test_what_was_paid_twice_and_came_back_is_not_paid_a_third_time(app: Flask) 
     fresh = again(market, row)
     bring(fresh, market, f"{fresh.number},1,20.00,paid,")
     found(market, items(row)[1].id)
-    bring(row, market, f"{row.number},2,20.00,returned,账户已注销")
+    assert bring(row, market, f"{row.number},2,20.00,returned,账户已注销").asked == 1
+    (asked,) = payout_reversal.of_item(items(row)[1].id)
+    assert (asked.kind, told(row)[1]) == ("BACK", ("paid", "")), "two people said otherwise: a line of a file asks them"
+    transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=builders.person(market.cooperative, "director")))
     assert db.session.query(JournalEntry).filter_by(kind="payout_found_back").count() == 1
     assert (owed(market), balance.held("outside", market.cooperative)) == (0, 0)
     with pytest.raises(Conflict, match=r"payout\.nothing_returned"), transaction():
@@ -222,6 +225,81 @@ def test_a_word_after_a_correction_is_another_matter(app: Flask) -> None:
     market, row = answered("returned,户名不符")
     item = items(row)[1]
     found(market, item.id)
-    with pytest.raises(Conflict, match=r"payout\.told"), transaction():
-        payout_word.say(item.id, "refused", "柜面查询回单 0033", actor=market.accountant)
+    for outcome in ("refused", "returned"):
+        with pytest.raises(Conflict, match=r"payout\.told"), transaction():
+            payout_word.say(item.id, outcome, "柜面查询回单 0033", actor=market.accountant)
     assert clock.now() >= items(row)[1].paid_at  # type: ignore[operator]
+    with pytest.raises(Conflict, match=r"payout\.unpaid"), transaction():
+        payout_reversal.propose(items(row)[0].id, "柜面查询回单 0034", kind="BACK", actor=market.accountant)
+    asked = transaction(lambda: payout_reversal.propose(item.id, "柜面查询回单 0034", kind="BACK", actor=market.accountant))
+    transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=market.director))
+    assert (told(row)[1], owed(market), broken()) == (("returned", "柜面查询回单 0034"), 2_000, [])
+
+
+@pytest.mark.parametrize("said", ["returned,户名不符", "refused,户名不符"])
+def test_an_old_line_in_a_later_file_does_not_overrule_two_people(app: Flask, said: str) -> None:
+    """The first file has no result of the third payment yet; the complete one repeats all that it said."""
+    market, row = answered(said)
+    number = items(row)[1].id
+    found(market, number)
+    bank = balance.held("bank", market.cooperative)
+    later = (f"{row.number},1,10.00,paid,", f"{row.number},2,20.00,{said}", f"{row.number},3,30.00,paid,")
+    assert (len(bring(row, market, *later)), len(bring(row, market, *later))) == (1, 0)
+    assert (told(row)[1], owed(market), balance.held("bank", market.cooperative)) == (("paid", ""), 0, bank)
+    (stale,) = payout_reversal.of_item(number)
+    assert (stale.kind, stale.state) == ("BACK" if said.startswith("returned") else "UNMADE", "PROPOSED")
+    # The director looks at the statement, and it was the old line; the next time it is true, and what is found once more stands again.
+    second = builders.person(market.cooperative, "director")
+    transaction(lambda: payout_reversal.decide(stale.id, version=1, approved=False, answer="流水上扣了没有退", actor=second))
+    assert (told(row)[1], owed(market)) == (("paid", ""), 0)
+    bring(row, market, *later)
+    asked = payout_reversal.of_item(number)[1]
+    transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=second))
+    assert (told(row)[1][0], owed(market), balance.held("bank", market.cooperative)) == ("returned", 2_000, bank + 2_000)
+    assert broken() == []
+    again_found = found(market, number)
+    assert (again_found.state, told(row)[1], owed(market), balance.held("bank", market.cooperative)) == ("DONE", ("paid", ""), 0, bank)
+    statement(market, (-6_000, "代发专户", f"代发 {row.number}", "S1"))
+    assert (list(reconciliation.position(market.cooperative, "bank").items), broken()) == ([], [])
+
+
+def test_the_statement_itself_may_say_that_what_was_found_came_back(app: Flask) -> None:
+    market, row = answered("refused,户名不符")
+    item = items(row)[1]
+    found(market, item.id)
+    account = items(row)[1].bank_account
+    statement(market, (-6_000, "代发专户", f"代发 {row.number}", "S1"), (2_000, "靖安农商银行", f"退票 {row.number} {account}", "S2"))
+    assert (told(row)[1][0], owed(market)) == ("returned", 2_000)
+    assert (list(reconciliation.position(market.cooperative, "bank").items), broken()) == ([], [])
+    assert not payout_found.of_item(item.id)[0].stands
+
+
+def cancelled(market: Market, distribution_id: int) -> PayoutBatch:
+    """A batch whose file was taken, and of which two people said that the bank never got it."""
+    row = approved(market, distribution_id)
+    transaction(lambda: payout_batch.bank_file(row.id, actor=market.accountant))
+    transaction(lambda: payout_batch.recall(row.id, "网银上查过，没有这一批", actor=market.accountant, version=2))
+    return transaction(lambda: payout_batch.approve(row.id, actor=market.director, version=3, approved=False, reason="重做"))
+
+
+def test_one_payment_of_a_cancelled_batch_that_was_found_leaves_the_banks_file_its_home(app: Flask) -> None:
+    """A household showed its slip, and two people found it; then comes the bank's file of the whole batch."""
+    market, distribution_id = posted()
+    row = cancelled(market, distribution_id)
+    fresh = made(market, distribution_id)
+    transaction(lambda: payout_batch.approve(fresh.id, actor=market.director, version=1))
+    transaction(lambda: payout_batch.mark_sent(fresh.id, actor=market.accountant))
+    bring(fresh, market, *(f"{fresh.number},{each.sequence},{each.fen // 100}.00,paid," for each in items(fresh)))
+    found(market, items(row)[1].id)
+    assert [state for state, _reason in told(row)] == ["reissued", "paid", "reissued"]
+    changed = bring(row, market, f"{row.number},1,10.00,paid,", f"{row.number},2,20.00,paid,", f"{row.number},3,30.00,处理中,")
+    assert (len(changed), changed.asked) == (1, 1)
+    changed = bring(row, market, f"{row.number},1,10.00,paid,", f"{row.number},2,20.00,paid,", f"{row.number},3,30.00,paid,")
+    assert changed.asked == 1
+    second = builders.person(market.cooperative, "director")
+    for waiting, _item in payout_found.of_batch(row.id):
+        if waiting.state == "PROPOSED":
+            transaction(lambda one=waiting: payout_found.decide(one.id, version=1, approved=True, actor=second))  # type: ignore[misc]
+    assert [state for state, _reason in told(row)] == ["paid"] * 3
+    assert (balance.held("outside", market.cooperative), balance.held("bank", market.cooperative)) == (-6_000, -12_000)
+    assert broken() == []

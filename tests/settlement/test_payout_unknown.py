@@ -19,7 +19,14 @@ from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import grant
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.reporting import books, money_health
-from marketplace.settlement import difference, payout_batch, payout_reversal, payout_word, reconciliation
+from marketplace.settlement import (
+    difference,
+    payout_batch,
+    payout_found,
+    payout_reversal,
+    payout_word,
+    reconciliation,
+)
 from marketplace.settlement.difference import Difference
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from tests import builders
@@ -169,9 +176,11 @@ def test_what_was_never_made_is_reversed_by_two_people(app: Flask) -> None:
     token = db.session.get_one(Household, market.households[2]).statement_token
     payment = household_statement.for_token(token)
     assert (payment.paid_fen, payment.owed_fen, payment.payments[0].state, payment.payments[0].reason) == (0, 3_000, "returned", "流水上没有这一笔，柜面回单 0032")
-    # It is issued again as anything that came back, and the bank's old word cannot bring it back.
-    with pytest.raises(Conflict, match=r"payout\.contradiction"):
-        bring(row, market, f"{row.number},3,30.00,paid,")
+    # It is issued again as anything that came back, and the bank's old word cannot bring it back: it asks, and the rest of its file is taken.
+    changed = bring(row, market, f"{row.number},2,20.00,paid,", f"{row.number},3,30.00,paid,")
+    assert (changed.paid, changed.asked, told(row)[1][0], told(row)[2][0]) == (1, 1, "paid", "returned")
+    (found,) = payout_found.of_item(third.id)
+    transaction(lambda: payout_found.decide(found.id, version=1, approved=False, answer="旧的一行", actor=builders.person(market.cooperative, "director")))
     again = transaction(lambda: payout_batch.reissue(row.id, actor=market.accountant))
     assert (again.total_fen, items(again)[0].reissue_of_id) == (3_000, third.id)
     assert [each.rule for each in books.check() if not each.ok and each.rule in (RULE, "books_balance", "entries_balance", "balances_are_their_lines")] == []

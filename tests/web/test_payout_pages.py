@@ -145,11 +145,25 @@ def test_no_file_and_too_large_a_request(app: Flask) -> None:
 def test_a_contradiction_is_shown_and_cannot_be_applied(app: Flask) -> None:
     market, distribution_id = posted()
     row, client = sent(market, distribution_id), browser(app, market.accountant)
-    client.post(upload(client, row, "1,10.00,returned,销户").location)
-    answer = upload(client, row, "1,10.00,paid,", "2,20.00,paid,")
+    client.post(upload(client, row, "1,10.00,paid,", "3,30.00,returned,销户").location)
+    answer = upload(client, row, "1,10.00,refused,余额不足", "2,20.00,paid,")
     assert "和以前的结果相反" in client.get(answer.location).text
     assert client.post(answer.location).status_code == 409
+    assert owed(market) == [0, 0, 3_000]
+
+
+def test_what_a_file_says_against_the_books_is_asked_and_the_rest_is_taken(app: Flask) -> None:
+    market, distribution_id = posted()
+    row, client = sent(market, distribution_id), browser(app, market.accountant)
+    client.post(upload(client, row, "1,10.00,returned,销户").location)
+    answer = upload(client, row, "1,10.00,paid,", "2,20.00,paid,")
+    page = client.get(answer.location).text
+    assert ("记为没有付的，请理事长核对" in page, "另有 1 笔和这里记的相反" in page) == (True, True)
+    done = client.get(client.post(answer.location).location).text
+    assert ("1 笔到账" in done, "已请理事长核对 1 笔" in done, "银行其实付了" in done) == (True, True, True)
     assert owed(market) == [1_000, 0, 0]
+    again = upload(client, row, "1,10.00,paid,", "2,20.00,paid,", "3,30.00,处理中,")
+    assert client.post(again.location).status_code == 303
 
 
 def test_results_are_not_taken_before_the_bank_has_the_file(app: Flask) -> None:
