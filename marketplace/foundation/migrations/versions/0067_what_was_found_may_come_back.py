@@ -12,7 +12,7 @@ depends_on = None
 
 MOMENT = UtcDateTime(timezone=True)
 LIVES, STANDS = sa.text("state <> 'RETURNED'"), sa.text("state <> 'RETURNED' AND undone_at IS NULL")
-COLUMNS = [sa.column(name) for name in ("id", "item_id", "state")]
+COLUMNS: list[sa.ColumnClause[object]] = [sa.column(name) for name in ("id", "item_id", "state")]
 WAITS, ONCE = sa.text("state = 'PROPOSED'"), sa.text("state = 'DONE' AND kind = 'UNMADE'")
 
 
@@ -36,9 +36,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     # Of a payment that was found or reversed more than once, the books still tell all of it: the last paper stays.
-    for table in (sa.table("payout_found", *COLUMNS), sa.table("payout_reversal", *COLUMNS)):
-        last = sa.select(sa.func.max(table.c.id)).where(table.c.state != "RETURNED").group_by(table.c.item_id)
-        op.execute(sa.delete(table).where(table.c.state != "RETURNED", table.c.id.not_in(last)))
+    for papers in (sa.table("payout_found", *COLUMNS), sa.table("payout_reversal", *COLUMNS)):
+        last = sa.select(sa.func.max(papers.c.id)).where(papers.c.state != "RETURNED").group_by(papers.c.item_id)
+        op.execute(sa.delete(papers).where(papers.c.state != "RETURNED", papers.c.id.not_in(last)))
     op.drop_index("uq_payout_reversal_once", "payout_reversal")
     with op.batch_alter_table("payout_reversal") as table:
         table.drop_index("uq_payout_reversal_item")
