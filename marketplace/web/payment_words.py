@@ -109,6 +109,7 @@ ACCOUNTS = {
     "revenue": N_("合作社收入"), "freight": N_("运费"), "household_pool": N_("农户收益池"), "pool_recoverable": N_("待从收益池收回"),
     "village_recoverable": N_("待从村集体份额收回"), "fund_recoverable": N_("待从基金份额收回"),
     "village_collective": N_("村集体"), "relief_fund": N_("防贫基金"), "fees": N_("手续费"), "household": N_("农户"), "in_transit": N_("在途"),
+    "receivable": N_("应收货款"), "accepted_unpaid": N_("已验收未付"), "interest": N_("利息"), "outside": N_("账外往来"),
 }  # fmt: skip
 TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it says when there is none)
     "alarm": (LABELS["alarm"], N_("密钥、证书或权限不对。钱没有动，改好以后自动接着办。"), N_("配置正常。")),

@@ -46,7 +46,7 @@ from marketplace.web import distribution as distributions
 from marketplace.web.errand import Wanted, led_to, once
 from marketplace.web.payout_layouts import value_words
 from marketplace.web.payout_way import next_strip, way
-from marketplace.web.payout_words import channel_words, item_words, state_words
+from marketplace.web.payout_words import channel_words, item_word, state_words
 from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, names_of, typed_version
 from marketplace.web.spreadsheet import download, streamed
@@ -250,7 +250,7 @@ def page(row: PayoutBatch, errors: dict[str, str] | None = None, bad_lines: list
         results=list(db.session.scalars(select(PayoutResults).where(PayoutResults.batch_id == row.id).order_by(PayoutResults.id))),
         reason=db.session.scalar(refused) if row.state == "CANCELLED" else None,
         states=state_words()[row.channel],
-        item_states=item_words()[row.channel],
+        item_word=item_word,
         channels=channel_words(),
         steps=way(row, counts, people),
         strip=next_strip(row, counts, actor),

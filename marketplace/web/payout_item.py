@@ -20,7 +20,7 @@ from marketplace.settlement.payout_item import number_of
 from marketplace.settlement.payout_transfer import CONTRADICTIONS, reason_of
 from marketplace.web import payment_words
 from marketplace.web.payout import own
-from marketplace.web.payout_words import channel_words, ending_words, item_words, state_words, word_words
+from marketplace.web.payout_words import channel_words, ending_words, item_word, state_words, word_words
 from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import desk, names_of
 
@@ -83,7 +83,7 @@ def page(item: PayoutItem, errors: dict[str, str]) -> str:
         people=names_of([each.data.get("by") for each in steps]),
         related=db.session.execute(related.where((PayoutItem.reissue_of_id == item.id) | (PayoutItem.id == item.reissue_of_id)).order_by(PayoutItem.id)).all(),
         channel=channel_words()[batch.channel],
-        state=item_words()[batch.channel][item.state],
+        state=item_word(item, batch),
         waiting=waiting,
         own_proposal=waiting is not None and waiting.proposed_by_id == actor.person_id,
         may_say=may_step and over_bank and item.state in payout_word.WAITING and batch.state == "SENT",

@@ -1,6 +1,7 @@
 """The words of payouts: what a way, and a state of a batch or of an item, is called on a page."""
 
 from marketplace.foundation.language import gettext as _
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 
 def channel_words() -> dict[str, str]:
@@ -21,6 +22,17 @@ def item_words() -> dict[str, dict[str, str]]:
         "returned": _("被退回，等补发"), "reissued": _("被退回，已补发"),
     }  # fmt: skip
     return {"bank": words, "alipay": words | {"approved": _("待转账"), "sent": _("支付宝办理中"), "unknown": _("结果不明，在查")}}
+
+
+def item_word(item: PayoutItem, batch: PayoutBatch) -> str:
+    """How one payment stands. Of a cancelled batch none waits for the bank, and what came back is not always issued again."""
+    if batch.state == "CANCELLED":
+        return _("已作废")
+    if item.state == "reissued" and item.moved:
+        return _("被退回，不再补发")
+    if item.state == "reissued" and item.debited is None and not item.reason and batch.channel == "bank":
+        return _("作废，另发")
+    return item_words()[batch.channel][item.state]
 
 
 def word_words() -> dict[str, str]:
