@@ -5,8 +5,8 @@ from alembic import op
 
 from marketplace.foundation.database import UtcDateTime
 
-revision = "0067"
-down_revision = "0066"
+revision = "0072"
+down_revision = "0071"
 branch_labels = None
 depends_on = None
 
