@@ -17,7 +17,7 @@ from marketplace.foundation.money import split
 from marketplace.orders import invoice, invoice_tax, return_request
 from marketplace.orders.invoice import Invoice
 from marketplace.orders.invoice_tax import InvoiceTax
-from marketplace.orders.order import Order, OrderLine, lines_of
+from marketplace.orders.order import Order, OrderLine, freight_back, lines_of
 from marketplace.payments.refund import Refund
 
 
@@ -87,11 +87,10 @@ def _rows(row: Invoice, order: Order, fen: int, taxes: dict[str, InvoiceTax], th
     lines = lines_of(order.id)
     query = select(Product.id, Product.category).where(Product.id.in_({line.product_id for line in lines}))
     kinds: dict[int, str] = {product_id: category for product_id, category in db.session.execute(query)}  # noqa: C416  dict() does not know the row's types
-    freight_back_fen = order.refunded_fen - sum(line.refunded_fen for line in lines) - then.gone_back[order.id, 0]
-    freight_fen = min(order.freight_fen - freight_back_fen, fen)
+    freight_fen = min(order.freight_fen - (freight_back(order, lines) - then.gone_back[order.id, 0]), fen)
     packs = [then.packs(order, line) for line in lines]
     weights = [
-        min(line.goods_fen * count // line.quantity, line.goods_fen - line.refunded_fen + then.gone_back[order.id, line.id])
+        min(line.goods_fen * count // line.quantity - line.cut_fen, line.left_fen + then.gone_back[order.id, line.id])
         for line, count in zip(lines, packs, strict=True)
     ]
     if not any(weights):

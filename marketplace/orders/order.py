@@ -152,6 +152,20 @@ class OrderLine(Identified, Model):
     taken_off: Mapped[int] = mapped_column(default=0, server_default="0")  # packs that were paid back before they left: they never will
     accepted: Mapped[int | None]  # packs a unit accepted
     refunded_fen: Mapped[int] = mapped_column(default=0)
+    unpaid_fen: Mapped[int] = mapped_column(default=0, server_default="0")  # of packs that a unit did not accept: what it had not paid for
+    cut_fen: Mapped[int] = mapped_column(default=0, server_default="0")  # its part of what the unit need not pay
+
+    @property
+    def left_fen(self) -> int:
+        """What the buyer has paid for it, or will, less what went back: what it settles at, and what can still go back of it."""
+        return max(0, self.goods_fen - self.unpaid_fen - self.cut_fen - self.refunded_fen)
+
+    def worth_of(self, packs: int) -> int:
+        """What so many of its packs cost the buyer in the end; all of those that came bring whatever is left of it."""
+        came = self.wanted if self.accepted is None else self.accepted
+        if packs >= came:
+            return self.left_fen
+        return min(self.left_fen, self.goods_fen * packs // self.quantity - (self.cut_fen * packs + came - 1) // came)
 
     @property
     def wanted(self) -> int:
@@ -192,6 +206,11 @@ def waiting_packs(lines: Sequence[OrderLine]) -> dict[int, int]:
         if line.to_ship:
             packs[line.pack_id] = packs.get(line.pack_id, 0) + line.to_ship
     return packs
+
+
+def freight_back(order: Order, lines: Sequence[OrderLine]) -> int:
+    """What of the freight went back: what was refunded beyond the goods, in fen."""
+    return order.refunded_fen - sum(line.refunded_fen for line in lines)
 
 
 def lines_by_order(order_ids: Sequence[int]) -> dict[int, list[OrderLine]]:

@@ -1,9 +1,12 @@
 """Money of an order that goes back to its buyer: goods first, shared among its lines, freight last.
 
-Before settlement it comes from ``buyer_funds``; after it, settlement takes each share back through the hook registered here.
+Before settlement it comes from ``buyer_funds``. After it, what came back undivided goes first (a refund that was counted before the split and
+undone after it); of the rest settlement takes each share back, through what is registered here.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
@@ -12,29 +15,31 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan, split
 from marketplace.ledger import event
-from marketplace.orders.order import Order, OrderLine, lines_of
+from marketplace.orders.order import Order, OrderLine, freight_back, lines_of
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 
-# (order, refund, order line id → fen of goods, fen of freight): post the refund of a settled order.
-AfterSettlement = Callable[[Order, Refund, dict[int, int], int], None]
-# (order, refund id): the refund of a settled order will not happen, and its entry was reversed.
-Undone = Callable[[Order, int], None]
+FREIGHT = 0  # its place beside the ids of an order's lines
+
+
+@dataclass(frozen=True)
+class AfterSettlement:
+    """What settlement, a rung above, knows of a settled order's money: what of it lies in ``buyer_funds``, fen by order line or FREIGHT; how to
+    post so much of a refund to the shares that were divided (order, refund, fen by order line, fen of freight); and how to make good what
+    followed from a refund whose entries were reversed (order, refund id)."""
+
+    undivided: Callable[[Order], Counter[int]]
+    take_back: Callable[[Order, Refund, dict[int, int], int], None]
+    put_back: Callable[[Order, int], None]
+
+
 _after_settlement: list[AfterSettlement] = []
-_undone: list[Undone] = []
 
 
-def posts_after_settlement(hook: AfterSettlement) -> AfterSettlement:
-    """Register who posts refunds of settled orders (settlement, a rung above). The last one registered counts."""
-    _after_settlement[:] = [hook]
-    return hook
-
-
-def hears_of_undone(hook: Undone) -> Undone:
-    """Register who makes good what followed from a refund of a settled order that failed. The last one registered counts."""
-    _undone[:] = [hook]
-    return hook
+def posts_after_settlement(settlement: AfterSettlement) -> None:
+    """Register who knows of settled orders. The last one registered counts."""
+    _after_settlement[:] = [settlement]
 
 
 def pay_back(
@@ -83,37 +88,59 @@ def count_again(order: Order, refund_id: int) -> bool:
     refund = db.session.get_one(Refund, refund_id)
     if refund.fen > order.paid_fen - order.refunded_fen:
         return False
-    left = {line.id: line.goods_fen - line.refunded_fen for line in lines_of(order.id)}
+    left = {line.id: line.left_fen for line in lines_of(order.id)}
     goods = refunds.goods_of(refund_id)
     _post(order, refund, goods if goods is not None and all(fen <= left.get(line_id, 0) for line_id, fen in goods.items()) else None)
     return True
 
 
+def post_anew(order: Order, refund: Refund) -> None:
+    """What a refund of a settled order took of the shares was put back: it is counted anew, to what lies undivided first."""
+    _uncount(order, refund.fen, refund.id)
+    _post(order, refund, refunds.goods_of(refund.id))
+
+
+def undivided(order: Order) -> Counter[int]:
+    """Fen of a settled order that came back after the split, by line or FREIGHT; of another order nothing."""
+    return _after_settlement[0].undivided(order) if order.settled_at is not None and _after_settlement else Counter()
+
+
 def _post(order: Order, refund: Refund, goods: dict[int, int] | None) -> None:
-    parts, freight = _count(order, refund.fen, goods)
-    refund.goods = [[line_id, fen] for line_id, fen in parts.items()]
-    if order.settled_at is None:
-        event.refund_approved(book=order.organisation_id, source=refunds.source(refund.id), fen=refund.fen)
-    elif _after_settlement:
-        _after_settlement[0](order, refund, parts, freight)
-    else:
-        raise Conflict("refund.settled", N_("订单已经分账，暂时不能退款。"))
+    lies = undivided(order)
+    parts = _count(order, refund.fen, goods, lies)
+    refund.goods = [[line_id, fen] for line_id, fen in parts.items() if line_id != FREIGHT]
+    _take(order, refund, parts, lies)
+
+
+def _take(order: Order, refund: Refund, parts: Counter[int], lies: Counter[int]) -> None:
+    """Post where a refund is taken from, by line or FREIGHT: ``lies`` is what lies undivided."""
+    funds = parts if order.settled_at is None else parts & lies
+    if funds.total():
+        event.refund_approved(book=order.organisation_id, source=refunds.source(refund.id), fen=funds.total())
+    if shares := parts - funds:
+        if not _after_settlement:
+            raise Conflict("refund.settled", N_("订单已经分账，暂时不能退款。"))
+        _after_settlement[0].take_back(order, refund, {line_id: fen for line_id, fen in shares.items() if line_id != FREIGHT}, shares[FREIGHT])
 
 
 def count_back(order: Order, fen: int, refund_id: int) -> None:
     """A refund of ``fen`` failed for good: its lines and the freight have it again, each what was counted to it."""
+    _uncount(order, fen, refund_id)
+    if order.settled_at is not None and _after_settlement:
+        _after_settlement[0].put_back(order, refund_id)
+
+
+def _uncount(order: Order, fen: int, refund_id: int) -> None:
     lines = lines_of(order.id)
     counted = refunds.goods_of(refund_id)
     if counted is None:  # before it was kept: as all of the order's refunds together
-        freight = min(fen, order.refunded_fen - sum(line.refunded_fen for line in lines))
+        freight = min(fen, freight_back(order, lines))
         counted = {line.id: part for line, part in _shared(lines, [line.refunded_fen for line in lines], fen - freight)}
     for line in lines:
         line.refunded_fen -= counted.get(line.id, 0)
     order.refunded_fen -= fen
     order.payment = "PARTLY_PAID" if order.open_fen else "PAID"
     db.session.flush()
-    if order.settled_at is not None and _undone:
-        _undone[0](order, refund_id)
 
 
 def _from_payments(order: Order, fen: int, reissues: Refund | None) -> list[tuple[Payment, int]]:
@@ -132,30 +159,38 @@ def _from_payments(order: Order, fen: int, reissues: Refund | None) -> list[tupl
     return parts
 
 
-def _count(order: Order, fen: int, goods: dict[int, int] | None) -> tuple[dict[int, int], int]:
-    """Count ``fen`` to the order's lines, and what is beyond the goods as freight; ``goods`` is used up as it is counted."""
+def _count(order: Order, fen: int, goods: dict[int, int] | None, lies: Counter[int]) -> Counter[int]:
+    """Count ``fen`` to the order's lines, and what is beyond the goods as FREIGHT; ``goods`` is used up as it is counted. Where no goods are
+    named, what lies undivided goes first."""
     lines = lines_of(order.id)
-    left = [line.goods_fen - line.refunded_fen for line in lines]
+    left = [line.left_fen for line in lines]
+    parts = Counter[int]()
+    freight_left = order.freight_fen - freight_back(order, lines)
     if goods is not None:
         asked = [goods.get(line.id, 0) for line in lines]
         if any(part < 0 or part > most for part, most in zip(asked, left, strict=True)) or set(goods) - {line.id for line in lines}:
             raise InvalidInput("refund.lines", N_("有一样货退的钱比它还没退的多。"), field="lines")
         left = asked
-    goods_fen = min(fen, sum(left))
-    freight_fen = fen - goods_fen
-    if freight_fen > order.total_fen - order.goods_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines)):
+    elif lies:
+        first = [lies[line.id] for line in lines]
+        parts.update({line.id: part for line, part in _shared(lines, first, min(fen, sum(first)))})
+        parts[FREIGHT] = min(fen - parts.total(), lies[FREIGHT])
+        left = [most - parts[line.id] for line, most in zip(lines, left, strict=True)]
+    rest = fen - parts.total()
+    goods_fen = min(rest, sum(left))
+    parts[FREIGHT] += rest - goods_fen
+    if parts[FREIGHT] > freight_left:
         raise InvalidInput("refund.lines", N_("退的钱比选中的货加运费还多。"), field="lines")
-    parts = {}
-    for line, part in _shared(lines, left, goods_fen):
-        line.refunded_fen += part
-        parts[line.id] = part
-        if goods is not None:
-            goods[line.id] -= part
+    parts.update({line.id: part for line, part in _shared(lines, left, goods_fen)})
+    for line in lines:
+        line.refunded_fen += parts[line.id]
+        if goods is not None and line.id in goods:
+            goods[line.id] -= parts[line.id]
     order.refunded_fen += fen
     if order.refunded_fen == order.paid_fen and (not order.open_fen or order.cancelled_at is not None):
         order.payment = "REFUNDED"
     db.session.flush()
-    return parts, freight_fen
+    return +parts
 
 
 def _shared(lines: list[OrderLine], weights: list[int], fen: int) -> list[tuple[OrderLine, int]]:

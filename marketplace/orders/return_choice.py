@@ -34,8 +34,7 @@ def of_packs(order: Order, packs: Mapping[int, int], unsent: Mapping[int, int]) 
         kept_back = unsent.get(line_id, count if waits else 0)
         if count <= 0 or not 0 <= kept_back <= min(count, waits) or count - kept_back > line.wanted - waits:
             raise _too_many()
-        left = line.goods_fen - line.refunded_fen
-        chosen.append(Chosen(line.id, count, left if count == line.wanted else min(left, line.goods_fen * count // line.quantity), kept_back))
+        chosen.append(Chosen(line.id, count, line.worth_of(count), kept_back))
     return chosen
 
 
@@ -51,7 +50,7 @@ def everything(order: Order, fen: int) -> list[Chosen]:
     """All packs, for ``fen``: goods first, the rest of it is freight."""
     chosen = []
     for line in lines_of(order.id):
-        part = min(fen, line.goods_fen - line.refunded_fen)
+        part = min(fen, line.left_fen)
         fen -= part
         chosen.append(Chosen(line.id, line.wanted, part, line.to_ship))
     return [each for each in chosen if each.packs]

@@ -185,6 +185,7 @@ def recount(payment_id: int) -> str:
     billed = select(Refund.id).join(ImportedRow, row).where(Refund.payment_id == payment_id, Refund.state == "failed")
     for refund_id in db.session.scalars(billed.order_by(Refund.id)).all():
         refund_news.left(refund_id)
+    refund_news.count_what_left(payment_id)
     if not told or payment.trade_no is None:
         return ""
     return payments.apply(

@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, false, func, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, false, func, select
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation import audit, clock, outbox
@@ -58,6 +58,13 @@ class Refund(Public, Model):
 
 class RefundTooMuch(Conflict):
     """More would go back than was paid. Data: ``left_fen``."""
+
+
+def refused() -> ColumnElement[bool]:
+    """A refund that failed, and neither was made again nor is out of the question: it waits for a person."""
+    again = aliased(Refund)
+    made_again = select(again.id).where(again.reissues_id == Refund.id).exists()
+    return (Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~made_again
 
 
 def request(
@@ -110,8 +117,12 @@ def approve(refund_id: int, *, approved_by_id: int | None) -> Refund:
 
 
 def give_back(payment: Payment, *, way: str = "", reissues_id: int | None = None, approved_by_id: int | None = None) -> Refund:
-    """A late or double payment goes back whole, without asking anybody: unapplied to refunds_payable."""
-    asked = request(payment.id, payment.amount_fen, "late or double payment", way=way, reissues_id=reissues_id)
+    """A late or double payment goes back, without asking anybody: unapplied to refunds_payable. All of it, but for what has gone back already
+    (on the channel's own pages). Raises RefundTooMuch if nothing is left."""
+    left = payment.amount_fen - payment.refunded_fen
+    if not left:
+        raise RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=0, left_yuan=format_yuan(0), asked_fen=payment.amount_fen)
+    asked = request(payment.id, left, "late or double payment", way=way, reissues_id=reissues_id)
     refund = approve(asked.id, approved_by_id=approved_by_id)
     event.unapplied_refund_approved(book=refund.organisation_id, source=source(refund.id), fen=refund.fen)
     return refund
@@ -179,6 +190,7 @@ def fail(refund_id: int, sub_code: str, *, came_back: bool = False) -> bool:
     refund.state = "failed"
     refund.sub_code = REPLACED_LEFT if _replaced_left(refund) else sub_code[:60]
     payment.refunded_fen -= refund.fen
+    _wait_again(refund)
     db.session.flush()
     undone = aliased(JournalEntry)
     stands = JournalEntry.kind.in_(_POSTED) & ~select(undone.id).where(undone.reverses_id == JournalEntry.id, undone.kind == "reversed").exists()
@@ -189,6 +201,15 @@ def fail(refund_id: int, sub_code: str, *, came_back: bool = False) -> bool:
         handlers[payment.payable_kind].refund_failed(refund.order_id, refund.fen, refund.id)
     audit.record("refund.failed", refund, fen=refund.fen, sub_code=sub_code)
     return True
+
+
+def _wait_again(refund: Refund) -> None:
+    """What was to replace one that left is not wanted, until that one comes back: then the last of them waits to be made again."""
+    last = refund
+    while (after := db.session.scalar(select(Refund).where(Refund.reissues_id == last.id))) is not None:
+        last = after
+    if last is not refund and last.state == "failed" and last.sub_code == REPLACED_LEFT:
+        last.sub_code = refund.sub_code
 
 
 def _replaced_left(refund: Refund) -> bool:

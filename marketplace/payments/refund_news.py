@@ -29,7 +29,10 @@ def told(organisation_id: int, out_request_no: str, fen: int, state: str, sub_co
         return "refused:fen"
     if state == "succeeded":
         return "applied" if left(refund.id) else "repeated"
-    return "applied" if refunds.fail(refund.id, sub_code, came_back=True) else "repeated"
+    if not refunds.fail(refund.id, sub_code, came_back=True):
+        return "repeated"
+    count_what_left(refund.payment_id)
+    return "applied"
 
 
 def named(payment: Payment, out_request_no: str, told_fen: int) -> bool:
@@ -82,6 +85,15 @@ def left(refund_id: int) -> bool:
     db.session.flush()
     audit.record("refund.left_after_all", refund, fen=refund.fen, sub_code=code, counted=follows, twice=twice)
     return follows
+
+
+def count_what_left(payment_id: int) -> None:
+    """A refund failed: what had left and found no money to be counted to may find it now."""
+    payment = locked(Payment, payment_id)
+    query = select(Refund).where(Refund.payment_id == payment_id, Refund.state == "failed", Refund.sub_code == LEFT).order_by(Refund.id)
+    for refund in db.session.scalars(query).all():
+        if refund.fen <= payment.amount_fen - payment.refunded_fen:
+            left(refund.id)
 
 
 def _may_be_news(refund: Refund) -> bool:

@@ -15,7 +15,7 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.orders import order_refund
-from marketplace.orders.order import Order, OrderLine, lines_of, locked_order, waiting_packs
+from marketplace.orders.order import Order, OrderLine, freight_back, lines_of, locked_order, waiting_packs
 from marketplace.organisations.actor import Actor
 from marketplace.procurement.directed_order import (
     PAY_DAYS,
@@ -125,7 +125,7 @@ def _release_unshipped(order: Order, lines: list[OrderLine]) -> None:
 
 def _reckon(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[OrderLine]) -> None:
     # What went back before is not owed again: of goods that came, nor of those that are short.
-    freight_fen = order.freight_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines))
+    freight_fen = order.freight_fen - freight_back(order, lines)
     owed = freight_fen + sum(min(line.goods_fen - line.refunded_fen, _worth(line, line.accepted or 0)) for line in lines)
     kept = order.paid_fen - order.refunded_fen
     if kept > owed:
@@ -134,6 +134,8 @@ def _reckon(row: Acceptance, order: Order, directed: DirectedOrder, lines: list[
         event.accepted_on_credit(book=order.organisation_id, source=Source("acceptance", row.id), fen=owed - kept)
         pay_after_acceptance(order, directed)
     order.short_fen = sum(min(line.refunded_fen, _short(line)) for line in lines)
+    for line in lines:
+        line.unpaid_fen = max(0, _short(line) - line.refunded_fen)
     if order.open_fen == 0 and order.refunded_fen and order.refunded_fen == order.paid_fen:
         order.payment = "REFUNDED"
     elif order.open_fen == 0 and order.paid_fen:

@@ -14,10 +14,10 @@ from marketplace.foundation.database import Model, Public, Versioned, db, get, l
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
-from marketplace.foundation.money import format_yuan
+from marketplace.foundation.money import format_yuan, split
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.orders.order import Order, locked_order
+from marketplace.orders.order import Order, lines_of, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.procurement.directed_order import of_order
@@ -108,6 +108,10 @@ def decide(cut_id: int, *, version: int, approved: bool, reason: str = "", actor
     row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, reason.strip()[:300]
     if approved:
         order.cut_fen += row.fen
+        # Each line its part: what goes back of it, and what it is divided on, is what it cost in the end.
+        lines = lines_of(order.id)
+        for line, part in zip(lines, split(row.fen, [each.left_fen for each in lines], [str(each.id) for each in lines], row.public_id), strict=True):
+            line.cut_fen += part
         event.receivable_cut(book=order.organisation_id, source=Source("price_cut", row.id), fen=row.fen)
         if order.paid_fen and order.open_fen == 0:
             order.payment, order.paid_at = "REFUNDED" if order.refunded_fen == order.paid_fen else "PAID", order.paid_at or clock.now()
@@ -135,6 +139,6 @@ def _must_fit(order: Order, fen: int) -> None:
         # Paid, divided, and then the payment turned out to be none: its shares are the households', so what is wrong with it is a refund.
         raise Conflict("cut.settled", N_("这张单的钱已经分账，不能减价。付清以后请合作社退款。"))
     # Freight is not the goods' price.
-    left = min(order.open_fen, order.accepted_fen - order.cut_fen)
+    left = min(order.open_fen, sum(line.left_fen for line in lines_of(order.id)))
     if fen > left:
         raise Conflict("cut.exceeds", N_("最多只能减 %(left_yuan)s 元：已经付过的要走退款。"), left_fen=left, left_yuan=format_yuan(left))

@@ -12,10 +12,11 @@ from marketplace.organisations.approval import Approval
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
-from marketplace.payments.refund import Refund
+from marketplace.payments.refund import Refund, refused
 from marketplace.payments.transfer import GOING, Transfer
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.reporting.books_posted import by_book, differences, per_book, through, total
+from marketplace.reporting.books_undivided import undivided
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.supply.stock import Stock, StockMove
@@ -134,11 +135,25 @@ def receipts_are_posted() -> list[str]:
 
 
 def buyer_funds_are_paid_unsettled() -> list[str]:
-    """buyer_funds = paid, not yet settled, not approved to go back."""
+    """buyer_funds = paid, not yet settled, not approved to go back; and what came back to an order after it was settled."""
     waiting = select(Order.organisation_id, func.sum(Order.paid_fen - Order.refunded_fen)).where(
         Order.settled_at.is_(None)
     )
-    return differences("buyer_funds", by_book("buyer_funds"), _sums(waiting.group_by(Order.organisation_id)))
+    came_back = undivided()
+    lies = _sums(select(came_back.c.organisation_id, func.sum(came_back.c.fen)).group_by(came_back.c.organisation_id))
+    return differences("buyer_funds", by_book("buyer_funds"), total((1, _sums(waiting.group_by(Order.organisation_id))), (1, lies)))
+
+
+def what_lies_undivided_waits_for_its_buyer() -> list[str]:
+    """What came back to a settled order is no more than refunds of it that failed and wait to be made again."""
+    waiting = select(Refund.order_id, func.sum(Refund.fen).label("fen")).where(refused()).group_by(Refund.order_id).subquery()
+    came_back = undivided()
+    query = (
+        select(came_back.c.order_id, came_back.c.fen, func.coalesce(waiting.c.fen, 0))
+        .outerjoin(waiting, waiting.c.order_id == came_back.c.order_id)
+        .where(or_(came_back.c.fen < 0, came_back.c.fen > func.coalesce(waiting.c.fen, 0)))
+    )
+    return [f"order {number}: {fen} fen lie undivided, {waits} wait to go back" for number, fen, waits in db.session.execute(query.order_by(came_back.c.order_id))]
 
 
 def refunds_are_posted() -> list[str]:
@@ -262,6 +277,7 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     payments_are_posted,
     receipts_are_posted,
     buyer_funds_are_paid_unsettled,
+    what_lies_undivided_waits_for_its_buyer,
     refunds_are_posted,
     alipay_is_what_came_and_went,
     transfers_are_posted,

@@ -23,7 +23,7 @@ from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import OPEN, AlipayNotice, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
-from marketplace.payments.refund import NOT_AGAIN, Refund
+from marketplace.payments.refund import Refund, refused
 from marketplace.payments.transfer import GOING, Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
@@ -57,11 +57,6 @@ class Trouble:
     since: Any
     fen: Any
     number: Any
-
-
-def _reissued() -> ColumnElement[bool]:
-    again = aliased(Refund)
-    return select(again.id).where(again.reissues_id == Refund.id).exists()
 
 
 def _accepted_since() -> ColumnElement[bool]:
@@ -114,7 +109,7 @@ TROUBLES: tuple[Trouble, ...] = (
         Transfer.made_at, Transfer.fen, Transfer.out_biz_no,
     ),
     Trouble("stopped_payouts", PayoutBatch, lambda: PayoutBatch.stopped_at.is_not(None), PayoutBatch.stopped_at, PayoutBatch.total_fen, PayoutBatch.number),
-    Trouble("refused_refunds", Refund, lambda: (Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~_reissued(), Refund.approved_at, Refund.fen, Refund.out_request_no),
+    Trouble("refused_refunds", Refund, refused, Refund.approved_at, Refund.fen, Refund.out_request_no),
     Trouble(
         "refunds_to_transfer", Refund, lambda: (Refund.state == "approved") & (Refund.way == "bank"), Refund.approved_at, Refund.fen,
         Refund.out_request_no,

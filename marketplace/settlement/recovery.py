@@ -14,13 +14,14 @@ from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import split
-from marketplace.ledger import account, balance, entry, event
+from marketplace.ledger import account, balance, entry, event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
-from marketplace.orders.order import Order
-from marketplace.orders.order_refund import hears_of_undone, posts_after_settlement
+from marketplace.orders import order_refund
+from marketplace.orders.order import Order, freight_back, lines_of
+from marketplace.orders.order_refund import FREIGHT, AfterSettlement
 from marketplace.payments import refund as refunds
-from marketplace.payments.refund import Refund
+from marketplace.payments.refund import REPLACED_LEFT, Refund
 from marketplace.settlement import distribution_pool, taken_back
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.settlement import Settlement, SettlementLine
@@ -32,10 +33,20 @@ Place = tuple[str, str]
 RECOVERABLE = {"household_pool": "pool_recoverable", "village_collective": "village_recoverable", "relief_fund": "fund_recoverable"}
 
 
-@posts_after_settlement
+def undivided(order: Order) -> Counter[int]:
+    """Fen of a settled order that lie in ``buyer_funds``, by order line or FREIGHT: what a refund gave back that was counted before the split
+    and undone after it. They are the buyer's, and pay for what is made instead before any share does."""
+    settlement, sold = _of(order), lines_of(order.id)
+    lines = _lines(settlement)
+    left, can_go = taken_back.left_of(lines), {line.id: line.left_fen for line in sold}
+    lies = Counter({line.order_line_id: can_go[line.order_line_id] - sum(left[line.id]) for line in lines})
+    lies[FREIGHT] = order.freight_fen - freight_back(order, sold) - _freight_left(settlement)
+    return +lies
+
+
 def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: int) -> None:
     """Post the refund of a settled order: ``goods`` is fen by order line id. Conflict ``refund.exceeds_settled`` if less is left."""
-    settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
+    settlement = _of(order)
     parts = _parts(settlement, refund, goods)
     if parts is None or freight_fen > _freight_left(settlement):
         raise Conflict("refund.exceeds_settled", N_("这张订单分账的钱不够退这么多。"))
@@ -66,12 +77,26 @@ def take_back(order: Order, refund: Refund, goods: dict[int, int], freight_fen: 
     db.session.flush()
 
 
-@hears_of_undone
 def put_back(order: Order, refund_id: int) -> None:
-    """A refund of a settled order failed and its entry was reversed: its lines have again what it took of them. What was recovered for it in between goes back to the pool, the
-    collective or the fund: else it would have paid for a refund that nobody got."""
+    """A refund of a settled order failed and its entries were reversed: its lines have again what it took of them.
+
+    If what it was to replace had left after all, nobody gets this money any more; so what that one took of the shares it takes of this instead.
+    """
+    settlement = _of(order)
+    _give_again(settlement, refund_id)
+    refund = db.session.get_one(Refund, refund_id)
+    while refund.sub_code == REPLACED_LEFT and refund.reissues_id is not None:
+        refund = db.session.get_one(Refund, refund.reissues_id)
+        if refund.state == "succeeded" and undivided(order) and (taken := _entry_of(settlement, refund.id)):
+            posting.reverse(taken, source=refunds.source(refund.id))
+            _give_again(settlement, refund.id)
+            order_refund.post_anew(order, refund)
+
+
+def _give_again(settlement: Settlement, refund_id: int) -> None:
+    """What was recovered for a refund that took nothing in the end goes back to the pool, the collective or the fund: else it would have paid
+    for a refund that nobody got."""
     db.session.execute(delete(TakenBack).where(TakenBack.refund_id == refund_id))
-    settlement = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
     book, lines = settlement.organisation_id, _lines(settlement)
     groups, villages = {line.linkage_group_id for line in lines}, {line.village_id for line in lines}
     wanted = [("pool_recoverable", account.owner_of("pool_recoverable", each)) for each in groups]
@@ -80,7 +105,8 @@ def put_back(order: Order, refund_id: int) -> None:
         if fen >= 0:
             continue
         owner = int(ref.partition(":")[2] or 0)
-        source = Source("refund", refund_id, owner)
+        # Whose it is, and of which of the refund's endings: what left after all may come back a second time.
+        source = Source("refund", refund_id, refunds.source(refund_id).seq << 32 | owner)
         if kind == "pool_recoverable":
             event.recovery_undone(book=book, source=source, group_id=owner, fen=-fen)
         elif kind == "village_recoverable":
@@ -102,29 +128,16 @@ def entries_of(entry_id: int) -> list[int]:
 
 def _parts(settlement: Settlement, refund: Refund, goods: dict[int, int]) -> list[tuple[SettlementLine, Shares]] | None:
     """What the refund takes of each line, share by share, each in proportion to what is left of it: so any path of refunds ends at
-    exactly nothing. None if there is not so much."""
+    exactly nothing. None if a line has not so much: no other group's line pays for it."""
     lines = _lines(settlement)
     left = list(taken_back.left_of(lines).values())
-    asked = _fit([goods.get(line.order_line_id, 0) for line in lines], [sum(each) for each in left])
-    if asked is None:
+    asked = [goods.get(line.order_line_id, 0) for line in lines]
+    if sum(asked) != sum(goods.values()) or any(fen > sum(most) for fen, most in zip(asked, left, strict=True)):
         return None
     return [
         (line, Shares(*split(fen, of_line, Shares._fields, refund.public_id)))
         for line, fen, of_line in zip(lines, asked, left, strict=True)
     ]  # fmt: skip
-
-
-def _fit(asked: list[int], left: list[int]) -> list[int] | None:
-    """What is asked beyond what is left of a line (it settled at less than its price, say) comes from those that have most left."""
-    if sum(asked) > sum(left):
-        return None
-    fitted = [min(pair) for pair in zip(asked, left, strict=True)]
-    over = sum(asked) - sum(fitted)
-    for place in sorted(range(len(left)), key=lambda each: fitted[each] - left[each]):
-        part = min(over, left[place] - fitted[place])
-        fitted[place] += part
-        over -= part
-    return fitted
 
 
 def _freight_left(settlement: Settlement) -> int:
@@ -166,6 +179,20 @@ def _places(line: SettlementLine) -> tuple[Place, Place, Place, Place]:
     return ("revenue", ""), ("household_pool", pool), ("village_collective", village), ("relief_fund", "")
 
 
+def _of(order: Order) -> Settlement:
+    return db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
+
+
 def _lines(settlement: Settlement) -> list[SettlementLine]:
     query = select(SettlementLine).where(SettlementLine.settlement_id == settlement.id).order_by(SettlementLine.id)
     return list(db.session.scalars(query))
+
+
+def _entry_of(settlement: Settlement, refund_id: int) -> int | None:
+    """The entry by which a refund took shares, if it stands."""
+    taken = entries_of(settlement.entry_id) if settlement.entry_id else []
+    query = select(JournalEntry.id).where(JournalEntry.id.in_(taken), JournalEntry.source_type == "refund", JournalEntry.source_id == refund_id)
+    return db.session.scalar(query)
+
+
+order_refund.posts_after_settlement(AfterSettlement(undivided, take_back, put_back))

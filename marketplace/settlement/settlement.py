@@ -21,7 +21,7 @@ from marketplace.foundation.language import N_
 from marketplace.foundation.money import split
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.orders.order import Order, OrderLine, lines_by_order
+from marketplace.orders.order import Order, OrderLine, freight_back, lines_by_order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.payments import match_undo
 from marketplace.payments.refund import GOING, Refund
@@ -137,17 +137,12 @@ def window_ends(order: Order) -> datetime | None:
 def bases(order: Order, lines: list[OrderLine]) -> tuple[list[int], int]:
     """What is to be divided, in fen: the base of each line, and the freight. They sum to what was paid less refunds.
 
-    A line's base is its goods after discounts less what was refunded on it, and no more than the packs that a unit accepted.
+    A line's base is its goods after discounts less what was refunded on it, its part of a price cut, and packs that a unit did not accept.
     What was refunded on the order without naming a line comes off all of them in proportion, after the freight is kept.
     """
     kept_fen = order.paid_fen - order.refunded_fen
-    candidates = []
-    for line in lines:
-        left = line.goods_fen - line.refunded_fen
-        if line.accepted is not None:
-            left = min(left, line.goods_fen * line.accepted // line.quantity)
-        candidates.append(left)
-    freight_fen = min(order.freight_fen, kept_fen)
+    candidates = [line.left_fen for line in lines]
+    freight_fen = min(max(0, order.freight_fen - freight_back(order, lines)), kept_fen)
     goods_fen = kept_fen - freight_fen
     if goods_fen > sum(candidates):
         raise _not_due("overpaid", order)
@@ -226,6 +221,8 @@ def _divided(order: Order, lines: list[OrderLine]) -> tuple[Settlement, list[Set
         cooperative_fen=0, pool_fen=0, village_fen=0, fund_fen=0,
     )  # fmt: skip
     parts = [_part(row, order, line, fen) for line, fen in zip(lines, base_fens, strict=True)]
+    for line, fen in zip(lines, base_fens, strict=True):
+        line.cut_fen += line.left_fen - fen  # what it lacks: no more can go back of it than it settled at
     for name in ("cooperative_fen", "pool_fen", "village_fen", "fund_fen"):
         setattr(row, name, sum(getattr(part, name) for part in parts))
     return row, parts

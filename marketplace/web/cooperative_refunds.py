@@ -5,7 +5,6 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db, transaction
@@ -21,7 +20,7 @@ from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import LEFT, NOT_AGAIN, REPLACED_LEFT, Refund
+from marketplace.payments.refund import LEFT, NOT_AGAIN, REPLACED_LEFT, Refund, refused
 from marketplace.web import payment_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -34,13 +33,11 @@ permission("refund.payee", COOPERATIVE="director")
 permission("refund.transfer", COOPERATIVE="accountant")
 
 PAGE = 50
-_again = aliased(Refund)
-_reissued = select(_again.id).where(_again.reissues_id == Refund.id).exists()
 VIEWS: dict[str, Any] = {
-    "todo": ((Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~_reissued) | ((Refund.state == "approved") & (Refund.way == "bank")),
+    "todo": refused() | ((Refund.state == "approved") & (Refund.way == "bank")),
     "going": Refund.state.in_(("submitting", "unknown")) | ((Refund.state == "approved") & (Refund.way != "bank")),
     "done": Refund.state == "succeeded",
-    "failed": (Refund.state == "failed") & (Refund.sub_code.in_(NOT_AGAIN) | _reissued),
+    "failed": (Refund.state == "failed") & ~refused(),
 }
 
 

@@ -1,21 +1,30 @@
 """Money back to a unit that has not paid all yet, or whose goods have not come yet: what went back of goods that came is not owed again."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.ledger import balance
-from marketplace.orders import return_request
+from marketplace.orders import return_request, shipment
 from marketplace.orders.order import Order, lines_of
-from marketplace.procurement import price_cut, scorecard
+from marketplace.payments import bank_refund
+from marketplace.payments.refund import Refund
+from marketplace.procurement import acceptance, directed_order, price_cut, scorecard
+from marketplace.procurement.acceptance import Arrived
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.reporting import books
+from marketplace.settlement import settlement
+from marketplace.settlement.settlement import SettlementLine
+from tests import builders
 from tests.orders import trade
 from tests.procurement.unit_market import (
+    DESTINATION,
     UnitMarket,
     accept,
     confirmed,
@@ -162,3 +171,80 @@ def test_what_went_back_of_goods_that_are_then_short_is_taken_off_what_counts_on
     accept(at, made, 9, short=1)
     assert stands(at, made) == ("PAID", 0, 0)
     assert scorecard.figures(at.unit, clock.business_date().year).counted_fen == 72_000
+
+
+def test_goods_that_come_back_after_a_price_cut_bring_what_they_cost(app: Flask) -> None:
+    """Tins for ¥50.00 and, of another group, bags for ¥50.00; ¥10.00 are cut. All tins go back: the bags' group keeps all of its share."""
+    at = unit_market()
+    tins, bags = (builders.pack(at.market.product, price_fen=500, net_grams=20, name=name) for name in ("10 克罐", "20 克袋"))
+    group = builders.linkage_group(at.market.cooperative)
+
+    def bought() -> int:
+        made = directed_order.submit(
+            {tins: 10, bags: 10}, cooperative_id=at.market.cooperative, destination=DESTINATION, terms="POSTPAY", actor=at.buyer, key="two"
+        )  # fmt: skip
+        directed_order.approve(made, actor=at.approver)
+        directed_order.confirm(made, actor=at.market.director)
+        return made
+
+    made = transaction(bought)
+    order_id = order_of(made).id
+    tin, bag = (line.id for line in lines_of(order_id))
+    transaction(lambda: shipment.ship(order_id, [(each, at.market.batch, 10) for each in (tin, bag)], "快运", "1", actor=at.market.clerk))
+    with transaction():
+        lines_of(order_id)[1].linkage_group_id = group
+    transaction(lambda: acceptance.accept(order_id, [Arrived(each, 10) for each in (tin, bag)], actor=at.buyer))
+    goods, freight = (order_of(made).goods_fen, order_of(made).freight_fen)
+    cut = transaction(lambda: price_cut.ask(order_id, 1_000, "有些受潮", actor=at.buyer, key="cut"))
+    transaction(lambda: price_cut.decide(cut, version=1, approved=True, actor=at.market.director))
+    pays(at, made, goods + freight - 1_000)
+    half = transaction(lambda: return_request.propose(order_id, 0, "抽检不合格", actor=at.market.clerk, packs={tin: 4}))
+    assert half.fen == 4 * 450
+    transaction(lambda: return_request.approve(half.id, actor=at.market.director))
+    with clock.travel(clock.now() + timedelta(days=30)):
+        transaction(lambda: bank_refund.record(refund_of(order_id), "WY0001", clock.business_date(), actor=at.market.accountant))
+        transaction(lambda: settlement.settle(order_id))
+        pool = balance.held("household_pool", at.market.cooperative, f"linkage_group:{group}")
+        rest = transaction(lambda: return_request.propose(order_id, 0, "全部召回", actor=at.market.clerk, packs={tin: 10}))
+        assert rest.fen == 6 * 450
+        transaction(lambda: return_request.approve(rest.id, actor=at.market.director))
+        assert balance.held("household_pool", at.market.cooperative, f"linkage_group:{group}") == pool == 900
+        assert balance.held("household_pool", at.market.cooperative, f"linkage_group:{at.market.group}") == 0
+        with pytest.raises(InvalidInput), transaction():
+            return_request.propose(order_id, 0, "再退", actor=at.market.clerk, packs={tin: 1})
+        assert stands(at, made) == ("PAID", 0, 0)
+
+
+def refund_of(order_id: int) -> int:
+    return db.session.scalars(select(Refund.id).where(Refund.order_id == order_id)).one()
+
+
+def test_goods_that_went_back_of_what_was_accepted_come_off_their_own_line(app: Flask) -> None:
+    """Of ten tins nine came, of ten bags ten; a tin goes back. What is divided of the bags is what they cost."""
+    at = unit_market()
+    bags = builders.pack(at.market.product, price_fen=1_000, net_grams=20, name="20 克袋")
+
+    def bought() -> int:
+        made = directed_order.submit(
+            {at.market.pack: 10, bags: 10}, cooperative_id=at.market.cooperative, destination=DESTINATION, terms="POSTPAY", actor=at.buyer, key="two"
+        )  # fmt: skip
+        directed_order.approve(made, actor=at.approver)
+        directed_order.confirm(made, actor=at.market.director)
+        return made
+
+    made = transaction(bought)
+    order_id = order_of(made).id
+    tin, bag = (line.id for line in lines_of(order_id))
+    transaction(lambda: shipment.ship(order_id, [(tin, at.market.batch, 10), (bag, at.market.batch, 10)], "快运", "1", actor=at.market.clerk))
+    transaction(lambda: acceptance.accept(order_id, [Arrived(tin, 9, 1, "少"), Arrived(bag, 10)], actor=at.buyer))
+    order = order_of(made)
+    pays(at, made, order.open_fen)
+    one = transaction(lambda: return_request.propose(order_id, 0, "抽检不合格", actor=at.market.clerk, packs={tin: 1}))
+    assert one.fen == 8_000
+    transaction(lambda: return_request.approve(one.id, actor=at.market.director))
+    with clock.travel(clock.now() + timedelta(days=30)):
+        transaction(lambda: bank_refund.record(refund_of(order_id), "WY0001", clock.business_date(), actor=at.market.accountant))
+        transaction(lambda: settlement.settle(order_id))
+    parts = db.session.scalars(select(SettlementLine.base_fen).order_by(SettlementLine.id)).all()
+    assert parts == [8 * 8_000, 10_000]
+    assert stands(at, made) == ("PAID", 0, 0)

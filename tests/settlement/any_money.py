@@ -28,8 +28,9 @@ from marketplace.payments import bank_match, bank_statement, match_undo
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.channel import EXTENSION
 from marketplace.payments.payment import Payment
-from marketplace.procurement import acceptance, directed_order
+from marketplace.procurement import acceptance, directed_order, price_cut
 from marketplace.procurement.acceptance import Arrived
+from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.settlement import period_close
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.household_credit import CreditMove
@@ -156,6 +157,21 @@ class AnyMoney(AnyHousehold):
             bank_match.match(came.id, "order", order_id, fen, actor=self.market.accountant, key=serial)
 
         self.tried(True, pay)
+
+    @rule(order_id=AnyRefund.unit_orders, part=st.sampled_from((1, 3, 10)))
+    def the_price_is_cut(self, order_id: int, part: int) -> None:
+        """By a tenth, a third or all of what is open of the goods; asked by the unit, agreed to by the cooperative."""
+        order = trade.order(order_id)
+        fen = max(1, min(order.open_fen, sum(self._left(line) for line in lines_of(order_id))) // part)
+        terms = db.session.scalars(select(DirectedOrder.terms).where(DirectedOrder.order_id == order_id)).one()
+        received = order.received_at is not None and (terms == "POSTPAY" or order.owed_fen > 0)
+        may = received and order.settled_at is None and fen <= min(order.open_fen, sum(self._left(line) for line in lines_of(order_id)))
+
+        def cut() -> None:
+            asked = price_cut.ask(order_id, fen, "有几盒受潮", actor=self.unit_buyer, key=f"cut-{next(_number)}")
+            price_cut.decide(asked, version=1, approved=True, actor=self.market.director)
+
+        self.tried(may, cut)
 
     @rule(order_id=AnyRefund.unit_orders)
     def a_transfer_turns_out_to_be_another_units(self, order_id: int) -> None:

@@ -13,10 +13,10 @@ from marketplace.orders import refund_reissue, return_request
 from marketplace.orders.order import OrderLine, lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
-from marketplace.payments import bank_refund
+from marketplace.payments import bank_refund, refund_news
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import ONLINE, Payment
-from marketplace.payments.refund import GOING, Refund
+from marketplace.payments.refund import GOING, NOT_AGAIN, Refund
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionShare
 from marketplace.settlement.household_credit import CreditMove
@@ -121,6 +121,39 @@ class AnyRefund(MoneyHolds):
             number = refund.id
             self.tried(self._may_go_again(refund), lambda: refund_reissue.resend(number, actor=self.market.director))
 
+    @precondition(lambda self: self._has(Refund, "failed"))
+    @rule(which=st.integers(0, 3))
+    def a_refused_refund_goes_over_the_bank(self, which: int) -> None:
+        """Two people agree to whom; the transfer is made when its turn comes."""
+        failed = self._rows(Refund, Refund.state == "failed")
+        refund = failed[which % len(failed)]
+        number = refund.id
+
+        def agree() -> None:
+            asked = refund_reissue.propose(number, "王小明", "6217000011112222", "农商银行", actor=self.market.accountant)
+            refund_reissue.decide(asked.id, approved=True, actor=self.market.director)
+
+        self.tried(self._may_go_again(refund, over=("alipay", "bank")), agree)
+
+    @precondition(lambda self: self._has(Refund, "succeeded"))
+    @rule(which=st.integers(0, 3))
+    def the_buyers_bank_returns_a_refund(self, which: int) -> None:
+        """Days after it had left, at any time, also after the split."""
+        went = self._rows(Refund, Refund.state == "succeeded", Refund.way != "bank")
+        if went:
+            refund = went[which % len(went)]
+            told = (refund.organisation_id, refund.out_request_no, refund.fen, "failed", "expired_or_canceled_card")
+            self.tried(True, lambda: refund_news.told(*told))
+
+    @precondition(lambda self: self._has(Refund, "failed"))
+    @rule(which=st.integers(0, 3))
+    def a_refused_refund_left_after_all(self, which: int) -> None:
+        """A notice or the bill says so, whatever was made instead of it meanwhile."""
+        failed = self._rows(Refund, Refund.state == "failed", Refund.way != "bank")
+        if failed:
+            number = failed[which % len(failed)].id
+            self.tried(True, lambda: refund_news.left(number))
+
     @rule()
     def everything_goes_back(self) -> None:
         """Whatever buyers and units have paid: then nothing of it is left anywhere, but for what had been handed on before."""
@@ -161,15 +194,19 @@ class AnyRefund(MoneyHolds):
             self.the_oldest_refund_ends(True)
 
     def _cost(self, line: OrderLine, packs: int) -> int:
-        return self._left(line) if packs == line.quantity - line.taken_off else min(self._left(line), line.goods_fen * packs // line.quantity)
+        """All that came bring what is left; of fewer each its price, less its part of what was cut."""
+        came = line.quantity - line.taken_off if line.accepted is None else line.accepted
+        if packs >= came:
+            return self._left(line)
+        return min(self._left(line), line.goods_fen * packs // line.quantity - (line.cut_fen * packs + came - 1) // came)
 
     def _left(self, line: OrderLine) -> int:
-        return line.goods_fen - line.refunded_fen
+        return line.goods_fen - line.unpaid_fen - line.cut_fen - line.refunded_fen
 
-    def _may_go_again(self, refund: Refund) -> bool:
+    def _may_go_again(self, refund: Refund, over: tuple[str, ...] = ONLINE) -> bool:
         payment = db.session.get_one(Payment, refund.payment_id)
         again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == refund.id))
-        if payment.channel not in ONLINE or again is not None or refund.fen > payment.amount_fen - payment.refunded_fen:
+        if payment.channel not in over or again is not None or refund.sub_code in NOT_AGAIN or refund.fen > payment.amount_fen - payment.refunded_fen:
             return False
         if refund.order_id is None:  # of money that was never applied: all of it
             return True

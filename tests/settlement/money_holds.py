@@ -14,20 +14,21 @@ from marketplace.ledger import period as ledger_period
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.period import ClosedPeriod
+from marketplace.orders.order import Order, lines_of
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import GOING, Refund
+from marketplace.payments.refund import GOING, NOT_AGAIN, Refund
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.reporting import books
-from marketplace.settlement import remittance
+from marketplace.settlement import recovery, remittance, taken_back
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionShare
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.remittance import Remittance
-from marketplace.settlement.settlement import Settlement
+from marketplace.settlement.settlement import Settlement, SettlementLine
 from tests.orders.any_way import AnyWay
 
 # Whose later share makes good what a refund took beyond it.
@@ -66,9 +67,10 @@ class MoneyHolds(AnyWay):
         assert held["refunds_payable"] == sum(each.fen for each in back if each.state in GOING)
         assert held["receivable"] == sum(order.owed_fen for order in orders) >= 0
         assert held["accepted_unpaid"] == sum(order.owed_fen for order in orders if order.settled_at is None)
-        assert held["buyer_funds"] == sum(order.paid_fen - order.refunded_fen for order in orders if order.settled_at is None)
+        lies = sum(self._undivided(order) for order in orders if order.settled_at is not None)
+        assert held["buyer_funds"] == lies + sum(order.paid_fen - order.refunded_fen for order in orders if order.settled_at is None)
         # What was divided is somewhere on its way to whom it was promised, and what was given back since is off.
-        divided = sum(order.paid_fen + order.owed_fen - order.refunded_fen for order in orders if order.settled_at is not None)
+        divided = sum(order.paid_fen + order.owed_fen - order.refunded_fen for order in orders if order.settled_at is not None) - lies
         ours = sum(held[kind] for kind in GOODS) - sum(held[kind] for kind in SHARE_OF)
         assert ours + paid.total() + remitted.total() - remitted["REVENUE", None] == divided
         assert held["in_transit"] == sum(item.fen for item in items if item.state in ON_THE_WAY)
@@ -154,9 +156,25 @@ class MoneyHolds(AnyWay):
                 continue
             left = self._left_of(row.entry_id)
             assert all(fen >= 0 for fen in left.values()), left
-            assert left.total() == order.paid_fen + order.owed_fen - order.refunded_fen
             if order.refunded_fen == order.paid_fen and not order.owed_fen:
                 assert not any(left.values()), left
+
+    @invariant()
+    def what_came_back_after_the_split_waits_for_its_buyer(self) -> None:
+        """It is no more than what was refused or returned and nobody has made again; and each line holds what it has left, and no other's."""
+        for order in self._orders():
+            if order.settled_at is None:
+                continue
+            waiting = self._rows(Refund, Refund.order_id == order.id, Refund.state == "failed", Refund.sub_code.not_in(NOT_AGAIN))
+            waits = sum(each.fen for each in waiting if db.session.scalar(select(Refund.id).where(Refund.reissues_id == each.id)) is None)
+            assert 0 <= self._undivided(order) <= waits
+            lies = recovery.undivided(order)
+            assert lies.total() == self._undivided(order)
+            sold = {line.id: line for line in lines_of(order.id)}
+            parts = list(db.session.scalars(select(SettlementLine).where(SettlementLine.order_line_id.in_(sold))))
+            left = taken_back.left_of(parts)
+            for part in parts:
+                assert sum(left[part.id]) + lies[part.order_line_id] == sold[part.order_line_id].left_fen
 
     @invariant()
     def closed_months_are_what_they_were(self) -> None:
@@ -172,6 +190,11 @@ class MoneyHolds(AnyWay):
         """All of it, asked by a test that plays the machine by hand."""
         for each in self.invariants:
             each.function(self)
+
+    def _undivided(self, order: Order) -> int:
+        """What of a settled order is neither divided nor gone back."""
+        row = db.session.scalars(select(Settlement).where(Settlement.order_id == order.id)).one()
+        return order.paid_fen + order.owed_fen - order.refunded_fen - (self._left_of(row.entry_id).total() if row.entry_id else 0)
 
     def _left_of(self, entry_id: int) -> Counter[tuple[str, str]]:
         reversals = list(db.session.scalars(select(JournalEntry.id).where(JournalEntry.reverses_id == entry_id)))

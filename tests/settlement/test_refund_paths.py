@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from marketplace import foundation
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, new_public_id, transaction
-from marketplace.foundation.errors import Conflict
+from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.ledger import balance, event
 from marketplace.ledger.posting import Source
+from marketplace.orders import order_refund
 from marketplace.orders.order import Order, OrderLine, lines_of
 from marketplace.organisations.region import Region
 from marketplace.payments.payment import Payment
@@ -139,8 +140,8 @@ def test_a_line_that_goes_back_in_parts_takes_no_fen_of_another(sold: tuple[Mark
     }  # fmt: skip
 
 
-def test_what_is_beyond_a_line_that_settled_at_less_comes_from_the_others(app: Flask) -> None:
-    """The refund names a line of which nothing was divided (it was never paid for): the money that is there is the other line's."""
+def test_a_line_of_which_nothing_was_divided_gives_nothing_and_no_other_gives_for_it(app: Flask) -> None:
+    """A refund that names it is refused: the money that is there is the other line's. One that names none takes of what is there."""
     market = builders.market()
     order_id = order(market, 1_000, 9_000)
     with transaction():
@@ -149,7 +150,14 @@ def test_what_is_beyond_a_line_that_settled_at_less_comes_from_the_others(app: F
         event.refund_approved(book=market.cooperative, source=Source("refund", 77), fen=1_000)
         first_id = first.id
     transaction(lambda: settlement.settle(order_id))
-    refunded(order_id, {first_id: 500})
+    with pytest.raises(Conflict, match=r"refund\.exceeds_settled"):
+        refunded(order_id, {first_id: 500})
+    with transaction():
+        row = db.session.get_one(Order, order_id)
+        _paid(row)
+        with pytest.raises(InvalidInput, match=r"refund\.lines"):
+            order_refund.pay_back(row, 500, "破损", person_id=None, lines={first_id: 500})
+    transaction(lambda: order_refund.pay_back(db.session.get_one(Order, order_id), 500, "破损", person_id=None))
     assert (balance.held("revenue", market.cooperative), of_each_line(order_id)) == (5_950, [0, 8_500])
 
 
