@@ -2,11 +2,15 @@
 
 import itertools
 from datetime import timedelta
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from marketplace import foundation
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
@@ -213,6 +217,24 @@ def test_goods_that_come_back_after_a_price_cut_bring_what_they_cost(app: Flask)
         with pytest.raises(InvalidInput), transaction():
             return_request.propose(order_id, 0, "再退", actor=at.market.clerk, packs={tin: 1})
         assert stands(at, made) == ("PAID", 0, 0)
+    # What the migration reckons for lines from before is the same.
+    with transaction():
+        for line in lines_of(order_id):
+            line.cut_fen = 0
+    with transaction():
+        reckoned()._reckon(db.session.connection())
+    db.session.expire_all()
+    assert [(line.unpaid_fen, line.cut_fen) for line in lines_of(order_id)] == [(0, 500), (0, 500)]
+
+
+def reckoned() -> Any:
+    """The migration that counted short packs and cuts to their lines."""
+    (path,) = (Path(foundation.__file__).parent / "migrations" / "versions").glob("*_what_a_line_cost_in_the_end.py")
+    spec = spec_from_file_location("reckoned", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def refund_of(order_id: int) -> int:
