@@ -170,7 +170,7 @@ def approve(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
 
     Raises OwnWork for whoever placed it, Conflict ``approval.again`` for whoever has agreed already.
     """
-    row, order = _of_unit(directed_order_id, actor, "approver")
+    row, order = of_unit(directed_order_id, actor, "approver")
     _must_stand(row, "SUBMITTED")
     agreed = {each.checker_id for each in approvals(row.id)}
     if actor.person_id in agreed:
@@ -198,7 +198,7 @@ def approvals(directed_order_id: int) -> list[Approval]:
 
 def give_back(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrder:
     """The approver returns it with a reason; the stock goes back, and the buyer orders anew. OwnWork, ``reason.missing``."""
-    row, order = _of_unit(directed_order_id, actor, "approver")
+    row, order = of_unit(directed_order_id, actor, "approver")
     _must_stand(row, "SUBMITTED")
     _decide(row, order, actor, approved=False, reason=reason)
     return end(row, order, "RETURNED", reason, actor)
@@ -206,14 +206,14 @@ def give_back(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedO
 
 def withdraw(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
     """The buyer takes it back before the cooperative has confirmed."""
-    row, order = _of_unit(directed_order_id, actor, "buyer")
+    row, order = of_unit(directed_order_id, actor, "buyer")
     _must_stand(row, "SUBMITTED", "APPROVED")
     return end(row, order, "CANCELLED", "", actor)
 
 
 def confirm(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
     """The cooperative takes the order on. POSTPAY: ship within 7 days. PREPAY: payment within 30 days, shipping after it."""
-    row, order = _of_cooperative(directed_order_id, actor)
+    row, order = of_cooperative(directed_order_id, actor)
     _must_stand(row, "APPROVED")
     today = clock.business_date()
     row.approval, row.confirmed_at, row.confirmed_by_id = "CONFIRMED", clock.now(), actor.person_id
@@ -230,7 +230,7 @@ def confirm(directed_order_id: int, *, actor: Actor) -> DirectedOrder:
 
 def decline(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrder:
     """The cooperative cannot deliver, and says why. InvalidInput ``reason.missing``."""
-    row, order = _of_cooperative(directed_order_id, actor)
+    row, order = of_cooperative(directed_order_id, actor)
     _must_stand(row, "APPROVED")
     if not reason.strip():
         raise InvalidInput("reason.missing", N_("请写明不能接单的理由。"), field="reason")
@@ -251,12 +251,14 @@ def of_order(order_id: int) -> DirectedOrder | None:
     return db.session.scalars(select(DirectedOrder).where(DirectedOrder.order_id == order_id)).one_or_none()
 
 
-def _of_unit(directed_order_id: int, actor: Actor, *roles: str) -> tuple[DirectedOrder, Order]:
+def of_unit(directed_order_id: int, actor: Actor, *roles: str) -> tuple[DirectedOrder, Order]:
+    """The row and its order, locked, for people of the unit in these roles. NotAllowed, NotFound."""
     actor.must_have("UNIT", *roles)
     return _locked(directed_order_id, "organisation_id", actor)
 
 
-def _of_cooperative(directed_order_id: int, actor: Actor) -> tuple[DirectedOrder, Order]:
+def of_cooperative(directed_order_id: int, actor: Actor) -> tuple[DirectedOrder, Order]:
+    """The row and its order, locked, for those who sell at the cooperative. NotAllowed, NotFound."""
     actor.must_have("COOPERATIVE", "director", "clerk")
     return _locked(directed_order_id, "cooperative_id", actor)
 
@@ -286,9 +288,8 @@ def _decide(row: DirectedOrder, order: Order, actor: Actor, *, approved: bool, r
 
 
 def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | None) -> DirectedOrder:
-    """The order will not be: its stock goes back. Without an actor a deadline ended it, and ``reason`` is its code. Conflict ``order.paid``."""
-    if order.paid_fen > order.refunded_fen:
-        raise Conflict("order.paid", N_("这张单已经收到货款，不能直接取消。请合作社先撤销到账的认领，把钱退回付款人，再取消这张单。"))
+    """The order will not be, of which nothing was shipped: its stock goes back. Without an actor a deadline ended it, and ``reason`` is its code. Conflict ``order.paid``."""
+    must_hold_no_money(order)
     row.approval, row.decided_reason = to, reason.strip()[:300] if actor else ""
     order.fulfilment, order.cancelled_at, order.cancel_reason = "CANCELLED", clock.now(), to if actor else reason
     order.version += 1
@@ -296,6 +297,12 @@ def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | N
     person_id, organisation_id = (actor.person_id, actor.organisation_id) if actor else (None, None)
     audit.record(f"directed_order.{to.lower()}", row, person_id=person_id, organisation_id=organisation_id, reason=order.cancel_reason)
     return row
+
+
+def must_hold_no_money(order: Order) -> None:
+    """Raise Conflict ``order.paid`` while money of the order is there."""
+    if order.paid_fen > order.refunded_fen:
+        raise Conflict("order.paid", N_("这张单已经收到货款，不能直接取消。请合作社先撤销到账的认领，把钱退回付款人，再取消这张单。"))
 
 
 def _check(packs: Mapping[int, int], terms: str, programme: str) -> None:

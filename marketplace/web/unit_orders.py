@@ -21,12 +21,14 @@ from marketplace.procurement import (
     acceptance,
     directed_order,
     late_interest,
+    order_end,
     pay_deadline,
     price_cut,
     scorecard,
 )
 from marketplace.procurement.acceptance import Arrived
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
+from marketplace.procurement.order_end import EndRequest
 from marketplace.procurement.target import Commitment
 from marketplace.web.operator_bulletin import exported_orders, known_orders
 from marketplace.web.permission import needs, permission, the_actor
@@ -42,6 +44,7 @@ permission("unit.read", UNIT="*")
 permission("unit.buy", UNIT="buyer")
 permission("unit.approve", UNIT="approver")
 permission("unit.accept", UNIT="buyer approver")
+permission("unit.end", UNIT="buyer approver")
 permission("unit.extend", UNIT="buyer accountant")
 
 PAGE = 25
@@ -188,6 +191,24 @@ def cut(public_id: str) -> Any:
     return _done(public_id, work, _("减价申请已经交给合作社。同意之前，应付不变。"))
 
 
+@bp.post("/<public_id>/end")
+@needs("unit.end")
+def ask_end(public_id: str) -> Any:
+    """The unit wants the order no more, which the cooperative has taken on."""
+    actor = the_actor()
+    row_id, reason = _own(public_id, actor).id, request.form.get("end_reason", "")
+    return _done(public_id, lambda: order_end.ask(row_id, reason, actor=actor), _("已请合作社同意取消。答复之前，这张单照常。"))
+
+
+@bp.post("/<public_id>/end/<request_id>/withdraw")
+@needs("unit.end")
+def withdraw_end(public_id: str, request_id: str) -> Any:
+    actor = the_actor()
+    row = _own(public_id, actor)
+    number = by_public_id(EndRequest, request_id, select(EndRequest).where(EndRequest.directed_order_id == row.id)).id
+    return _done(public_id, lambda: order_end.withdraw(number, actor=actor), _("取消申请已经撤回，这张单照常。"))
+
+
 def _done(public_id: str, work: Any, sentence: str) -> Any:
     try:
         transaction(work)
@@ -205,7 +226,7 @@ def _own(public_id: str, actor: Actor) -> DirectedOrder:
 
 def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
     actor = the_actor()
-    order = db.session.get_one(Order, row.order_id)
+    order, ends = db.session.get_one(Order, row.order_id), order_end.of_order(row.id)
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == row.cooperative_id)).one_or_none()
     return render_template(
         "unit/order.html",
@@ -223,7 +244,9 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED"] if order.received_at else [],
         late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.open_fen else 0,
         may_extend=row.terms == "PREPAY" and order.fulfilment == "WAITING" and row.extended_at is None and row.pay_by is not None and row.pay_by >= clock.business_date(),
-        turn=_turn(row, order),
+        ends=ends,
+        may_end=order_end.may_end(row, order),
+        turn=_turn(row, order, any(each.state == "OPEN" for each in ends)),
         agreed=list(db.session.execute(select(Person.name_zh, Approval.at).join(Approval, Approval.checker_id == Person.id).where(Approval.id.in_([each.id for each in directed_order.approvals(row.id)])))),
         already=any(each.checker_id == actor.person_id for each in directed_order.approvals(row.id)),
         needed=directed_order.needed(row, order),
@@ -237,10 +260,12 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
     )
 
 
-def _turn(row: DirectedOrder, order: Order) -> tuple[str, str]:
+def _turn(row: DirectedOrder, order: Order, asked: bool) -> tuple[str, str]:
     """Whose turn it is, in a sentence, and whether that is ours: ``ours``, ``theirs`` or ``over``."""
     if row.approval in ("RETURNED", "DECLINED", "CANCELLED"):
         return _("这张单结束了。"), "over"
+    if asked and order.fulfilment in ("WAITING", "READY"):
+        return _("已请合作社同意取消，等合作社答复。"), "theirs"
     if row.approval == "SUBMITTED":
         return _("等本单位的审批人同意。"), "ours"
     if row.approval == "APPROVED":

@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
 from marketplace.foundation.errors import InvalidInput, MarketError
@@ -16,9 +16,11 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_match, bank_statement, row_decision
 from marketplace.payments.bank_match import Proposal
 from marketplace.payments.bank_statement import BankReceipt
-from marketplace.procurement import directed_order
+from marketplace.procurement import directed_order, order_end
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
+from marketplace.procurement.order_end import EndRequest
+from marketplace.web import form_input
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import money
@@ -42,14 +44,19 @@ def orders() -> Any:
         select(DirectedOrder, Order, Organisation)
         .join(Order, Order.id == DirectedOrder.order_id)
         .join(Organisation, Organisation.id == DirectedOrder.organisation_id)
-        .where(DirectedOrder.cooperative_id == actor.organisation_id, DirectedOrder.approval.in_(("APPROVED", "CONFIRMED", "DECLINED")))
+        .where(DirectedOrder.cooperative_id == actor.organisation_id, _shown_to_seller())
         .order_by(DirectedOrder.id.desc())
         .limit(100)
     )
     found = db.session.execute(query).all()
     lines = lines_by_order([order.id for _row, order, _unit in found])
-    rows = [(row, order, unit, lines[order.id]) for row, order, unit in found]
-    return render_template("unit/seller_orders.html", rows=rows, states=states(), **desk(actor))
+    rows = [(row, order, unit, lines[order.id], order_end.may_end(row, order)) for row, order, unit in found]
+    return render_template("unit/seller_orders.html", rows=rows, asked=order_end.open_at(actor.organisation_id), states=states(), **desk(actor))
+
+
+def _shown_to_seller() -> ColumnElement[bool]:
+    """What the unit has agreed to: to be taken on, taken on, or ended since."""
+    return DirectedOrder.approval.in_(("APPROVED", "CONFIRMED", "DECLINED")) | ((DirectedOrder.approval == "CANCELLED") & DirectedOrder.confirmed_at.is_not(None))
 
 
 @bp.post("/unit-orders/<public_id>")
@@ -64,6 +71,29 @@ def decide(public_id: str) -> Any:
     else:
         transaction(lambda: directed_order.confirm(row_id, actor=actor))
         flash(_("已接单。"), "done")
+    return redirect(url_for(".orders"))
+
+
+@bp.post("/unit-orders/<public_id>/end")
+@needs("unit_order.confirm")
+def give_up(public_id: str) -> Any:
+    """What was taken on cannot be delivered."""
+    actor = the_actor()
+    row_id, reason = by_public_id(DirectedOrder, public_id, scoped(actor, DirectedOrder, "cooperative_id")).id, request.form.get("end_reason", "")
+    transaction(lambda: order_end.give_up(row_id, reason, actor=actor))
+    flash(_("已取消，采购单位会收到原因，货放回了货架。"), "done")
+    return redirect(url_for(".orders"))
+
+
+@bp.post("/unit-orders/end/<public_id>")
+@needs("unit_order.confirm")
+def answer_end(public_id: str) -> Any:
+    """The unit wants the order no more."""
+    actor, form = the_actor(), request.form
+    row_id = by_public_id(EndRequest, public_id, scoped(actor, EndRequest, "organisation_id")).id
+    approved, reason, version = form_input.approves(), form.get("answer", ""), form_input.version()
+    transaction(lambda: order_end.decide(row_id, approved=approved, version=version, reason=reason, actor=actor))
+    flash(_("已同意取消，货放回了货架。") if approved else _("已答复采购单位，这张单照常。"), "done")
     return redirect(url_for(".orders"))
 
 
