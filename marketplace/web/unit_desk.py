@@ -64,7 +64,7 @@ def states() -> dict[str, str]:
     """The words for approval, fulfilment, payment and terms."""
     return {
         "SUBMITTED": _("等审批"), "APPROVED": _("等合作社接单"), "RETURNED": _("审批退回"), "CONFIRMED": _("合作社已接单"),
-        "DECLINED": _("合作社不能接单"), "CANCELLED": _("已取消"), "WAITING": _("未发货"), "READY": _("等发货"),
+        "DECLINED": _("合作社不能供货"), "CANCELLED": _("已取消"), "WAITING": _("未发货"), "READY": _("等发货"),
         "PARTLY_SHIPPED": _("发了一部分"), "SHIPPED": _("在路上"), "RECEIVED": _("已验收"), "UNPAID": _("未付款"),
         "PARTLY_PAID": _("付了一部分"), "PAID": _("已付款"), "REFUNDED": _("已退款"),
         "PREPAY": _("先款后货"), "POSTPAY": _("先货后款"),
