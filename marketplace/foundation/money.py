@@ -35,6 +35,11 @@ def format_yuan(fen: int) -> str:
     return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
 
 
+def shown_yuan(fen: int) -> str:
+    """``-100`` fen as ``−¥1.00``: as a reader meets a sum on a page and in a letter. What programs read is ``format_yuan``."""
+    return f"{'−' if fen < 0 else ''}¥{format_yuan(abs(fen))}"
+
+
 def split(total: int, weights: Sequence[int], keys: Sequence[str], salt: str) -> list[int]:
     """Divide ``total`` fen by ``weights`` with the largest remainder; the parts sum to ``total`` exactly.
 

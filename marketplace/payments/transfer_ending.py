@@ -15,7 +15,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.foundation.money import format_yuan
+from marketplace.foundation.money import shown_yuan
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.payments import call, transfer, transfer_call
@@ -260,5 +260,5 @@ def _billed(its: Transfer) -> list[StatementRow]:
 
 def _unlike_the_bill(its: Transfer, billed: list[StatementRow]) -> Conflict:
     went = -sum(each.fen for each in billed)
-    message = N_("支付宝账单上，这个单号净付出 ¥%(billed)s，和要记的不一样（这一笔是 ¥%(fen)s）。请先和支付宝核对。")
-    return Conflict("ending.bill", message, billed=format_yuan(went), fen=format_yuan(its.fen))
+    message = N_("支付宝账单上，这个单号净付出 %(billed)s，和要记的不一样（这一笔是 %(fen)s）。请先和支付宝核对。")
+    return Conflict("ending.bill", message, billed=shown_yuan(went), fen=shown_yuan(its.fen))

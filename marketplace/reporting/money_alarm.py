@@ -7,7 +7,7 @@ from marketplace.disclosure import log_check, tree_head
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.language import N_
-from marketplace.foundation.money import format_yuan
+from marketplace.foundation.money import shown_yuan
 from marketplace.notices import message
 from marketplace.notices.alarm import Reader, Wrong
 from marketplace.notices.message import Say
@@ -110,7 +110,7 @@ def _digest(data: dict[str, Any], say: Say) -> tuple[str, str]:
     lines = []
     for each in data["items"]:
         parts = [say(LABELS[each["name"]]), say(N_("%(n)s 件"), n=each["count"])]
-        parts += [f"¥{format_yuan(each['fen'])}"] if each["fen"] else []
+        parts += [shown_yuan(each["fen"])] if each["fen"] else []
         parts += [say(N_("最久的从 %(since)s 起"), since=_moment(each["since"]))] if each["since"] else []
         lines.append(" · ".join(parts))
     return subject, "\n\n".join((say(N_("今天早上还在等的：")), "\n".join(lines)))
@@ -120,7 +120,7 @@ def _lines(data: dict[str, Any], say: Say, opening: str) -> str:
     lines = []
     for each in data["items"]:
         parts = [say(LABELS.get(each["name"], each["name"])), each["number"]]
-        parts += [f"¥{format_yuan(each['fen'])}"] if each["fen"] else []
+        parts += [shown_yuan(each["fen"])] if each["fen"] else []
         parts.append(say(N_("从 %(since)s 起"), since=_moment(each["since"])))
         lines.append(" · ".join(parts))
     if data["more"]:

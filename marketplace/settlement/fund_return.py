@@ -16,7 +16,7 @@ from marketplace.foundation import audit, clock, idempotency
 from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.foundation.money import format_yuan
+from marketplace.foundation.money import format_yuan, shown_yuan
 from marketplace.ledger import account, balance, event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
@@ -146,8 +146,8 @@ def record(return_id: int, *, received_on: date, bank_serial: str, actor: Actor,
     seen = db.session.scalars(query).one_or_none()
     if seen is not None:
         if seen.fen != row.fen:
-            message = N_("银行流水上这个流水号是 ¥%(fen)s，和要退回的金额不一样。")
-            raise Conflict("fund_return.row", message, fen=format_yuan(seen.fen), field="reference")
+            message = N_("银行流水上这个流水号是 %(fen)s，和要退回的金额不一样。")
+            raise Conflict("fund_return.row", message, fen=shown_yuan(seen.fen), field="reference")
         row_decision.set_free(seen.id, actor=actor)
     _post(row, received_on, bank_serial, by=actor.person_id)
     if seen is not None:

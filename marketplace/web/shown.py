@@ -13,7 +13,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import language, text
-from marketplace.foundation.money import format_yuan
+from marketplace.foundation.money import shown_yuan
 from marketplace.web.permission import current_actor, holds
 from marketplace.web.workplace import workplace
 
@@ -21,8 +21,8 @@ CONTENT_POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'non
 
 
 def money(fen: int | None) -> str:
-    """Fen as ¥1,234.50."""
-    return "—" if fen is None else f"¥{format_yuan(fen)}"
+    """Fen as ¥1,234.50, below nothing as −¥1.00."""
+    return "—" if fen is None else shown_yuan(fen)
 
 
 def money0(fen: int) -> str:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketplace.foundation.money import format_yuan, parse_yuan, share_bp, split, split_columns
+from marketplace.foundation.money import format_yuan, parse_yuan, share_bp, shown_yuan, split, split_columns
 
 weights = st.lists(st.integers(0, 10**9), min_size=1, max_size=40).filter(any)
 
@@ -60,6 +60,11 @@ def test_an_amount_is_never_guessed(typed: str) -> None:
 @given(st.integers(0, 10**14))
 def test_written_and_read_again(fen: int) -> None:
     assert parse_yuan(format_yuan(fen)) == fen
+
+
+def test_below_nothing_the_sign_stands_before_the_currency() -> None:
+    assert [shown_yuan(fen) for fen in (-123456, -1, 0, 100)] == ["−¥1,234.56", "−¥0.01", "¥0.00", "¥1.00"]
+    assert format_yuan(-100) == "-1.00"  # what programs read keeps the keyboard's
 
 
 def test_shares_for_display_round_half_up() -> None:

@@ -146,7 +146,7 @@ def test_differences_are_worked_by_the_cooperative_and_read_by_the_auditor(app: 
     assert accountant.post(path, data=form | {"why": ""}).status_code == 422
     assert accountant.post(path, data=form).status_code == 303
     said = db.session.query(RowDecision).one()
-    assert "同意，记账 ¥-8.00" in director.get("/cooperative/bank/decisions").text
+    assert "同意，记账 −¥8.00" in director.get("/cooperative/bank/decisions").text
     assert director.post(f"/cooperative/bank/decisions/{said.public_id}", data={"version": "1", "decision": "approve"}).status_code == 303
     db.session.expire_all()
     assert (balance.held("bank", market.cooperative), db.session.query(Difference).one().state) == (99_201, "GONE")

@@ -124,7 +124,7 @@ def test_after_the_lock_a_change_is_an_adjustment(app: Flask) -> None:
     path = f"/operator/targets/adjustments/{made.public_id}"
     assert scorecard.figures(buyer.organisation_id, YEAR).reserved_fen == 3_000_000
     treasurer = office(app)
-    assert "-¥6,000.00" in treasurer.get("/operator/targets").text.replace("¥-", "-¥")
+    assert "−¥6,000.00" in treasurer.get("/operator/targets").text
     assert office(app, "auditor").post(path, data={"decision": "approve", "version": "1"}).status_code == 403
     assert treasurer.post(path, data={"decision": "return", "version": "1"}).status_code == 422
     assert treasurer.post(path, data={"decision": "approve", "version": "1"}).status_code == 302
