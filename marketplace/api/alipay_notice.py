@@ -23,7 +23,8 @@ from marketplace.payments import payment as payments
 from marketplace.payments import payment_at_once, seller_channel
 from marketplace.payments.alipay_notice import MOST_FIELDS, BadNotice, Notice, verify_notice
 from marketplace.payments.alipay_signing import BadKey
-from marketplace.payments.payment import OutcomeMismatch
+from marketplace.payments.notice_inbox import notice_row
+from marketplace.payments.outcome import OutcomeMismatch
 from marketplace.payments.payment_at_once import Told
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _hear(notice: Notice) -> str:
     """Apply it and keep it. BadNotice if it is of another application, or of a trade that is not ours: such a one is not kept."""
 
     def kept(outcome: str) -> Write:
-        return payments.notice_row(notice.notify_id, notice.out_trade_no, notice.status, notice.total_fen, outcome)
+        return notice_row(notice.notify_id, notice.out_trade_no, notice.status, notice.total_fen, outcome)
 
     try:
         return payments.apply(seller_channel.outcome_of_notice(notice), kept=kept)

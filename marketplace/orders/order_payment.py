@@ -14,7 +14,8 @@ from marketplace.foundation.language import N_
 from marketplace.orders import order_refund
 from marketplace.orders.order import Order, Purchase, locked_order
 from marketplace.payments import payment as payments
-from marketplace.payments.payment import Counting, Payable, Payment
+from marketplace.payments.payable import Counting, Payable, handlers
+from marketplace.payments.payment import Payment
 from marketplace.payments.stripe_api import LEAST_FEN, MOST_FEN
 
 
@@ -128,4 +129,4 @@ class _OrderPayments:
         order_refund.count_elsewhere(locked_order(payment.payable_id), payment, fen, number)
 
 
-payments.handlers["order"] = _OrderPayments()
+handlers["order"] = _OrderPayments()

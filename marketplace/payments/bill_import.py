@@ -19,7 +19,8 @@ from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bill_day, bill_difference, refund_news
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import Bill, BillRow
-from marketplace.payments.payment import Outcome, OutcomeMismatch, Payment
+from marketplace.payments.outcome import Outcome, OutcomeMismatch
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 
 

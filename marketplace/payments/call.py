@@ -23,7 +23,9 @@ from marketplace.payments import channel_key
 from marketplace.payments import payment as payments
 from marketplace.payments.channel import UNSENT, Answer, Attempt, Cashier, Channel, client_for, merging
 from marketplace.payments.further_call import Whose, further
-from marketplace.payments.payment import AlipayNotice, Outcome, OutcomeMismatch, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.outcome import Outcome, OutcomeMismatch
+from marketplace.payments.payment import Payment
 
 OF_PAYMENT = ("query", "close", "qr_code", "merge", "checkout", "fee")
 MAKES_A_PAGE = ("qr_code", "merge", "checkout")

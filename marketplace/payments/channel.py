@@ -13,7 +13,8 @@ from flask import current_app
 from marketplace.foundation.config import settings
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill, BillAbsent
-from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import Payment
 
 EXTENSION = "payment_channel"
 NOT_TRANSFERRED = "not_transferred"  # the sub code of a transfer's query: the channel knows of none of this number

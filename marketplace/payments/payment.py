@@ -5,17 +5,15 @@ twice goes to ``unapplied`` and is refunded. The payable is known only by kind a
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, driver, outbox
-from marketplace.foundation.database import Base, Model, Public, db, locked_where, new_public_id
-from marketplace.foundation.driver import Row, Write
+from marketplace.foundation.database import Model, Public, db, locked_where
+from marketplace.foundation.driver import Write
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
@@ -23,6 +21,8 @@ from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import channel_key
+from marketplace.payments.outcome import Outcome, must_fit
+from marketplace.payments.payable import Payable, handlers
 
 # ``created``: the channel has not made the page yet on which the buyer pays. Alipay's page needs only our signature, so there it is made at once.
 STATES = ("created", "requires_action", "processing", "succeeded", "canceled", "late_paid")
@@ -65,120 +65,6 @@ class Payment(Public, Model):
     canceled_at: Mapped[datetime | None]
     ask_at: Mapped[datetime | None]  # when the sweeper asks the channel next
     asked: Mapped[int] = mapped_column(default=0)
-
-
-class AlipayNotice(Public, Model):
-    """The inbox: every notice of a channel (Alipay's, which named the table, or Stripe's events) whose signature was right."""
-
-    __tablename__ = "alipay_notice"
-
-    notify_id: Mapped[str] = mapped_column(String(128), index=True)
-    out_trade_no: Mapped[str] = mapped_column(String(64), index=True)
-    trade_status: Mapped[str] = mapped_column(String(32))
-    total_fen: Mapped[int | None]
-    received_at: Mapped[datetime]
-    outcome: Mapped[str] = mapped_column(String(40))
-    channel: Mapped[str] = mapped_column(String(16), default="alipay", server_default="alipay")
-    handled_at: Mapped[datetime | None]  # of a refused one: a person looked into it
-    handled_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    handling: Mapped[str] = mapped_column(String(300), default="", server_default="")
-    claim: Mapped[dict[str, Any] | None]  # of an event of Stripe's: what it names and says, for our question to Stripe (``stripe_event``)
-
-
-NOTICE_COLUMNS = ("public_id", "notify_id", "out_trade_no", "trade_status", "total_fen", "received_at", "outcome")
-_NOTICE = f"INSERT INTO alipay_notice ({', '.join(NOTICE_COLUMNS)}) VALUES ({', '.join('?' * len(NOTICE_COLUMNS))})"  # noqa: S608 -- names from code
-
-
-def notice_row(notify_id: str, out_trade_no: str, trade_status: str, total_fen: int | None, outcome: str) -> Write:
-    """What puts a notice, and what came of it, into the inbox."""
-    return _NOTICE, (new_public_id(), notify_id, out_trade_no, trade_status, total_fen, clock.now(), outcome)
-
-
-class OutcomeMismatch(Conflict):
-    """What the channel says does not fit the payment it names: nothing is applied. Data: ``field``."""
-
-
-@dataclass(frozen=True)
-class Payable:
-    """What is to be paid: fen to the cooperative ``organisation_id`` until ``expires_at``."""
-
-    kind: str
-    id: int
-    organisation_id: int
-    amount_fen: int
-    subject: str
-    expires_at: datetime
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a channel said of a trade, whoever asked. ``state``: succeeded, closed or pending; what was not told is None."""
-
-    out_trade_no: str
-    state: str
-    total_fen: int | None = None
-    trade_no: str | None = None
-    app_id: str | None = None
-    seller_id: str | None = None
-    at: datetime | None = None  # when it was paid
-    refunded_fen: int = 0  # the trade's sum of refunds, as far as it was told
-    refund_no: str = ""  # the refund that the channel tells of, if it does
-    by_number: bool = False  # the sum was told refund by refund: those of ours in it are known as such
-    channel: str | None = None
-
-
-class Attempt(NamedTuple):
-    """A payment as ``payment_at_once`` reads it: what an outcome is compared with."""
-
-    id: int
-    organisation_id: int
-    payable_kind: str
-    payable_id: int
-    amount_fen: int
-    state: str
-    app_id: str
-    seller_id: str
-    trade_no: str | None
-    channel: str
-
-
-@dataclass(frozen=True)
-class Counting:
-    """How a payment that pays the whole price is counted in past the session.
-
-    ``decide`` are the columns of the payable on which it depends, ``change`` those that it writes, with their types as PostgreSQL calls
-    them. ``counted`` says what they become at a moment; None if it cannot be counted in, or does not pay the whole price.
-    """
-
-    model: type[Base]
-    decide: Mapping[str, str]
-    change: Mapping[str, str]
-    counted: Callable[[Row, int, datetime], Row | None]
-
-    @property
-    def table(self) -> str:
-        return f'"{self.model.__tablename__}"'
-
-
-class Handler(Protocol):
-    """What a kind of payable does with its payments, in the same transaction; errors propagate."""
-
-    counting: Counting
-
-    def take(self, payment: Payment) -> bool:
-        """Count the payment in and return True; False if the payable cannot take it (cancelled, or paid already)."""
-
-    def refund_failed(self, order_id: int, fen: int, refund_id: int) -> None:
-        """An approved refund will not happen: count it out again."""
-
-    def refund_counts(self, order_id: int, refund_id: int) -> bool:
-        """A refund that was counted out left after all: count and post it again; False, and nothing done, if too little is left for it."""
-
-    def refunded_elsewhere(self, payment: Payment, fen: int, number: str) -> None:
-        """The channel gave back what nobody ordered here: count and post it as a refund that has happened."""
-
-
-handlers: dict[str, Handler] = {}
 
 
 def open_for(payables: Sequence[Payable], *, key: str, channel: str = "alipay") -> list[Payment]:
@@ -291,19 +177,6 @@ def cancel_open(payable_kind: str, payable_id: int) -> None:
     query = select(Payment).where(Payment.payable_kind == payable_kind, Payment.payable_id == payable_id, Payment.state.in_(OPEN))
     for payment in db.session.scalars(query.order_by(Payment.id).with_for_update().execution_options(populate_existing=True)).all():
         give_up(payment)
-
-
-def must_fit(payment: Payment | Attempt, outcome: Outcome) -> None:
-    """Raise OutcomeMismatch unless the channel speaks of this payment."""
-    told = {"app_id": outcome.app_id, "seller_id": outcome.seller_id, "amount_fen": outcome.total_fen, "trade_no": outcome.trade_no}
-    told["channel"] = outcome.channel
-    for name, value in told.items():
-        known = getattr(payment, name)
-        if value is not None and known is not None and value != known:
-            raise OutcomeMismatch("payment.mismatch", N_("渠道返回的内容和这笔支付对不上，没有入账。"), field=name, payment_id=payment.id)
-    paid = outcome.state == "succeeded" or outcome.at is not None
-    if paid and (outcome.total_fen is None or not outcome.trade_no):
-        raise OutcomeMismatch("payment.mismatch", N_("渠道返回的内容和这笔支付对不上，没有入账。"), field="missing", payment_id=payment.id)
 
 
 def _succeed(payment: Payment, outcome: Outcome) -> str:

@@ -17,19 +17,10 @@ from marketplace.foundation.database import db
 from marketplace.foundation.driver import Row, Write
 from marketplace.ledger import pair
 from marketplace.ledger.pair import Pair, Place
-from marketplace.payments.payment import (
-    NOTICE_COLUMNS,
-    OPEN,
-    PAID,
-    Attempt,
-    Counting,
-    Outcome,
-    OutcomeMismatch,
-    Payment,
-    handlers,
-    must_fit,
-    notice_row,
-)  # fmt: skip
+from marketplace.payments.notice_inbox import NOTICE_COLUMNS, notice_row
+from marketplace.payments.outcome import Attempt, Outcome, OutcomeMismatch, must_fit
+from marketplace.payments.payable import Counting, handlers
+from marketplace.payments.payment import OPEN, PAID, Payment
 
 CHANNEL = "alipay"  # what comes over another channel goes the longer way,
 KIND = "order"  # and so does what is paid for anything else

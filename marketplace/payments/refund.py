@@ -20,7 +20,8 @@ from marketplace.foundation.money import format_yuan
 from marketplace.ledger import event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
-from marketplace.payments.payment import ONLINE, Payment, handlers
+from marketplace.payments.payable import handlers
+from marketplace.payments.payment import ONLINE, Payment
 
 GOING = ("approved", "submitting", "unknown")
 # Why a failed refund is never made again: the one that it was to replace left after all; it left itself, and its order has no money for it.

@@ -13,7 +13,8 @@ from marketplace.ledger import event
 from marketplace.payments import bill_difference
 from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
-from marketplace.payments.payment import Payment, handlers
+from marketplace.payments.payable import handlers
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import GOING, LEFT, REPLACED_LEFT, Refund
 
 ASK = "refund.ask"  # the outbox's: ask about it now

@@ -7,7 +7,7 @@ from marketplace.foundation.database import db, not_found
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.payments.payment import AlipayNotice
+from marketplace.payments.notice_inbox import AlipayNotice
 
 
 def handle(public_id: str, handling: str, *, actor: Actor) -> int:

@@ -14,7 +14,7 @@ from marketplace.foundation.database import db
 from marketplace.foundation.idempotency import IdempotencyKey
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.payment import AlipayNotice
+from marketplace.payments.notice_inbox import AlipayNotice
 
 # table, since when a row counts, how long it is kept
 KEPT: tuple[tuple[Any, Any, timedelta], ...] = (

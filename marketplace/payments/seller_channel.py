@@ -38,7 +38,8 @@ from marketplace.payments.alipay_outcome import (
 from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.alipay_transfer import Payee
 from marketplace.payments.channel import NOT_REFUNDED, NOT_TRANSFERRED, Answer, Attempt, merging
-from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import Payment
 
 NEVER_OPENED = "ACQ.TRADE_NOT_EXIST"
 

@@ -22,7 +22,9 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.channel import ENDED, Answer
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.further_call import Further, Whose, further
-from marketplace.payments.payment import AlipayNotice, OutcomeMismatch, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.outcome import OutcomeMismatch
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import CURRENCY, BadEvent, event_of
 

@@ -17,7 +17,9 @@ from marketplace.ledger.posting import Source
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments import refund_news, stripe_seller
-from marketplace.payments.payment import PAID, AlipayNotice, Outcome, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import PAID, Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import CURRENCY
 

@@ -16,7 +16,7 @@ from marketplace.payments import channel_key
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.channel import ENDED, NOT_REFUNDED, UNSENT, Answer, Attempt
-from marketplace.payments.payment import Outcome
+from marketplace.payments.outcome import Outcome
 from marketplace.payments.stripe_api import (
     CURRENCY,
     LEAST_FEN,

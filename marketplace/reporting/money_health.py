@@ -21,7 +21,8 @@ from marketplace.payments.bank_statement import BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.payment import OPEN, AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund, refused
 from marketplace.payments.transfer import GOING, Transfer

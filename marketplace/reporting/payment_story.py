@@ -12,7 +12,8 @@ from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.call import OF_PAYMENT, PaymentCall
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.refund_call import ASK, SEND
 from marketplace.payments.stripe_event import KIND as EVENT

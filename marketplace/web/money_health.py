@@ -15,7 +15,8 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bill_day, certificate_end, refused_notice, stripe_look
 from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.certificate_end import CertificateEnd
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.transfer_ending import TransferEnding

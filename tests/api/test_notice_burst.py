@@ -16,7 +16,8 @@ from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger.entry import JournalEntry
 from marketplace.payments import payment_at_once
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.payment_at_once import MOST, Told
 from marketplace.reporting import books
 from tests import builders

@@ -11,7 +11,8 @@ from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, lines_of, orders_of
 from marketplace.organisations.actor import Actor
 from marketplace.payments import payment as payments
-from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import Payment
 from marketplace.supply.stock import Stock
 from tests.builders import Market
 

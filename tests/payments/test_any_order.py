@@ -22,7 +22,8 @@ from marketplace.payments import bill_difference, bill_import
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.channel import EXTENSION, Answer
-from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
 from tests import builders

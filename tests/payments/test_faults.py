@@ -19,7 +19,8 @@ from marketplace.payments import bill_import, call, seller_channel, sweep
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import Misconfigured
 from marketplace.payments.channel import Answer
-from marketplace.payments.payment import Payable, Payment
+from marketplace.payments.payable import Payable
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
 from tests import builders

@@ -21,7 +21,8 @@ from marketplace.orders import cancellation
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import payment as payments
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
 from tests import builders

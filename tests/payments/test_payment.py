@@ -18,7 +18,8 @@ from marketplace.orders import expiry
 from marketplace.orders.order import Order
 from marketplace.payments import payment as payments
 from marketplace.payments import payment_at_once
-from marketplace.payments.payment import Outcome, OutcomeMismatch, Payment
+from marketplace.payments.outcome import Outcome, OutcomeMismatch
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from tests import builders
 from tests.orders import trade

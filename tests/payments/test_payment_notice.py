@@ -13,7 +13,8 @@ from werkzeug.test import TestResponse
 from marketplace.foundation.config import Settings
 from marketplace.foundation.database import db
 from marketplace.payments.alipay_signing import form_content, signature
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade

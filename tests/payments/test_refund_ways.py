@@ -18,7 +18,7 @@ from marketplace.payments import bank_refund, call, refund_call
 from marketplace.payments import payment as payments
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.channel import Answer
-from marketplace.payments.payment import Outcome
+from marketplace.payments.outcome import Outcome
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
 from marketplace.settlement import reconciliation

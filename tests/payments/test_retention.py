@@ -15,7 +15,8 @@ from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
-from marketplace.payments.payment import AlipayNotice, Payment, notice_row
+from marketplace.payments.notice_inbox import AlipayNotice, notice_row
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from tests import builders
 from tests.orders import trade

@@ -22,7 +22,8 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import call, channel_key, stripe_event, sweep
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import LEAST_FEN
 from marketplace.reporting import books

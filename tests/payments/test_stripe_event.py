@@ -13,7 +13,8 @@ from marketplace.foundation.outbox import OutboxMessage
 from marketplace.organisations.actor import Actor
 from marketplace.payments import call
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.stripe_event import ASKING
 from marketplace.reporting import money_alarm, money_health, payment_story
 from marketplace.web import payment_words

@@ -16,7 +16,8 @@ from marketplace.ledger import balance
 from marketplace.orders import cancellation, refund_reissue
 from marketplace.organisations.actor import Actor
 from marketplace.payments import call, stripe_look
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import money_alarm, money_health
 from tests import builders

@@ -15,7 +15,8 @@ from marketplace.orders import order_payment
 from marketplace.payments import payment as payments
 from marketplace.payments import row_decision
 from marketplace.payments.bank_statement import BankReceipt
-from marketplace.payments.payment import Outcome, Payment
+from marketplace.payments.outcome import Outcome
+from marketplace.payments.payment import Payment
 from marketplace.payments.row_decision import RowDecision
 from marketplace.reporting import books
 from tests import builders

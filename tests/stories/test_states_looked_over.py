@@ -16,7 +16,7 @@ from marketplace.households import account_proposal
 from marketplace.households.household import Household
 from marketplace.payments import channel_key, key_material
 from marketplace.payments.bill_day import MissingBill
-from marketplace.payments.payment import AlipayNotice
+from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.procurement import late_interest
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.settlement import payout_batch, unclaimed_return

@@ -15,7 +15,8 @@ from marketplace.payments import bill_import, call
 from marketplace.payments.alipay_outcome import BillRow
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.channel import Answer
-from marketplace.payments.payment import AlipayNotice, Payment
+from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.reporting import money_health
 from marketplace.web import payment_words
