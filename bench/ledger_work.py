@@ -165,13 +165,13 @@ def do_distribute(number: int) -> float:
     from sqlalchemy import column, select, table
 
     from marketplace.foundation.database import transaction
-    from marketplace.ledger import event
+    from marketplace.ledger import event, share_event, share_event
     from marketplace.ledger.posting import Source
 
     share = table("share", column("household_id"), column("fen"))
     query: Any = select(share.c.household_id, share.c.fen)
     began = time.monotonic()
-    transaction(lambda: event.distributed_by(book=1, source=Source("bench", _fresh()), group_id=1, shares=query))
+    transaction(lambda: share_event.distributed_by(book=1, source=Source("bench", _fresh()), group_id=1, shares=query))
     return time.monotonic() - began
 
 
@@ -280,7 +280,7 @@ def do_sum(number: int, account_id: int) -> tuple[float, int]:
 
 def _post_orders(book: int, seq: int, count: int) -> None:
     from marketplace.foundation.database import transaction
-    from marketplace.ledger import event
+    from marketplace.ledger import event, share_event, share_event
     from marketplace.ledger.event import Settled
     from marketplace.ledger.posting import Source
 

@@ -9,7 +9,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, get
 from marketplace.households import household_change
 from marketplace.households.household_change import HouseholdChange
-from marketplace.ledger import event
+from marketplace.ledger import share_event
 from marketplace.ledger.posting import Source
 from marketplace.settlement.distribution_share import Distribution, DistributionShare
 from marketplace.settlement.household_credit import CreditMove, owed
@@ -45,7 +45,7 @@ def divide(change: HouseholdChange) -> None:
                 )
             )  # fmt: skip
     for book, fen in sorted(moved.items()):
-        event.credit_divided(
+        share_event.credit_divided(
             book=book, source=Source("household_change", change.id, book), household_id=change.household_id, other_id=change.other_id, fen=fen,
             inherited=change.kind != "SPLITS",
         )  # fmt: skip

@@ -11,7 +11,7 @@ from marketplace.foundation.database import db, insert_many, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.ledger import balance, event
+from marketplace.ledger import balance, share_event
 from marketplace.ledger.posting import Source
 from marketplace.notices import public_notice
 from marketplace.notices.public_notice import PublicNotice
@@ -286,7 +286,7 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         raise Conflict("distribution.recovered", N_("拟定之后，要收回的退款变少了，农户应分得更多。请撤回后重新拟定。"))
     source = Source("distribution_group", group.id)
     if group.recovered_fen:
-        event.recovered(
+        share_event.recovered(
             book=row.organisation_id, source=source, group_id=group.linkage_group_id, fen=group.recovered_fen
         )
     shares = select(DistributionShare.household_id, DistributionShare.fen).where(
@@ -295,7 +295,7 @@ def _post_group(row: Distribution, group: DistributionGroup) -> None:
         DistributionShare.fen > 0,
     )
     if group.fen:
-        group.entry_id = event.distributed_by(
+        group.entry_id = share_event.distributed_by(
             book=row.organisation_id, source=source, group_id=group.linkage_group_id, shares=shares
         )
 

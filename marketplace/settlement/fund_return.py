@@ -17,7 +17,7 @@ from marketplace.foundation.database import Model, Public, Versioned, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan, shown_yuan
-from marketplace.ledger import account, balance, event
+from marketplace.ledger import account, balance, share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
@@ -204,7 +204,7 @@ statement_row.arrivals.append(_Arrivals())
 
 def _post(row: FundReturn, received_on: date, bank_serial: str, *, by: int | None) -> None:
     """What the bank did is a fact, and is posted as such."""
-    row.entry_id, _theirs = event.fund_given_back(
+    row.entry_id, _theirs = share_event.fund_given_back(
         book=row.organisation_id, holder_book=row.holder_id, source=Source("fund_return", row.id), fen=row.fen, at=clock.beijing_midnight(received_on)
     )
     row.state, row.received_on, row.bank_serial, row.recorded_at, row.recorded_by_id = "RECEIVED", received_on, bank_serial, clock.now(), by

@@ -16,7 +16,7 @@ from marketplace.foundation.database import db, locked, new_public_id, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
-from marketplace.ledger import event_each
+from marketplace.ledger import share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
@@ -208,7 +208,7 @@ def going(batch_id: int, *, actor: Actor) -> list[int]:
 
 
 def _sent(row: PayoutBatch, actor: Actor) -> PayoutBatch:
-    event_each.payout_sent_by(
+    share_event.payout_sent_by(
         book=row.organisation_id,
         source=Source("payout_batch", row.id),
         households=select(PayoutItem.household_id, PayoutItem.fen).where(PayoutItem.batch_id == row.id),

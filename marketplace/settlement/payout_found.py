@@ -27,7 +27,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.ledger import event_mend
+from marketplace.ledger import share_event
 from marketplace.ledger.account import Account, owner_of
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import Source
@@ -167,7 +167,7 @@ def came_back(batch: PayoutBatch, sequences: Collection[int]) -> None:
             continue
         row.undone_at = clock.now()
         if row.beyond_fen:
-            event_mend.payout_found_back(book=row.organisation_id, source=Source("payout_found", row.id), household_id=item.household_id, fen=row.beyond_fen)
+            share_event.payout_found_back(book=row.organisation_id, source=Source("payout_found", row.id), household_id=item.household_id, fen=row.beyond_fen)
             _unbear(row, batch, item)
             item.state, item.moved = "reissued", True
     db.session.flush()
@@ -257,7 +257,7 @@ def _post(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:
     if item.state != "returned":
         row.beyond_fen = item.fen - _taken_from_credit(batch, item)
     undone = _undone(batch, item)
-    entry_id = event_mend.payout_found(
+    entry_id = share_event.payout_found(
         book=row.organisation_id, source=Source("payout_found", row.id), household_id=item.household_id, fen=item.fen, beyond_fen=row.beyond_fen,
         reverses_id=undone[0] if undone else None, at=undone[1] if undone else batch.sent_at or payout_recall.handed_out(batch),
     )  # fmt: skip

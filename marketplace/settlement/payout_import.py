@@ -11,7 +11,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, one_of
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
-from marketplace.ledger import event, event_each
+from marketplace.ledger import share_event
 from marketplace.ledger.posting import Source
 from marketplace.settlement import (
     payout_answer,
@@ -153,11 +153,11 @@ def _post(batch: PayoutBatch, debited_fen: int, returned: Sequence[Result], refu
     """One entry for what was debited, one for what came back, one for what was refused: of this file, which the edition numbers."""
     source, book = Source("payout_batch", batch.id, batch.version), batch.organisation_id
     if debited_fen:
-        event.payout_debited(book=book, source=source, fen=debited_fen)
+        share_event.payout_debited(book=book, source=source, fen=debited_fen)
     if refused:
-        event_each.payout_refused_by(book=book, source=source, households=select(PayoutItem.household_id, PayoutItem.fen).where(_of(batch, refused)))
+        share_event.payout_refused_by(book=book, source=source, households=select(PayoutItem.household_id, PayoutItem.fen).where(_of(batch, refused)))
     if returned:
-        event_each.payout_returned_by(book=book, source=source, households=select(PayoutItem.household_id, PayoutItem.fen).where(_of(batch, returned)))
+        share_event.payout_returned_by(book=book, source=source, households=select(PayoutItem.household_id, PayoutItem.fen).where(_of(batch, returned)))
 
 
 def _of(batch: PayoutBatch, results: Sequence[Result]) -> ColumnElement[bool]:

@@ -14,7 +14,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.ledger import event
+from marketplace.ledger import share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval

@@ -16,7 +16,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, get, locked
 from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
-from marketplace.ledger import event, event_each
+from marketplace.ledger import share_event
 from marketplace.ledger.posting import Source
 from marketplace.payments import transfer
 from marketplace.payments.channel import Payer, client_for
@@ -153,21 +153,21 @@ class _Payouts:
     def paid(self, row: Transfer) -> None:
         batch = locked(PayoutBatch, row.bundle_id)
         item = self._item(row)
-        event.payout_debited(book=item.organisation_id, source=Source("payout_item", item.id), fen=item.fen, channel="alipay", at=row.succeeded_at)
+        share_event.payout_debited(book=item.organisation_id, source=Source("payout_item", item.id), fen=item.fen, channel="alipay", at=row.succeeded_at)
         item.state, item.reason, item.paid_at, item.unknown_since = "paid", "", row.succeeded_at, None
         self._ended(batch, row)
 
     def refused(self, row: Transfer) -> None:
         batch = locked(PayoutBatch, row.bundle_id)
         item = self._item(row)
-        event_each.payout_refused_by(book=item.organisation_id, source=Source("payout_item", item.id), households=_household(item))
+        share_event.payout_refused_by(book=item.organisation_id, source=Source("payout_item", item.id), households=_household(item))
         item.state, item.reason, item.unknown_since = "returned", reason_of(row.sub_code), None
         self._ended(batch, row)
 
     def came_back(self, row: Transfer) -> None:
         batch = locked(PayoutBatch, row.bundle_id)
         item = self._item(row)
-        event_each.payout_returned_by(book=item.organisation_id, source=Source("payout_item", item.id), households=_household(item), channel="alipay")
+        share_event.payout_returned_by(book=item.organisation_id, source=Source("payout_item", item.id), households=_household(item), channel="alipay")
         item.state, item.reason, item.paid_at = "returned", reason_of(row.sub_code or "REFUND"), None
         self._ended(batch, row)
 

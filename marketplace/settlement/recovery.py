@@ -14,7 +14,7 @@ from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import split
-from marketplace.ledger import account, balance, entry, event, posting
+from marketplace.ledger import account, balance, entry, event, posting, share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.orders import order_refund
@@ -108,11 +108,11 @@ def _give_again(settlement: Settlement, refund_id: int) -> None:
         # Whose it is, and of which of the refund's endings: what left after all may come back a second time.
         source = Source("refund", refund_id, refunds.source(refund_id).seq << 32 | owner)
         if kind == "pool_recoverable":
-            event.recovery_undone(book=book, source=source, group_id=owner, fen=-fen)
+            share_event.recovery_undone(book=book, source=source, group_id=owner, fen=-fen)
         elif kind == "village_recoverable":
-            event.collective_recovery_undone(book=book, source=source, village_id=owner, fen=-fen)
+            share_event.collective_recovery_undone(book=book, source=source, village_id=owner, fen=-fen)
         else:
-            event.fund_recovery_undone(book=book, source=source, fen=-fen)
+            share_event.fund_recovery_undone(book=book, source=source, fen=-fen)
 
 
 def entries_of(entry_id: int) -> list[int]:

@@ -20,7 +20,7 @@ from marketplace.foundation.database import Model, Public, Versioned, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.ledger import account, balance, event
+from marketplace.ledger import account, balance, event, share_event, share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
@@ -245,13 +245,13 @@ def _post(row: Remittance, at: datetime) -> None:
     beyond_fen = row.fen - min(row.fen, held)
     row.recovered_fen = max(0, min(row.recovered_fen, owed, held - row.fen))
     if row.village_id is not None:
-        event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen, beyond_fen=beyond_fen, at=at)
+        share_event.collective_paid(book=book, source=source, village_id=row.village_id, fen=row.fen, beyond_fen=beyond_fen, at=at)
         if row.recovered_fen:
-            event.collective_recovered(book=book, source=source, village_id=row.village_id, fen=row.recovered_fen, at=at)
+            share_event.collective_recovered(book=book, source=source, village_id=row.village_id, fen=row.recovered_fen, at=at)
         return
-    event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen, beyond_fen=beyond_fen, at=at)
+    share_event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen, beyond_fen=beyond_fen, at=at)
     if row.recovered_fen:
-        event.fund_recovered(book=book, source=source, fen=row.recovered_fen, at=at)
+        share_event.fund_recovered(book=book, source=source, fen=row.recovered_fen, at=at)
 
 
 def withdraw(remittance_id: int, *, actor: Actor, version: int, reason: str) -> Remittance:

@@ -42,7 +42,7 @@ from marketplace.foundation.database import (
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
-from marketplace.ledger import event_each
+from marketplace.ledger import share_event
 from marketplace.ledger.account import Account, owner_of
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import Source
@@ -270,7 +270,7 @@ def post(unclaimed_id: int, *, actor: Actor, version: int) -> Unclaimed:
     row.moved_fen = -int(db.session.scalar(moved.order_by(None).with_only_columns(func.coalesce(func.sum(CreditMove.fen), 0))) or 0)
     if row.moved_fen:
         _close_items(row)
-        event_each.credited_to_fund(
+        share_event.credited_to_fund(
             book=row.organisation_id, source=Source("unclaimed", row.id),
             households=moved.order_by(None).with_only_columns(CreditMove.household_id, func.sum(-CreditMove.fen)).group_by(CreditMove.household_id),
         )  # fmt: skip

@@ -13,7 +13,7 @@ from marketplace.foundation.database import Model, Public, Versioned, db, get, l
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.ledger import account, balance, event
+from marketplace.ledger import account, balance, share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
@@ -114,7 +114,7 @@ def _give_back(row: UnclaimedReturn) -> None:
                 fen=-move.fen, paper_type="unclaimed_return", paper_id=row.id, moved_at=clock.now(),
             )
         )  # fmt: skip
-    event.unclaimed_back(book=row.organisation_id, source=Source("unclaimed_return", row.id), household_id=row.household_id, fen=row.fen)
+    share_event.unclaimed_back(book=row.organisation_id, source=Source("unclaimed_return", row.id), household_id=row.household_id, fen=row.fen)
     audit.record("unclaimed.given_back", row, person_id=row.decided_by_id, fen=row.fen)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.foundation import audit, clock, driver
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, balance, entry, event, event_each, pair, posting
+from marketplace.ledger import account, balance, entry, event, pair, posting, share_event, share_event
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import AlreadyPosted, Draft, Line, Source
 from tests.ledger.account_book import Books, held, read
@@ -50,7 +50,7 @@ def many(books: Books, number: int) -> None:
 def each(books: Books, number: int) -> None:
     """Households that have no account yet, which the entry opens."""
     households = select(literal(1).label("household"), literal(1_000).label("fen")).union_all(select(literal(2), literal(2_000)))
-    event_each.credited_to_fund(book=books.cooperative, source=Source("unclaimed", 9), households=select(*households.subquery().c))
+    share_event.credited_to_fund(book=books.cooperative, source=Source("unclaimed", 9), households=select(*households.subquery().c))
 
 
 @pytest.mark.both
@@ -140,7 +140,7 @@ def test_a_reversal_negates_every_line_and_names_what_it_reverses(books: Books) 
 def test_an_entry_of_a_thousand_households_is_one_entry(books: Books) -> None:
     households = [(n, 100 + n) for n in range(1000)]
     with transaction():
-        number = event.distributed(
+        number = share_event.distributed(
             book=books.cooperative,
             source=Source("distribution", 1),
             group_id=5,

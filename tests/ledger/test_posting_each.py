@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, literal, select, union_all
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, balance, event
+from marketplace.ledger import account, balance, share_event
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import AlreadyPosted, Source
@@ -21,7 +21,7 @@ def shares(*parts: tuple[int, int]):
 
 def distribute(books: Books, number: int, *parts: tuple[int, int]) -> int:
     return transaction(
-        lambda: event.distributed_by(
+        lambda: share_event.distributed_by(
             book=books.cooperative, source=Source("group", number), group_id=5, shares=shares(*parts)
         )
     )
@@ -30,7 +30,7 @@ def distribute(books: Books, number: int, *parts: tuple[int, int]) -> int:
 def test_it_is_the_same_entry_as_line_by_line(books: Books) -> None:
     with transaction():
         account.named("household", books.cooperative, "household:2")  # one of them is open
-        alone = event.distributed(
+        alone = share_event.distributed(
             book=books.cooperative, source=Source("group", 1), group_id=5, households=[(1, 30), (2, 5), (7, 1)]
         )
     together = distribute(books, 2, (7, 1), (1, 30), (2, 5))
@@ -60,7 +60,7 @@ def test_five_thousand_households_are_one_entry(books: Books) -> None:
     counted = counted.union_all(select(counted.c.n + 1).where(counted.c.n < 5_000))
     each = select(counted.c.n, literal(3).label("fen")).subquery()
     number = transaction(
-        lambda: event.distributed_by(
+        lambda: share_event.distributed_by(
             book=books.cooperative, source=Source("group", 9), group_id=5, shares=select(each.c.n, each.c.fen)
         )
     )

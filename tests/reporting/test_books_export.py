@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import event, period
+from marketplace.ledger import event, period, share_event, share_event
 from marketplace.ledger.account import KINDS, Account
 from marketplace.ledger.posting import Source
 from tests.builders_people import operator, person
@@ -51,12 +51,12 @@ def every_event(app: Flask) -> None:
         event.fee(book=book, source=source(1), fen=6_001)
         event.withdrawn(book=book, source=source(1), fen=500_000)
         event.interest_due(book=book, source=source(1), fen=31)
-        event.distributed(book=book, source=source(1), group_id=3, households=[(1, 15_000), (2, 5_000)])
-        event.payout_sent(book=book, source=source(1), households=[(1, 15_000)])
-        event.payout_debited(book=book, source=source(1), fen=14_000)
+        share_event.distributed(book=book, source=source(1), group_id=3, households=[(1, 15_000), (2, 5_000)])
+        share_event.payout_sent(book=book, source=source(1), households=[(1, 15_000)])
+        share_event.payout_debited(book=book, source=source(1), fen=14_000)
         event.revenue_taken_out(book=book, source=source(1), fen=33)
-        event.fund_remitted(book=book, holder_book=books.holder, source=source(1), fen=1_802)
-        event.fund_given_back(book=book, holder_book=books.holder, source=source(1), fen=701)
+        share_event.fund_remitted(book=book, holder_book=books.holder, source=source(1), fen=1_802)
+        share_event.fund_given_back(book=book, holder_book=books.holder, source=source(1), fen=701)
 
 
 def test_the_story_uses_every_kind_of_account(every_event: None) -> None:

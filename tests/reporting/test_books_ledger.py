@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event, month
+from marketplace.ledger import balance, event, month, share_event, share_event
 from marketplace.ledger.posting import Source
 from marketplace.reporting import books
 from tests.ledger import account_book
@@ -124,7 +124,7 @@ def test_nobody_owes_what_cannot_be_owed(written: Books) -> None:
 def test_a_finding_counts_what_it_does_not_show(written: Books) -> None:
     with transaction():
         for number in range(8):
-            event.recovered(
+            share_event.recovered(
                 book=written.cooperative, source=Source("elsewhere", number), group_id=number, fen=1
             )
     finding = next(each for each in books.check() if each.rule == "nobody_owes_what_cannot_be_owed")

@@ -7,7 +7,7 @@ from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import transaction
-from marketplace.ledger import event
+from marketplace.ledger import event, share_event, share_event
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
 from marketplace.payments.payment import Payment
@@ -50,19 +50,19 @@ def book(app: Flask) -> int:
             book=book, source=Source("order", 1), scheme_version_id=1,
             revenue_fen=7_500, freight_fen=500, pools={GROUP: 2_000}, collectives={VILLAGE: 300}, fund_fen=200,
         )  # fmt: skip
-        entry = event.distributed(
+        entry = share_event.distributed(
             book=book,
             source=Source("distribution", 1),
             group_id=GROUP,
             households=[(LI, 1_200), (WANG, 500), (ZHANG, 300)],
         )
-        event.payout_sent(
+        share_event.payout_sent(
             book=book, source=Source("payout_batch", 1), households=[(LI, 1_200), (WANG, 500), (ZHANG, 300)]
         )
-        event.payout_debited(book=book, source=Source("payout_item", 1), fen=1_200, channel="alipay")
-        event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 500)])
-        event.collective_paid(book=book, source=Source("payment_to_village", 1), village_id=VILLAGE, fen=200)
-        event.fund_remitted(book=book, holder_book=opened.holder, source=Source("remittance", 1), fen=150)
+        share_event.payout_debited(book=book, source=Source("payout_item", 1), fen=1_200, channel="alipay")
+        share_event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 500)])
+        share_event.collective_paid(book=book, source=Source("payment_to_village", 1), village_id=VILLAGE, fen=200)
+        share_event.fund_remitted(book=book, holder_book=opened.holder, source=Source("remittance", 1), fen=150)
         event.refund_after_settlement(
             book=book, source=Source("refund", 1), revenue_fen=750, freight_fen=0,
             collectives={VILLAGE: 30}, fund_fen=20, pools={GROUP: (0, 200)},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, locked, transaction
 from marketplace.foundation.errors import Conflict
-from marketplace.ledger import balance, event
+from marketplace.ledger import balance, share_event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.orders import order_refund, received
@@ -173,7 +173,7 @@ def test_what_was_recovered_for_a_refund_that_then_failed_goes_back_to_the_pool(
         # The pool is emptied: its households have theirs.
         households = [(market.households[0], share)]
         transaction(
-            lambda: event.distributed(book=book, source=Source("distribution_group", 1), group_id=market.group, households=households)
+            lambda: share_event.distributed(book=book, source=Source("distribution_group", 1), group_id=market.group, households=households)
         )
 
         def pay_back() -> int:
@@ -188,7 +188,7 @@ def test_what_was_recovered_for_a_refund_that_then_failed_goes_back_to_the_pool(
         settled(market, 100_000)  # a later period's revenue
         later = balance.held("household_pool", book, pool)
         transaction(
-            lambda: event.recovered(book=book, source=Source("distribution_group", 2), group_id=market.group, fen=share)
+            lambda: share_event.recovered(book=book, source=Source("distribution_group", 2), group_id=market.group, fen=share)
         )
         assert transaction(lambda: refunds.fail(refund_id, "ACQ.TRADE_HAS_FINISHED"))
     assert balance.held(recoverable, book, pool) == 0

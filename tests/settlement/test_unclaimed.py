@@ -9,7 +9,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.households.household import Household
-from marketplace.ledger import balance, event
+from marketplace.ledger import balance, share_event
 from marketplace.ledger.posting import Source
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.approval import OwnWork
@@ -209,7 +209,7 @@ def test_a_fund_that_was_remitted_says_so_instead_of_going_below_nothing(app: Fl
         row = moved(market)
         held = balance.held("relief_fund", market.cooperative)
         with transaction():
-            event.fund_remitted(book=market.cooperative, holder_book=builders.operator(), source=Source("remittance", 1), fen=held - 1_999)
+            share_event.fund_remitted(book=market.cooperative, holder_book=builders.operator(), source=Source("remittance", 1), fen=held - 1_999)
         asked = transaction(lambda: unclaimed_return.propose(row.id, market.households[1], "持身份证到场", actor=market.accountant))
         with pytest.raises(Conflict, match=r"unclaimed\.fund_short"):
             transaction(lambda: unclaimed_return.decide(asked.id, actor=market.director, version=1, approved=True))

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import literal, select
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event, event_each, event_mend, posting
+from marketplace.ledger import balance, event, posting, share_event, share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from tests.ledger import account_book
@@ -59,8 +59,8 @@ def test_every_kind_of_entry_is_told_through_the_domains_own_door() -> None:
     tests = Path(__file__).parents[1]
     named = [kind for file in DOORS.values() for kinds in file.values() for kind in kinds]
     posted = set[str]()
-    for module in (event, event_each, event_mend, posting):
-        posted |= set(re.findall(r'(?:_simple|_post|_each|_Entry|Draft)\(\s*(?:kind=)?"(\w+)"|\bkind="(\w+)"', Path(module.__file__).read_text()))
+    for module in (event, share_event, posting):
+        posted |= set(re.findall(r'(?:between|moved|_each|Movement|Draft)\(\s*(?:kind=)?"(\w+)"|\bkind="(\w+)"', Path(module.__file__).read_text()))
     kinds = {kind for pair in posted for kind in pair if kind} | {"credit_divided", "reversed"}  # these two are chosen there
     assert sorted(named) == sorted(kinds)
     for path, its in DOORS.items():
@@ -184,16 +184,16 @@ def test_a_refund_takes_what_collective_and_fund_were_paid_already(book: int) ->
 
 
 def test_a_collectives_and_the_funds_later_share_make_good_a_refund(book: int) -> None:
-    entry = event.collective_recovered(book=book, source=Source("remittance", 1), village_id=VILLAGE, fen=400)
+    entry = share_event.collective_recovered(book=book, source=Source("remittance", 1), village_id=VILLAGE, fen=400)
     assert read(entry) == "debit  village_collective village:7 4.00\ncredit village_recoverable village:7 4.00"
-    entry = event.fund_recovered(book=book, source=Source("remittance", 2), fen=384)
+    entry = share_event.fund_recovered(book=book, source=Source("remittance", 2), fen=384)
     assert read(entry) == "debit  relief_fund 3.84\ncredit fund_recoverable 3.84"
 
 
 def test_what_they_had_made_good_for_a_refund_that_failed_goes_back(book: int) -> None:
-    entry = event.collective_recovery_undone(book=book, source=Source("refund", 1, VILLAGE), village_id=VILLAGE, fen=400)
+    entry = share_event.collective_recovery_undone(book=book, source=Source("refund", 1, VILLAGE), village_id=VILLAGE, fen=400)
     assert read(entry) == "debit  village_recoverable village:7 4.00\ncredit village_collective village:7 4.00"
-    entry = event.fund_recovery_undone(book=book, source=Source("refund", 1), fen=384)
+    entry = share_event.fund_recovery_undone(book=book, source=Source("refund", 1), fen=384)
     assert read(entry) == "debit  fund_recoverable 3.84\ncredit relief_fund 3.84"
 
 
@@ -209,7 +209,7 @@ def test_a_refund_succeeds(book: int, channel: str) -> None:
 
 
 def test_a_refund_is_recovered_in_a_later_period(book: int) -> None:
-    entry = event.recovered(
+    entry = share_event.recovered(
         book=book, source=Source("recovery", 1), group_id=GROUP, fen=420, period="2020-12"
     )
     assert read(entry) == (
@@ -220,7 +220,7 @@ def test_a_refund_is_recovered_in_a_later_period(book: int) -> None:
 
 
 def test_what_was_recovered_for_a_refund_that_failed_goes_back(book: int) -> None:
-    entry = event.recovery_undone(book=book, source=Source("refund", 1, GROUP), group_id=GROUP, fen=420)
+    entry = share_event.recovery_undone(book=book, source=Source("refund", 1, GROUP), group_id=GROUP, fen=420)
     assert read(entry) == (
         "debit  pool_recoverable linkage_group:12 4.20\n"
         "credit household_pool linkage_group:12 4.20"
@@ -255,7 +255,7 @@ def test_late_interest_is_paid(book: int) -> None:
 
 
 def test_a_period_is_distributed(book: int) -> None:
-    entry = event.distributed(
+    entry = share_event.distributed(
         book=book,
         source=Source("distribution", 1),
         group_id=GROUP,
@@ -271,7 +271,7 @@ def test_a_period_is_distributed(book: int) -> None:
 
 
 def test_a_payout_is_sent(book: int) -> None:
-    entry = event.payout_sent(
+    entry = share_event.payout_sent(
         book=book, source=Source("payout_batch", 1), households=[(LI, 1_000), (WANG, 620)]
     )
     assert read(entry) == (
@@ -283,47 +283,47 @@ def test_a_payout_is_sent(book: int) -> None:
 
 def test_what_nobody_claimed_goes_to_the_fund_and_back_to_who_turns_up(book: int) -> None:
     households = select(literal(WANG).label("household"), literal(620).label("fen"))
-    entry = event_each.credited_to_fund(book=book, source=Source("unclaimed", 1), households=households)
+    entry = share_event.credited_to_fund(book=book, source=Source("unclaimed", 1), households=households)
     assert read(entry) == "credit relief_fund 6.20\ndebit  household household:102 6.20"
-    entry = event.unclaimed_back(book=book, source=Source("unclaimed_return", 1), household_id=WANG, fen=620)
+    entry = share_event.unclaimed_back(book=book, source=Source("unclaimed_return", 1), household_id=WANG, fen=620)
     assert read(entry) == "debit  relief_fund 6.20\ncredit household household:102 6.20"
 
 
 def test_a_household_divides_with_its_credit(book: int) -> None:
-    entry = event.credit_divided(book=book, source=Source("household_change", 1), household_id=WANG, other_id=LI, fen=155)
+    entry = share_event.credit_divided(book=book, source=Source("household_change", 1), household_id=WANG, other_id=LI, fen=155)
     assert read(entry) == "debit  household household:102 1.55\ncredit household household:101 1.55"
 
 
 @pytest.mark.parametrize("channel", ["bank", "alipay"])
 def test_a_payout_is_debited(book: int, channel: str) -> None:
-    entry = event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620, channel=channel)
+    entry = share_event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620, channel=channel)
     assert read(entry) == f"debit  in_transit 16.20\ncredit {channel} 16.20"
 
 
 def test_a_payout_is_refused_before_anything_was_debited(book: int) -> None:
-    entry = event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 620)])
+    entry = share_event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 620)])
     assert read(entry) == "debit  in_transit 6.20\ncredit household household:102 6.20"
 
 
 @pytest.mark.parametrize("channel", ["bank", "alipay"])
 def test_a_payout_is_credited_back_after(book: int, channel: str) -> None:
-    entry = event.payout_returned(book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel)
+    entry = share_event.payout_returned(book=book, source=Source("payout_item", 2), households=[(WANG, 620)], channel=channel)
     assert read(entry) == f"debit  {channel} 6.20\ncredit household household:102 6.20"
 
 
 def test_a_payout_that_was_never_made_is_taken_back(book: int) -> None:
-    debit = event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620)
-    entry = event.payout_unmade(book=book, source=Source("payout_reversal", 1), household_id=WANG, fen=620, reverses_id=debit)
+    debit = share_event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_620)
+    entry = share_event.payout_unmade(book=book, source=Source("payout_reversal", 1), household_id=WANG, fen=620, reverses_id=debit)
     assert read(entry) == "debit  bank 6.20\ncredit household household:102 6.20"
 
 
 def test_a_collective_is_paid(book: int) -> None:
-    entry = event.collective_paid(
+    entry = share_event.collective_paid(
         book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=512
     )
     assert read(entry) == "debit  village_collective village:7 5.12\ncredit bank 5.12"
     # A refund took 2.00 of it after the bank was told to pay: that is recoverable.
-    entry = event.collective_paid(book=book, source=Source("collective_payment", 2), village_id=VILLAGE, fen=512, beyond_fen=200)
+    entry = share_event.collective_paid(book=book, source=Source("collective_payment", 2), village_id=VILLAGE, fen=512, beyond_fen=200)
     assert read(entry) == "debit  village_collective village:7 3.12\ndebit  village_recoverable village:7 2.00\ncredit bank 5.12"
 
 
@@ -331,12 +331,12 @@ def test_the_fund_is_remitted_to_its_holder_and_gives_back(app: Flask) -> None:
     """One entry in each book, under one number: the cooperative owes no longer, the holder keeps it for whom it is meant."""
     books = account_book.opened()
     with transaction():
-        ours, theirs = event.fund_remitted(book=books.cooperative, holder_book=books.holder, source=Source("fund_remittance", 1), fen=384)
+        ours, theirs = share_event.fund_remitted(book=books.cooperative, holder_book=books.holder, source=Source("fund_remittance", 1), fen=384)
     assert [read(ours), read(theirs)] == ["debit  relief_fund 3.84\ncredit bank 3.84", "debit  bank 3.84\ncredit relief_fund 3.84"]
     in_each = [db.session.get_one(JournalEntry, number) for number in (ours, theirs)]
     assert [(row.book, row.source_type, row.source_id) for row in in_each] == [(book, "fund_remittance", 1) for book in (books.cooperative, books.holder)]
     with transaction():
-        back, given = event.fund_given_back(book=books.cooperative, holder_book=books.holder, source=Source("fund_return", 1), fen=120)
+        back, given = share_event.fund_given_back(book=books.cooperative, holder_book=books.holder, source=Source("fund_return", 1), fen=120)
     assert [read(back), read(given)] == ["debit  bank 1.20\ncredit relief_fund 1.20", "debit  relief_fund 1.20\ncredit bank 1.20"]
 
 
@@ -364,13 +364,13 @@ def test_from_the_cashier_to_the_household_and_back(book: int) -> None:
     )  # fmt: skip
     event.fee(book=book, source=Source("bill_row", 1), fen=60)
     event.withdrawn(book=book, source=Source("withdrawal", 1), fen=9_940)
-    event.distributed(
+    share_event.distributed(
         book=book, source=Source("distribution", 1), group_id=GROUP, households=[(LI, 1_200), (WANG, 800)]
     )
-    event.payout_sent(book=book, source=Source("payout_batch", 1), households=[(LI, 1_200), (WANG, 800)])
-    event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 800)])
-    event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_200)
-    event.collective_paid(book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=300)
+    share_event.payout_sent(book=book, source=Source("payout_batch", 1), households=[(LI, 1_200), (WANG, 800)])
+    share_event.payout_refused(book=book, source=Source("payout_item", 2), households=[(WANG, 800)])
+    share_event.payout_debited(book=book, source=Source("payout_batch", 1), fen=1_200)
+    share_event.collective_paid(book=book, source=Source("collective_payment", 1), village_id=VILLAGE, fen=300)
     event.refund_after_settlement(
         book=book,
         source=Source("refund", 1),

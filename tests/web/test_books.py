@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, event, month, period
+from marketplace.ledger import account, event, month, period, share_event, share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Organisation
@@ -185,7 +185,7 @@ def test_rows_are_streamed_and_never_held(app: Flask, market: Market) -> None:
 def test_an_entrys_lines_are_exported_all(app: Flask, market: Market) -> None:
     """The page shows the first 200; the sheet has every one."""
     with transaction():
-        number = event.distributed(book=market.cooperative, source=Source("distribution_group", 1), group_id=1, households=[(each, each) for each in range(1, 301)])
+        number = share_event.distributed(book=market.cooperative, source=Source("distribution_group", 1), group_id=1, households=[(each, each) for each in range(1, 301)])
     reader = browser(app, market.accountant)
     page = reader.get(f"/books/entries/{number}").text
     assert "共 301 行，这里是前 200 行" in page and f'href="/books/entries/{number}?export=1"' in page

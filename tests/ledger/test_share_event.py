@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from marketplace.foundation.database import transaction
-from marketplace.ledger import event, event_mend
+from marketplace.ledger import share_event
 from marketplace.ledger.posting import Source
 from tests.ledger import account_book
 from tests.ledger.account_book import read
@@ -17,12 +17,12 @@ def test_a_payout_that_was_made_after_all_is_the_households_or_the_cooperatives_
 
 
 def mended(book: int) -> None:
-    entry = event_mend.payout_found(book=book, source=Source("payout_found", 1), household_id=102, fen=620)
+    entry = share_event.payout_found(book=book, source=Source("payout_found", 1), household_id=102, fen=620)
     assert read(entry) == "debit  household household:102 6.20\ncredit bank 6.20"
     # Of the second it had been paid 5.00 already; it comes back.
-    entry = event_mend.payout_found(book=book, source=Source("payout_found", 2), household_id=102, fen=620, beyond_fen=500)
+    entry = share_event.payout_found(book=book, source=Source("payout_found", 2), household_id=102, fen=620, beyond_fen=500)
     assert read(entry) == "debit  household household:102 1.20\ndebit  outside 5.00\ncredit bank 6.20"
-    back = event_mend.payout_found_back(book=book, source=Source("payout_found", 2), household_id=102, fen=500)
+    back = share_event.payout_found_back(book=book, source=Source("payout_found", 2), household_id=102, fen=500)
     assert read(back) == "debit  household household:102 5.00\ncredit outside 5.00"
-    unmade = event.payout_unmade(book=book, source=Source("payout_reversal", 2), household_id=102, fen=620, beyond_fen=500, reverses_id=entry)
+    unmade = share_event.payout_unmade(book=book, source=Source("payout_reversal", 2), household_id=102, fen=620, beyond_fen=500, reverses_id=entry)
     assert read(unmade) == "debit  bank 6.20\ncredit household household:102 1.20\ncredit outside 5.00"
