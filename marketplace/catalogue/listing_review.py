@@ -144,15 +144,7 @@ def decide(product_id: int, *, version: int, approved: bool, reason: str = "", a
     product.must_be_version(version)
     if approved:
         listing_check.must_pass(product, change.wanted if change is not None else None)
-    word = approval.decide(
-        waits,
-        version=version,
-        maker_id=waits.submitted_by_id,
-        checker_id=actor.person_id,
-        organisation_id=actor.organisation_id,
-        approved=approved,
-        reason=reason[:2000],
-    )
+    word = approval.decide(waits, maker_id=waits.submitted_by_id, actor=actor, version=version, approved=approved, reason=reason[:2000])
     if change is not None:
         _decide_change(product, change, approved=approved)
     else:

@@ -143,10 +143,7 @@ def decide(proposal_id: int, *, actor: Actor, version: int, approved: bool, reas
     row.must_be_version(version)
     if len(reason.strip()) > 300:
         raise InvalidInput("reason.long", N_("理由请写在 300 字以内。"), field="reason")
-    approval.decide(
-        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
     if approved:
         _must_be_own_to_change(home, actor)
         _apply(home, row, actor)

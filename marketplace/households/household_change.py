@@ -133,10 +133,7 @@ def decide(change_id: int, *, actor: Actor, version: int, approved: bool, reason
     if row.state != "PROPOSED":
         raise Conflict("change.decided", N_("这项变动已经有结果了，请刷新页面看看。"), state=row.state)
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
     row.state, row.decided_at, row.decided_by_id = ("APPROVED" if approved else "RETURNED"), clock.now(), actor.person_id
     db.session.flush()
     if approved:

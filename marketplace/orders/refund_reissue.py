@@ -89,15 +89,7 @@ def decide(bank_refund_id: int, *, approved: bool, reason: str = "", actor: Acto
     row = locked(BankRefund, bank_refund_id)
     if row.state != "PROPOSED":
         raise Conflict("refund.decided", N_("这一项已经有人审过了。"), state=row.state)
-    approval.decide(
-        row,
-        version=1,
-        maker_id=row.proposed_by_id,
-        checker_id=actor.person_id,
-        organisation_id=actor.organisation_id,
-        approved=approved,
-        reason=reason,
-    )
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=1, approved=approved, reason=reason)
     row.state = "APPROVED" if approved else "RETURNED"
     row.reason = reason.strip()[:200]
     row.approved_at, row.approved_by_id = clock.now(), actor.person_id

@@ -232,10 +232,7 @@ def _answering(request_id: int, actor: Actor) -> tuple[Order, ReturnRequest]:
 
 def _decide(request: ReturnRequest, actor: Actor, *, approved: bool, reason: str) -> None:
     actor.must_have("COOPERATIVE", "director")
-    approval.decide(
-        request, version=1, maker_id=request.raised_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(request, maker_id=request.raised_by_id, actor=actor, version=1, approved=approved, reason=reason)
 
 
 def _must_be_open(request: ReturnRequest) -> None:

@@ -10,6 +10,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Identified, Model, db
 from marketplace.foundation.errors import InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
+from marketplace.organisations.actor import Actor
 
 
 class OwnWork(NotAllowed):
@@ -37,29 +38,27 @@ class Approval(Identified, Model):
     at: Mapped[datetime]
 
 
-def decide(
-    subject: Any, *, version: int, maker_id: int, checker_id: int, organisation_id: int, approved: bool, reason: str = ""
-) -> Approval:
-    """Record a decision on ``subject`` (a row with ``id``). Raises OwnWork if maker and checker are one person,
-    InvalidInput ``reason.missing`` if something is returned without a reason."""
-    if maker_id == checker_id:
+def decide(subject: Any, *, maker_id: int, actor: Actor, version: int, approved: bool, reason: str = "") -> Approval:
+    """Record the actor's decision on ``subject`` (a row with ``id``), as it was read at ``version``. Raises OwnWork if maker and checker are
+    one person, InvalidInput ``reason.missing`` if something is returned without a reason."""
+    if maker_id == actor.person_id:
         raise OwnWork("approval.own", N_("自己经办的，不能自己审批。请换一位同事来审。"))
     if not approved and not reason.strip():
         raise InvalidInput("reason.missing", N_("退回时请写明理由，对方才知道怎么改。"), field="reason")
     row = Approval(
-        organisation_id=organisation_id,
+        organisation_id=actor.organisation_id,
         subject_type=subject.__tablename__,
         subject_id=subject.id,
         subject_version=version,
         maker_id=maker_id,
-        checker_id=checker_id,
+        checker_id=actor.person_id,
         decision="APPROVED" if approved else "RETURNED",
         reason=reason.strip(),
         at=clock.now(),
     )
     db.session.add(row)
     db.session.flush()
-    audit.record(f"approval.{row.decision.lower()}", subject, person_id=checker_id, organisation_id=organisation_id, approval_id=row.id)
+    audit.record(f"approval.{row.decision.lower()}", subject, person_id=actor.person_id, organisation_id=actor.organisation_id, approval_id=row.id)
     return row
 
 

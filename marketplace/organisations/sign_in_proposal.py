@@ -124,10 +124,7 @@ def decide(proposal_id: int, *, version: int, approved: bool, reason: str = "", 
         actor.must_have("OPERATOR", "administrator")
         if actor.person_id == row.person_id:
             raise NotAllowed("roles.own", N_("自己的登录名和岗位，要由另一位管理员来改。"))
-        approval.decide(
-            row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-            approved=approved, reason=reason,
-        )  # fmt: skip
+        approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
     elif not approved and not reason.strip():
         raise InvalidInput("reason.missing", N_("退回时请写明理由，对方才知道怎么改。"), field="reason")
     row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip()[:300])

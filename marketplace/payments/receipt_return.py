@@ -104,10 +104,7 @@ def decide(return_id: int, *, version: int, approved: bool, reason: str = "", ac
     if row.state != "PROPOSED":
         raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
     row.state = "APPROVED" if approved else "REFUSED"
     row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, reason.strip()[:300]
     if approved:
@@ -143,10 +140,7 @@ def decide_recall(return_id: int, *, version: int, approved: bool, reason: str =
     if row.state != "APPROVED" or row.recalled_by_id is None:
         raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.recalled_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.recalled_by_id, actor=actor, version=version, approved=approved, reason=reason)
     if approved:
         source = Source("receipt_return", row.id)
         entry_id = db.session.scalars(

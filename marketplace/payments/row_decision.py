@@ -151,10 +151,7 @@ def decide(decision_id: int, *, version: int, approved: bool, reason: str = "", 
     if made.state != "PROPOSED":
         raise Conflict("decision.state", N_("这份说明已经办过了。"), state=made.state)
     made.must_be_version(version)
-    approval.decide(
-        made, version=version, maker_id=made.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(made, maker_id=made.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
     made.state = "APPROVED" if approved else "REFUSED"
     made.decided_at, made.decided_by_id, made.answer = clock.now(), actor.person_id, reason.strip()[:300]
     if approved:

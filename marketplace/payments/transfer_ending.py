@@ -196,10 +196,7 @@ def _held(ending_id: int, actor: Actor, version: int) -> tuple[TransferEnding, T
 
 
 def _decided(row: TransferEnding, actor: Actor, *, approved: bool, answer: str) -> None:
-    approval.decide(
-        row, version=row.version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=row.organisation_id, approved=approved,
-        reason=answer,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=row.version, approved=approved, reason=answer)
     row.decided_at, row.decided_by_id, row.answer, row.version = clock.now(), actor.person_id, answer.strip()[:300], row.version + 1
 
 

@@ -276,15 +276,7 @@ def _must_stand(row: DirectedOrder, *states: str) -> None:
 
 
 def _decide(row: DirectedOrder, order: Order, actor: Actor, *, approved: bool, reason: str) -> None:
-    approval.decide(
-        row,
-        version=order.version,
-        maker_id=order.placed_by_id,
-        checker_id=actor.person_id,
-        organisation_id=actor.organisation_id,
-        approved=approved,
-        reason=reason,
-    )
+    approval.decide(row, maker_id=order.placed_by_id, actor=actor, version=order.version, approved=approved, reason=reason)
 
 
 def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | None) -> DirectedOrder:

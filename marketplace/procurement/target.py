@@ -161,10 +161,7 @@ def _move(row: Target, come_from: tuple[str, ...], to: str, actor: Actor, versio
     row.must_be_version(read if version is None else version)
     # A target that was loaded with the county's data was filed by nobody here; there is then no maker to compare with.
     if row.filed_by_id is not None:
-        approval.decide(
-            row, version=read, maker_id=row.filed_by_id, checker_id=actor.person_id,
-            organisation_id=actor.organisation_id, approved=to != "DRAFT", reason=reason,
-        )  # fmt: skip
+        approval.decide(row, maker_id=row.filed_by_id, actor=actor, version=read, approved=to != "DRAFT", reason=reason)
     row.state = to
     db.session.flush()
     audit.record(f"target.{'returned' if to == 'DRAFT' else to.lower()}", row, person_id=actor.person_id)

@@ -94,10 +94,7 @@ def decide(adjustment_id: int, *, version: int, approved: bool, reason: str = ""
     if row.state != "OPEN":
         raise Conflict("adjustment.state", N_("这份调整已经办过了。"), state=row.state)
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.asked_by_id, checker_id=actor.person_id,
-        organisation_id=actor.organisation_id, approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.asked_by_id, actor=actor, version=version, approved=approved, reason=reason)
     row.state = "APPROVED" if approved else "RETURNED"
     row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, reason.strip()[:300]
     if approved:

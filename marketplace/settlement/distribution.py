@@ -105,10 +105,7 @@ def approve(distribution_id: int, *, actor: Actor, version: int, approved: bool 
     row = _of(distribution_id, actor, "director")
     row.must_be("DRAFTED")
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.drafted_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.drafted_by_id, actor=actor, version=version, approved=approved, reason=reason)
     if not approved:
         return _take_back(row, actor, reason)
     row.state, row.approved_at, row.approved_by_id = "APPROVED", clock.now(), actor.person_id

@@ -96,10 +96,7 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
     row.must_be_version(version)
     if not approved:
         payout_recall.must_be_back(row, actor=actor)
-    approval.decide(
-        row, version=version, maker_id=row.made_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.made_by_id, actor=actor, version=version, approved=approved, reason=reason)
     if not approved:
         return _cancel(row)
     row.sha256 = payout_transfer.freeze(row) if row.channel == "alipay" else payout_part.freeze(row, purpose_of(row))

@@ -203,10 +203,7 @@ def approve(remittance_id: int, *, actor: Actor, version: int, approved: bool = 
     row = _of(remittance_id, actor, "director")
     row.must_be("PROPOSED")
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
     if not approved:
         return _take_back(row, reason)
     _lock(row.organisation_id, row.kind, row.village_id)

@@ -82,10 +82,7 @@ def decide(proposal_id: int, *, version: int, approved: bool, reason: str = "", 
     """
     actor.must_have("OPERATOR", "administrator")
     row = _waiting(proposal_id, version)
-    approval.decide(
-        row, version=version, maker_id=row.made_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason[:2000],
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.made_by_id, actor=actor, version=version, approved=approved, reason=reason[:2000])
     row.state = "APPROVED" if approved else "RETURNED"
     if approved:
         row.rule_id = _next_version(row).id
