@@ -1,17 +1,22 @@
 """Fixtures: an application on a real database file, SQLite by default; tests marked ``both`` also run on PostgreSQL."""
 
 import contextvars
+import gc
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
+from sqlalchemy import Engine, event
+from werkzeug.routing import Rule
 
 from marketplace import create_app
 from marketplace.foundation import clock
@@ -19,11 +24,47 @@ from marketplace.foundation.config import Settings, read_settings
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import month
 from tests.missing import missing
-from tests.postgres import PostgresMissing, PostgresServer, postgres_server
+from tests.postgres import SHORT_LIVED, PostgresMissing, PostgresServer, postgres_server
 
 # How long an example takes depends on the machine, which other tests share: only what it finds counts.
 hypothesis.settings.register_profile("market", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("market")
+
+
+class Compiled(BytecodeCache):
+    """What templates were compiled to: each test has an application of its own, and the templates are the same in all of them."""
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self.kept.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self.kept[bucket.key, bucket.checksum] = bucket.code
+
+
+class KnownRule(Rule):
+    """A route's rule whose builders of addresses are written once a session: it is most of what making an application takes."""
+
+    kept: ClassVar[dict[Any, Any]] = {}
+
+    def _compile_builder(self, append_unknown: bool = True) -> Any:
+        key = tuple(self._trace), repr(self.defaults), append_unknown
+        if key not in self.kept:
+            self.kept[key] = super()._compile_builder(append_unknown)
+        return self.kept[key]
+
+
+Flask.url_rule_class = KnownRule
+Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": Compiled()}
+
+
+@event.listens_for(Engine, "connect")
+def _need_not_survive_a_power_cut(connection: Any, record: Any) -> None:
+    """As of PostgreSQL's databases here; that a process may be killed at any moment is another thing, and holds."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,7 +79,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this session's own."""
     try:
-        with postgres_server() as server:
+        with postgres_server(SHORT_LIVED, in_memory=True) as server:
             yield server
     except PostgresMissing as error:
         missing(str(error))
@@ -94,6 +135,9 @@ def _make_tables(address: str, folder: Path) -> None:
         transaction(lambda: month.must_exist(month.ahead(2)))
         db.session.remove()
         db.engine.dispose()
+    # All that an application needs is loaded now and stays: whoever looks for what is garbage need not go through it at each test.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

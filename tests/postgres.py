@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -30,6 +30,10 @@ SETTINGS = {
     "full_page_writes": "off",
     "timezone": "UTC",
 }
+# Of databases that live for a test: nobody looks at their figures, and none of it is sent anywhere.
+SHORT_LIVED = SETTINGS | {"autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0", "max_wal_size": "128MB"}
+MEMORY, ROOM = Path("/dev/shm"), 1024**3  # bytes that must be free there
+FORGOTTEN = 6 * 3600  # seconds after which what lies there belongs to a run that was killed
 
 
 class PostgresMissing(Exception):
@@ -70,13 +74,15 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[PostgresServer]:
-    """Start a server, wait until it answers, and stop it at the end. PostgresMissing if there is none to start."""
+def postgres_server(settings: Mapping[str, str] = SETTINGS, *, in_memory: bool = False) -> Iterator[PostgresServer]:
+    """Start a server, wait until it answers, and stop it at the end. PostgresMissing if there is none to start.
+
+    ``in_memory``: its data lie there, if there is room: a database is a thousand files, and on a disk most of a test's time is theirs.
+    """
     programs = _programs()
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with _folder() as folder, _folder(_memory()) if in_memory else nullcontext(folder) as kept:
         programs = _hand_over(folder, programs)
-        data = folder / "data"
+        data = kept / "data"
         password_free = ["--auth=trust", f"--username={OWNER}", "--encoding=UTF8", "--no-locale", "--no-sync"]
         subprocess.run(
             [*_unprivileged(), str(programs / "initdb"), *password_free, "--pgdata", str(data)],
@@ -105,6 +111,26 @@ def postgres_server(settings: Mapping[str, str] = SETTINGS) -> Iterator[Postgres
                 server.kill()
                 server.wait()
             log.close()
+
+
+@contextmanager
+def _folder(parent: Path | None = None) -> Iterator[Path]:
+    """A private folder for the server's user."""
+    with tempfile.TemporaryDirectory(prefix="market-pg-", dir=parent, ignore_cleanup_errors=True) as name:
+        if account := _account():
+            os.chown(name, account.pw_uid, account.pw_gid)
+        yield Path(name)
+
+
+def _memory() -> Path | None:
+    """Where files lie in memory, cleared of what runs that were killed left there; None if there is too little of it."""
+    if not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
+        return None
+    for left in MEMORY.glob("market-pg-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > FORGOTTEN:
+                shutil.rmtree(left, ignore_errors=True)
+    return MEMORY
 
 
 def _programs() -> Path:
@@ -144,11 +170,9 @@ def _unprivileged() -> list[str]:
 
 
 def _hand_over(folder: Path, programs: Path) -> Path:
-    """Let the server's user into ``folder``; copy programs that it cannot reach, as in an environment under /root."""
-    account = _account()
-    if account is None:
+    """Copy into ``folder`` programs that the server's user cannot reach, as in an environment under /root."""
+    if _account() is None:
         return programs
-    os.chown(folder, account.pw_uid, account.pw_gid)
     reached = subprocess.run([*_unprivileged(), "test", "-x", str(programs / "postgres")], check=False).returncode == 0
     if reached:
         return programs

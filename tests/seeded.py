@@ -1,4 +1,4 @@
-"""The county's seed, loaded once a session into a database file and a search index that tests then copy."""
+"""The county's seed, loaded once a run into a database file and a search index that tests then copy."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,11 +11,15 @@ from marketplace import create_app
 from marketplace.cli import seed
 from marketplace.foundation.config import read_settings
 from marketplace.foundation.database import db
+from tests.shared import made_once
 
 
 @pytest.fixture(scope="session")
 def seeded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("seeded")
+    return made_once(tmp_path_factory, "seeded", _load)
+
+
+def _load(folder: Path) -> None:
     app = create_app(read_settings({}, environment="test", data_dir=folder, secret_key="t" * 40))
     with app.app_context():
         db.create_all()
@@ -24,7 +28,6 @@ def seeded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with app.app_context():
         db.session.remove()
         db.engine.dispose()
-    return folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The seeded county after days of trade, made once a session: a small market of one day, and a fuller one of twelve."""
+"""The seeded county after days of trade, made once a run: a small market of one day, and a fuller one of twelve."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from marketplace.foundation.config import read_settings
 from marketplace.foundation.database import db
 from marketplace.simulation import command
 from tests.seeded import seeded_folder
+from tests.shared import made_once
 
 __all__ = ["DAYS", "seeded_folder", "traded", "traded_folders"]
 
@@ -28,17 +29,19 @@ def opened(folder: Path) -> Flask:
 
 @pytest.fixture(scope="session")
 def traded_folders(seeded_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folders = {}
-    for size, days in DAYS.items():
-        folders[size] = tmp_path_factory.mktemp(size) / "market"
-        shutil.copytree(seeded_folder, folders[size])
-        app = opened(folders[size])
-        result = app.test_cli_runner().invoke(command.group, ["--days", str(days), "--until", "2026-11-20", "--json"])
-        assert result.exit_code == 0, result.output
-        with app.app_context():
-            db.session.remove()
-            db.engine.dispose()
-    return folders
+    def trade(folder: Path) -> None:
+        for size, days in DAYS.items():
+            shutil.copytree(seeded_folder, folder / size)
+            app = opened(folder / size)
+            result = app.test_cli_runner().invoke(command.group, ["--days", str(days), "--until", "2026-11-20", "--json"])
+            assert result.exit_code == 0, result.output
+            with app.app_context():
+                db.session.remove()
+                db.engine.dispose()
+
+    own = tmp_path_factory.mktemp("traded") / "markets"  # a test that only reads puts something into a cart all the same
+    shutil.copytree(made_once(tmp_path_factory, "traded", trade), own)
+    return {size: own / size for size in DAYS}
 
 
 @pytest.fixture(params=list(DAYS))
