@@ -10,11 +10,11 @@ from marketplace.catalogue.listing_change import ListingChange
 from marketplace.catalogue.listing_content import Content
 from marketplace.catalogue.product import Product
 from marketplace.foundation import audit, clock, outbox
-from marketplace.foundation.database import db, locked, not_found
+from marketplace.foundation.database import db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.approval import Approval
 
 INDEX = "search.product"  # the kind of message that search answers to; it lives on a higher rung
@@ -176,11 +176,7 @@ def last_word(product_id: int) -> Approval | None:
 
 
 def _own(product_id: int, actor: Actor) -> Product:
-    actor.must_have("COOPERATIVE", "clerk", "director")
-    product = locked(Product, product_id)
-    if product.organisation_id != actor.organisation_id:
-        raise not_found(Product)
-    return product
+    return own_row(Product, product_id, actor, "clerk", "director")
 
 
 def _seen(product_id: int, actor: Actor) -> Product:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
@@ -136,6 +136,18 @@ class Versioned:
         if self.version != version:
             raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=self.version)
         self.version += 1
+
+
+class Staged:
+    """A row that goes from state to state. ``not_now`` is the Conflict, its code and its words, for whoever takes a step that is not its turn."""
+
+    not_now: ClassVar[tuple[str, str]]
+    state: Mapped[str]
+
+    def must_be(self, *states: str) -> None:
+        """Raise Conflict unless it is in one of these states."""
+        if self.state not in states:
+            raise Conflict(*self.not_now, state=self.state)
 
 
 @overload

@@ -6,7 +6,6 @@ paid there would be theirs to choose for all. The register's keeper does.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, String, select, text
@@ -14,28 +13,29 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.crypto import Sealed, last_four, sealed_column
-from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found
+from marketplace.foundation.database import Model, db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households import alipay_account
 from marketplace.households.account_correction import AccountCorrection, known_by, must_know, shared_with
 from marketplace.households.household import Household
 from marketplace.households.household_change import died_since, waits_for_heir
-from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal
 
 KINDS = ("bank", "alipay")
 SHORTEST, LONGEST = 8, 32  # digits of a Chinese bank account or card
 
 
-class AccountProposal(Public, Versioned, Model):
+class AccountProposal(Proposal, Model):
     """What is asked for, with what stood when it was asked. ``organisation_id`` is whose people propose and decide."""
 
     __tablename__ = "account_proposal"
+    not_now = ("account.decided", N_("这一次改账户已经有结果了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED')", name="state"),
         CheckConstraint("(state = 'PROPOSED') = (decided_by_id IS NULL)", name="decided"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("state <> 'RETURNED' OR returned_reason <> ''", name="returned_reason"),
         CheckConstraint("kind IN ('bank','alipay')", name="kind"),
         Index(
@@ -44,7 +44,6 @@ class AccountProposal(Public, Versioned, Model):
         ),
     )  # fmt: skip
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
     kind: Mapped[str] = mapped_column(String(8), default="bank", server_default="bank")
     bank_before: Mapped[str] = mapped_column(String(80))
@@ -60,10 +59,6 @@ class AccountProposal(Public, Versioned, Model):
     last4: Mapped[str] = mapped_column(String(4))
     reason: Mapped[str] = mapped_column(String(200))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     returned_reason: Mapped[str] = mapped_column(String(300), default="")
 
     @property
@@ -138,17 +133,13 @@ def decide(proposal_id: int, *, actor: Actor, version: int, approved: bool, reas
         actor.must_have("COOPERATIVE", "director")
     if row.organisation_id != actor.organisation_id:
         raise not_found(AccountProposal)
-    if row.state != "PROPOSED":
-        raise Conflict("account.decided", N_("这一次改账户已经有结果了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
     if len(reason.strip()) > 300:
         raise InvalidInput("reason.long", N_("理由请写在 300 字以内。"), field="reason")
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
+    row.decide(actor=actor, version=version, approved=approved, reason=reason)
+    row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip())
     if approved:
         _must_be_own_to_change(home, actor)
         _apply(home, row, actor)
-    row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip())
-    row.decided_at, row.decided_by_id = clock.now(), actor.person_id
     db.session.flush()
     return row
 

@@ -7,22 +7,22 @@ its heir, or divided with it. Nothing that stands is rewritten: what was before 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, files
 from marketplace.foundation.crypto import Sealed, last_four, sealed_column
-from marketplace.foundation.database import Model, Public, Versioned, db, get, locked
+from marketplace.foundation.database import Model, db, get, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.households.account_correction import AccountCorrection
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageShare
 from marketplace.households.linkage_share import closed_until
-from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal
 
 KINDS = {"LEAVES": N_("退出"), "DIES": N_("户内无人（去世）"), "SPLITS": N_("分户")}
 LATE = timedelta(days=366)
@@ -30,32 +30,28 @@ LATE = timedelta(days=366)
 carries: list[Callable[["HouseholdChange"], None]] = []
 
 
-class HouseholdChange(Public, Versioned, Model):
+class HouseholdChange(Proposal, Model):
     """What is asked for. ``other_*`` is the household that divides off, or the heir who is paid from now on: a person with an account,
     or a household of the register (``other_id`` from the first, and ``other_code``), whose credit it becomes."""
 
     __tablename__ = "household_change"
+    not_now = ("change.decided", N_("这项变动已经有结果了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("kind IN ('LEAVES','DIES','SPLITS')", name="kind"),
         CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         Index(
             "uq_household_change_waiting", "household_id", unique=True,
             sqlite_where=text("state = 'PROPOSED'"), postgresql_where=text("state = 'PROPOSED'"),
         ),
     )  # fmt: skip
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"), index=True)
     kind: Mapped[str] = mapped_column(String(8))
     last_day: Mapped[date]  # the household's last day as it was
     reason: Mapped[str] = mapped_column(String(300))
     file_id: Mapped[int] = mapped_column(ForeignKey("stored_file.id"))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     people_before: Mapped[int]
     other_name_sealed: Mapped[str] = sealed_column(default="")
     other_name = Sealed()
@@ -130,11 +126,8 @@ def decide(change_id: int, *, actor: Actor, version: int, approved: bool, reason
     home = locked(Household, get(HouseholdChange, change_id).household_id)
     row = locked(HouseholdChange, change_id)
     actor.must_have("OPERATOR", "administrator")
-    if row.state != "PROPOSED":
-        raise Conflict("change.decided", N_("这项变动已经有结果了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
-    row.state, row.decided_at, row.decided_by_id = ("APPROVED" if approved else "RETURNED"), clock.now(), actor.person_id
+    row.decide(actor=actor, version=version, approved=approved, reason=reason)
+    row.state = "APPROVED" if approved else "RETURNED"
     db.session.flush()
     if approved:
         _make(home, row)

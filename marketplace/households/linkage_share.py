@@ -11,13 +11,13 @@ from datetime import date, timedelta
 from sqlalchemy import select
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import db, locked, not_found
+from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageGroup, LinkageShare
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.region import Region
 
 KINDS = {"EQUITY": N_("折股量化"), "SUPPLY": N_("保底收购"), "WAGE": N_("务工"), "LEASE": N_("土地流转"), "RELIEF": N_("帮扶救助")}
@@ -118,11 +118,7 @@ class ShareBook:
 
 def group_of(group_id: int, actor: Actor, *roles: str) -> LinkageGroup:
     """The cooperative's own group, locked, for somebody of these roles; NotFound for another one's."""
-    actor.must_have("COOPERATIVE", *roles)
-    row = locked(LinkageGroup, group_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(LinkageGroup)
-    return row
+    return own_row(LinkageGroup, group_id, actor, *roles)
 
 
 def add(group_id: int, new: NewShare, *, actor: Actor, key: str) -> str:

@@ -18,6 +18,7 @@ from marketplace.foundation.database import (
     Identified,
     Model,
     Public,
+    Staged,
     Versioned,
     broke_unique,
     db,
@@ -30,17 +31,18 @@ from marketplace.foundation.language import N_
 from marketplace.orders import invoice_paper, invoice_tax
 from marketplace.orders.invoice_title import InvoiceTitle
 from marketplace.orders.order import Order
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
 
 STATES = ("REQUESTED", "ISSUED", "REFUSED", "WITHDRAWN", "REVERSED")
 MOST_ORDERS = 100
 
 
-class Invoice(Public, Versioned, Model):
+class Invoice(Public, Versioned, Staged, Model):
     """``organisation_id`` is the cooperative that issues. ``fen`` includes tax and freight; ``red_fen`` was reversed since."""
 
     __tablename__ = "invoice"
+    not_now = ("invoice.state", N_("这张发票现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("kind IN ('VAT_GENERAL','VAT_SPECIAL')", name="kind"),
         CheckConstraint("state IN ('REQUESTED','ISSUED','REFUSED','WITHDRAWN','REVERSED')", name="state"),
@@ -71,11 +73,6 @@ class Invoice(Public, Versioned, Model):
     issued_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     file_id: Mapped[int | None] = mapped_column(ForeignKey("stored_file.id"))
     closed_reason: Mapped[str] = mapped_column(String(200), default="")
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("invoice.state", N_("这张发票现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
     @property
     def title(self) -> InvoiceTitle:
@@ -232,11 +229,7 @@ def still_due_fen(row: Invoice) -> int:
 
 def of_seller(invoice_id: int, actor: Actor) -> Invoice:
     """The invoice, locked, for the accountant of the cooperative that issues it. NotAllowed, NotFound."""
-    actor.must_have("COOPERATIVE", "accountant")
-    row = locked(Invoice, invoice_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(Invoice)
-    return row
+    return own_row(Invoice, invoice_id, actor, "accountant")
 
 
 def _close(row: Invoice, state: str, reason: str, version: int, actor: Actor) -> Invoice:

@@ -3,15 +3,17 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Select, false, or_, select
 
-from marketplace.foundation.database import db
+from marketplace.foundation.database import Base, db, locked, not_found
 from marketplace.foundation.errors import InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, Role, by_login
+
+M = TypeVar("M", bound=Base)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,15 @@ def organisations_of(person_id: int) -> list[Organisation]:
         .order_by(Organisation.id)
     )
     return list(db.session.scalars(query))
+
+
+def own_row(model: type[M], row_id: int, actor: Actor, *roles: str) -> M:
+    """A row of the actor's own cooperative, fresh and locked, for whoever works there in one of ``roles``. NotAllowed, NotFound."""
+    actor.must_have("COOPERATIVE", *roles)
+    row = locked(model, row_id)
+    if row.organisation_id != actor.organisation_id:  # type: ignore[attr-defined]
+        raise not_found(model)
+    return row
 
 
 def scoped(actor: Actor, model: type[Any], *owner_columns: str) -> Select[Any]:

@@ -11,10 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Model, Public, db, locked, not_found
+from marketplace.foundation.database import Model, Public, db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.payments import bank_transfer
 from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
@@ -61,10 +61,7 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
     Raises InvalidInput ``transfer.reference``, ``transfer.day``; Conflict ``transfer.other`` if it was recorded otherwise,
     ``transfer.way`` if it goes back over the channel, ``transfer.used`` if the bank's number stands for another thing.
     """
-    actor.must_have("COOPERATIVE", "accountant")
-    refund = locked(Refund, refund_id)
-    if refund.organisation_id != actor.organisation_id:
-        raise not_found(Refund)
+    refund = own_row(Refund, refund_id, actor, "accountant")
     if refund.way != "bank":
         raise Conflict("transfer.way", N_("这笔退款由支付宝原路退回，不用转账。"))
     row = db.session.scalars(select(BankRefund).where(BankRefund.refund_id == refund.id)).one_or_none()

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, files
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Identified, Model, Public, db, locked, not_found
+from marketplace.foundation.database import Identified, Model, Public, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.payments import bank_file, bank_reading, statement_row
 from marketplace.payments.bank_rows import BadRow, Reading, Row
@@ -190,10 +190,7 @@ def take(statement_id: int, *, actor: Actor) -> Imported:
 
     Rows that cannot be read are reported, the others taken. Raises as ``look``, NotFound for another's, Altered if a known row changed.
     """
-    actor.must_have("COOPERATIVE", "accountant")
-    statement = locked(BankStatement, statement_id)
-    if statement.organisation_id != actor.organisation_id:
-        raise not_found(BankStatement)
+    statement = own_row(BankStatement, statement_id, actor, "accountant")
     # Two imports at once wait for each other here, so that a row of both is new in one of them only.
     locked(Organisation, actor.organisation_id)
     seen = look(statement)

@@ -6,10 +6,10 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, se
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, db, locked, not_found
+from marketplace.foundation.database import Model, Public, db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 
 
 class BillDifference(Public, Model):
@@ -79,10 +79,7 @@ def explain(difference_id: int, explanation: str, *, actor: Actor) -> BillDiffer
 
 
 def _open(difference_id: int, actor: Actor) -> BillDifference:
-    actor.must_have("COOPERATIVE", "accountant", "director")
-    row = locked(BillDifference, difference_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(BillDifference)
+    row = own_row(BillDifference, difference_id, actor, "accountant", "director")
     if row.explained_at is not None:
         raise Conflict("difference.explained", N_("这一项已经有人说明过了。"))
     return row

@@ -18,7 +18,7 @@ from marketplace.ledger import event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.payments.bank_match import desks
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import Payment, cancel
@@ -72,10 +72,7 @@ def ask(match_id: int, reason: str, *, actor: Actor) -> MatchUndo:
 
 def decide(undo_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> MatchUndo:
     """The director agrees, and the match is undone; or it stands, with a reason. OwnWork if one person is both."""
-    actor.must_have("COOPERATIVE", "director")
-    row = locked(MatchUndo, undo_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(MatchUndo)
+    row = own_row(MatchUndo, undo_id, actor, "director")
     if row.state != "OPEN":
         raise Conflict("undo.state", N_("这份撤销申请已经办过了。"), state=row.state)
     row.must_be_version(version)

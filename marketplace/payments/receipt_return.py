@@ -5,14 +5,14 @@ bank's number. From the agreement on it is promised: unapplied becomes refunds_p
 (a wrong account, a wrong payer). What the bank sends back after the transfer comes as a receipt of its own, and is returned anew.
 """
 
-from datetime import date, datetime
+from datetime import date
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.crypto import Sealed, sealed_column
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
+from marketplace.foundation.database import Model, db, locked, new_public_id
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
@@ -20,24 +20,25 @@ from marketplace.ledger import event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.payments import bank_transfer
 from marketplace.payments.bank_statement import BankReceipt
 
 
-class ReceiptReturn(Public, Versioned, Model):
+class ReceiptReturn(Proposal, Model):
     """PROPOSED → APPROVED → PAID, or REFUSED, or taken back before it was transferred: WITHDRAWN. ``number`` is ours, for the transfer's remark;
     ``reference`` the bank's. Somebody asked to take it back and waits for the director while ``recalled_by_id`` is on an approved one."""
 
     __tablename__ = "receipt_return"
+    not_now = ("return.state", N_("这笔退回已经办过这一步了。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','REFUSED','WITHDRAWN')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("fen > 0", name="fen"),
         UniqueConstraint("organisation_id", "reference"),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     receipt_id: Mapped[int] = mapped_column(ForeignKey("bank_receipt.id"), index=True)
     number: Mapped[str] = mapped_column(String(30), unique=True)
     fen: Mapped[int]
@@ -46,10 +47,6 @@ class ReceiptReturn(Public, Versioned, Model):
     payee_account_sealed: Mapped[str] = sealed_column()
     payee_account = Sealed()
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(String(300), default="")
     reference: Mapped[str | None] = mapped_column(String(40))
     paid_on: Mapped[date | None]
@@ -70,10 +67,7 @@ def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", pay
     Raises NotFound for another's, InvalidInput ``return.fen``, ``reason.missing``, ``return.payee``; Conflict ``return.left`` beyond what is
     neither matched nor proposed already.
     """
-    actor.must_have("COOPERATIVE", "accountant")
-    receipt = locked(BankReceipt, receipt_id)
-    if receipt.organisation_id != actor.organisation_id:
-        raise not_found(BankReceipt)
+    receipt = own_row(BankReceipt, receipt_id, actor, "accountant")
     if fen <= 0:
         raise InvalidInput("return.fen", N_("请填写要退回的金额。"), field="amount")
     if not 2 <= len(reason.strip()) <= 300:
@@ -85,13 +79,10 @@ def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", pay
     _must_be_left(receipt, fen, receipt.left_fen - int(db.session.scalar(waiting) or 0))
     row = ReceiptReturn(
         organisation_id=receipt.organisation_id, receipt_id=receipt.id, number=f"TH{clock.business_date():%Y%m%d}-{new_public_id()[:8].upper()}",
-        fen=fen, reason=reason.strip(), payee_name=name, state="PROPOSED", proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+        fen=fen, reason=reason.strip(), payee_name=name,
     )  # fmt: skip
     row.payee_account = account
-    db.session.add(row)
-    db.session.flush()
-    audit.record("receipt_return.proposed", row, person_id=actor.person_id, receipt_id=receipt.id, fen=fen)
-    return row
+    return put(row, "receipt_return.proposed", person_id=actor.person_id, receipt_id=receipt.id, fen=fen)
 
 
 def decide(return_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> ReceiptReturn:
@@ -99,14 +90,9 @@ def decide(return_id: int, *, version: int, approved: bool, reason: str = "", ac
 
     Raises Conflict ``return.left`` if it was matched meanwhile.
     """
-    actor.must_have("COOPERATIVE", "director")
-    row = _held(return_id, actor)
-    if row.state != "PROPOSED":
-        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
-    row.must_be_version(version)
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
-    row.state = "APPROVED" if approved else "REFUSED"
-    row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, reason.strip()[:300]
+    row = own_row(ReceiptReturn, return_id, actor, "director")
+    row.decide(actor=actor, version=version, approved=approved, reason=reason)
+    row.state, row.answer = "APPROVED" if approved else "REFUSED", reason.strip()[:300]
     if approved:
         receipt = locked(BankReceipt, row.receipt_id)
         _must_be_left(receipt, row.fen, receipt.left_fen)
@@ -122,7 +108,6 @@ def recall(return_id: int, reason: str, *, version: int, actor: Actor) -> Receip
 
     Raises InvalidInput ``reason.missing``, Conflict ``return.state``.
     """
-    actor.must_have("COOPERATIVE", "accountant")
     row = _agreed(return_id, version, actor)
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明为什么不退了，300 字以内。"), field="reason")
@@ -135,10 +120,10 @@ def recall(return_id: int, reason: str, *, version: int, actor: Actor) -> Receip
 def decide_recall(return_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> ReceiptReturn:
     """The director agrees, and the money is the receipt's again, to be matched or returned to somebody else; or the return stands. OwnWork
     if one person is both."""
-    actor.must_have("COOPERATIVE", "director")
-    row = _held(return_id, actor)
-    if row.state != "APPROVED" or row.recalled_by_id is None:
-        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
+    row = own_row(ReceiptReturn, return_id, actor, "director")
+    row.must_be("APPROVED")
+    if row.recalled_by_id is None:
+        raise Conflict(*row.not_now, state=row.state)
     row.must_be_version(version)
     approval.decide(row, maker_id=row.recalled_by_id, actor=actor, version=version, approved=approved, reason=reason)
     if approved:
@@ -163,7 +148,6 @@ def decide_recall(return_id: int, *, version: int, approved: bool, reason: str =
 def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, actor: Actor) -> ReceiptReturn:
     """The accountant made the transfer: refunds_payable to bank. Raises InvalidInput ``transfer.reference``, ``transfer.day``,
     Conflict ``return.state``, ``transfer.used`` if the bank's number stands on another."""
-    actor.must_have("COOPERATIVE", "accountant")
     row = _agreed(return_id, version, actor)
     reference = bank_transfer.record(reference, paid_on, source=("receipt_return", row.id), agreed_at=row.decided_at, actor=actor)
     row.state, row.reference, row.paid_on, row.recorded_by_id = "PAID", reference, paid_on, actor.person_id
@@ -175,18 +159,10 @@ def record_paid(return_id: int, *, reference: str, paid_on: date, version: int, 
     return row
 
 
-def _held(return_id: int, actor: Actor) -> ReceiptReturn:
-    row = locked(ReceiptReturn, return_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(ReceiptReturn)
-    return row
-
-
 def _agreed(return_id: int, version: int, actor: Actor) -> ReceiptReturn:
-    """One that may be transferred now."""
-    row = _held(return_id, actor)
-    if row.state != "APPROVED":
-        raise Conflict("return.state", N_("这笔退回已经办过这一步了。"), state=row.state)
+    """One that may be transferred now, held for the accountant."""
+    row = own_row(ReceiptReturn, return_id, actor, "accountant")
+    row.must_be("APPROVED")
     if row.recalled_by_id is not None:
         raise Conflict("return.recalled", N_("已经请理事长同意不退了，等答复以后再办。"))
     row.must_be_version(version)

@@ -6,22 +6,22 @@ back (the payer's bank recalled it, or it was sent back by hand).
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, case, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, locked_where, not_found
+from marketplace.foundation import clock
+from marketplace.foundation.database import Model, db, locked, locked_where, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.ledger import account, balance, event, posting
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.payments import bank_statement, statement_row, withdrawal
 from marketplace.payments.bank_rows import BACK, TAKEN_BACK
 from marketplace.payments.bank_statement import BankReceipt
@@ -34,20 +34,20 @@ left_open: list[Callable[[int, int], int]] = []
 _OPEN = "state = 'PROPOSED'"
 
 
-class RowDecision(Public, Versioned, Model):
+class RowDecision(Proposal, Model):
     """PROPOSED → APPROVED (posted and linked) or REFUSED. ``receipt_id``: what a debit takes back; ``entry_id``: what stands already."""
 
     __tablename__ = "row_decision"
+    not_now = ("decision.state", N_("这份说明已经办过了。"))
     __table_args__ = (
         CheckConstraint("kind IN ('UNRELATED','WITHDRAWAL','TAKES_BACK','STANDS','RECEIPT')", name="kind"),
         CheckConstraint("state IN ('PROPOSED','APPROVED','REFUSED')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("(kind = 'TAKES_BACK') = (receipt_id IS NOT NULL)", name="receipt"),
         CheckConstraint("(kind = 'STANDS') = (entry_id IS NOT NULL)", name="entry"),
         Index("uq_row_decision_open", "row_id", unique=True, sqlite_where=db.text(_OPEN), postgresql_where=db.text(_OPEN)),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     row_id: Mapped[int] = mapped_column(ForeignKey("statement_row.id"))
     kind: Mapped[str] = mapped_column(String(10))
     channel: Mapped[str] = mapped_column(String(8), default="alipay", server_default="alipay")  # from where a withdrawal came: alipay, stripe
@@ -56,10 +56,6 @@ class RowDecision(Public, Versioned, Model):
     fen: Mapped[int]  # signed as the row: what of it is decided
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(String(300), default="")
 
 
@@ -132,28 +128,17 @@ def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = Non
         _must_be_taken_back(_receipt(receipt_id, actor), -fen)
     made = RowDecision(
         organisation_id=row.organisation_id, row_id=row.id, kind=kind, channel=channel, receipt_id=receipt_id, entry_id=entry_id, fen=fen,
-        reason=reason.strip(), state="PROPOSED",
-        proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
+        reason=reason.strip(),
     )  # fmt: skip
-    db.session.add(made)
-    db.session.flush()
-    audit.record("row_decision.proposed", made, person_id=actor.person_id, kind=kind, fen=fen)
-    return made
+    return put(made, "row_decision.proposed", person_id=actor.person_id, kind=kind, fen=fen)
 
 
 def decide(decision_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> RowDecision:
     """The director agrees and it is posted, or it stays open with a reason. OwnWork if one person is both. Raises as ``propose``
     if money moved meanwhile."""
-    actor.must_have("COOPERATIVE", "director")
-    made = locked(RowDecision, decision_id)
-    if made.organisation_id != actor.organisation_id:
-        raise not_found(RowDecision)
-    if made.state != "PROPOSED":
-        raise Conflict("decision.state", N_("这份说明已经办过了。"), state=made.state)
-    made.must_be_version(version)
-    approval.decide(made, maker_id=made.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
-    made.state = "APPROVED" if approved else "REFUSED"
-    made.decided_at, made.decided_by_id, made.answer = clock.now(), actor.person_id, reason.strip()[:300]
+    made = own_row(RowDecision, decision_id, actor, "director")
+    made.decide(actor=actor, version=version, approved=approved, reason=reason)
+    made.state, made.answer = "APPROVED" if approved else "REFUSED", reason.strip()[:300]
     if approved:
         _post(made, actor)
     db.session.flush()

@@ -6,18 +6,18 @@ shows nothing that left. What may have left is never owed again on people's word
 """
 
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found, transaction
+from marketplace.foundation.database import Model, db, get, locked, not_found, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import shown_yuan
-from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.payments import call, transfer, transfer_call
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.channel import NOT_TRANSFERRED
@@ -30,29 +30,25 @@ _ORDER = re.compile(r"[0-9A-Za-z]{16,64}")
 _LIVES = text("state <> 'RETURNED'")
 
 
-class TransferEnding(Public, Versioned, Model):
+class TransferEnding(Proposal, Model):
     """PROPOSED → DONE or RETURNED; by nobody where Alipay's answer ended the transfer first. ``row_id`` is the bill's row that bears it out."""
 
     __tablename__ = "transfer_ending"
+    not_now = ("ending.state", N_("这一条已经有人决定过了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','DONE','RETURNED')", name="state"),
         CheckConstraint("outcome IN ('PAID','UNPAID')", name="outcome"),
         CheckConstraint("(outcome = 'PAID') = (order_id <> '' AND paid_on IS NOT NULL)", name="evidence"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         Index("uq_transfer_ending_lives", "transfer_id", unique=True, sqlite_where=_LIVES, postgresql_where=_LIVES),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     transfer_id: Mapped[int] = mapped_column(ForeignKey("transfer.id"), index=True)
     outcome: Mapped[str] = mapped_column(String(6))
     order_id: Mapped[str] = mapped_column(String(64), default="")  # Alipay's number of what was paid
     paid_on: Mapped[date | None]
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(8), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(String(300), default="")
     row_id: Mapped[int | None] = mapped_column(ForeignKey("statement_row.id"))
 
@@ -83,14 +79,9 @@ def propose(
             raise Conflict("ending.waiting", N_("已经有人提出了这一笔怎么样了，先等另一位核对。"))
         return row
     row = TransferEnding(
-        organisation_id=its.organisation_id, transfer_id=its.id, outcome=outcome, order_id=order_id, paid_on=paid_on, reason=reason,
-        proposed_at=clock.now(), proposed_by_id=actor.person_id, state="PROPOSED", version=1,
-    )  # fmt: skip
-    db.session.add(row)
-    db.session.flush()
-    audit.record("transfer_ending.proposed", row, person_id=actor.person_id, transfer_id=its.id, outcome=outcome, fen=its.fen)
-    db.session.flush()
-    return row
+        organisation_id=its.organisation_id, transfer_id=its.id, outcome=outcome, order_id=order_id, paid_on=paid_on, reason=reason
+    )
+    return put(row, "transfer_ending.proposed", person_id=actor.person_id, transfer_id=its.id, outcome=outcome, fen=its.fen)
 
 
 def decide(ending_id: int, *, actor: Actor, version: int, approved: bool, answer: str = "") -> str:
@@ -188,16 +179,15 @@ def _held(ending_id: int, actor: Actor, version: int) -> tuple[TransferEnding, T
         raise not_found(TransferEnding)
     its = locked(Transfer, known.transfer_id)
     row = locked(TransferEnding, ending_id)
-    if row.state != "PROPOSED":
-        raise Conflict("ending.state", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
+    row.must_be("PROPOSED")
     if row.version != version:  # counted up by whatever ends it: it is looked at twice
         raise Conflict("version.stale", N_("别人刚刚改过这一项。两边的内容都保留着，请对照后再保存。"), now=row.version)
     return row, its
 
 
 def _decided(row: TransferEnding, actor: Actor, *, approved: bool, answer: str) -> None:
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=row.version, approved=approved, reason=answer)
-    row.decided_at, row.decided_by_id, row.answer, row.version = clock.now(), actor.person_id, answer.strip()[:300], row.version + 1
+    row.decide(actor=actor, version=row.version, approved=approved, reason=answer)
+    row.answer = answer.strip()[:300]
 
 
 def _moot(row: TransferEnding, its: Transfer) -> None:

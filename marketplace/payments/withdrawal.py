@@ -15,14 +15,14 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, fu
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
+from marketplace.foundation.database import Model, Public, Versioned, db, new_public_id
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import FEN_MAX, format_yuan
 from marketplace.ledger import account, balance, event, posting
 from marketplace.ledger.posting import Source
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.payments import statement_row, transfer
 from marketplace.payments.refund import GOING, Refund
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
@@ -111,10 +111,7 @@ def failed(withdrawal_id: int, reason: str, *, version: int, actor: Actor) -> Wi
 
     Raises InvalidInput ``reason.missing``, Conflict ``withdrawal.state`` if it arrived.
     """
-    actor.must_have("COOPERATIVE", "accountant")
-    row = locked(Withdrawal, withdrawal_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(Withdrawal)
+    row = own_row(Withdrawal, withdrawal_id, actor, "accountant")
     if row.state != "SENT":
         raise Conflict("withdrawal.state", N_("这笔提现已经有结果了。"), state=row.state)
     row.must_be_version(version)

@@ -16,7 +16,7 @@ from marketplace.ledger.posting import Source
 from marketplace.notices import public_notice
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement import taken_back
 from marketplace.settlement.distribution_notice import GroupPart, body
@@ -87,7 +87,7 @@ def recompute(distribution_id: int, *, actor: Actor, version: int) -> Distributi
 
     The same records give the same fen. Raises Conflict as ``draft``, ``version.stale``; nothing but a draft is ever recomputed.
     """
-    row = _of(distribution_id, actor, "accountant")
+    row = own_row(Distribution, distribution_id, actor, "accountant")
     row.must_be("DRAFTED")
     row.must_be_version(version)
     _free_lines(row)
@@ -102,7 +102,7 @@ def recompute(distribution_id: int, *, actor: Actor, version: int) -> Distributi
 
 def approve(distribution_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> Distribution:
     """The director's decision on a draft; returned (with a reason), it is withdrawn. OwnWork if the director drafted it."""
-    row = _of(distribution_id, actor, "director")
+    row = own_row(Distribution, distribution_id, actor, "director")
     row.must_be("DRAFTED")
     row.must_be_version(version)
     approval.decide(row, maker_id=row.drafted_by_id, actor=actor, version=version, approved=approved, reason=reason)
@@ -116,7 +116,7 @@ def approve(distribution_id: int, *, actor: Actor, version: int, approved: bool 
 def publish(distribution_id: int, *, actor: Actor, version: int | None = None) -> PublicNotice:
     """Publish an approved distribution for the market's number of working days. Aggregates only: groups of fewer than five
     households are merged. A notice counted with a calendar that is not announced yet is marked provisional."""
-    row = _of(distribution_id, actor, "director", "accountant")
+    row = own_row(Distribution, distribution_id, actor, "director", "accountant")
     row.must_be("APPROVED")
     row.must_be_version(row.version if version is None else version)
     name = db.session.get_one(Organisation, row.organisation_id)
@@ -140,7 +140,7 @@ def post(distribution_id: int, *, actor: Actor, version: int | None = None) -> D
     Raises Conflict as ``public_notice.must_have_ended``, or ``distribution.short`` if a refund has taken from the pool since the
     draft: then it is withdrawn and drafted again.
     """
-    row = _of(distribution_id, actor, "director", "accountant")
+    row = own_row(Distribution, distribution_id, actor, "director", "accountant")
     row.must_be("PUBLISHED")
     row.must_be_version(row.version if version is None else version)
     public_notice.must_have_ended(db.session.get_one(PublicNotice, row.notice_id))
@@ -161,7 +161,7 @@ def withdraw(distribution_id: int, *, actor: Actor, reason: str, version: int | 
     if actor.is_operator:
         actor.must_have("OPERATOR", "administrator", "reviewer", "treasurer")
     else:
-        row = _of(distribution_id, actor, "director", "accountant")
+        row = own_row(Distribution, distribution_id, actor, "director", "accountant")
     row.must_be("DRAFTED", "APPROVED", "PUBLISHED")
     row.must_be_version(row.version if version is None else version)
     if not reason.strip():
@@ -182,14 +182,6 @@ def latest(organisation_id: int, period: str) -> Distribution:
     )
     row = db.session.scalars(query).one_or_none()
     if row is None:
-        raise not_found(Distribution)
-    return row
-
-
-def _of(distribution_id: int, actor: Actor, *roles: str) -> Distribution:
-    row = locked(Distribution, distribution_id)
-    actor.must_have("COOPERATIVE", *roles)
-    if actor.organisation_id != row.organisation_id:
         raise not_found(Distribution)
     return row
 

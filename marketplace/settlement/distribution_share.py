@@ -6,17 +6,17 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstrai
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation.database import Identified, Model, Public, Versioned, db
-from marketplace.foundation.errors import Conflict
+from marketplace.foundation.database import Identified, Model, Public, Staged, Versioned, db
 from marketplace.foundation.language import N_
 
 STATES = ("DRAFTED", "APPROVED", "PUBLISHED", "POSTED", "WITHDRAWN")
 
 
-class Distribution(Public, Versioned, Model):
+class Distribution(Public, Versioned, Staged, Model):
     """One cooperative, one period. ``total_fen`` is exactly what its households get."""
 
     __tablename__ = "distribution"
+    not_now = ("distribution.state", N_("这份分配现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         UniqueConstraint("organisation_id", "period", "number"),
         CheckConstraint("state IN ('DRAFTED','APPROVED','PUBLISHED','POSTED','WITHDRAWN')", name="state"),
@@ -37,11 +37,6 @@ class Distribution(Public, Versioned, Model):
     withdrawn_at: Mapped[datetime | None]
     withdrawn_by_id: Mapped[int | None]
     withdrawn_reason: Mapped[str] = mapped_column(Text, default="", server_default="")
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("distribution.state", N_("这份分配现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 class DistributionGroup(Identified, Model):

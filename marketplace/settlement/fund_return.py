@@ -13,14 +13,14 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, idempotency
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
+from marketplace.foundation.database import Model, Public, Staged, Versioned, db, locked, new_public_id
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan, shown_yuan
 from marketplace.ledger import account, balance, share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_transfer, row_decision, statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
@@ -31,10 +31,11 @@ STATES = (*OPEN, "RECEIVED", "WITHDRAWN")
 _FROM_THE_BANK = 40  # characters of the bank's number that are kept, as of any transfer
 
 
-class FundReturn(Public, Versioned, Model):
+class FundReturn(Public, Versioned, Staged, Model):
     """``holder_id`` is who gives back. ``row_id``: the statement's row, once it is known; ``entry_id`` the cooperative's entry."""
 
     __tablename__ = "fund_return"
+    not_now = ("fund_return.state", N_("这笔退回现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','APPROVED','RECEIVED','WITHDRAWN')", name="state"),
         CheckConstraint("fen > 0", name="fen"),
@@ -61,11 +62,6 @@ class FundReturn(Public, Versioned, Model):
     entry_id: Mapped[int | None]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_reason: Mapped[str] = mapped_column(String(300), default="")
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("fund_return.state", N_("这笔退回现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 def returnable(organisation_id: int) -> int:
@@ -132,10 +128,7 @@ def record(return_id: int, *, received_on: date, bank_serial: str, actor: Actor,
     A statement's row that was taken for a buyer's money is freed and linked. Raises as ``bank_transfer.record``; Conflict
     ``fund_return.row`` for a row of another amount, ``receipt.used`` or ``row.told`` where it stands for something else already.
     """
-    actor.must_have("COOPERATIVE", "accountant")
-    row = locked(FundReturn, return_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(FundReturn)
+    row = own_row(FundReturn, return_id, actor, "accountant")
     row.must_be("APPROVED")
     row.must_be_version(version)
     bank_serial = bank_transfer.record(bank_serial, received_on, source=("fund_return", row.id), agreed_at=row.approved_at, actor=actor)
@@ -156,13 +149,11 @@ def record(return_id: int, *, received_on: date, bank_serial: str, actor: Actor,
 
 def withdraw(return_id: int, *, actor: Actor, version: int, reason: str) -> FundReturn:
     """Take back what has not been paid, with a reason. By the cooperative's accountant or director, or the county's treasurer."""
-    row = locked(FundReturn, return_id)
     if actor.is_operator:
         actor.must_have("OPERATOR", "administrator", "treasurer")
+        row = locked(FundReturn, return_id)
     else:
-        actor.must_have("COOPERATIVE", "accountant", "director")
-        if row.organisation_id != actor.organisation_id:
-            raise not_found(FundReturn)
+        row = own_row(FundReturn, return_id, actor, "accountant", "director")
     row.must_be(*OPEN)
     row.must_be_version(version)
     if not reason.strip():

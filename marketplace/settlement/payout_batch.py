@@ -19,7 +19,7 @@ from marketplace.households.household import Household
 from marketplace.ledger import share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.payments import transfer
 from marketplace.settlement import (
     household_credit,
@@ -77,7 +77,7 @@ def make(distribution_id: int, *, actor: Actor, channel: str = "bank", layout_id
 
 def withdraw(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
     """The accountant takes back a batch that nobody has decided on, and its money can be batched anew."""
-    row = _of(batch_id, actor, "accountant")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant")
     row.must_be("DRAFT")
     row.must_be_version(version)
     audit.record("payout.withdrawn", row, person_id=actor.person_id)
@@ -91,7 +91,7 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
     Raises OwnWork if the director made it, Conflict ``payout.unwritable`` for what the bank's file cannot hold, ``payout.handed_out`` for
     what the bank may have.
     """
-    row = _of(batch_id, actor, "director")
+    row = own_row(PayoutBatch, batch_id, actor, "director")
     row.must_be(*(("DRAFT",) if approved else ("DRAFT", "APPROVED")))
     row.must_be_version(version)
     if not approved:
@@ -109,14 +109,14 @@ def approve(batch_id: int, *, actor: Actor, version: int, approved: bool = True,
 
 def recall(batch_id: int, reason: str, *, actor: Actor, version: int) -> PayoutRecall:
     """Say that the bank never got the file that was taken, so that another person can return the batch. Raises as ``payout_recall.say``."""
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     row.must_be_version(version)
     return payout_recall.say(row, reason, actor=actor)
 
 
 def use_layout(batch_id: int, layout_id: int | None, *, actor: Actor, version: int) -> PayoutBatch:
     """Write a draft's file in another bank's way. By the accountant; once approved nothing changes any more."""
-    row = _of(batch_id, actor, "accountant")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant")
     row.must_be("DRAFT")
     row.must_be_version(version)
     chosen = payout_layout.chosen(layout_id, row.organisation_id)
@@ -149,7 +149,7 @@ def bank_file_sent(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, 
     Raises Conflict ``payout.unapproved``, ``payout.state`` of a cancelled batch (its households are in another one by now),
     ``payout.altered`` if the bytes no longer have the hash of the approval; NotFound for a part that there is not.
     """
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     row.must_be("DRAFT", "APPROVED", "SENT", "DONE")
     ((its, path),) = payout_part.frozen(row, part)
     audit.record(payout_recall.READ, row, person_id=actor.person_id, sha256=its.sha256, part=part)
@@ -161,7 +161,7 @@ def bank_file_sent(batch_id: int, *, actor: Actor, part: int = 1) -> tuple[str, 
 
 def mark_sent(batch_id: int, *, actor: Actor, version: int | None = None) -> PayoutBatch:
     """The frozen file was handed over: each household's money is in transit until the answer comes."""
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     row.must_be("APPROVED")
     must_go_by("bank", row)
     row.must_be_version(row.version if version is None else version)
@@ -174,7 +174,7 @@ def start(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
 
     By the accountant or the director. Raises Conflict ``payout.altered``, OutsideFailure ``transfer.unopened``.
     """
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     row.must_be("APPROVED")
     must_go_by("alipay", row)
     row.must_be_version(version)
@@ -184,7 +184,7 @@ def start(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
 
 def go_on(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
     """The balance was filled, or the limit is over: a batch that stopped goes on. Conflict ``payout.state`` if it has not stopped."""
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     row.must_be("SENT")
     row.must_be_version(version)
     if row.stopped_at is None:
@@ -197,7 +197,7 @@ def go_on(batch_id: int, *, actor: Actor, version: int) -> PayoutBatch:
 
 def going(batch_id: int, *, actor: Actor) -> list[int]:
     """The transfers of a batch over Alipay that are not at their end, for the accountant or the director who has them asked about now."""
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     must_go_by("alipay", row)
     row.must_be("SENT", "DONE")
     audit.record("payout.asked", row, person_id=actor.person_id)
@@ -226,7 +226,7 @@ def import_results(batch_id: int, content: bytes, *, actor: Actor) -> Changed:
     and nobody recorded as handed over say that it was. Of what was cancelled or came back here and the bank says it paid, and of what
     two people found against its results, a second person is asked; the rest of the file is applied.
     """
-    row = _of(batch_id, actor, "accountant", "director")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
     must_go_by("bank", row)
     payout_recall.must_be_out(row)
     if row.state == "APPROVED":
@@ -242,7 +242,7 @@ def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:
     in ``make``: what came back and is above it waits. Raises Conflict ``payout.nothing_returned``, ``payout.capped``.
     """
     payout_cap.hold(actor.organisation_id)
-    row = _of(batch_id, actor, "accountant")
+    row = own_row(PayoutBatch, batch_id, actor, "accountant")
     channel = channel or row.channel
     household_credit.must_be_channel(channel)
     counted = household_credit.counted_again(row, channel)
@@ -291,14 +291,6 @@ def must_go_by(channel: str, row: PayoutBatch) -> None:
     if row.channel != channel:
         words = N_("这一批走支付宝，由系统一笔一笔去转、去问结果，没有银行的文件和回盘。") if row.channel == "alipay" else N_("这一批走银行，由会计把文件交给银行。")
         raise Conflict("payout.channel", words)
-
-
-def _of(batch_id: int, actor: Actor, *roles: str) -> PayoutBatch:
-    row = locked(PayoutBatch, batch_id)
-    actor.must_have("COOPERATIVE", *roles)
-    if actor.organisation_id != row.organisation_id:
-        raise not_found(PayoutBatch)
-    return row
 
 
 def _draft(

@@ -24,15 +24,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.database import Model, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import share_event
 from marketplace.ledger.account import Account, owner_of
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import Source
-from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.settlement import household_credit, payout_cap, payout_recall
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.household_credit import CreditMove
@@ -43,28 +43,24 @@ UNDER_WAY = ("draft", "approved", "sent", "unknown")
 _STANDS = text("state <> 'RETURNED' AND undone_at IS NULL")
 
 
-class PayoutFound(Public, Versioned, Model):
+class PayoutFound(Proposal, Model):
     """PROPOSED → DONE (posted by ``entry_id``) or RETURNED. ``beyond_fen`` is what the household had been paid already; ``was`` what the
     item was called before; ``undone_at`` is when it came back after all, or was reversed: it may be found again."""
 
     __tablename__ = "payout_found"
+    not_now = ("found.decided", N_("这一条已经有人决定过了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','DONE','RETURNED')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("(state = 'DONE') = (entry_id IS NOT NULL)", name="entry"),
         CheckConstraint("beyond_fen >= 0 AND beyond_fen <= fen", name="beyond"),
         Index("uq_payout_found_item", "item_id", unique=True, sqlite_where=_STANDS, postgresql_where=_STANDS),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("payout_item.id"))
     fen: Mapped[int]
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(8), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(String(300), default="")
     was: Mapped[str] = mapped_column(String(10), default="")
     entry_id: Mapped[int | None]
@@ -112,11 +108,8 @@ def decide(found_id: int, *, actor: Actor, version: int, approved: bool, answer:
     locked(Distribution, db.session.get_one(PayoutBatch, item.batch_id).distribution_id)
     batch = locked(PayoutBatch, item.batch_id)
     row = locked(PayoutFound, found_id)
-    if row.state != "PROPOSED":
-        raise Conflict("found.decided", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=answer)
-    row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, answer.strip()[:300]
+    row.decide(actor=actor, version=version, approved=approved, reason=answer)
+    row.answer = answer.strip()[:300]
     if approved:
         db.session.refresh(item)
         must_be_findable(batch, item)
@@ -133,10 +126,7 @@ def end(found_id: int, ending: str, *, actor: Actor, version: int) -> PayoutFoun
 
     By the accountant or the director. Raises InvalidInput ``reason.missing``, Conflict ``found.ended``.
     """
-    actor.must_have("COOPERATIVE", "accountant", "director")
-    row = locked(PayoutFound, found_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(PayoutFound)
+    row = own_row(PayoutFound, found_id, actor, "accountant", "director")
     row.must_be_version(version)
     if not row.beyond_fen or row.ended_at is not None:
         raise Conflict("found.ended", N_("这一笔没有多付的钱要了结，请刷新页面看看。"))
@@ -235,18 +225,11 @@ def _found_in(batch_id: int) -> list[tuple[PayoutFound, PayoutItem]]:
 def _proposed(item: PayoutItem, reason: str, person_id: int) -> PayoutFound:
     lives = select(PayoutFound).where(PayoutFound.item_id == item.id, _stands())
     row = db.session.scalars(lives).one_or_none()
-    if row is not None and row.state == "DONE":
-        raise Conflict("found.decided", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
-    if row is None:
-        row = PayoutFound(
-            organisation_id=item.organisation_id, item_id=item.id, fen=item.fen, reason=reason, proposed_at=clock.now(), proposed_by_id=person_id,
-            state="PROPOSED", version=1,
-        )  # fmt: skip
-        db.session.add(row)
-        db.session.flush()
-        audit.record("payout_found.proposed", row, person_id=person_id, item_id=item.id, fen=row.fen)
-        db.session.flush()
-    return row
+    if row is not None:
+        row.must_be("PROPOSED")
+        return row
+    row = PayoutFound(organisation_id=item.organisation_id, item_id=item.id, fen=item.fen, reason=reason)
+    return put(row, "payout_found.proposed", person_id=person_id, item_id=item.id, fen=item.fen)
 
 
 def _post(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:

@@ -11,8 +11,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstra
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation.crypto import Sealed, last_four, sealed_column
-from marketplace.foundation.database import Model, Public, Versioned, db, insert_many
-from marketplace.foundation.errors import Conflict
+from marketplace.foundation.database import Model, Public, Staged, Versioned, db, insert_many
 from marketplace.foundation.language import N_
 from marketplace.households.alipay_account import ALIPAY, tail
 from marketplace.households.household import Household
@@ -30,7 +29,7 @@ UNSEEN: Any = {"execution_options": {"synchronize_session": False}}
 Due = tuple[int, int, int | None]
 
 
-class PayoutBatch(Public, Versioned, Model):
+class PayoutBatch(Public, Versioned, Staged, Model):
     """A file for the bank, or for Alipay. ``number`` is ours and unique for ever.
 
     ``cap_fen`` is the most that a household was paid in the month when it was made (0: no bound); what was above it stays the
@@ -38,6 +37,7 @@ class PayoutBatch(Public, Versioned, Model):
     """
 
     __tablename__ = "payout_batch"
+    not_now = ("payout.state", N_("这一批代发现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('DRAFT','APPROVED','SENT','DONE','CANCELLED')", name="state"),
         CheckConstraint("approved_by_id IS NULL OR approved_by_id <> made_by_id", name="two_people"),
@@ -68,11 +68,6 @@ class PayoutBatch(Public, Versioned, Model):
     stopped_at: Mapped[datetime | None]
     stopped_code: Mapped[str] = mapped_column(String(60), default="", server_default="")
     stopped_item_id: Mapped[int | None]
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("payout.state", N_("这一批代发现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 class PayoutItem(Public, Model):

@@ -5,50 +5,44 @@ The bank's results file was wrong, or somebody's word was. The entry stays; a ne
 of it back: the money lies in the bank, and the household is owed it again and can be paid under a new number.
 """
 
-from datetime import datetime
-
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation import audit
+from marketplace.foundation.database import Model, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
-from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.settlement import payout_found
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 _WAITS, _ONCE = text("state = 'PROPOSED'"), text("state = 'DONE' AND kind = 'UNMADE'")
 
 
-class PayoutReversal(Public, Versioned, Model):
+class PayoutReversal(Proposal, Model):
     """PROPOSED → DONE (posted by ``entry_id``) or RETURNED. ``kind``: UNMADE, never made (a payment is so reversed once: what is paid again is
     another payment); BACK, made as two people found, and credited back."""
 
     __tablename__ = "payout_reversal"
+    not_now = ("reversal.state", N_("这一条已经有人决定过了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','DONE','RETURNED')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("(state = 'DONE') = (entry_id IS NOT NULL)", name="entry"),
         CheckConstraint("kind IN ('UNMADE','BACK')", name="kind"),
         Index("uq_payout_reversal_item", "item_id", unique=True, sqlite_where=_WAITS, postgresql_where=_WAITS),
         Index("uq_payout_reversal_once", "item_id", unique=True, sqlite_where=_ONCE, postgresql_where=_ONCE),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     item_id: Mapped[int] = mapped_column(ForeignKey("payout_item.id"))
     kind: Mapped[str] = mapped_column(String(6), default="UNMADE", server_default="UNMADE")
     fen: Mapped[int]
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(8), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(String(300), default="")
     entry_id: Mapped[int | None]
 
@@ -107,11 +101,8 @@ def decide(reversal_id: int, *, actor: Actor, version: int, approved: bool, answ
     item = db.session.get_one(PayoutItem, row.item_id)
     batch = locked(PayoutBatch, item.batch_id)
     row = locked(PayoutReversal, reversal_id)
-    if row.state != "PROPOSED":
-        raise Conflict("reversal.state", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=answer)
-    row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, answer.strip()[:300]
+    row.decide(actor=actor, version=version, approved=approved, reason=answer)
+    row.answer = answer.strip()[:300]
     if approved:
         db.session.refresh(item)
         _paid(item)
@@ -148,15 +139,8 @@ def _proposed(item: PayoutItem, reason: str, kind: str, person_id: int) -> Payou
     unmade = select(PayoutReversal.id).where(PayoutReversal.item_id == item.id, PayoutReversal.state == "DONE", PayoutReversal.kind == "UNMADE")
     if kind == "UNMADE" and db.session.scalar(unmade) is not None:
         raise Conflict("reversal.done", N_("这一笔冲回过一次，后来又查明付了，不能再冲一次。请联系运营方。"))
-    row = PayoutReversal(
-        organisation_id=item.organisation_id, item_id=item.id, kind=kind, fen=item.fen, reason=reason, proposed_at=clock.now(),
-        proposed_by_id=person_id, state="PROPOSED", version=1,
-    )  # fmt: skip
-    db.session.add(row)
-    db.session.flush()
-    audit.record("payout_reversal.proposed", row, person_id=person_id, item_id=item.id, fen=row.fen, kind=kind)
-    db.session.flush()
-    return row
+    row = PayoutReversal(organisation_id=item.organisation_id, item_id=item.id, kind=kind, fen=item.fen, reason=reason)
+    return put(row, "payout_reversal.proposed", person_id=person_id, item_id=item.id, fen=item.fen, kind=kind)
 
 
 def _post(row: PayoutReversal, batch: PayoutBatch, item: PayoutItem) -> None:
@@ -167,12 +151,12 @@ def _post(row: PayoutReversal, batch: PayoutBatch, item: PayoutItem) -> None:
     if row.kind == "BACK" and (undone is None or undone.kind != "payout_returned"):
         # It was debited, as was found, and credited back: two movements at the bank, and two in the books.
         batch.version += 1
-        row.entry_id = event.payout_returned(book=row.organisation_id, source=Source("payout_batch", batch.id, batch.version), households=[(item.household_id, item.fen)])
+        row.entry_id = share_event.payout_returned(book=row.organisation_id, source=Source("payout_batch", batch.id, batch.version), households=[(item.household_id, item.fen)])
         item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
         payout_found.came_back(batch, {item.sequence})
         return
     # Of what the books knew as returned before, that entry holds again: the bank debited once and credited once.
-    row.entry_id = event.payout_unmade(
+    row.entry_id = share_event.payout_unmade(
         book=row.organisation_id, source=Source("payout_reversal", row.id), household_id=item.household_id, fen=item.fen,
         beyond_fen=found.beyond_fen if found else 0, reverses_id=undone.id if undone else debit.id, at=debit.event_at,
     )  # fmt: skip

@@ -16,14 +16,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock, idempotency
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, new_public_id, not_found
+from marketplace.foundation.database import Model, Public, Staged, Versioned, db, new_public_id
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.ledger import account, balance, event, share_event, share_event
+from marketplace.ledger import account, balance, event, share_event
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_transfer
 from marketplace.payments.withdrawal import Withdrawal
@@ -38,11 +38,12 @@ EACH = ("village_collective", "village_recoverable")
 _OTHERS = ("unapplied", "buyer_funds", "refunds_payable", "household_pool", "household", "in_transit", "village_collective", "relief_fund")
 
 
-class Remittance(Public, Versioned, Model):
+class Remittance(Public, Versioned, Staged, Model):
     """One transfer. ``number`` goes into its remark at the bank; ``paid_on`` and ``bank_serial`` are the bank's. ``recovered_fen`` is taken
     from the same account beside ``fen``, for earlier refunds, and goes nowhere: the cooperative has paid it to buyers already."""
 
     __tablename__ = "remittance"
+    not_now = ("remittance.state", N_("这笔划款现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("kind IN ('COLLECTIVE','FUND','REVENUE')", name="kind"),
         CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','WITHDRAWN')", name="state"),
@@ -68,11 +69,6 @@ class Remittance(Public, Versioned, Model):
     recorded_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_reason: Mapped[str] = mapped_column(String(300), default="")
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("remittance.state", N_("这笔划款现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 @dataclass(frozen=True)
@@ -200,7 +196,7 @@ def approve(remittance_id: int, *, actor: Actor, version: int, approved: bool = 
 
     Raises Conflict ``remittance.short`` if a refund has taken from the account since.
     """
-    row = _of(remittance_id, actor, "director")
+    row = own_row(Remittance, remittance_id, actor, "director")
     row.must_be("PROPOSED")
     row.must_be_version(version)
     approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
@@ -219,7 +215,7 @@ def record_paid(remittance_id: int, *, paid_on: date, bank_serial: str, actor: A
     What the bank did is a fact and is posted as such: what a refund took from the share since the approval is recoverable. Raises as
     ``bank_transfer.record``.
     """
-    row = _of(remittance_id, actor, "accountant")
+    row = own_row(Remittance, remittance_id, actor, "accountant")
     row.must_be("APPROVED")
     row.must_be_version(version)
     bank_serial = bank_transfer.record(bank_serial, paid_on, source=("remittance", row.id), agreed_at=row.approved_at, actor=actor)
@@ -253,7 +249,7 @@ def _post(row: Remittance, at: datetime) -> None:
 
 def withdraw(remittance_id: int, *, actor: Actor, version: int, reason: str) -> Remittance:
     """Take back what the bank has not carried out, with a reason. By the accountant or the director."""
-    row = _of(remittance_id, actor, "accountant", "director")
+    row = own_row(Remittance, remittance_id, actor, "accountant", "director")
     row.must_be(*OPEN)
     row.must_be_version(version)
     if not reason.strip():
@@ -270,14 +266,6 @@ def fund_holder() -> Organisation:
     row = db.session.scalars(query.order_by(Organisation.id).limit(1)).first()
     if row is None:
         raise Conflict("fund.holder", N_("没有设定防贫基金由谁持有，请联系县运营方。"))
-    return row
-
-
-def _of(remittance_id: int, actor: Actor, *roles: str) -> Remittance:
-    row = locked(Remittance, remittance_id)
-    actor.must_have("COOPERATIVE", *roles)
-    if actor.organisation_id != row.organisation_id:
-        raise not_found(Remittance)
     return row
 
 

@@ -32,12 +32,12 @@ from marketplace.foundation.database import (
     Identified,
     Model,
     Public,
+    Staged,
     UtcDateTime,
     Versioned,
     db,
     locked,
     new_public_id,
-    not_found,
 )
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
@@ -50,7 +50,7 @@ from marketplace.notices import public_notice
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.notices.suppression import LEAST_HOUSEHOLDS
 from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.household_credit import CreditMove, owed
@@ -61,10 +61,11 @@ OPEN = ("DRAFTED", "APPROVED", "PUBLISHED")
 STATES = (*OPEN, "POSTED", "WITHDRAWN")
 
 
-class Unclaimed(Public, Versioned, Model):
+class Unclaimed(Public, Versioned, Staged, Model):
     """One paper: what was credited up to ``until`` (Beijing day) and reached nobody. ``moved_fen`` is what went to the fund in the end."""
 
     __tablename__ = "unclaimed"
+    not_now = ("unclaimed.state", N_("这份清单现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('DRAFTED','APPROVED','PUBLISHED','POSTED','WITHDRAWN')", name="state"),
         CheckConstraint("approved_by_id IS NULL OR approved_by_id <> drafted_by_id", name="two_people"),
@@ -90,11 +91,6 @@ class Unclaimed(Public, Versioned, Model):
     posted_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_reason: Mapped[str] = mapped_column(String(300), default="")
-
-    def must_be(self, *states: str) -> None:
-        """Raise Conflict unless it is in one of these states."""
-        if self.state not in states:
-            raise Conflict("unclaimed.state", N_("这份清单现在的状态不能办这一步，请刷新页面看看。"), state=self.state)
 
 
 class UnclaimedLine(Identified, Model):
@@ -208,7 +204,7 @@ def draft(*, actor: Actor) -> Unclaimed:
 
 def approve(unclaimed_id: int, *, actor: Actor, version: int, approved: bool = True, reason: str = "") -> Unclaimed:
     """The director's word on a list; returned (with a reason), it is withdrawn. OwnWork if the director drafted it."""
-    row = _of(unclaimed_id, actor, "director")
+    row = own_row(Unclaimed, unclaimed_id, actor, "director")
     row.must_be("DRAFTED")
     row.must_be_version(version)
     approval.decide(row, maker_id=row.drafted_by_id, actor=actor, version=version, approved=approved, reason=reason)
@@ -221,7 +217,7 @@ def approve(unclaimed_id: int, *, actor: Actor, version: int, approved: bool = T
 
 def publish(unclaimed_id: int, *, actor: Actor, version: int) -> PublicNotice:
     """Tell everybody, for the market's number of working days. Of fewer than five households no sum is told."""
-    row = _of(unclaimed_id, actor, "director", "accountant")
+    row = own_row(Unclaimed, unclaimed_id, actor, "director", "accountant")
     row.must_be("APPROVED")
     row.must_be_version(version)
     name = db.session.get_one(Organisation, row.organisation_id)
@@ -242,7 +238,7 @@ def post(unclaimed_id: int, *, actor: Actor, version: int) -> Unclaimed:
 
     A line of which anything was paid or sent since stays the household's. Raises Conflict as ``public_notice.must_have_ended``.
     """
-    row = _of(unclaimed_id, actor, "director", "accountant")
+    row = own_row(Unclaimed, unclaimed_id, actor, "director", "accountant")
     row.must_be("PUBLISHED")
     row.must_be_version(version)
     public_notice.must_have_ended(db.session.get_one(PublicNotice, row.notice_id))
@@ -279,11 +275,11 @@ def post(unclaimed_id: int, *, actor: Actor, version: int) -> Unclaimed:
 
 def withdraw(unclaimed_id: int, *, actor: Actor, version: int, reason: str) -> Unclaimed:
     """Take back a list that is not posted, with a reason. By the cooperative, or by the operator, who may object so."""
-    row = locked(Unclaimed, unclaimed_id)
     if actor.is_operator:
         actor.must_have("OPERATOR", "administrator", "reviewer", "treasurer")
+        row = locked(Unclaimed, unclaimed_id)
     else:
-        row = _of(unclaimed_id, actor, "director", "accountant")
+        row = own_row(Unclaimed, unclaimed_id, actor, "director", "accountant")
     row.must_be(*OPEN)
     row.must_be_version(version)
     if not reason.strip():
@@ -308,14 +304,6 @@ def _close_items(row: Unclaimed) -> None:
     )
     db.session.execute(update(PayoutItem).where(PayoutItem.id.in_(its)).values(state="reissued", moved=True), **UNSEEN)
     seen_anew()
-
-
-def _of(unclaimed_id: int, actor: Actor, *roles: str) -> Unclaimed:
-    row = locked(Unclaimed, unclaimed_id)
-    actor.must_have("COOPERATIVE", *roles)
-    if actor.organisation_id != row.organisation_id:
-        raise not_found(Unclaimed)
-    return row
 
 
 def _take_back(row: Unclaimed, reason: str) -> Unclaimed:

@@ -3,55 +3,47 @@
 Then it is the household's credit again, of the distributions it came from, and is paid with their next batch.
 """
 
-from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found
+from marketplace.foundation.database import Model, db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.ledger import account, balance, share_event
 from marketplace.ledger.posting import Source
-from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.unclaimed import Unclaimed, moves_of
 
 
-class UnclaimedReturn(Public, Versioned, Model):
+class UnclaimedReturn(Proposal, Model):
     """What is asked for a household of one list; all of what the list moved of it."""
 
     __tablename__ = "unclaimed_return"
+    not_now = ("unclaimed.decided", N_("这一户的退还已经有结果了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         Index(
             "uq_unclaimed_return_stands", "unclaimed_id", "household_id", unique=True,
             sqlite_where=text("state <> 'RETURNED'"), postgresql_where=text("state <> 'RETURNED'"),
         ),
     )  # fmt: skip
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     unclaimed_id: Mapped[int] = mapped_column(ForeignKey("unclaimed.id"), index=True)
     household_id: Mapped[int] = mapped_column(ForeignKey("household.id"))
     fen: Mapped[int]
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
 
 
 def propose(unclaimed_id: int, household_id: int, reason: str, *, actor: Actor) -> UnclaimedReturn:
     """The household is there, and how it was known. By the accountant. Conflict ``unclaimed.asked`` if it is asked for already."""
-    row = locked(Unclaimed, unclaimed_id)
-    actor.must_have("COOPERATIVE", "accountant")
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(Unclaimed)
+    row = own_row(Unclaimed, unclaimed_id, actor, "accountant")
     row.must_be("POSTED")
     fen = -sum(move.fen for move in _moves(row.id, household_id))
     if not fen:
@@ -63,14 +55,8 @@ def propose(unclaimed_id: int, household_id: int, reason: str, *, actor: Actor) 
     )
     if db.session.scalar(stands) is not None:
         raise Conflict("unclaimed.asked", N_("这一户已经提过退还，等审批或已经退还。"))
-    made = UnclaimedReturn(
-        organisation_id=row.organisation_id, unclaimed_id=row.id, household_id=household_id, fen=fen, reason=reason.strip(),
-        proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
-    )  # fmt: skip
-    db.session.add(made)
-    db.session.flush()
-    audit.record("unclaimed.return_proposed", made, person_id=actor.person_id, fen=fen)
-    return made
+    made = UnclaimedReturn(organisation_id=row.organisation_id, unclaimed_id=row.id, household_id=household_id, fen=fen, reason=reason.strip())
+    return put(made, "unclaimed.return_proposed", person_id=actor.person_id, fen=fen)
 
 
 def decide(return_id: int, *, actor: Actor, version: int, approved: bool, reason: str = "") -> UnclaimedReturn:
@@ -81,15 +67,9 @@ def decide(return_id: int, *, actor: Actor, version: int, approved: bool, reason
     """
     known = get(UnclaimedReturn, return_id)
     locked(Unclaimed, known.unclaimed_id)  # the list first, as in ``propose``
-    row = locked(UnclaimedReturn, return_id)
-    actor.must_have("COOPERATIVE", "director")
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(UnclaimedReturn)
-    if row.state != "PROPOSED":
-        raise Conflict("unclaimed.decided", N_("这一户的退还已经有结果了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
-    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=reason)
-    row.state, row.decided_at, row.decided_by_id = ("APPROVED" if approved else "RETURNED"), clock.now(), actor.person_id
+    row = own_row(UnclaimedReturn, return_id, actor, "director")
+    row.decide(actor=actor, version=version, approved=approved, reason=reason)
+    row.state = "APPROVED" if approved else "RETURNED"
     if approved:
         _give_back(row)
     db.session.flush()

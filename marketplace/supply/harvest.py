@@ -6,12 +6,12 @@ from datetime import date, timedelta
 from sqlalchemy import func, select
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import by_public_id, db, locked, not_found
+from marketplace.foundation.database import by_public_id, db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.region import Region
 from marketplace.supply import mass_balance
 from marketplace.supply.batch import Batch
@@ -95,11 +95,7 @@ def correct(batch_id: int, grams: int, reason: str, *, version: int, actor: Acto
 
 def own(batch_id: int, actor: Actor) -> Batch:
     """The cooperative's batch, locked, for its clerk or director."""
-    actor.must_have("COOPERATIVE", "clerk", "director")
-    row = locked(Batch, batch_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(Batch)
-    return row
+    return own_row(Batch, batch_id, actor, "clerk", "director")
 
 
 def _must_weigh(grams: int) -> None:

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.database import Model, Public, Versioned, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
 from marketplace.supply.batch import Batch, Delivery
 from marketplace.supply.stock import Stock
 
@@ -110,10 +110,7 @@ def look(organisation_id: int) -> list[MassAnomaly]:
 
 def explain(anomaly_id: int, words: str, *, version: int, actor: Actor) -> MassAnomaly:
     """The cooperative's word on it, for the county office to judge."""
-    actor.must_have("COOPERATIVE", "clerk", "director", "accountant")
-    row = locked(MassAnomaly, anomaly_id)
-    if row.organisation_id != actor.organisation_id:
-        raise not_found(MassAnomaly)
+    row = own_row(MassAnomaly, anomaly_id, actor, "clerk", "director", "accountant")
     _must_be_open(row, words, version)
     row.explanation = words.strip()
     audit.record("mass_anomaly.explained", row, person_id=actor.person_id)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from marketplace.foundation import audit, clock, driver
 from marketplace.foundation.audit import AuditEvent
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, balance, entry, event, pair, posting, share_event, share_event
+from marketplace.ledger import account, balance, entry, event, pair, posting, share_event
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.ledger.posting import AlreadyPosted, Draft, Line, Source
 from tests.ledger.account_book import Books, held, read

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import event, period, share_event, share_event
+from marketplace.ledger import event, period, share_event
 from marketplace.ledger.account import KINDS, Account
 from marketplace.ledger.posting import Source
 from tests.builders_people import operator, person

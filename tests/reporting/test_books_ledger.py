@@ -7,7 +7,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event, month, share_event, share_event
+from marketplace.ledger import balance, event, month, share_event
 from marketplace.ledger.posting import Source
 from marketplace.reporting import books
 from tests.ledger import account_book

@@ -7,7 +7,7 @@ from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import transaction
-from marketplace.ledger import event, share_event, share_event
+from marketplace.ledger import event, share_event
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
 from marketplace.payments.payment import Payment

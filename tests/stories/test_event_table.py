@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import literal, select
 
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance, event, posting, share_event, share_event
+from marketplace.ledger import balance, event, posting, share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from tests.ledger import account_book

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import account, event, month, period, share_event, share_event
+from marketplace.ledger import account, event, month, period, share_event
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Organisation
