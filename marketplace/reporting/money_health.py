@@ -120,7 +120,7 @@ TROUBLES: tuple[Trouble, ...] = (
         Refund.out_request_no,
     ),
     Trouble(
-        "receipts", BankReceipt, lambda: BankReceipt.state.in_(("imported", "partial", "over", "unmatched")), BankReceipt.received_on,
+        "receipts", BankReceipt, lambda: BankReceipt.state.in_(("imported", "partial")), BankReceipt.received_on,
         BankReceipt.fen - BankReceipt.matched_fen - BankReceipt.returned_fen, BankReceipt.public_id,
     ),
     Trouble(

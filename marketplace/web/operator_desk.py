@@ -101,7 +101,7 @@ QUEUES: dict[str, Queue] = {
         lambda row: (row.reason[:120], row.fen),
     ),
     "receipts": Queue(
-        N_("没对上的到账"), N_("银行到账都对上了。"), BankReceipt, BankReceipt.state.in_(("imported", "partial", "over", "unmatched")),
+        N_("没对上的到账"), N_("银行到账都对上了。"), BankReceipt, BankReceipt.state.in_(("imported", "partial")),
         BankReceipt.received_on, lambda row: (row.payer_name, row.fen - row.matched_fen),
     ),
     "refunds": Queue(
