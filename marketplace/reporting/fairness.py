@@ -1,14 +1,17 @@
 """Fairness: how what the market brought is spread over the county's registered households. Counted from posted distributions.
 
-It opens the sealed hardship of every registered household, so whoever asks logs it. All amounts are fen of one year's periods.
+Of hardship, which is sealed, a county's sums are kept in memory for as long as nothing that they were counted from changes; whoever has it
+opened logs it. All amounts are fen of one year's periods.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from flask import current_app
+from sqlalchemy import ColumnElement, Select, func, or_, select, true
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
@@ -37,6 +40,7 @@ class Home:
     earned_fen: int
     paid_fen: int
     relief_fen: int = 0  # of what was earned: by the relief share of its groups' rules
+    seal: str = field(default="", repr=False)  # its hardship as it is kept: unchanged, nothing in it has changed
 
     @property
     def cannot_work(self) -> bool:
@@ -93,39 +97,97 @@ class Fairness:
         return self.tenth_fen * 10_000 // self.earned_fen if self.earned_fen else None
 
 
+@dataclass(frozen=True)
+class Hardship:
+    """What the county's sums say of those who are ill or cannot work; ``ill``, ``ill_people`` and ``unable_people`` of those not lifted."""
+
+    ill: int
+    ill_people: int
+    unable_people: int
+    cannot_work: int
+    cannot_work_reached: int
+    cannot_work_fen: int
+
+
+# What households with no part in the list are left out by, as conditions on what they earned and on whether they are linked.
+VIEWS: dict[str, Callable[[ColumnElement[int], ColumnElement[bool]], ColumnElement[bool]]] = {
+    "all": lambda earned, linked: true(),
+    "linked": lambda earned, linked: linked,
+    "reached": lambda earned, linked: earned > 0,
+    "nothing": lambda earned, linked: earned == 0,
+    "linked_nothing": lambda earned, linked: linked & (earned == 0),
+}
+
+
 def homes(year: int, *, village_ids: Sequence[int] = (), hardship: bool = True) -> list[Home]:
     """Registered households that have not left (of these villages, if any are named), with their year. One query.
 
     Without ``hardship`` nothing sealed is opened, and nobody counts as ill or unable to work.
     """
+    return [_home(*row, hardship=hardship) for row in db.session.execute(_homes(year, village_ids))]
+
+
+def listed(year: int, view: str, *, village_ids: Sequence[int] = (), after: str = "", limit: int) -> tuple[int, list[Home]]:
+    """How many of them stand in one of VIEWS, and the first of those behind the one with the outside name ``after``, in the order of their
+    codes. Two queries; nothing sealed is opened."""
+    query = _homes(year, village_ids, view)
+    count = db.session.scalar(select(func.count()).select_from(query.order_by(None).with_only_columns(Household.id).subquery())) or 0
+    if after:
+        query = query.where(Household.code > select(Household.code).where(Household.public_id == after).scalar_subquery())
+    return count, [_home(*row, hardship=False) for row in db.session.execute(query.limit(limit))]
+
+
+def hardship(year: int, known: Sequence[Home]) -> tuple[Hardship, bool]:
+    """The sums of ``known``, all the county's, which need not be opened; and whether they had to be counted anew, with everything opened."""
+    stands = repr([(home.id, home.people, home.lifted, home.earned_fen, home.seal) for home in known]).encode()
+    kept: dict[int, tuple[str, Hardship]] = current_app.extensions.setdefault("hardship", {})
+    digest = hashlib.sha256(stands).hexdigest()
+    if year in kept and kept[year][0] == digest:
+        return kept[year][1], False
+    opened = homes(year)
+    unable, poor = [home for home in opened if home.cannot_work], [home for home in opened if not home.lifted]
+    sums = Hardship(
+        ill=sum(home.ill for home in poor),
+        ill_people=sum(home.people for home in poor if home.ill),
+        unable_people=sum(home.unable for home in poor),
+        cannot_work=len(unable),
+        cannot_work_reached=sum(home.earned_fen > 0 for home in unable),
+        cannot_work_fen=sum(home.earned_fen for home in unable),
+    )
+    kept[year] = digest, sums
+    return sums, True
+
+
+def _homes(year: int, village_ids: Sequence[int] = (), view: str = "all") -> Select[Any]:
     earned, paid, linked = _earned(year).subquery(), _paid(year).subquery(), _linked(year).subquery()
+    earned_fen = func.coalesce(earned.c.fen, 0)
     query = (
-        select(Household, func.coalesce(earned.c.fen, 0), func.coalesce(paid.c.fen, 0), linked.c.household_id, func.coalesce(earned.c.relief_fen, 0))
+        select(Household, earned_fen, func.coalesce(paid.c.fen, 0), linked.c.household_id, func.coalesce(earned.c.relief_fen, 0))
         .outerjoin(earned, earned.c.household_id == Household.id)
         .outerjoin(paid, paid.c.household_id == Household.id)
         .outerjoin(linked, linked.c.household_id == Household.id)
-        .where(Household.exited_on.is_(None), Household.registry_status.in_(REGISTERED))
+        .where(Household.exited_on.is_(None), Household.registry_status.in_(REGISTERED), VIEWS[view](earned_fen, linked.c.household_id.is_not(None)))
         .order_by(Household.code)
     )
-    if village_ids:
-        query = query.where(Household.village_id.in_(village_ids))
-    return [
-        Home(
-            id=row.id,
-            public_id=row.public_id,
-            code=row.code,
-            village_id=row.village_id,
-            people=row.people,
-            lifted=row.registry_status == "LIFTED",
-            ill=hardship and row.ill_or_disabled,
-            unable=row.unable_to_work if hardship else 0,
-            linked=share is not None,
-            earned_fen=int(earned_fen),
-            paid_fen=int(paid_fen),
-            relief_fen=int(relief_fen),
-        )
-        for row, earned_fen, paid_fen, share, relief_fen in db.session.execute(query)
-    ]
+    return query.where(Household.village_id.in_(village_ids)) if village_ids else query
+
+
+def _home(row: Household, earned_fen: int, paid_fen: int, share: int | None, relief_fen: int, *, hardship: bool) -> Home:
+    return Home(
+        id=row.id,
+        public_id=row.public_id,
+        code=row.code,
+        village_id=row.village_id,
+        people=row.people,
+        lifted=row.registry_status == "LIFTED",
+        ill=hardship and row.ill_or_disabled,
+        unable=row.unable_to_work if hardship else 0,
+        linked=share is not None,
+        earned_fen=int(earned_fen),
+        paid_fen=int(paid_fen),
+        relief_fen=int(relief_fen),
+        seal=row.hardship_sealed,
+    )
 
 
 def fairness(known: Sequence[Home]) -> Fairness:

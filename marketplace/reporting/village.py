@@ -77,4 +77,4 @@ def received(household_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
 
 def households(village_id: int, year: int) -> fairness.Fairness:
     """How many households of the village the year reached."""
-    return fairness.fairness(fairness.homes(year, village_ids=[village_id]))
+    return fairness.fairness(fairness.homes(year, village_ids=[village_id], hardship=False))

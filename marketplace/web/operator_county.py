@@ -28,14 +28,16 @@ permission("operator.read", OPERATOR="administrator reviewer treasurer auditor")
 permission("county.households", OPERATOR="administrator auditor")
 
 PAGE = 50
-VIEWS = ("all", "linked", "reached", "nothing", "linked_nothing", "cannot_work")
+VIEWS = (*fairness.VIEWS, "cannot_work")
 
 
 @bp.get("")
 @needs("operator.read")
 def show() -> Any:
     year = asked_year()
-    known = _homes(year)
+    known = fairness.homes(year, hardship=False)
+    hard, opened = fairness.hardship(year, known)
+    _record(len(known), hardship=opened)
     places = fairness.places(known)
     sold = _sold(year)
     this = clock.business_date().year
@@ -48,6 +50,7 @@ def show() -> Any:
         duty=_duty(year),
         sales=_sales(year),
         fair=fairness.fairness(known),
+        hard=hard,
         places=places,
         sold=sold,
         register=_register(known, places),
@@ -63,7 +66,9 @@ def township(code: str) -> Any:
     if region is None:
         raise NotFound("region.missing", N_("没有这个乡镇。"))
     villages = list(db.session.scalars(select(Region.id).where(Region.parent_id == region.id)))
-    place = next(each for each in fairness.places(_homes(year, villages or [0])) if each.region.id == region.id)
+    known = fairness.homes(year, village_ids=villages or [0], hardship=False)
+    _record(len(known), hardship=False)
+    place = next(each for each in fairness.places(known) if each.region.id == region.id)
     return render_template(
         "operator/township.html",
         year=year,
@@ -81,37 +86,40 @@ def households() -> Any:
     year, view, code = asked_year(), request.args.get("view", "all"), request.args.get("place", "")[:12]
     if view not in VIEWS:
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="view")
-    known = _homes(year, hardship=view == "cannot_work")
     names = {row.id: row for row in db.session.scalars(select(Region))}
     region = next((row for row in names.values() if row.code == code), None)
     if code and region is None:
         raise NotFound("region.missing", N_("没有这个乡镇。"))
-    villages = {row.id for row in names.values() if region is None or region.id in (row.id, row.parent_id)}
-    found = [home for home in known if home.village_id in villages and _stands_in(home, view)]
-    after = request.args.get("after", "")
-    at = next((n + 1 for n, home in enumerate(found) if home.public_id == after), 0)
+    villages = [row.id for row in names.values() if region is not None and region.id in (row.id, row.parent_id)]
+    count, found, read = _found(year, view, villages, request.args.get("after", ""))
     here: dict[str, Any] = {"year": year, "view": view, "place": code or None}
-    return render_template(
+    page = render_template(
         "operator/households.html",
         year=year,
         view=view,
         views=_words(),
         place=region,
         code=code,
-        count=len(found),
-        rows=found[at : at + PAGE],
+        count=count,
+        rows=found[:PAGE],
         names=names,
-        next_url=url_for(".households", **here, after=found[at + PAGE - 1].public_id) if len(found) > at + PAGE else None,
+        next_url=url_for(".households", **here, after=found[PAGE - 1].public_id) if len(found) > PAGE else None,
         crumbs=[(_("全县"), url_for(".show", year=year)), (_("户"), None)],
         **desk(the_actor()),
     )
+    _record(read, hardship=view == "cannot_work")
+    return page
 
 
-def _stands_in(home: Home, view: str) -> bool:
-    return {
-        "all": True, "linked": home.linked, "reached": home.earned_fen > 0, "nothing": home.earned_fen == 0,
-        "linked_nothing": home.linked and home.earned_fen == 0, "cannot_work": home.cannot_work,
-    }[view]  # fmt: skip
+def _found(year: int, view: str, villages: list[int], after: str) -> tuple[int, list[Home], int]:
+    """How many there are, one more than a page of those behind ``after``, and how many were read. Who cannot work is sealed: all are opened."""
+    if view != "cannot_work":
+        count, found = fairness.listed(year, view, village_ids=villages, after=after, limit=PAGE + 1)
+        return count, found, len(found)
+    known = fairness.homes(year, village_ids=villages)
+    found = [home for home in known if home.cannot_work]
+    at = next((n + 1 for n, home in enumerate(found) if home.public_id == after), 0)
+    return len(found), found[at : at + PAGE + 1], len(known)
 
 
 def _words() -> dict[str, str]:
@@ -121,20 +129,17 @@ def _words() -> dict[str, str]:
     }  # fmt: skip
 
 
-def _homes(year: int, village_ids: Any = (), *, hardship: bool = True) -> list[Home]:
-    """The households and their year, which is written down. Opening sealed hardship takes its time: nobody waits for it with a write."""
+def _record(households: int, *, hardship: bool) -> None:
+    """What was read is written down. Opening sealed hardship takes its time, and is over by now: nobody waits for it with a write."""
     actor = the_actor()
-    found = fairness.homes(year, village_ids=village_ids, hardship=hardship)
 
     def record() -> None:
         office = db.session.get_one(Organisation, actor.organisation_id)
         audit.record(
-            "households.counted", office, person_id=actor.person_id, organisation_id=office.id, households=len(found), purpose="county",
-            hardship=hardship,
-        )  # fmt: skip
+            "households.counted", office, person_id=actor.person_id, organisation_id=office.id, households=households, purpose="county", hardship=hardship
+        )
 
     transaction(record)
-    return found
 
 
 def _register(known: list[Home], places: list[Any]) -> dict[str, int]:
@@ -144,9 +149,6 @@ def _register(known: list[Home], places: list[Any]) -> dict[str, int]:
         "lifted_people": sum(home.people for home in known if home.lifted),
         "not_lifted": sum(not home.lifted for home in known),
         "not_lifted_people": sum(home.people for home in known if not home.lifted),
-        "ill": sum(home.ill for home in known if not home.lifted),
-        "ill_people": sum(home.people for home in known if home.ill and not home.lifted),
-        "unable_people": sum(home.unable for home in known if not home.lifted),
         "by_place": sum(place.households for place in places),
         "by_place_people": sum(place.people for place in places),
     }

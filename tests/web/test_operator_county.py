@@ -1,5 +1,8 @@
 """The county and its bulletin: every figure opens on its rows, and the rows sum to the figure."""
 
+import re
+from html import unescape
+
 import pytest
 from flask import Flask
 
@@ -97,6 +100,43 @@ def test_the_county_reconciles_and_says_whom_nothing_reached(app: Flask) -> None
     assert office(app, "reviewer").get("/operator/county/households").status_code == 403
     sold = client.get(f"/operator/orders?year={year}&basis=settled&place=360925201").text
     assert "1 单，货款合计 ¥1,000.00" in sold
+
+
+def test_hardship_is_opened_once_for_as_long_as_nothing_changes(app: Flask) -> None:
+    builders.household(people=2, registry_status="NOT_LIFTED", unable_to_work=2)
+    home = builders.household(people=3, registry_status="NOT_LIFTED", unable_to_work=1)
+    client = office(app)
+
+    def opened() -> list[bool]:
+        db.session.rollback()
+        return [each.data["hardship"] for each in db.session.query(AuditEvent).filter_by(action="households.counted").order_by(AuditEvent.id)]
+
+    for _ in range(2):
+        assert "病残 2 户 5 人，不能劳动 3 人" in client.get(f"/operator/county?year={YEAR}").text
+    assert opened() == [True, False]
+    with transaction():
+        db.session.get_one(Household, home).set_hardship(ill_or_disabled=False, unable_to_work=3)
+    assert "病残 1 户 2 人，不能劳动 5 人" in client.get(f"/operator/county?year={YEAR}").text
+    assert opened() == [True, False, True]
+    client.get(f"/operator/county/households?year={YEAR}")
+    client.get(f"/operator/county/households?year={YEAR}&view=cannot_work")
+    assert opened() == [True, False, True, False, True]
+
+
+def test_the_list_of_households_goes_on_behind_the_last_one_shown(app: Flask) -> None:
+    with transaction():
+        codes = {db.session.get_one(Household, builders.household()).code for _ in range(120)}
+        gone = db.session.get_one(Household, builders.household())
+        gone.exited_on = clock.business_date()
+    client, path, read = office(app), f"/operator/county/households?year={YEAR}&view=nothing", list[str]()
+    for _page in range(3):
+        page = client.get(path).text
+        assert "120 户" in page
+        read += [code for code in re.findall(r"JA-TEST-\d+", page) if code not in read]
+        more = re.search(r'href="([^"]*/operator/county/households\?[^"]*after=[^"]*)"', page)
+        path = unescape(more[1]) if more else ""
+    assert path == ""
+    assert read == sorted(codes)
 
 
 @pytest.mark.parametrize("path", ["/operator/orders?kind=X", "/operator/county/households?view=X", "/operator/orders?place=360925201"])
