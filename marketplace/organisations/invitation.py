@@ -150,7 +150,7 @@ def accept(token: str, password: str, *, code: str = "") -> int | None:
         audit.record("invitation.wrong_code", row, invited_id=row.person_id, tries=row.tries)
         return None
     person = get(Person, row.person_id)
-    person.password_hash = hash_password(password)
+    person.password_hash = str(hash_password(password))
     row.used_at = clock.now()
     db.session.flush()
     audit.record("invitation.used", row, person_id=person.id)

@@ -72,12 +72,20 @@ class Role(Identified, Model):
     name: Mapped[str] = mapped_column(String(30))
 
 
-def hash_password(password: str) -> str:
-    """An argon2id hash. InvalidInput below 8 or above 200 characters."""
+class Hashed(str):
+    """A password's hash. An entrance makes it before its transaction begins: it takes its time, and SQLite has one writer at a time."""
+
+    __slots__ = ()
+
+
+def hash_password(password: str) -> Hashed:
+    """An argon2id hash; what is one already stays. InvalidInput below 8 or above 200 characters."""
+    if isinstance(password, Hashed):
+        return password
     if not 8 <= len(password) <= 200:
         raise InvalidInput("password.length", N_("密码要 8 个字以上。"), field="password")
     with _turnstile:
-        return (_strong if settings().is_production else _quick).hash(password)
+        return Hashed((_strong if settings().is_production else _quick).hash(password))
 
 
 def password_fits(person: Person | None, password: str) -> bool:
@@ -132,7 +140,7 @@ def register(*, phone: str, name: str, password: str) -> Person:
     if by_login(national) is not None:
         raise Conflict("phone.taken", N_("这个手机号已经注册过，请直接登录。"), field="phone")
     person = Person(
-        login=f"p{national}", name_zh=name.strip(), password_hash=hash_password(password), is_demo=False, created_at=clock.now()
+        login=f"p{national}", name_zh=name.strip(), password_hash=str(hash_password(password)), is_demo=False, created_at=clock.now()
     )
     person.phone = national
     person.phone_index = keyring().blind_index(national, "person.phone")
@@ -155,7 +163,7 @@ def add(*, login: str, name: str, password: str) -> Person:
         raise InvalidInput("name.bad", N_("请写上姓名。"), field="name")
     if by_login(login) is not None:
         raise Conflict("login.taken", N_("这个登录名已经有人用了。"), field="login")
-    row = Person(login=login, name_zh=name.strip(), password_hash=hash_password(password), is_demo=False, created_at=clock.now())
+    row = Person(login=login, name_zh=name.strip(), password_hash=str(hash_password(password)), is_demo=False, created_at=clock.now())
     db.session.add(row)
     db.session.flush()
     return row

@@ -15,7 +15,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.organisations import own_sign_in
 from marketplace.organisations.actor import acting, organisations_of
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person, by_login, password_fits
+from marketplace.organisations.person import Person, by_login, hash_password, password_fits
 from marketplace.organisations.person import register as register_person
 from marketplace.web.limits import limiter, named, named_from_here, was_refused
 from marketplace.web.permission import current_actor, needs, public, the_actor
@@ -75,9 +75,8 @@ def register() -> Any:
 def do_register() -> Any:
     form, goal = request.form, safe_next(request.form.get("next"))
     try:
-        person_id = transaction(
-            lambda: register_person(phone=form.get("phone", ""), name=form.get("name", ""), password=form.get("password", "")).id
-        )
+        chosen = hash_password(form.get("password", ""))
+        person_id = transaction(lambda: register_person(phone=form.get("phone", ""), name=form.get("name", ""), password=chosen).id)
     except MarketError as error:
         field = error.data.get("field", "phone")
         values = {"phone": form.get("phone", ""), "name": form.get("name", "")}

@@ -11,7 +11,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.organisations import invitation
 from marketplace.organisations.actor import acting
-from marketplace.organisations.person import Person
+from marketplace.organisations.person import Person, hash_password
 from marketplace.web.account import begin
 from marketplace.web.limits import limiter
 from marketplace.web.permission import public
@@ -35,7 +35,8 @@ def accept(token: str) -> Any:
     if first != second:
         return _page(token, {"again": _("两次填的密码不一样。")}, 422)
     try:
-        person_id = transaction(lambda: invitation.accept(token, first, code=request.form.get("code", "")))
+        chosen = hash_password(first)
+        person_id = transaction(lambda: invitation.accept(token, chosen, code=request.form.get("code", "")))
     except InvalidInput as error:
         db.session.rollback()
         return _page(token, {str(error.data.get("field", "")): said(error)}, 422)

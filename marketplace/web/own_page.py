@@ -1,5 +1,6 @@
 """A person's own page: name, phone number, password, language; and the addresses that a buyer keeps."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
@@ -11,10 +12,10 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.organisations import address, own_sign_in
 from marketplace.organisations.address import Address
-from marketplace.organisations.person import Person, is_staff
+from marketplace.organisations.person import Person, hash_password, is_staff
 from marketplace.organisations.region import Region
 from marketplace.web.checkout import places, region_of, regions
-from marketplace.web.limits import limiter, was_refused
+from marketplace.web.limits import limiter
 from marketplace.web.permission import needs, the_actor
 
 bp = Blueprint("own_page", __name__, url_prefix="/account")
@@ -36,26 +37,37 @@ def show() -> Any:
 @needs("self")
 def rename() -> Any:
     actor = the_actor()
-    return _changed(lambda: own_sign_in.rename(request.form.get("name", ""), actor=actor), _("姓名改好了。"))
+    return _changed(lambda: lambda: own_sign_in.rename(request.form.get("name", ""), actor=actor), _("姓名改好了。"))
 
 
 @bp.post("/phone")
-@limiter.limit("10 per 10 minutes", key_func=_whose, deduct_when=was_refused)
+@limiter.limit("10 per 10 minutes", key_func=_whose)
 @needs("self")
 def change_phone() -> Any:
     actor, form = the_actor(), request.form
-    work = lambda: own_sign_in.change_phone(form.get("phone", ""), form.get("current", ""), actor=actor)  # noqa: E731
-    return _changed(work, _("手机号改好了，以后用新的登录。"), {"current": "phone_current"})
+
+    def proven() -> Callable[[], Any]:
+        proof = own_sign_in.proven(form.get("current", ""), actor=actor)
+        return lambda: own_sign_in.change_phone(form.get("phone", ""), proof, actor=actor)
+
+    return _changed(proven, _("手机号改好了，以后用新的登录。"), {"current": "phone_current"})
 
 
 @bp.post("/password")
-@limiter.limit("10 per 10 minutes", key_func=_whose, deduct_when=was_refused)
+@limiter.limit("10 per 10 minutes", key_func=_whose)
 @needs("self")
 def change_password() -> Any:
     actor, form = the_actor(), request.form
     if form.get("password", "") != form.get("again", ""):
         return _page({"again": _("两次填的密码不一样。")}), 422
-    return _changed(lambda: own_sign_in.change_password(form.get("current", ""), form.get("password", ""), actor=actor), _("密码改好了。"))
+    if form.get("password", "") == form.get("current", ""):
+        return _page({"password": _("新密码和现在的一样。")}), 422
+
+    def proven() -> Callable[[], Any]:
+        proof, wanted = own_sign_in.proven(form.get("current", ""), actor=actor), hash_password(form.get("password", ""))
+        return lambda: own_sign_in.change_password(proof, wanted, actor=actor)
+
+    return _changed(proven, _("密码改好了。"))
 
 
 @bp.get("/addresses")
@@ -91,9 +103,10 @@ def delete(public_id: str) -> Any:
     return redirect(url_for(".addresses"))
 
 
-def _changed(work: Any, sentence: str, fields: dict[str, str] | None = None) -> Any:
+def _changed(prepared: Callable[[], Callable[[], Any]], sentence: str, fields: dict[str, str] | None = None) -> Any:
+    """``prepared`` does what takes its time, outside of the transaction, and gives what is done in it."""
     try:
-        transaction(work)
+        transaction(prepared())
     except MarketError as error:
         db.session.rollback()
         field = str(error.data.get("field", ""))

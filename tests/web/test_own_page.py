@@ -7,10 +7,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from marketplace.catalogue.product import Pack
-from marketplace.foundation.database import db, transaction
+from marketplace.foundation.database import db, in_transaction, transaction
+from marketplace.foundation.errors import InvalidInput
 from marketplace.orders.order import Purchase
+from marketplace.organisations import own_sign_in, person
 from marketplace.organisations.address import Address
 from marketplace.organisations.person import Person, hash_password
+from marketplace.web import own_page
 from tests import builders
 from tests.orders import trade
 from tests.web.work_desk import browser
@@ -128,3 +131,24 @@ def test_orders_are_listed_by_where_they_are(app: Flask) -> None:
         assert len(set(re.findall(r"/orders/([0-9a-z]{16})", text))) == count, view
     assert "这里没有订单" in client.get("/orders?view=way").text
     assert client.get("/orders?view=nowhere").status_code == 400
+
+
+def test_a_password_is_looked_at_before_the_market_is_kept_from_writing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite has one writer at a time, and argon2 takes a tenth of a second on purpose."""
+    buyer = builders.customer()
+    with transaction():
+        db.session.get_one(Person, buyer.person_id).password_hash = str(hash_password("jingan2026"))
+    inside, genuine = list[bool](), (person.password_fits, person.hash_password)
+    monkeypatch.setattr(own_sign_in, "password_fits", lambda *known: inside.append(in_transaction()) or genuine[0](*known))
+    monkeypatch.setattr(own_page, "hash_password", lambda chosen: inside.append(in_transaction()) or genuine[1](chosen))
+    client = browser(app, buyer)
+    assert client.post("/account/phone", data={"phone": "13800138001", "current": "jingan2026"}).status_code == 302
+    again = client.post("/account/phone", data={"phone": "138 0013 8001", "current": "jingan2026"})
+    assert (again.status_code, "这就是现在的手机号" in again.text) == (422, True)
+    form = {"current": "jingan2026", "password": "another-2026", "again": "another-2026"}
+    assert client.post("/account/password", data=form).status_code == 302
+    assert inside == [False] * 4
+    with pytest.raises(InvalidInput), transaction():
+        own_sign_in.change_phone("13800138002", "what stood before", actor=buyer)
+    said = [client.post("/account/phone", data={"phone": f"1380013{8100 + n}", "current": "another-2026"}).status_code for n in range(9)]
+    assert 429 in said, "who knows the password is counted too"
