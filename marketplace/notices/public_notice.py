@@ -90,7 +90,7 @@ def must_have_ended(notice: PublicNotice) -> None:
         raise Conflict("notice.withdrawn", N_("这份公示已经撤回。"))
     if clock.business_date() <= notice.ends_on:
         raise Conflict("notice.running", N_("公示期到 %(day)s 结束，之后才能办。"), day=f"{notice.ends_on:%Y-%m-%d}")
-    outcomes = set(db.session.scalars(select(Objection.outcome).where(Objection.notice_id == notice.id)))
+    outcomes = set(db.session.scalars(select(Objection.outcome).distinct().where(Objection.notice_id == notice.id)))
     if "OPEN" in outcomes:
         raise Conflict("objection.open", N_("还有异议没有答复，答复后才能办。"))
     if "UPHELD" in outcomes:

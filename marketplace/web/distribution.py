@@ -13,7 +13,8 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
 from marketplace.households.linkage_group import LinkageGroup
-from marketplace.notices.public_notice import Objection, PublicNotice
+from marketplace.notices import objection
+from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement import distribution, distribution_errand, distribution_preview, payout_progress
@@ -164,7 +165,7 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         .where(DistributionGroup.distribution_id == row.id)
         .order_by(LinkageGroup.name_zh)
     ).all()
-    objections = [] if notice is None else list(db.session.scalars(select(Objection).where(Objection.notice_id == notice.id).order_by(Objection.id)))
+    spoken = objection.counted(row.notice_id)
     batches = list(db.session.scalars(select(PayoutBatch).where(PayoutBatch.distribution_id == row.id).order_by(PayoutBatch.id)))
     people = names_of((row.drafted_by_id, row.approved_by_id, row.withdrawn_by_id))
     progress = payout_progress.of_distribution(row) if row.state == "POSTED" else None
@@ -174,16 +175,17 @@ def page(row: Distribution, errors: dict[str, str]) -> str:
         owner=db.session.get_one(Organisation, row.organisation_id),
         notice=notice,
         groups=groups,
-        objections=objections,
+        objections=objection.at_desk(row.notice_id) if spoken.all else [],
+        spoken=spoken,
         batches=batches,
         batch_states=payout_words.state_words(),
         people=people,
         states=state_words(),
         bases=basis_words(),
-        steps=way(row, notice, objections, people, paid_fen=progress.paid[1] if progress else 0),
+        steps=way(row, notice, spoken, people, paid_fen=progress.paid[1] if progress else 0),
         progress=progress,
         of_batches=payout_progress.of_batches([each.id for each in batches]),
-        strip=next_strip(row, notice, objections, batches, actor),
+        strip=next_strip(row, notice, spoken, batches, actor),
         errand=errand.standing(distribution_errand.of(row.id), row.version),
         recoverable=recoverable(row.organisation_id),
         left_out=_left_out(row) if row.state in ("DRAFTED", "APPROVED") else [],

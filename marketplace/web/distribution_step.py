@@ -112,7 +112,7 @@ def answer(public_id: str, objection_id: str) -> Any:
     try:
         if outcome not in ("UPHELD", "REJECTED"):
             raise InvalidInput("outcome.bad", N_("请选择异议成立还是不成立。"), field="outcome")
-        transaction(lambda: objection.answer(raised, text=form.get("text", ""), upheld=outcome == "UPHELD", actor=actor))
+        transaction(lambda: objection.answer(raised, text=form.get("text", ""), upheld=outcome == "UPHELD", alike="alike" in form, actor=actor))
     except InvalidInput as error:
         return page(own(public_id, actor), {f"{error.data.get('field', '')}-{objection_id}": said(error)}), 422
     flash(_("已答复，答复和异议一起公开。"), "done")

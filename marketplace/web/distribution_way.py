@@ -7,7 +7,8 @@ from flask import url_for
 
 from marketplace.foundation import clock
 from marketplace.foundation.language import gettext as _
-from marketplace.notices.public_notice import Objection, PublicNotice
+from marketplace.notices.objection import Spoken
+from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import Actor
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.payout_batch import PayoutBatch
@@ -15,12 +16,11 @@ from marketplace.web.shown import money
 
 
 def way(
-    row: Distribution, notice: PublicNotice | None, objections: Sequence[Objection], people: dict[int, str], *, paid_fen: int
+    row: Distribution, notice: PublicNotice | None, spoken: Spoken, people: dict[int, str], *, paid_fen: int
 ) -> list[dict[str, Any]]:
     """The steps, each with state, moment and note."""
-    open_ = sum(1 for each in objections if each.outcome == "OPEN")
     ended = notice is not None and clock.business_date() > notice.ends_on
-    said = _("没有异议") if ended and not objections else _("%(n)s 条，%(open)s 条等答复", n=len(objections), open=open_) if objections else ""
+    said = _("没有异议") if ended and not spoken.all else _("%(n)s 条，%(open)s 条等答复", n=spoken.all, open=spoken.open) if spoken.all else ""
     steps: list[dict[str, Any]] = [
         {"text": _("拟定"), "at": row.drafted_at, "note": people.get(row.drafted_by_id, ""), "done": True},
         {"text": _("理事长审批"), "at": row.approved_at, "note": people.get(row.approved_by_id or 0, ""), "done": row.approved_at is not None},
@@ -28,7 +28,7 @@ def way(
             "text": _("公示"), "at": row.published_at, "done": ended,
             "note": _("到 %(day)s", day=f"{notice.ends_on:%Y-%m-%d}") if notice else "",
         },
-        {"text": _("答复异议"), "at": None, "note": said, "done": ended and not open_},
+        {"text": _("答复异议"), "at": None, "note": said, "done": ended and not spoken.open},
         {"text": _("记到各户"), "at": row.posted_at, "note": "", "done": row.posted_at is not None},
         {
             "text": _("发给农户"), "at": None, "done": row.posted_at is not None and paid_fen == row.total_fen,
@@ -47,7 +47,7 @@ def way(
 
 
 def next_strip(
-    row: Distribution, notice: PublicNotice | None, objections: Sequence[Objection], batches: Sequence[PayoutBatch], actor: Actor
+    row: Distribution, notice: PublicNotice | None, spoken: Spoken, batches: Sequence[PayoutBatch], actor: Actor
 ) -> tuple[str, str, str] | None:
     """What is next: a sentence, and the action and address for whose turn it is ("" for everybody else)."""
     works_here = actor.kind == "COOPERATIVE"
@@ -65,21 +65,20 @@ def next_strip(
     if row.state == "APPROVED":
         return turn(accountant or director, _("已审批，可以公示了。公示期间谁都可以提出异议。"), _("等合作社公示。"), _("去公示"), "publish")
     if row.state == "PUBLISHED" and notice is not None:
-        return _published(row, notice, objections, turn, accountant or director)
+        return _published(row, notice, spoken, turn, accountant or director)
     if row.state == "POSTED":
         return _posted(row, batches, accountant)
     return None
 
 
-def _published(row: Distribution, notice: PublicNotice, objections: Sequence[Objection], turn: Any, mine: bool) -> tuple[str, str, str]:
-    open_ = sum(1 for each in objections if each.outcome == "OPEN")
+def _published(row: Distribution, notice: PublicNotice, spoken: Spoken, turn: Any, mine: bool) -> tuple[str, str, str]:
     here = url_for("distribution.show", public_id=row.public_id) + "#objections"
-    if any(each.outcome == "UPHELD" for each in objections):
+    if spoken.upheld:
         said = _("有异议成立，这份分配不能记到各户。请撤回，改正后重新拟定。")
         step: tuple[str, str, str] = turn(mine, said, said, _("去撤回"), "withdraw")
         return step
-    if open_:
-        return _("有 %(n)s 条异议等答复。全部答复之前，钱不会记到各户。", n=open_), _("看异议"), here
+    if spoken.open:
+        return _("有 %(n)s 条异议等答复。全部答复之前，钱不会记到各户。", n=spoken.open), _("看异议"), here
     if clock.business_date() <= notice.ends_on:
         days = (notice.ends_on - clock.business_date()).days
         return _("公示到 %(day)s 结束，还有 %(n)s 天。之后没有异议就可以记到各户。", day=f"{notice.ends_on:%Y-%m-%d}", n=days), "", ""

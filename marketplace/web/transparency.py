@@ -3,7 +3,7 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
+from flask_limiter.util import get_remote_address
 
 from marketplace.disclosure import tree_head
 from marketplace.foundation import clock
@@ -12,7 +12,7 @@ from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.notices import objection
-from marketplace.notices.public_notice import Objection, PublicNotice
+from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.organisation import Organisation
 from marketplace.reporting import open_books
 from marketplace.web.limits import limiter
@@ -47,8 +47,14 @@ def notice(public_id: str) -> str:
     return _notice_page(public_id, {})
 
 
+def of_this_notice() -> str:
+    """Who speaks, by their address, and against what: one voice is not a hundred."""
+    return f"{get_remote_address()} {request.path}"
+
+
 @bp.post("/notices/<public_id>/objections")
 @limiter.limit("20 per hour")
+@limiter.limit("10 per day", key_func=of_this_notice)
 @public
 def object_to(public_id: str) -> Any:
     row = by_public_id(PublicNotice, public_id)
@@ -67,13 +73,14 @@ def object_to(public_id: str) -> Any:
 
 def _notice_page(public_id: str, errors: dict[str, str]) -> str:
     row = by_public_id(PublicNotice, public_id)
-    answers = select(Objection).where(Objection.notice_id == row.id).order_by(Objection.id)
+    objections, more = objection.listed(row.id, request.args.get("after", ""))
     return render_template(
         "transparency/notice.html",
         notice=row,
         organisation=db.session.get_one(Organisation, row.organisation_id),
         # What was objected and answered is public; who objected is not.
-        objections=list(db.session.scalars(answers)),
+        objections=objections,
+        next_url=url_for(".notice", public_id=public_id, after=more) if more else None,
         stands=row.withdrawn_at is None and clock.business_date() <= row.ends_on,
         bases={
             "BATCHES": _("按本月所售批次的交货量"),

@@ -148,7 +148,7 @@ def answer(public_id: str, objection_id: str) -> Any:
     try:
         if outcome not in ("UPHELD", "REJECTED"):
             raise InvalidInput("outcome.bad", N_("请选择异议成立还是不成立。"), field="outcome")
-        transaction(lambda: objection.answer(raised, text=text, upheld=outcome == "UPHELD", actor=actor))
+        transaction(lambda: objection.answer(raised, text=text, upheld=outcome == "UPHELD", alike="alike" in request.form, actor=actor))
     except InvalidInput as error:
         return _page(own(public_id, actor), {"text": said(error)}), 422
     flash(_("已答复，答复和异议一起公开。"), "done")
@@ -220,7 +220,7 @@ def _page(row: Unclaimed, errors: dict[str, str]) -> str:
         row=row,
         owner=db.session.get_one(Organisation, row.organisation_id),
         notice=db.session.get(PublicNotice, row.notice_id) if row.notice_id else None,
-        objections=list(db.session.scalars(select(Objection).where(Objection.notice_id == (row.notice_id or 0)).order_by(Objection.id))),
+        objections=objection.at_desk(row.notice_id),
         lines=[(home, village, int(fen), masked_name(home.name), moved.get(home.id, 0)) for home, village, fen in found[:PAGE]],
         returns={each.household_id: each for each in db.session.scalars(returns)},
         next_url=url_for("unclaimed.show", public_id=row.public_id, after=found[PAGE - 1][0].public_id) if len(found) > PAGE else None,

@@ -79,3 +79,28 @@ def test_who_may_answer_and_only_once(cooperative: int) -> None:
     assert transaction(lambda: objection.answer(said, text="已核", upheld=False, actor=reviewer)).outcome == "REJECTED"
     with pytest.raises(Conflict):
         transaction(lambda: objection.answer(said, text="再核", upheld=True, actor=reviewer))
+
+
+def test_the_very_same_objections_are_answered_together_and_no_other(cooperative: int) -> None:
+    row, elsewhere = notice(cooperative), notice(cooperative)
+    first, *others = [raised(row).id for _ in range(3)]
+    another = transaction(lambda: objection.raise_(row.id, text="少算了一筐")).id
+    outside = raised(elsewhere).id
+    assert objection.counted(row.id) == (4, 4, 0)
+    assert [(each.id, same) for each, same in objection.at_desk(row.id)] == [(first, 2), (others[0], 2), (others[1], 2), (another, 0)]
+    reviewer = builders.person(builders.operator(), "reviewer")
+    transaction(lambda: objection.answer(first, text="已核", upheld=False, alike=True, actor=reviewer))
+    assert objection.counted(row.id) == (4, 1, 0)
+    assert objection.counted(elsewhere.id) == (1, 1, 0)
+    assert [each.id for each, _same in objection.at_desk(row.id)] == [another, first, *others]
+    transaction(lambda: objection.answer(another, text="补上", upheld=True, actor=reviewer))
+    assert objection.counted(row.id) == (4, 0, 1)
+    assert db.session.get_one(Objection, outside).answered_at is None
+
+
+def test_a_notice_shows_a_page_of_what_was_said_and_where_the_rest_is(cooperative: int) -> None:
+    row = notice(cooperative)
+    said = [transaction(lambda number=number: objection.raise_(row.id, text=f"第 {number} 条")).id for number in range(objection.PAGE + 1)]  # type: ignore[misc]
+    page, more = objection.listed(row.id)
+    rest, end = objection.listed(row.id, more)
+    assert ([each.id for each in page], [each.id for each in rest], end) == (said[:-1], said[-1:], "")
