@@ -40,7 +40,7 @@ def settle() -> str:
     return f"{done.settled} settled" + (f", {len(done.failed)} failed" if done.failed else "")
 
 
-@job("carts", 600, "forget the carts that visitors left a month ago")
+@job("carts", 600, "forget the carts that visitors left")
 def forget_carts() -> str:
     count = transaction(lambda: cart.forget(5_000))
     return f"{count} carts forgotten" if count else ""

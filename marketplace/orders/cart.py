@@ -17,6 +17,8 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.supply.stock import Stock
 
 LARGEST = 9999  # packs of one kind
+MOST_KINDS = 100  # in one cart: more than anybody chooses among, and what a stranger may have us keep
+ONCE_DAYS = 2  # if it was touched just once: most of those are no shopper's
 KEPT_DAYS = 30  # longer than a session lasts: nobody comes back to the cart of one that is over
 
 
@@ -94,7 +96,8 @@ def add(cart_id: int, pack_id: int, quantity: int = 1) -> int:
 
 
 def change(cart_id: int, pack_id: int, quantity: int) -> int:
-    """Set how many packs are in; 0 takes them out. InvalidInput ``cart.quantity`` outside 0–9999, else as ``must_be_on_sale``."""
+    """Set how many packs are in; 0 takes them out. InvalidInput ``cart.quantity`` outside 0–9999, Conflict ``cart.full`` beyond MOST_KINDS,
+    else as ``must_be_on_sale``."""
     _touched(cart_id)
     if quantity == 0:
         remove(cart_id, pack_id)
@@ -104,6 +107,8 @@ def change(cart_id: int, pack_id: int, quantity: int) -> int:
     must_be_on_sale(get(Product, pack.product_id), pack)
     line = _line(cart_id, pack_id)
     if line is None:
+        if (db.session.scalar(select(func.count()).where(CartLine.cart_id == cart_id)) or 0) >= MOST_KINDS:
+            raise Conflict("cart.full", N_("购物车里已有 %(most)s 种商品。请先结算，或者拿掉一些再放。"), most=MOST_KINDS)
         db.session.add(CartLine(cart_id=cart_id, pack_id=pack_id, quantity=quantity, added_at=clock.now()))
     else:
         line.quantity = quantity
@@ -141,8 +146,13 @@ def claim(token: str | None, organisation_id: int) -> Cart:
 
 
 def forget(limit: int = 1000) -> int:
-    """Delete carts of visitors who never signed in and have not touched them for KEPT_DAYS, at most ``limit``; how many."""
-    old = select(Cart.id).where(Cart.organisation_id.is_(None), Cart.touched_at < clock.now() - timedelta(days=KEPT_DAYS))
+    """Delete carts of visitors who never signed in and have not touched them for KEPT_DAYS, or ONCE_DAYS; at most ``limit``; how many."""
+    now = clock.now()
+    again = select(CartLine.id).where(CartLine.cart_id == Cart.id, CartLine.added_at < Cart.touched_at).exists()
+    old = select(Cart.id).where(
+        Cart.organisation_id.is_(None),
+        (Cart.touched_at < now - timedelta(days=KEPT_DAYS)) | ((Cart.touched_at < now - timedelta(days=ONCE_DAYS)) & ~again),
+    )
     ids = list(db.session.scalars(old.order_by(Cart.touched_at).limit(limit)))
     db.session.execute(delete(CartLine).where(CartLine.cart_id.in_(ids)))
     db.session.execute(delete(Cart).where(Cart.id.in_(ids)))

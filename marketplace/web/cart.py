@@ -14,6 +14,7 @@ from marketplace.orders.cart import LARGEST, Cart, CartItem
 from marketplace.orders.freight import FREE_FROM_FEN, freight_fen
 from marketplace.web import csrf
 from marketplace.web.account import safe_next
+from marketplace.web.limits import limiter
 from marketplace.web.permission import current_actor, holds, public
 from marketplace.web.same_origin import own_forms_only
 
@@ -36,7 +37,13 @@ def show() -> Any:
     return render_template("shop/cart.html", sellers=by_seller(items), total_fen=total_of(items), any_short=any(item.short for item in items), free_from=FREE_FROM_FEN)
 
 
+def _is_known() -> bool:
+    """Whether there is a cart already: each new one is rows that we keep for a month."""
+    return bool(request.cookies) and ("cart" in session or current_actor() is not None)
+
+
 @bp.post("/cart/add")
+@limiter.limit("120 per minute; 1000 per hour", exempt_when=_is_known)  # one address may be a whole office's
 @public
 @own_forms_only
 def add() -> Any:

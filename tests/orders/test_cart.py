@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
 from marketplace.catalogue.product import Pack, Product
 from marketplace.foundation import clock
@@ -57,6 +58,31 @@ def test_signing_in_keeps_what_was_chosen(app: Flask) -> None:
     assert cart.found(token) is None
 
 
+def test_a_full_cart_takes_no_other_kind_but_more_of_what_is_in(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cart, "MOST_KINDS", 2)
+    market = builders.market()
+    second, third = (builders.pack(market.product, price_fen=19900) for _ in range(2))
+    with transaction():
+        own = cart.opened(None).id
+        cart.add(own, market.pack)
+        cart.add(own, second)
+        assert cart.add(own, second, 3) == 4
+        with pytest.raises(Conflict) as full:
+            cart.add(own, third)
+        assert full.value.code == "cart.full"
+        cart.change(own, second, 0)
+        assert cart.add(own, third) == 1
+
+
+def test_an_address_opens_so_many_carts_and_whoever_has_one_goes_on(app: Flask) -> None:
+    form = {"pack": db.session.get_one(Pack, builders.market(on_hand=500).pack).public_id, "quantity": "1"}
+    own = app.test_client()
+    said = [app.test_client().post("/cart/add", data=form).status_code for _ in range(119)] + [own.post("/cart/add", data=form).status_code]
+    assert set(said) == {303}
+    assert app.test_client().post("/cart/add", data=form).status_code == 429
+    assert own.post("/cart/add", data=form).status_code == 303
+
+
 def test_what_is_off_sale_cannot_be_put_in(app: Flask) -> None:
     market = builders.market()
     with transaction():
@@ -79,6 +105,19 @@ def test_nothing_of_a_suspended_cooperative_can_be_put_in_and_its_page_says_so(a
     with pytest.raises(Conflict) as off, transaction():
         cart.add(cart.opened(None).id, market.pack)
     assert off.value.code == "cooperative.suspended"
+
+
+def test_a_cart_that_was_touched_once_is_forgotten_sooner(app: Flask) -> None:
+    market = builders.market()
+    with transaction():
+        once, twice = cart.opened(None).id, cart.opened(None).id
+        for each in (once, twice, twice):
+            cart.add(each, market.pack, 1)
+    for days, left in ((1, {once, twice}), (3, {twice}), (31, set())):
+        with clock.travel(clock.now() + timedelta(days=days)):
+            jobs.forget_carts()
+        db.session.rollback()
+        assert set(db.session.scalars(select(cart.Cart.id))) == left
 
 
 @pytest.mark.both
