@@ -62,6 +62,8 @@ class Settings:
     secure_cookies: bool = _setting(False, "SECURE_COOKIES", "cookies over https only")
     trusted_proxies: int = _setting(0, "TRUSTED_PROXIES", "number of proxies in front whose X-Forwarded-* headers count")
     payment_minutes: int = _setting(30, "PAYMENT_MINUTES", "minutes until an unpaid purchase gives its stock back")
+    unpaid_purchases: int = _setting(5, "UNPAID_PURCHASES", "purchases of one buyer that may wait for payment at once; 0: any number")
+    unpaid_packs: int = _setting(5, "UNPAID_PACKS", "packs of a kind that one buyer may always have in unpaid purchases; of more at most half of what could be had; 0: any number")
     confirm_days: int = _setting(10, "CONFIRM_DAYS", "days after the last shipment when receipt counts as confirmed")
     return_days: int = _setting(7, "RETURN_DAYS", "return window of the public, in days after receipt")
     notice_workdays: int = _setting(7, "NOTICE_WORKDAYS", "working days a distribution stands published")

@@ -21,7 +21,7 @@ from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
 from marketplace.households.linkage_group import LinkageShare, shares_in_pool
 from marketplace.orders import cart
-from marketplace.orders.cart import Cart
+from marketplace.orders.cart import Cart, CartItem
 from marketplace.orders.destination import Destination
 from marketplace.orders.freight import freight_fen
 from marketplace.orders.order import Order, OrderLine, Purchase
@@ -52,7 +52,7 @@ def place(
 
     ``buyer_id`` is the buying organisation if not the actor's own (a station orders for a villager); ``shown_fen`` the total
     that the buyer saw. Raises InvalidInput for a bad destination, StockShortage, Conflict ``cart.empty``, ``pack.off_sale``,
-    ``price.changed``, ``scheme.missing``, NotAllowed ``cart.foreign``.
+    ``price.changed``, ``scheme.missing``, ``purchase.unpaid``, ``stock.kept``, NotAllowed ``cart.foreign``.
     """
     buyer = buyer_id or actor.organisation_id
     request = {"cart": cart_id, "to": destination.as_request(), "buyer": buyer}
@@ -72,6 +72,7 @@ def _place(cart_id: int, destination: Destination, actor: Actor, buyer_id: int, 
         raise Conflict("cart.empty", N_("购物车是空的。"))
     for item in items:
         cart.must_be_on_sale(item.product, item.pack)
+    _must_leave_others(buyer_id, items)
     now = clock.now()
     purchase = write_purchase(destination, actor=actor, buyer_id=buyer_id, expires_at=now + timedelta(minutes=settings().payment_minutes))
     stock.reserve({item.pack.id: item.quantity for item in items}, source_type="purchase", source_id=purchase.id)
@@ -89,6 +90,25 @@ def _place(cart_id: int, destination: Destination, actor: Actor, buyer_id: int, 
     audit.record("purchase.placed", purchase, person_id=actor.person_id, organisation_id=actor.organisation_id, total_fen=total_fen)
     db.session.flush()
     return purchase.id
+
+
+def _must_leave_others(buyer_id: int, items: Sequence[CartItem]) -> None:
+    """What waits for a payment is nobody else's to buy: one buyer keeps little of it waiting. Raises Conflict ``purchase.unpaid``, ``stock.kept``."""
+    most, free_packs = settings().unpaid_purchases, settings().unpaid_packs
+    query = (
+        select(Order.purchase_id, OrderLine.pack_id, OrderLine.quantity)
+        .join(OrderLine, OrderLine.order_id == Order.id)
+        .where(Order.buyer_id == buyer_id, Order.kind == "PUBLIC", Order.fulfilment == "WAITING", Order.payment == "UNPAID")
+    )
+    waiting = db.session.execute(query).all()
+    if most and len({row[0] for row in waiting}) >= most:
+        raise Conflict("purchase.unpaid", N_("您有 %(n)s 笔订单还没付款。先付款或取消，再下新的。"), n=most)
+    for item in items if free_packs else ():
+        kept = sum(quantity for _purchase, pack_id, quantity in waiting if pack_id == item.pack.id)
+        may = max(free_packs, (item.free + kept) // 2)
+        if kept + item.quantity > may and item.quantity <= item.free:  # what is not there is said as such
+            message = N_("“%(name)s”存货不多，没付款的最多留 %(most)s 件。付了这些再买，大宗采购请联系合作社。")
+            raise Conflict("stock.kept", message, name=item.product.name_zh, most=may, pack_id=item.pack.id)
 
 
 def write_purchase(destination: Destination, *, actor: Actor, buyer_id: int, expires_at: datetime | None) -> Purchase:

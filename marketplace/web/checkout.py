@@ -6,7 +6,7 @@ from typing import Any
 
 import segno
 from flask import Blueprint, flash, redirect, render_template, request, session, url_for
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
@@ -25,11 +25,13 @@ from marketplace.payments import call, channel_key, seller_channel
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.web.cart import by_seller, present, remember, total_of
 from marketplace.web.errors import BUSY
+from marketplace.web.limits import limiter, signed_in
 from marketplace.web.orders import own_purchase
 from marketplace.web.permission import needs, the_actor
 
 bp = Blueprint("checkout", __name__)
 
+TRIES = "30 per minute; 300 per hour"  # of one person's ways to a cashier and back: each is a call of a channel
 FIELDS = ("address", "recipient", "phone", "region", "province", "city", "street", "note")
 
 
@@ -89,19 +91,22 @@ def place() -> Any:
 
 
 @bp.post("/orders/<public_id>/pay")
+@limiter.limit(TRIES, key_func=signed_in)
 @needs("buy")
 def pay(public_id: str) -> Any:
     return _to_cashier(own_purchase(public_id, the_actor()).id, request.form.get("idempotency_key", "")[:80])
 
 
 @bp.get("/orders/<public_id>/returned")
+@limiter.limit(TRIES, key_func=signed_in)
 @needs("buy")
 def returned(public_id: str) -> Any:
-    """Back from the cashier: ask the channel about each attempt that is still open, then show the order as it is."""
+    """Back from the cashier: ask the channel about the last attempt of each order that is still open, then show the order as it is. Earlier
+    ones are the sweeper's."""
     purchase = own_purchase(public_id, the_actor())
     ids = [order.id for order in orders_of(purchase.id)]
-    query = select(Payment.id).where(Payment.payable_kind == "order", Payment.payable_id.in_(ids), Payment.state.in_(OPEN))
-    for payment_id in list(db.session.scalars(query)):
+    query = select(func.max(Payment.id)).where(Payment.payable_kind == "order", Payment.payable_id.in_(ids), Payment.state.in_(OPEN))
+    for payment_id in list(db.session.scalars(query.group_by(Payment.payable_id))):
         try:
             call.ask(payment_id)
         except MarketError:
@@ -110,6 +115,7 @@ def returned(public_id: str) -> Any:
 
 
 @bp.post("/orders/<public_id>/card/<order_id>")
+@limiter.limit(TRIES, key_func=signed_in)
 @needs("buy")
 def card(public_id: str, order_id: str) -> Any:
     """To the page of the cooperative's own card channel, for its order."""
@@ -129,6 +135,7 @@ def card_returned(payment_id: str) -> Any:
 
 
 @bp.post("/orders/<public_id>/scan/<order_id>")
+@limiter.limit(TRIES, key_func=signed_in)
 @needs("buy")
 def scan(public_id: str, order_id: str) -> Any:
     """A code for one cooperative's order, to be scanned at the counter of a service station."""

@@ -7,12 +7,15 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from marketplace.catalogue.product import Pack, Product
+from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.orders import cart, checkout
 from marketplace.orders.checkout import households_in
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, OrderLine, Purchase, lines_of
+from marketplace.payments import payment as payments
+from marketplace.payments.payment import MOST_OPEN, Payment
 from marketplace.search import detail
 from marketplace.supply.batch import Batch
 from marketplace.supply.stock import StockShortage
@@ -52,6 +55,50 @@ def test_households_that_get_nothing_of_the_pool_are_not_counted(app: Flask) -> 
         builders.share(market.group, builders.household(), 0, kind="SUPPLY")
     assert households_in([market.group]) == {market.group: 5}
     assert detail.of_slug(product.slug).households == 5
+
+
+def test_one_buyer_keeps_little_of_the_stock_waiting_and_the_last_tin_is_anybodys(app: Flask) -> None:
+    market = builders.market(on_hand=40)
+    buyer = builders.customer()
+    trade.placed(buyer, (market.pack, 15))
+    with pytest.raises(Conflict) as kept:
+        trade.placed(buyer, (market.pack, 6))
+    assert (kept.value.code, kept.value.data["most"]) == ("stock.kept", 20)
+    assert trade.free(market.pack) == (40, 15)
+    trade.placed(builders.customer("别人"), (market.pack, 12))
+    last = builders.market(name="土蜂蜜合作社", category="honey", on_hand=1)
+    trade.placed(builders.customer("第三人"), (last.pack, 1))
+    assert trade.free(last.pack) == (1, 1)
+
+
+def test_so_many_purchases_wait_for_a_payment_and_one_that_is_paid_makes_room(app: Flask) -> None:
+    market = builders.market(on_hand=40)
+    buyer = builders.customer()
+    placed = [trade.placed(buyer, (market.pack, 1)) for _ in range(settings().unpaid_purchases)]
+    with pytest.raises(Conflict) as many:
+        trade.placed(buyer, (market.pack, 1))
+    assert many.value.code == "purchase.unpaid"
+    (payment_id,) = trade.opened(placed[0])
+    transaction(lambda: payments.apply(trade.succeeded(payment_id)))
+    trade.placed(buyer, (market.pack, 1))
+
+
+def test_attempts_to_pay_are_few_and_the_last_is_taken_again(app: Flask) -> None:
+    market = builders.market()
+    order_ids = trade.placed(builders.customer(), (market.pack, 1))
+    made = [trade.opened(order_ids) for _ in range(5)]
+    assert made[0] != made[1] != made[2] == made[3] == made[4]
+    assert db.session.scalar(select(func.count()).select_from(Payment)) == MOST_OPEN
+
+
+def test_attempts_for_other_things_too_are_not_taken_for_one(app: Flask) -> None:
+    tea, honey = builders.market(), builders.market(name="土蜂蜜合作社", category="honey")
+    order_ids = trade.placed(builders.customer(), (tea.pack, 1), (honey.pack, 1))
+    made = [trade.opened(order_ids) for _ in range(4)]
+    assert made[2] == made[3]
+    with pytest.raises(Conflict) as opened:
+        trade.opened(order_ids[:1])
+    assert opened.value.code == "payment.open"
 
 
 def test_small_orders_pay_freight(app: Flask) -> None:
