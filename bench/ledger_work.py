@@ -165,7 +165,7 @@ def do_distribute(number: int) -> float:
     from sqlalchemy import column, select, table
 
     from marketplace.foundation.database import transaction
-    from marketplace.ledger import event, share_event
+    from marketplace.ledger import share_event
     from marketplace.ledger.posting import Source
 
     share = table("share", column("household_id"), column("fen"))
@@ -280,7 +280,7 @@ def do_sum(number: int, account_id: int) -> tuple[float, int]:
 
 def _post_orders(book: int, seq: int, count: int) -> None:
     from marketplace.foundation.database import transaction
-    from marketplace.ledger import event, share_event
+    from marketplace.ledger import event
     from marketplace.ledger.event import Settled
     from marketplace.ledger.posting import Source
 
