@@ -7,7 +7,7 @@ its heir, or divided with it. Nothing that stands is rewritten: what was before 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column

@@ -3,49 +3,43 @@
 It is agreed to only while the rule is still the one that was to be loosened.
 """
 
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
+from sqlalchemy import CheckConstraint, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, get, locked, not_found
+from marketplace.foundation.database import Model, db, get, locked, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.notices import message
 from marketplace.notices.message import Say
-from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person, Role
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.procurement import approval_rule
 
 WAITS = text("state = 'PROPOSED'")
 
 
-class ApprovalRuleChange(Public, Versioned, Model):
+class ApprovalRuleChange(Proposal, Model):
     """``second_before_fen`` and ``second_from_fen`` (None: never two) of the rule at ``rule_version``."""
 
     __tablename__ = "approval_rule_change"
+    not_now = ("rule.decided", N_("这一次已经有结果了，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED')", name="state"),
         CheckConstraint("(state = 'PROPOSED') = (decided_by_id IS NULL)", name="decided"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> proposed_by_id", name="two_people"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("second_from_fen IS NULL OR second_from_fen > second_before_fen", name="looser"),
         Index("uq_approval_rule_change_waiting", "organisation_id", unique=True, sqlite_where=WAITS, postgresql_where=WAITS),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     rule_version: Mapped[int]
     second_before_fen: Mapped[int]
     second_from_fen: Mapped[int | None]
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
-    proposed_at: Mapped[datetime]
-    proposed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     returned_reason: Mapped[str] = mapped_column(String(300), default="")
 
 
@@ -63,12 +57,9 @@ def set_rule(second_from_fen: int | None, *, version: int, actor: Actor) -> Appr
     rule = approval_rule.of(actor.organisation_id)
     assert rule is not None
     row = ApprovalRuleChange(
-        organisation_id=actor.organisation_id, rule_version=rule.version, second_before_fen=rule.second_from_fen or 0, second_from_fen=second_from_fen,
-        proposed_at=clock.now(), proposed_by_id=actor.person_id, version=1,
-    )  # fmt: skip
-    db.session.add(row)
-    db.session.flush()
-    audit.record("approval_rule.asked", row, person_id=actor.person_id, before=row.second_before_fen, after=second_from_fen)
+        organisation_id=actor.organisation_id, rule_version=rule.version, second_before_fen=rule.second_from_fen or 0, second_from_fen=second_from_fen
+    )
+    put(row, "approval_rule.asked", person_id=actor.person_id, before=row.second_before_fen, after=second_from_fen)
     _tell(row, actor)
     return row
 
@@ -81,20 +72,13 @@ def decide(change_id: int, *, version: int, approved: bool, reason: str = "", ac
         raise not_found(ApprovalRuleChange)
     locked(Organisation, actor.organisation_id)
     row = locked(ApprovalRuleChange, change_id)
-    if row.state != "PROPOSED":
-        raise Conflict("rule.decided", N_("这一次已经有结果了，请刷新页面看看。"), state=row.state)
-    row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
+    row.decide(actor=actor, version=version, approved=approved, reason=reason)
+    row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip()[:300])
     if approved:
         rule = approval_rule.of(actor.organisation_id)
         if rule is None or rule.version != row.rule_version:
             raise Conflict("rule.stale", N_("提出以后，规则已经改过。请退回这一次，对照现在的规则重新提出。"))
         approval_rule.write(actor.organisation_id, row.second_from_fen, by_id=row.proposed_by_id)
-    row.state, row.returned_reason = ("APPROVED", "") if approved else ("RETURNED", reason.strip()[:300])
-    row.decided_at, row.decided_by_id = clock.now(), actor.person_id
     db.session.flush()
     return row
 
