@@ -26,6 +26,8 @@ from marketplace.ledger import month
 from tests.missing import missing
 from tests.postgres import SHORT_LIVED, PostgresMissing, PostgresServer, postgres_server
 
+TESTS = Path(__file__).parent
+LONGEST = ("simulation/", "stories/", "cli/", "settlement/test_any_money", "web/test_statements", "web/test_permission_walk", "web/test_foreign_rows")
 # How long an example takes depends on the machine, which other tests share: only what it finds counts.
 hypothesis.settings.register_profile("market", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("market")
@@ -65,6 +67,11 @@ def _need_not_survive_a_power_cut(connection: Any, record: Any) -> None:
     """As of PostgreSQL's databases here; that a process may be killed at any moment is another thing, and holds."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous=OFF")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first: no process is left with a long one when the others are done."""
+    items.sort(key=lambda item: not str(item.path.relative_to(TESTS)).startswith(LONGEST))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

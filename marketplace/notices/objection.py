@@ -46,7 +46,7 @@ def at_desk(notice_id: int | None) -> list[tuple[Objection, int]]:
     rows = list(db.session.scalars(query.limit(PAGE)))
     texts = {row.text for row in rows if row.outcome == "OPEN"}
     same = select(Objection.text, func.count()).where(_waiting(notice_id or 0), Objection.text.in_(texts)).group_by(Objection.text)
-    counts = dict(db.session.execute(same).tuples().all()) if texts else {}
+    counts = dict(db.session.execute(same).all()) if texts else {}
     return [(row, counts[row.text] - 1 if row.outcome == "OPEN" else 0) for row in rows]
 
 

@@ -129,12 +129,14 @@ def homes(year: int, *, village_ids: Sequence[int] = (), hardship: bool = True) 
 
 def listed(year: int, view: str, *, village_ids: Sequence[int] = (), after: str = "", limit: int) -> tuple[int, list[Home]]:
     """How many of them stand in one of VIEWS, and the first of those behind the one with the outside name ``after``, in the order of their
-    codes. Two queries; nothing sealed is opened."""
+    codes. One query; nothing sealed is opened."""
     query = _homes(year, village_ids, view)
-    count = db.session.scalar(select(func.count()).select_from(query.order_by(None).with_only_columns(Household.id).subquery())) or 0
+    count = select(func.count()).select_from(query.order_by(None).with_only_columns(Household.id).subquery())
+    here = query.add_columns(count.scalar_subquery()).limit(limit)
     if after:
-        query = query.where(Household.code > select(Household.code).where(Household.public_id == after).scalar_subquery())
-    return count, [_home(*row, hardship=False) for row in db.session.execute(query.limit(limit))]
+        here = here.where(Household.code > select(Household.code).where(Household.public_id == after).scalar_subquery())
+    rows = db.session.execute(here).all()
+    return rows[0][-1] if rows else db.session.scalar(count) or 0, [_home(*row[:-1], hardship=False) for row in rows]
 
 
 def hardship(year: int, known: Sequence[Home]) -> tuple[Hardship, bool]:
@@ -144,15 +146,17 @@ def hardship(year: int, known: Sequence[Home]) -> tuple[Hardship, bool]:
     digest = hashlib.sha256(stands).hexdigest()
     if year in kept and kept[year][0] == digest:
         return kept[year][1], False
-    opened = homes(year)
-    unable, poor = [home for home in opened if home.cannot_work], [home for home in opened if not home.lifted]
+    opened = [(home, Household(public_id=home.public_id, hardship_sealed=home.seal)) for home in known]
+    poor = [(home, row) for home, row in opened if not home.lifted]
+    ill = [home.people for home, row in poor if row.ill_or_disabled]
+    unable = [home.earned_fen for home, row in opened if row.unable_to_work >= home.people]
     sums = Hardship(
-        ill=sum(home.ill for home in poor),
-        ill_people=sum(home.people for home in poor if home.ill),
-        unable_people=sum(home.unable for home in poor),
+        ill=len(ill),
+        ill_people=sum(ill),
+        unable_people=sum(row.unable_to_work for _home, row in poor),
         cannot_work=len(unable),
-        cannot_work_reached=sum(home.earned_fen > 0 for home in unable),
-        cannot_work_fen=sum(home.earned_fen for home in unable),
+        cannot_work_reached=sum(fen > 0 for fen in unable),
+        cannot_work_fen=sum(unable),
     )
     kept[year] = digest, sums
     return sums, True
