@@ -223,12 +223,10 @@ def alarms(found: Sequence[Standing]) -> set[str]:
 
 def below_zero(organisation_id: int | None = None) -> list[tuple[int, str, int]]:
     """(cooperative, bank or alipay, fen) of accounts that the books hold to be less than nothing: a withdrawal or a receipt is not recorded."""
-    query = select(Account.book, Account.kind, Account.id).where(Account.kind.in_(("bank", "alipay")))
+    query = balance.each().where(Account.kind.in_(("bank", "alipay")))
     if organisation_id is not None:
         query = query.where(Account.book == organisation_id)
-    found = [(row[0], row[1], row[2]) for row in db.session.execute(query.order_by(Account.id))]
-    held = balance.of_many([number for _book, _kind, number in found])
-    return [(book, kind, held[number]) for book, kind, number in found if held[number] < 0]
+    return [(row.book, row.kind, int(fen)) for row, fen in db.session.execute(query.order_by(Account.id)) if fen < 0]
 
 
 def rows(name: str, *, after_id: int = 0, limit: int = 51) -> Sequence[tuple[Any, str, int | None, datetime | None]]:
