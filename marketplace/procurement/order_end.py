@@ -100,10 +100,7 @@ def decide(end_request_id: int, *, approved: bool, version: int, reason: str = "
     asked.must_be_version(version)
     if approved:
         _must_be_possible(row, order)
-    approval.decide(
-        asked, version=version, maker_id=asked.asked_by_id, checker_id=actor.person_id,
-        organisation_id=actor.organisation_id, approved=approved, reason=reason,
-    )  # fmt: skip
+    approval.decide(asked, maker_id=asked.asked_by_id, actor=actor, version=version, approved=approved, reason=reason)
     _close(asked, "APPROVED" if approved else "RETURNED", reason, actor)
     if approved:
         directed_order.end(row, order, "CANCELLED", asked.reason, actor)
