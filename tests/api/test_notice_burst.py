@@ -39,8 +39,7 @@ def market(app: Flask) -> Market:
 
 def waiting(market: Market, count: int, tabs: int = 1) -> list[int]:
     """So many orders' payments, each order opened in so many tabs."""
-    buyer = builders.customer()
-    orders = [trade.placed(buyer, (market.pack, 1)) for _ in range(count)]
+    orders = [trade.placed(builders.customer(), (market.pack, 1)) for _ in range(count)]
     return [payment_id for order in orders for _ in range(tabs) for payment_id in trade.opened(order)]
 
 
