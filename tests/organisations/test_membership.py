@@ -17,7 +17,7 @@ from tests import builders
 
 
 def take_roles(other: Actor, actor: Actor) -> Any:
-    return membership.set_roles(other.person_id, actor.organisation_id, ["auditor"], read=["administrator"], actor=actor)
+    return membership.set_roles(other.person_id, actor.organisation_id, [], read=["administrator"], actor=actor)
 
 
 def shut(other: Actor, actor: Actor) -> Any:
