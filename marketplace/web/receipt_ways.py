@@ -281,8 +281,10 @@ def _decisions(errors: dict[str, str]) -> str:
     if before:
         query = query.where(RowDecision.id < by_public_id(RowDecision, before, scoped(actor, RowDecision)).id)
     rows = db.session.execute(query.limit(PAGE + 1)).all()
+    standing = select(JournalEntry).where(JournalEntry.id.in_([each.entry_id for each, _row in rows if each.entry_id]))
     return render_template(
         "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), errors=errors,
+        entries={each.id: f"{day(each.event_at)} · {entry_words(each.kind)} · {money(each.gross)}" for each in db.session.scalars(standing)},
         next_url=url_for(".decisions", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("流水说明"), None)], **desk(actor),
     )  # fmt: skip

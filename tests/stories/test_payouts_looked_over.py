@@ -106,14 +106,15 @@ def test_a_credit_of_the_bank_that_stands_in_the_books_already(app: Flask, page:
         wrong = look(page, accountant, "stands", where, address, "/reconciliation", opened=True)
         assert accountant.post(f"{where}/say", data={"kind": "STANDS", "why": "银行退的代发", "entry": ours.public_id}).status_code == 303
         pair = {"step": "pair", "version": theirs.version, "other": ours.public_id}
-        wrong += look(page, director, "stands-second", "/cooperative/bank/decisions", where)
+        wrong += look(page, director, "stands-second", "/cooperative/bank/decisions")
+        assert "代发退票 · ¥50.00" in director.get("/cooperative/bank/decisions").text, "who agrees sees to what"
         assert accountant.post(address, data=pair).status_code == 303
         assert wrong + look(page, accountant, "stands-paired", address, opened=True) == []
 
 
 def test_a_sign_in_that_waits_for_a_second_administrator(app: Flask, page: Page) -> None:
     market, (first, second) = builders.market(), two()
-    transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="李华", roles=["director"], actor=first))
+    transaction(lambda: sign_in_proposal.invite(market.cooperative, login="li-hua", name="Li Hua", roles=["director"], actor=first))
     wrong = look(page, browser(app, first), "sign-in-own", "/operator/sign-ins", "/operator/organisations") + look(page, browser(app, second), "sign-in-second", "/operator/sign-ins")
     number = proposed().id
     transaction(lambda: sign_in_proposal.decide(number, version=1, approved=True, actor=second))
