@@ -79,7 +79,9 @@ def handles(kind: str, *, most: int = 0, when: Callable[[], bool] | None = None,
 def put(kind: str, key: str, payload: dict[str, Any] | None = None, *, due_at: datetime | None = None) -> None:
     """Ask for ``kind`` to be done; asked again before it was done, it stays one. Asked after, it is due once more."""
     due_at = due_at or clock.now()
-    waiting = db.session.scalars(select(OutboxMessage).where(OutboxMessage.kind == kind, OutboxMessage.key == key)).one_or_none()
+    # Held, so that a worker that is finishing it has finished, or finds that it was asked for again.
+    query = select(OutboxMessage).where(OutboxMessage.kind == kind, OutboxMessage.key == key)
+    waiting = db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
     if waiting is None:
         db.session.add(OutboxMessage(kind=kind, key=key, payload=json.loads(json.dumps(payload or {})), due_at=due_at, attempts=0))
     else:
@@ -158,14 +160,20 @@ def _claim(kinds: set[str] | None) -> tuple[int, str, dict[str, Any], int] | Non
 
 
 def _finish(message_id: int) -> None:
-    message = db.session.get(OutboxMessage, message_id)
+    message = _held(message_id)
     # Asked for again while it was being done: then it stays due.
     if message is not None and message.attempts > 0:
         message.done_at = clock.now()
 
 
+def _held(message_id: int) -> OutboxMessage | None:
+    """The message as it stands once nobody else is changing it."""
+    query = select(OutboxMessage).where(OutboxMessage.id == message_id)
+    return db.session.scalars(query.with_for_update().execution_options(populate_existing=True)).one_or_none()
+
+
 def _failed(message_id: int, error: Exception, attempts: int) -> None:
-    message = db.session.get(OutboxMessage, message_id)
+    message = _held(message_id)
     if message is None:
         return
     message.last_error = f"{type(error).__name__}: {error}"[:2000]

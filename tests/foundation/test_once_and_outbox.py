@@ -1,11 +1,12 @@
 """What a person repeats happens once; what must happen outside is never lost and never doubled by us."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
@@ -118,3 +119,38 @@ def test_a_failure_waits_and_a_killed_worker_is_replaced(app: Flask, seen: list[
 def test_the_network_is_not_touched_inside_a_transaction(app: Flask, seen: list[int]) -> None:
     with pytest.raises(RuntimeError, match="outside"), transaction():
         outbox.drain()
+
+
+def test_what_is_asked_for_again_just_as_it_is_finished_is_done_again(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody asks within a transaction that lasts until the worker, done with it, wants to say so."""
+    got: list[int] = []
+    asked = threading.Event()
+
+    def ask() -> None:
+        outbox.put("test.kind", "one", {"n": 2})
+        asked.set()
+        until = time.monotonic() + 3
+        while db.engine.dialect.name == "postgresql" and time.monotonic() < until:
+            if db.session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                return  # the worker waits for us
+
+    def again() -> None:
+        with app.app_context():
+            transaction(ask)
+
+    other = threading.Thread(target=again)
+
+    def handler(payload: dict[str, int]) -> None:
+        got.append(payload["n"])
+        if len(got) == 1:
+            other.start()
+            assert asked.wait(10)
+
+    monkeypatch.setitem(outbox.handlers, "test.kind", handler)
+    transaction(lambda: outbox.put("test.kind", "one", {"n": 1}))
+    outbox.drain(kinds={"test.kind"})
+    other.join()
+    outbox.drain(kinds={"test.kind"})
+    assert got == [1, 2]
+    db.session.rollback()
+    assert db.session.scalars(select(OutboxMessage.done_at)).one() is not None
