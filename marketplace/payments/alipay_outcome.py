@@ -1,7 +1,7 @@
 """What can come of asking Alipay. Only a verified answer that names what was asked is a fact; all else is Unknown."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ Status = Literal["WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLO
 STATUSES: tuple[Status, ...] = ("WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_FINISHED", "TRADE_CLOSED")
 
 _AMOUNT = re.compile(r"(?P<yuan>[0-9]{1,10})(?:\.(?P<fen>[0-9]{1,2}))?")
+_OF_ACCOUNT = re.compile(r"sign|app-id|cert|encrypt|timestamp")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
@@ -28,10 +29,19 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Misconfigured:
-    """Alipay refused the form, the key or the permission: nothing happened, and nothing will until a person mends it."""
+    """Alipay refused the form, the key or the permission: nothing happened, and nothing will until a person mends it.
+
+    ``unsent``: Alipay was not asked, since it would refuse.
+    """
 
     code: str
     sub_code: str
+    unsent: bool = field(default=False, compare=False)
+
+    @property
+    def of_account(self) -> bool:
+        """Whether it is the application or its key that is refused, and so every other request too; else it is this kind of request alone."""
+        return self.code in ("40001", "40002") and _OF_ACCOUNT.search(self.sub_code) is not None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from marketplace.payments.alipay_sdk import Application, odd_code
 
 TRANSFER, QUERY = "alipay.fund.trans.uni.transfer", "alipay.fund.trans.common.query"
 
-_NO_CERTIFICATE = Misconfigured("40006", "isv.insufficient-isv-permissions")
+_NO_CERTIFICATE = Misconfigured("40006", "isv.insufficient-isv-permissions", unsent=True)
 _NO_ORDER = "ORDER_NOT_EXIST"
 # The number has been used for another amount or another payee: something did happen under it, so it is no refusal.
 _INCONSISTENT = "PAYMENT_INFO_INCONSISTENCY"

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
-from sqlalchemy import ForeignKey, Index, String, select
+from sqlalchemy import ForeignKey, Index, Select, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import clock, outbox
@@ -95,10 +95,10 @@ def ask(payment_id: int) -> str:
     return transaction(lambda: get(Payment, payment_id).state)
 
 
-def must_be_open(organisation_id: int, channel: str = "alipay", account: str = "") -> None:
-    """Raise OutsideFailure ``channel.stopped`` while the channel refuses what is sent for ``account`` (by default the seller's own): every
-    call more would be refused too."""
-    if alarm(organisation_id, channel, account):
+def must_be_open(organisation_id: int, channel: str = "alipay", account: str = "", kind: str = "") -> None:
+    """Raise OutsideFailure ``channel.stopped`` while the channel refuses what is sent for ``account`` (by default the seller's own), or calls
+    of this ``kind``: every one more would be refused too."""
+    if alarm(organisation_id, channel, account, kind):
         raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"))
 
 
@@ -131,7 +131,7 @@ def page_of(payment_id: int) -> str:
 def _made_already(payment_id: int, kind: str) -> bool:
     """Whether the channel has made what an attempt is paid with. OutsideFailure ``channel.stopped`` if nobody could pay with it now."""
     payment = get(Payment, payment_id)
-    must_be_open(payment.organisation_id, payment.channel, _account(kind, payment))
+    must_be_open(payment.organisation_id, payment.channel, _account(kind, payment), kind)
     return bool(payment.precreated)
 
 
@@ -277,7 +277,7 @@ def send(kind: str, subject_id: int) -> str:
 
     def made() -> int:
         whose = _whose(kind, subject_id)
-        must_be_open(whose.organisation_id, whose.channel, whose.account)
+        must_be_open(whose.organisation_id, whose.channel, whose.account, kind)
         return make(kind, subject_id)
 
     return carry_out(transaction(made))
@@ -295,17 +295,30 @@ def _whose(kind: str, subject_id: int) -> Whose:
     return Whose(payment.organisation_id, payment.channel, _account(kind, payment))
 
 
-def alarm(organisation_id: int, channel: str = "alipay", account: str = "") -> bool:
-    """Whether the channel lately refused the key, form or permissions of this ``account`` (by default the seller's own): nothing happens
-    until a person mends it. A key that was switched to since has not been refused yet. What the platform signs is refused to all alike."""
+def alarm(organisation_id: int, channel: str = "alipay", account: str = "", kind: str = "") -> bool:
+    """Whether the channel lately refused the key or form of this ``account`` (by default the seller's own), or did not let it make calls of
+    this ``kind``: nothing of the sort happens until a person mends it. What one kind lacks stops no other. A key that was switched to since has
+    not been refused yet. What the platform signs is refused to all alike."""
     account = account or payments.account_of(organisation_id, channel)[0]
     query = select(PaymentCall).where(PaymentCall.channel == channel, PaymentCall.account == account, PaymentCall.answered_at >= clock.now() - STOPPED)
     if account != settings().alipay_app_id:
         query = query.where(PaymentCall.organisation_id == organisation_id)
-    newest = db.session.scalars(query.order_by(PaymentCall.answered_at.desc(), PaymentCall.id.desc()).limit(1)).one_or_none()
-    if newest is None or newest.answered_at is None or not (newest.answer or {}).get("misconfigured"):
-        return False
-    return not channel_key.switched_since(channel, account, newest.answered_at)
+    refused = _newest(query)
+    if refused is None or _refuses(refused) != "account":
+        refused = _newest(query.where(PaymentCall.kind == kind)) if kind and refused is not None else None
+        if refused is None or _refuses(refused) != "kind":
+            return False
+    return refused.answered_at is not None and not channel_key.switched_since(channel, account, refused.answered_at)
+
+
+def _newest(query: Select[PaymentCall]) -> PaymentCall | None:
+    return db.session.scalars(query.order_by(PaymentCall.answered_at.desc(), PaymentCall.id.desc()).limit(1)).one_or_none()
+
+
+def _refuses(call: PaymentCall) -> str:
+    """What a call's answer refuses: the account, this kind of call, or (empty) neither."""
+    answer = call.answer or {}
+    return ("kind" if answer.get("of_kind") else "account") if answer.get("misconfigured") else ""
 
 
 def last_of(kind: str, subject_id: int, outcome: str = "") -> PaymentCall | None:

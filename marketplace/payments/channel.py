@@ -19,6 +19,7 @@ from marketplace.payments.payment import Payment
 EXTENSION = "payment_channel"
 NOT_TRANSFERRED = "not_transferred"  # the sub code of a transfer's query: the channel knows of none of this number
 NOT_REFUNDED = "not_refunded"  # the sub code of a refund's query: clearly none of this number left
+NOT_PERMITTED = "not_permitted"  # the sub code of a transfer that the application may not make
 UNSENT = {"unsent": True}  # what is told of an answer for which nobody had to be asked: it says nothing of the channel
 ENDED = ("failed", "canceled")  # what a refund's ``told["status"]`` is when the channel knows it and it moved nothing
 

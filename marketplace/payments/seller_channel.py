@@ -37,7 +37,15 @@ from marketplace.payments.alipay_outcome import (
 )
 from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.alipay_transfer import Payee
-from marketplace.payments.channel import NOT_REFUNDED, NOT_TRANSFERRED, Answer, Attempt, merging
+from marketplace.payments.channel import (
+    NOT_PERMITTED,
+    NOT_REFUNDED,
+    NOT_TRANSFERRED,
+    UNSENT,
+    Answer,
+    Attempt,
+    merging,
+)
 from marketplace.payments.outcome import Outcome
 from marketplace.payments.payment import Payment
 
@@ -249,7 +257,8 @@ def answer_of(said: Any) -> Answer:
         case Refused():
             return Answer("unknown" if said.passing else "refused", sub_code=said.sub_code)
         case Misconfigured():
-            return Answer("unknown", sub_code=f"{said.code}/{said.sub_code}", told={"misconfigured": True})
+            told = {"misconfigured": True} | ({} if said.of_account else {"of_kind": True})
+            return Answer("unknown", sub_code=f"{said.code}/{said.sub_code}", told=told)
         case _:
             return Answer("unknown", sub_code=str(getattr(said, "reason", ""))[:60])
 
@@ -257,6 +266,8 @@ def answer_of(said: Any) -> Answer:
 def _of_transfer(said: Any) -> Answer:
     """What the client said of a transfer. A refusal that may pass is a refusal all the same: nothing happened by that request."""
     match said:
+        case Misconfigured(unsent=True):
+            return Answer("refused", sub_code=NOT_PERMITTED, told={"passing": True, **UNSENT})
         case Transferred():
             told = {"status": "SUCCESS", "order_id": said.order_id, "paid_at": said.paid_at.isoformat() if said.paid_at else None}
             return Answer("succeeded", told=told)

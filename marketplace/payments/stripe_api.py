@@ -28,11 +28,11 @@ class StripeRefused(Exception):
 
 
 class StripeMisconfigured(Exception):
-    """Stripe does not know our key, or does not let it do this: a person must mend it."""
+    """Stripe does not know our key, or (``of_kind``) does not let it do this: a person must mend it."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, of_kind: bool = False) -> None:
         super().__init__(code)
-        self.code = code[:60]
+        self.code, self.of_kind = code[:60], of_kind
 
 
 class BadEvent(InvalidInput):
@@ -125,7 +125,7 @@ class StripeApi:
         try:
             said: dict[str, Any] = ask().to_dict()
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
-            raise StripeMisconfigured(error.code or type(error).__name__) from error
+            raise StripeMisconfigured(error.code or type(error).__name__, of_kind=isinstance(error, stripe.PermissionError)) from error
         except stripe.InvalidRequestError as error:
             raise StripeRefused(error.code or "invalid_request") from error
         except stripe.StripeError as error:

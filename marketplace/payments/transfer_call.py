@@ -15,7 +15,7 @@ from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.payments import call, transfer
 from marketplace.payments.alipay_transfer import PAYER_IS_SHORT
-from marketplace.payments.channel import NOT_TRANSFERRED, Answer, Payer, client_for
+from marketplace.payments.channel import NOT_PERMITTED, NOT_TRANSFERRED, Answer, Payer, client_for
 from marketplace.payments.further_call import Further, Whose, further
 from marketplace.payments.transfer import GOING, MESSAGE, Transfer
 
@@ -103,6 +103,8 @@ def _record(kind: str, transfer_id: int, answer: Answer) -> None:
         transfer.come_back(transfer_id, answer.sub_code)
     elif status in ("FAIL", "CLOSED"):
         transfer.fail(transfer_id, answer.sub_code or status)
+    elif kind == SEND and answer.told.get("of_kind"):
+        _refused(transfer_id, Answer("refused", sub_code=NOT_PERMITTED, told={"passing": True}))  # an answer, and a plain no to this request
     elif answer.outcome == "unknown":
         transfer.unsure(transfer_id, answer.sub_code)
     elif kind == ASK:
@@ -137,7 +139,7 @@ def _refused(transfer_id: int, answer: Answer) -> None:
     if answer.told.get("passing"):
         row.state, row.sub_code = ("waiting" if alone else "unknown"), answer.sub_code[:60]
         row.sent = 0 if alone else row.sent
-        if answer.sub_code in PAYER_IS_SHORT:
+        if answer.sub_code in (*PAYER_IS_SHORT, NOT_PERMITTED):
             transfer.handlers[row.payable_kind].short(row, answer.sub_code)
     elif alone:
         transfer.fail(transfer_id, answer.sub_code)

@@ -54,6 +54,7 @@ REASONS = {
     "EXCEED_LIMIT_MM_MAX_AMOUNT": N_("超过了这个月的转账限额"),
     "EXCEED_LIMIT_DC_RECEIVED": N_("收款人今天的收款次数满了"),
     "EXCEED_LIMIT_UNRN_DM_AMOUNT": N_("收款人没有实名，今天收满了"),
+    "not_permitted": N_("支付宝不让这个应用转账：没有开通转账权限，或不是证书方式的密钥"),
     "FAIL": N_("支付宝没有办成"),
     "CLOSED": N_("支付宝关闭了这笔转账"),
     "REFUND": N_("支付宝退票，没有写原因"),

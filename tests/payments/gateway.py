@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from marketplace.payments.channel import EXTENSION, Answer
+from marketplace.payments.channel import EXTENSION, Answer, Attempt
 
 
 class WrittenChannel:
@@ -24,6 +24,9 @@ class WrittenChannel:
 
     def refund_query(self, out_trade_no: str, out_request_no: str, fen: int) -> Answer:
         return self._answer("refund_query", out_trade_no, out_request_no, str(fen))
+
+    def qr_code(self, attempt: Attempt, expires_at: object) -> Answer:
+        return self._answer("qr_code", attempt.out_trade_no)
 
     def _answer(self, name: str, *numbers: str) -> Answer:
         self.asked.append((name, *numbers))
