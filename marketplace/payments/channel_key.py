@@ -8,10 +8,10 @@ that something was paid, or of an account of their own to be paid to. The materi
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -25,6 +25,7 @@ from marketplace.payments import key_owner, key_print
 from marketplace.payments.key_owner import Owned
 
 CHANNELS = ("alipay", "stripe")
+MAY_GO_BACK = timedelta(days=180)  # after which Stripe itself refunds no card any more, and no bank begins a dispute
 KEPT = ("ADDED", "CURRENT", "OLD")
 IN_USE = text("state = 'CURRENT'")
 
@@ -143,11 +144,14 @@ def switch(key_id: int, *, owned: Owned | None = None, version: int | None = Non
 
 
 def retire(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelKey:
-    """Never believe it again and destroy it. The one in use cannot be retired: switch first. Conflict ``key.state``, ``version.stale``."""
+    """Never believe it again and destroy it. The one in use cannot be retired: switch first. Conflict ``key.state``, ``version.stale``;
+    ``key.needed`` if it is the last of an account that was left and whose payments may have to go back."""
     row = _handled(key_id, actor)
     row.must_be_version(row.version if version is None else version)
     if row.state not in ("ADDED", "OLD"):
         raise Conflict("key.state", N_("正在用的密钥不能作废：先启用新的。作废过的不用再作废。"), state=row.state)
+    if row.channel == "stripe":
+        _must_not_be_needed(row)
     row.state, row.retired_at, row.material = "RETIRED", clock.now(), ""
     _record("retired", row, actor)
     db.session.flush()
@@ -205,6 +209,25 @@ def may_handle(organisation_id: int, actor: Actor) -> None:
 def _must_be_anothers(row: ChannelKey, actor: Actor) -> None:
     if row.added_by_id == actor.person_id:
         raise NotAllowed("key.own", N_("自己加的密钥，要由另一个人核对和启用。"))
+
+
+def _must_not_be_needed(row: ChannelKey) -> None:
+    """Raise Conflict ``key.needed`` if nothing else signs for its account, and something paid there is open, goes back, or may for a while."""
+    from marketplace.payments.payment import OPEN, PAID, Payment
+    from marketplace.payments.refund import GOING, Refund
+
+    if row.state != "OLD" or any(each.id != row.id and each.account == row.account for each in _of(row.organisation_id, "stripe", ("CURRENT", "OLD"))):
+        return
+    going = select(Refund.id).where(Refund.payment_id == Payment.id, Refund.state.in_(GOING)).exists()
+    late = Payment.state.in_(PAID) & (Payment.refunded_fen < Payment.amount_fen) & (Payment.succeeded_at > clock.now() - MAY_GO_BACK)
+    its = Payment.organisation_id == row.organisation_id, Payment.channel == "stripe", Payment.app_id == row.account
+    count = db.session.scalar(select(func.count()).select_from(Payment).where(*its, Payment.state.in_(OPEN) | going | late)) or 0
+    if count:
+        raise Conflict(
+            "key.needed",
+            N_("这个账户上有 %(n)s 笔付款还没有结束，或半年内还可能要退，没有这把密钥就退不了。密钥泄露了的，请在 Stripe 后台换一把，再加同一个账户的新密钥。"),
+            n=count,
+        )
 
 
 def _handled(key_id: int, actor: Actor) -> ChannelKey:

@@ -257,7 +257,8 @@ def _refunded_elsewhere(payment: Payment, outcome: Outcome) -> str:
     from marketplace.payments import refund, refund_news
 
     told = min(outcome.refunded_fen, payment.amount_fen)
-    more = min(told - refund.sent_over(payment.id, _own_way(payment)), payment.amount_fen - payment.refunded_fen)
+    counted = refund.sent_over(payment.id, _own_way(payment), disputes=refund.is_dispute(outcome.refund_no))
+    more = min(told - counted, payment.amount_fen - payment.refunded_fen)
     if more <= 0 or (not outcome.by_number and refund_news.may_be_ours(payment)):
         return ""
     if payment.state == "succeeded":

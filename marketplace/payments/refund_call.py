@@ -72,7 +72,17 @@ def stop(refund_id: int) -> str:
             raise Conflict("refund.sent_lately", N_("刚刚才交给支付渠道，可能还在路上。请等十分钟再试。"))
         return sent.id if sent else 0
 
+    def unsent() -> bool:
+        """It never left us: then it is over without anybody's word."""
+        known = locked(Refund, refund_id)
+        if known.state != "approved" or call.last_of(SEND, refund_id) is not None:
+            return False
+        refunds.fail(refund_id, "STOPPED")
+        return True
+
     before = transaction(newest)
+    if before == 0 and transaction(unsent):
+        return "refused"
     said = call.send(ASK, refund_id)
 
     def end() -> str:

@@ -77,7 +77,7 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
     number, fen = str(row["id"])[:64], int(row["amount"])
     if row.get("status") != "lost" or db.session.scalar(select(Refund.id).where(Refund.out_request_no == number)):
         return said
-    gone = refunds.sent_over(payment.id, "stripe")
+    gone = refunds.sent_over(payment.id, "stripe", disputes=True)
     told = Outcome(
         payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, refunded_fen=gone + fen, refund_no=number, by_number=True
     )

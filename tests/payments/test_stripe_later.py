@@ -11,11 +11,12 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict
 from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.orders import cancellation, refund_reissue
 from marketplace.organisations.actor import Actor
-from marketplace.payments import call, stripe_look
+from marketplace.payments import call, channel_key, refund_call, stripe_look
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
@@ -266,3 +267,50 @@ def test_lists_that_are_not_to_be_had_for_long_are_an_alarm_until_they_are(app: 
         db.session.rollback()
         assert outbox.drain(kinds={stripe_look.AGAIN}) == (1, 0)
         assert "looks" not in {each.name for each in money_alarm.frequent()}
+
+
+def test_the_last_key_of_an_account_that_was_left_stays_while_its_money_may_go_back(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    takes_cards(market, account="acct_1TeaMovedAway", secret_key="sk_test_another0123", webhook_secret="whsec_another_0123456789")
+    db.session.rollback()
+    (old,) = (row.id for row in channel_key.history(market.cooperative) if row.state == "OLD")
+    db.session.rollback()
+    with pytest.raises(Conflict, match=r"key\.needed"):
+        transaction(lambda: channel_key.retire(old, actor=market.director))
+    transaction(lambda: cancellation.cancel(order_id, actor=buyer))
+    with pytest.raises(Conflict, match=r"key\.needed"):  # on its way
+        transaction(lambda: channel_key.retire(old, actor=market.director))
+    drained()
+    assert (found(payment.id).refunded_fen, stand(market)) == (payment.amount_fen, {})
+    transaction(lambda: channel_key.retire(old, actor=market.director))
+    db.session.rollback()
+    assert db.session.get_one(channel_key.ChannelKey, old).state == "RETIRED"
+
+
+def test_a_refund_that_was_never_sent_is_stopped_without_asking(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, buyer, order_id = sold
+    payment, refund = refunded(desk, buyer, order_id, drain=False)
+    desk.down, number = True, refund.id
+    db.session.rollback()
+    assert refund_call.stop(number) == "refused"
+    db.session.rollback()
+    assert (db.session.get_one(Refund, number).state, stand(market)) == ("failed", {"stripe": payment.amount_fen, "buyer_funds": payment.amount_fen})
+    drained()
+    assert not [each for each in desk.asked if each == "POST /v1/refunds"]
+
+
+def test_after_a_dispute_that_took_a_part_refunds_made_there_are_still_seen(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    fen = payment.amount_fen
+    desk.disputes = [dispute(payment, "lost", amount=600, balance_transactions=[])]
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert stand(market) == {"stripe": fen - 600, "buyer_funds": fen - 600}
+    desk.ask("POST", "/v1/refunds", payment_intent=str(payment.trade_no), amount="500")
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert stand(market) == {"stripe": fen - 1100, "buyer_funds": fen - 1100}
+    call.ask(payment.id)  # told of the sum once more
+    desk.disputes.insert(0, dispute(payment, "lost", id="dp_second", amount=200, balance_transactions=[]))
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert stand(market) == {"stripe": fen - 1300, "buyer_funds": fen - 1300}
