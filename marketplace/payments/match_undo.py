@@ -14,6 +14,7 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
 from marketplace.ledger import event, posting
 from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
@@ -138,5 +139,11 @@ def _held(match_id: int, actor: Actor) -> BankMatch:
 def _payment(match: BankMatch) -> Payment:
     payment = locked(Payment, match.payable_id)
     if payment.refunded_fen:
-        raise Conflict("match.refunded", N_("这笔钱已经退过款，不能再撤销核销。"))
+        left = payment.amount_fen - payment.refunded_fen
+        if not left:
+            raise Conflict("match.refunded", N_("这笔钱已经全部退给付款人，不用再撤销核销。"))
+        raise Conflict(
+            "match.refunded", N_("这笔钱已经退过 %(gone)s 元，不能再撤销核销。核错了的，请把没有退的 %(left)s 元也退给付款人，请对方照对的单再付。"),
+            gone=format_yuan(payment.refunded_fen), left=format_yuan(left), left_fen=left,
+        )  # fmt: skip
     return payment

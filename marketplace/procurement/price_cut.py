@@ -134,7 +134,7 @@ def _must_fit(order: Order, fen: int) -> None:
         raise InvalidInput("fen.bad", N_("请填写要减的金额。"), field="cut")
     if order.settled_at is not None:
         # Paid, divided, and then the payment turned out to be none: its shares are the households', so what is wrong with it is a refund.
-        raise Conflict("cut.settled", N_("这张单的钱已经分账，不能减价。付清以后请合作社退款。"))
+        raise Conflict("cut.settled", N_("这张单的钱已经分账，分到各户的不能再减，所以不能减价。请单位先照单付清，再请合作社在订单上退要减的钱：退款从各方的份额里扣。"))
     # Freight is not the goods' price.
     left = min(order.open_fen, sum(line.left_fen for line in lines_of(order.id)))
     if fen > left:
