@@ -166,6 +166,11 @@ def refund_succeeded(*, book: int, source: Source, fen: int, channel: str = "ali
     return between("refund_succeeded", book, source, fen, "refunds_payable", channel_account(channel), at)
 
 
+def refund_lost(*, book: int, source: Source, fen: int, channel: str, at: datetime | None = None) -> int:
+    """A refund left when nothing was held for it any more, and the cooperative bears it: outside to alipay or stripe."""
+    return between("refund_lost", book, source, fen, "outside", channel_account(channel), at)
+
+
 def fee(*, book: int, source: Source, fen: int, channel: str = "alipay", at: datetime | None = None) -> int:
     """The provider's fee, as its bill says (Stripe: the payment's own balance): fees to alipay or stripe."""
     return between("fee", book, source, fen, "fees", channel_account(channel), at)

@@ -15,9 +15,10 @@ from marketplace.foundation.database import Model, Public, db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor, own_row
-from marketplace.payments import bank_transfer
+from marketplace.payments import bank_transfer, bill_difference
 from marketplace.payments import refund as refunds
-from marketplace.payments.refund import Refund
+from marketplace.payments.payment import Payment
+from marketplace.payments.refund import DOUBTED, Refund
 
 
 class BankRefund(Public, Model):
@@ -76,8 +77,22 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
         )
         db.session.add(row)
     row.state, row.reference, row.paid_on = "PAID", reference, paid_on
+    if refund.sub_code == DOUBTED:
+        _went_twice(refund)
     row.recorded_at, row.recorded_by_id = clock.now(), actor.person_id
     db.session.flush()
     refunds.succeed(refund.id, at=bank_transfer.moment_of(paid_on))
     audit.record("refund.transferred", refund, person_id=actor.person_id, fen=refund.fen, bank_refund_id=row.id)
     return row
+
+
+def _went_twice(refund: Refund) -> None:
+    """What it was to replace had left: the buyer has the money twice."""
+    refund.sub_code, replaced = "", refund
+    while replaced.reissues_id is not None:
+        replaced = db.session.get_one(Refund, replaced.reissues_id)
+    payment = db.session.get_one(Payment, refund.payment_id)
+    follows = replaced.state == "succeeded"
+    bill_difference.found(
+        refund.organisation_id, "TWICE", payment.out_trade_no, replaced.out_request_no, ours_fen=-replaced.fen if follows else 0, theirs_fen=-replaced.fen
+    )

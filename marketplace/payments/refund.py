@@ -9,7 +9,7 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, false, func, select
+from sqlalchemy import CheckConstraint, ColumnElement, ForeignKey, String, false, func, or_, select
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation import audit, clock, outbox
@@ -23,10 +23,13 @@ from marketplace.ledger.posting import Source
 from marketplace.payments.payable import handlers
 from marketplace.payments.payment import ONLINE, Payment
 
+DISPUTES = ("dp_", "du_")  # how Stripe's numbers of disputes begin
 GOING = ("approved", "submitting", "unknown")
 # Why a failed refund is never made again: the one that it was to replace left after all; it left itself, and its order has no money for it.
 REPLACED_LEFT, LEFT = "REPLACED_LEFT", "LEFT"
 NOT_AGAIN = (REPLACED_LEFT, LEFT)
+# Of one that goes over the bank and was agreed: what it replaces left after all. Whether a person has transferred it meanwhile is asked.
+DOUBTED = "DOUBTED"
 _POSTED = ("refund_approved", "refund_after_settlement", "unapplied_refund_approved", "refund_succeeded")
 
 
@@ -149,11 +152,18 @@ def goods_of(refund_id: int) -> dict[int, int] | None:
     return {int(line_id): int(fen) for line_id, fen in goods} if goods is not None else None
 
 
-def sent_over(payment_id: int, way: str) -> int:
+def is_dispute(number: str) -> bool:
+    """Whether the channel's number is that of a dispute, which moves money and is no refund there."""
+    return number.startswith(DISPUTES)
+
+
+def sent_over(payment_id: int, way: str, *, disputes: bool = False) -> int:
     """Fen of a payment that went back, or are on their way, over ``way``; also what went and was sent back by the buyer's bank, as the channel
-    may still tell of it."""
+    may still tell of it. With ``disputes``: also what a lost one took, which no sum of refunds tells."""
     went = Refund.state.not_in(("requested", "failed")) | ((Refund.state == "failed") & Refund.succeeded_at.is_not(None))
     query = select(func.coalesce(func.sum(Refund.fen), 0)).where(Refund.payment_id == payment_id, Refund.way == way, went)
+    if not disputes:
+        query = query.where(~or_(*(Refund.out_request_no.startswith(each, autoescape=True) for each in DISPUTES)))
     return int(db.session.scalar(query) or 0)
 
 

@@ -1,21 +1,24 @@
 """What the channel says of a refund of ours by its number: in a bill, in a notice, in an answer, whether or not we asked.
 
 What left has left, also if it was taken for failed: that very refund succeeds, and its money is off the order again. What was to replace it
-and was not sent is not wanted any more; if that went too the buyer has the money twice, and a person is told.
+and was not sent is not wanted any more; if that went too the buyer has the money twice, and a person is told. Whether a transfer over the bank
+was made, only people know: they are asked.
 """
 
 from sqlalchemy import func, select
 
 from marketplace.foundation import audit, outbox
-from marketplace.foundation.database import db, locked
+from marketplace.foundation.database import db, locked, not_found
+from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
+from marketplace.organisations.actor import Actor
 from marketplace.payments import bill_difference
 from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.payable import handlers
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import GOING, LEFT, REPLACED_LEFT, Refund
+from marketplace.payments.refund import DOUBTED, GOING, LEFT, REPLACED_LEFT, Refund
 
 ASK = "refund.ask"  # the outbox's: ask about it now
 
@@ -70,15 +73,18 @@ def left(refund_id: int) -> bool:
     refund = locked(Refund, refund_id)
     if refund.state in GOING:
         return refunds.succeed(refund_id)
-    if not _may_be_news(refund):
+    from marketplace.payments import refund_loss
+
+    if not _may_be_news(refund) or refund_loss.is_borne(refund_id):
         return False
-    code, twice = refund.sub_code, not _give_up_replacements(refund)
+    code, replaced = refund.sub_code, _give_up_replacements(refund)
+    twice = replaced == "went"
     follows = _count_again(payment, refund)
     if follows:
         refunds.succeed(refund_id)
     else:
         refund.sub_code = LEFT
-    if twice or not follows:
+    if twice or (not follows and replaced != "doubted"):
         bill_difference.found(
             refund.organisation_id, "TWICE" if twice else "ONLY_THEIRS", payment.out_trade_no, refund.out_request_no,
             ours_fen=-refund.fen if follows else 0, theirs_fen=-refund.fen,
@@ -95,6 +101,25 @@ def count_what_left(payment_id: int) -> None:
     for refund in db.session.scalars(query).all():
         if refund.fen <= payment.amount_fen - payment.refunded_fen:
             left(refund.id)
+
+
+def not_transferred(refund_id: int, *, actor: Actor) -> Refund:
+    """The transfer that should replace a refund which left after all was not made: it is not wanted any more, and what left is counted.
+
+    By the accountant or the director. Raises NotFound, Conflict ``refund.state`` unless that is asked.
+    """
+    actor.must_have("COOPERATIVE", "accountant", "director")
+    known = db.session.get(Refund, refund_id)
+    if known is None or known.organisation_id != actor.organisation_id:
+        raise not_found(Refund)
+    locked(Payment, known.payment_id)
+    refund = locked(Refund, refund_id)
+    if refund.state != "approved" or refund.sub_code != DOUBTED or refund.reissues_id is None:
+        raise Conflict("refund.state", N_("这笔退款已经处理过了。"), state=refund.state)
+    refunds.fail(refund_id, REPLACED_LEFT)
+    count_what_left(refund.payment_id)
+    audit.record("refund.not_transferred", refund, person_id=actor.person_id, fen=refund.fen)
+    return refund
 
 
 def _may_be_news(refund: Refund) -> bool:
@@ -117,19 +142,22 @@ def _count_again(payment: Payment, refund: Refund) -> bool:
     return True
 
 
-def _give_up_replacements(refund: Refund) -> bool:
-    """End what was to replace a refund and has not been sent; False if something was, and may have gone too."""
-    none_went, replaced = True, refund.id
+def _give_up_replacements(refund: Refund) -> str:
+    """End what was to replace a refund and has not been sent: "none" is left; "went" if something was sent, and may have gone too; "doubted" if
+    a person may have transferred it."""
+    found, replaced = "none", refund.id
     while True:
         for proposal in db.session.scalars(select(BankRefund).where(BankRefund.replaces_id == replaced, BankRefund.state == "PROPOSED")):
             proposal.state, proposal.reason = "RETURNED", N_("原来那笔已经退到了，不用再转。")
         again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == replaced))
         if again is None:
-            return none_went
+            return found
         replacement, replaced = locked(Refund, again), again
-        if replacement.state == "approved":
+        if replacement.state == "approved" and replacement.way == "bank":
+            replacement.sub_code, found = DOUBTED, "doubted"
+        elif replacement.state == "approved":
             refunds.fail(again, REPLACED_LEFT)
         elif replacement.state == "failed":
             replacement.sub_code = REPLACED_LEFT
         else:
-            none_went = False
+            found = "went"

@@ -13,6 +13,7 @@ from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund, refused
+from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.transfer import GOING, Transfer
 from marketplace.procurement.directed_order import Acceptance, DirectedOrder
 from marketplace.reporting.books_posted import by_book, differences, per_book, through, total
@@ -175,7 +176,7 @@ def refunds_are_posted() -> list[str]:
 
 
 def alipay_is_what_came_and_went() -> list[str]:
-    """alipay (and stripe) = payments − refunds that succeeded, and what only the bill and the bank know: fees, withdrawals, payouts."""
+    """alipay (and stripe) = payments − refunds that succeeded or that the cooperative bears, and what only the bill and the bank know: fees, withdrawals, payouts."""
     breaches = []
     for channel in ONLINE:
         came = _sums(_payments(channel, *CAME_IN))
@@ -185,8 +186,14 @@ def alipay_is_what_came_and_went() -> list[str]:
             .where(Refund.state == "succeeded", Refund.way == channel)
             .group_by(Refund.organisation_id)
         )
+        lost = _sums(
+            select(RefundLoss.organisation_id, func.sum(RefundLoss.fen))
+            .join(Refund, Refund.id == RefundLoss.refund_id)
+            .where(RefundLoss.state == "DONE", Refund.way == channel)
+            .group_by(RefundLoss.organisation_id)
+        )
         others = per_book(through(channel, "fee", "fee_reversed", "withdrawn", "payout_debited", "payout_returned", "payout_unmade"))
-        breaches += differences(channel, by_book(channel), total((1, came), (-1, went), (1, others)))
+        breaches += differences(channel, by_book(channel), total((1, came), (-1, went), (-1, lost), (1, others)))
     return breaches
 
 

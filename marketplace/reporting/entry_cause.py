@@ -19,6 +19,7 @@ from marketplace.payments.match_undo import MatchUndo
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementRow
 from marketplace.payments.withdrawal import Withdrawal
@@ -84,6 +85,14 @@ _BANK, _ALIPAY = literal("bank"), literal("alipay")
 CAUSES: Mapping[str, Mapping[str, Query]] = {
     "settlement": {"receipt": _order(Settlement)},
     "refund": {"receipt": _order(Refund), "payment": _payment_of(Refund)},
+    "refund_loss": {
+        "payment": lambda number: (
+            select(Payment.public_id)
+            .join(Refund, Refund.payment_id == Payment.id)
+            .join(RefundLoss, RefundLoss.refund_id == Refund.id)
+            .where(RefundLoss.id == number)
+        ),
+    },
     "payment": {
         "receipt": lambda number: (
             select(Order.receipt_token)

@@ -16,7 +16,7 @@ from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import stripe_look
+from marketplace.payments import refund_loss, stripe_look
 from marketplace.payments.bank_statement import BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
@@ -61,11 +61,12 @@ class Trouble:
 
 
 def _accepted_since() -> ColumnElement[bool]:
-    """Whether the channel has taken a later call of the same account: then it takes our key and form again."""
+    """Whether the channel has taken a later call of the same account (of the same kind, if it refused that kind): then it takes it again."""
     later = aliased(PaymentCall)
     same = later.organisation_id == PaymentCall.organisation_id, later.channel == PaymentCall.channel, later.account == PaymentCall.account
     taken = later.outcome.in_(("succeeded", "refused")) & later.answer["unsent"].as_boolean().is_not(True)
-    return select(later.id).where(*same, later.id > PaymentCall.id, taken).exists()
+    of_it = PaymentCall.answer["of_kind"].as_boolean().is_not(True) | (later.kind == PaymentCall.kind)
+    return select(later.id).where(*same, later.id > PaymentCall.id, taken, of_it).exists()
 
 
 def _tired() -> ColumnElement[bool]:
@@ -111,6 +112,7 @@ TROUBLES: tuple[Trouble, ...] = (
     ),
     Trouble("stopped_payouts", PayoutBatch, lambda: PayoutBatch.stopped_at.is_not(None), PayoutBatch.stopped_at, PayoutBatch.total_fen, PayoutBatch.number),
     Trouble("refused_refunds", Refund, refused, Refund.approved_at, Refund.fen, Refund.out_request_no),
+    Trouble("lost_refunds", Refund, refund_loss.open_ones, Refund.approved_at, Refund.fen, Refund.out_request_no),
     Trouble(
         "refunds_to_transfer", Refund, lambda: (Refund.state == "approved") & (Refund.way == "bank"), Refund.approved_at, Refund.fen,
         Refund.out_request_no,

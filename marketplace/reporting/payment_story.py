@@ -16,6 +16,7 @@ from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.refund_call import ASK, SEND
+from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.stripe_event import KIND as EVENT
 
 
@@ -99,7 +100,8 @@ def _entries(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
     rows_ = select(ImportedRow.id).where(
         ImportedRow.organisation_id == payment.organisation_id, ImportedRow.out_trade_no == payment.out_trade_no
     )
-    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("alipay_bill_row", rows_)))
+    lost = select(RefundLoss.id).where(RefundLoss.refund_id.in_([each.id for each in refunds]))
+    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("refund_loss", lost), ("alipay_bill_row", rows_)))
 
 
 def entries_of(sources: Sequence[tuple[str, Select[int] | Sequence[int]]]) -> list[Step]:

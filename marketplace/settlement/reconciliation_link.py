@@ -22,6 +22,7 @@ from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
@@ -36,7 +37,7 @@ _reversal, _part, _part_line = aliased(JournalEntry), aliased(JournalEntry), ali
 _shown_row = aliased(StatementRow)
 # What Alipay calls a movement, by the kind of our entry.
 _ALIPAY = {
-    "alipay_paid": "trade", "alipay_unapplied": "trade", "refund_succeeded": "refund", "fee": "fee", "fee_reversed": "fee_back",
+    "alipay_paid": "trade", "alipay_unapplied": "trade", "refund_succeeded": "refund", "refund_lost": "refund", "fee": "fee", "fee_reversed": "fee_back",
     "withdrawn": "withdrawal", "payout_debited": "transfer", "payout_returned": "transfer",
 }  # fmt: skip
 
@@ -199,6 +200,12 @@ _ALIPAY_NUMBERS: dict[str, Any] = {
     "bank_receipt": lambda ids: select(BankReceipt.id, BankReceipt.serial).where(BankReceipt.id.in_(ids)),
     "payment": lambda ids: select(Payment.id, Payment.out_trade_no).where(Payment.id.in_(ids)),
     "refund": lambda ids: select(Refund.id, Payment.out_trade_no).join(Payment, Payment.id == Refund.payment_id).where(Refund.id.in_(ids)),
+    "refund_loss": lambda ids: (
+        select(RefundLoss.id, Payment.out_trade_no)
+        .join(Refund, Refund.id == RefundLoss.refund_id)
+        .join(Payment, Payment.id == Refund.payment_id)
+        .where(RefundLoss.id.in_(ids))
+    ),
     "alipay_bill_row": lambda ids: select(ImportedRow.id, ImportedRow.out_trade_no).where(ImportedRow.id.in_(ids)),
     "alipay_withdrawal": lambda ids: select(Withdrawal.id, Withdrawal.serial).where(Withdrawal.id.in_(ids)),
     "payout_item": lambda ids: (

@@ -15,12 +15,13 @@ from marketplace.orders import refund_reissue
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
-from marketplace.payments import bank_refund, bill_difference, call, refund_call
+from marketplace.payments import bank_refund, bill_difference, call, refund_call, refund_loss, refund_news
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import LEFT, NOT_AGAIN, REPLACED_LEFT, Refund, refused
+from marketplace.payments.refund import DOUBTED, LEFT, NOT_AGAIN, REPLACED_LEFT, Refund, refused
+from marketplace.payments.refund_loss import RefundLoss
 from marketplace.web import payment_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -34,7 +35,7 @@ permission("refund.transfer", COOPERATIVE="accountant")
 
 PAGE = 50
 VIEWS: dict[str, Any] = {
-    "todo": refused() | ((Refund.state == "approved") & (Refund.way == "bank")),
+    "todo": refund_loss.open_ones() | refused() | ((Refund.state == "approved") & (Refund.way == "bank")),
     "going": Refund.state.in_(("submitting", "unknown")) | ((Refund.state == "approved") & (Refund.way != "bank")),
     "done": Refund.state == "succeeded",
     "failed": (Refund.state == "failed") & ~refused(),
@@ -171,6 +172,48 @@ def transfer(public_id: str) -> Any:
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
+@bp.post("/refunds/<public_id>/loss")
+@needs("refund.again")
+def lose(public_id: str) -> Any:
+    """What left twice, and no order holds money for, shall be the cooperative's own loss."""
+    actor = the_actor()
+    number, reason = _own(public_id, actor).id, request.form.get("loss", "")
+    try:
+        transaction(lambda: refund_loss.propose(number, reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已提请理事长定。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/refunds/<public_id>/loss/decide")
+@needs("refund.payee")
+def decide_loss(public_id: str) -> Any:
+    """The director's word on it."""
+    actor, form = the_actor(), request.form
+    row = by_public_id(RefundLoss, form.get("proposal", ""), select(RefundLoss).where(RefundLoss.refund_id == _own(public_id, actor).id))
+    number, approved, version = row.id, form.get("decision") == "approve", _whole(form.get("version", ""))
+    try:
+        transaction(lambda: refund_loss.decide(number, actor=actor, version=version, approved=approved, answer=form.get("reason", "")))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已定为合作社承担，账上记好了。") if approved else _("已退回。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/refunds/<public_id>/untransferred")
+@needs("refund.again")
+def untransferred(public_id: str) -> Any:
+    """The transfer was not made, and is not wanted any more."""
+    actor = the_actor()
+    number = _own(public_id, actor).id
+    transaction(lambda: refund_news.not_transferred(number, actor=actor))
+    flash(_("已作废，请不要再转。原来那笔已经记为退到。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
 @bp.get("/differences")
 @needs("payment.read")
 def differences() -> Any:
@@ -208,6 +251,10 @@ def explain(public_id: str) -> Any:
     return redirect(url_for(".differences"), 303)
 
 
+def _whole(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
 def _own(public_id: str, actor: Actor) -> Refund:
     found: Refund = by_public_id(Refund, public_id, scoped(actor, Refund))
     return found
@@ -223,6 +270,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         .where(_payees(refund))
         .order_by(BankRefund.id)
     ).all()
+    loss = refund_loss.of_refund(refund.id) if refund.sub_code == LEFT else None
     before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
     after = db.session.scalars(select(Refund).where(Refund.reissues_id == refund.id)).one_or_none()
     return render_template(
@@ -235,7 +283,11 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         after=after,
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
         again=refund.sub_code not in NOT_AGAIN,
-        why_not={REPLACED_LEFT: _("不用再退：它要重办的那一笔已经退到了。"), LEFT: _("不能再退：这笔其实已经退到了，订单上没有钱可扣。请在“账单差异”里说明。")}.get(refund.sub_code),
+        why_not={REPLACED_LEFT: _("不用再退：它要重办的那一笔已经退到了。"), LEFT: _("不能再退：这笔其实已经退到了，订单上没有钱可扣。钱要回来，或由合作社承担，在下面了结。")}.get(refund.sub_code),
+        loss=loss,
+        doubted=refund.state == "approved" and refund.sub_code == DOUBTED,
+        loss_by=db.session.get_one(Person, loss.proposed_by_id).name_zh if loss else "",
+        losable=refund.state == "failed" and refund.sub_code == LEFT and refund.way != "bank",
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
         tried=call.last_of(refund_call.SEND, refund.id),
         corrected=refund_reissue.CORRECTED,

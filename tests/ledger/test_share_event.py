@@ -1,10 +1,10 @@
-"""What mends a payout that was recorded wrongly, as it stands in the account book."""
+"""What mends what was recorded wrongly of what left, as it stands in the account book."""
 
 import pytest
 from flask import Flask
 
 from marketplace.foundation.database import transaction
-from marketplace.ledger import share_event
+from marketplace.ledger import event, share_event
 from marketplace.ledger.posting import Source
 from tests.ledger import account_book
 from tests.ledger.account_book import read
@@ -26,3 +26,14 @@ def mended(book: int) -> None:
     assert read(back) == "debit  household household:102 5.00\ncredit outside 5.00"
     unmade = share_event.payout_unmade(book=book, source=Source("payout_reversal", 2), household_id=102, fen=620, beyond_fen=500, reverses_id=entry)
     assert read(unmade) == "debit  bank 6.20\ncredit household household:102 1.20\ncredit outside 5.00"
+
+
+@pytest.mark.both
+def test_a_refund_that_nothing_was_held_for_is_the_cooperatives_loss(app: Flask) -> None:
+    book = account_book.opened().cooperative
+
+    def lost() -> None:
+        assert read(event.refund_lost(book=book, source=Source("refund_loss", 1), fen=620, channel="alipay")) == "debit  outside 6.20\ncredit alipay 6.20"
+        assert read(event.refund_lost(book=book, source=Source("refund_loss", 2), fen=1, channel="stripe")) == "debit  outside 0.01\ncredit stripe 0.01"
+
+    transaction(lost)

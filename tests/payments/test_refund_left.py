@@ -9,17 +9,17 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
-from marketplace.foundation.errors import Conflict
+from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
 from marketplace.orders import cancellation, order_refund, refund_reissue
 from marketplace.orders.order import locked_order
-from marketplace.payments import bank_refund, bill_difference, bill_import, call, refund_call
+from marketplace.payments import bank_refund, bill_difference, bill_import, call, refund_call, refund_news
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import BillRow
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import LEFT, REPLACED_LEFT, Refund
+from marketplace.payments.refund import DOUBTED, LEFT, REPLACED_LEFT, Refund
 from marketplace.reporting import books, money_health
 from tests import builders
 from tests.builders import Market
@@ -127,6 +127,20 @@ def test_what_was_to_replace_it_and_was_not_sent_is_given_up(app: Flask, market:
     with clock.travel(clock.now() + timedelta(days=1)):
         outbox.drain(kinds={"refund"})
     assert not [each for each in channel.asked if each[0] == "refund"]
+    if way == "to_transfer":
+        # A person may have made the transfer already, and not have typed its number yet: that is asked, and said.
+        assert (db.session.get_one(Refund, again).state, db.session.get_one(Refund, again).sub_code) == ("approved", DOUBTED)
+        page = browser(app, market.accountant).get(f"/cooperative/refunds/{db.session.get_one(Refund, again).public_id}").text
+        assert "这笔转了没有？" in page and "没有转，作废" in page
+        db.session.rollback()
+        with pytest.raises(NotAllowed), transaction():
+            refund_news.not_transferred(again, actor=market.clerk)
+        with pytest.raises(NotFound), transaction():
+            refund_news.not_transferred(again, actor=builders.market(name="另一家").accountant)
+        transaction(lambda: refund_news.not_transferred(again, actor=market.accountant))
+        with pytest.raises(Conflict, match=r"refund\.state"), transaction():
+            refund_news.not_transferred(again, actor=market.accountant)
+        db.session.rollback()
     if way == "proposed":
         assert db.session.scalars(select(BankRefund.state)).one() == "RETURNED"
         with pytest.raises(Conflict), transaction():
@@ -142,6 +156,33 @@ def test_what_was_to_replace_it_and_was_not_sent_is_given_up(app: Flask, market:
     assert next(each.count for each in money_health.standing() if each.name == "refused_refunds") == 0
     assert differences() == []
     assert [trade.held(market, kind) for kind in ("alipay", "buyer_funds", "bank")] == [PAID - PART, PAID - PART, 0]
+    assert unsound() == []
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("fen", [PART, PAID])
+@pytest.mark.parametrize("made", [True, False])
+def test_a_transfer_that_was_made_before_its_number_was_typed_is_told_as_double(app: Flask, market: Market, fen: int, made: bool) -> None:
+    number = stopped(app, market, fen)
+    proposed = transaction(lambda: refund_reissue.propose(number, *PAYEE, actor=market.accountant).id)
+    again = transaction(lambda: refund_reissue.decide(proposed, approved=True, actor=market.director).refund_id or 0)
+    for _ in range(2):
+        billed(market, number) if _ == 0 else answered_left(app, number)
+    assert differences() == []  # nobody knows yet
+    db.session.rollback()
+    follows = fen == PART
+    if made:
+        transaction(lambda: bank_refund.record(again, "BOC2026112500017", clock.business_date(), actor=market.accountant))
+        assert differences() == [("TWICE", -fen if follows else 0, -fen)]
+        refund, payment = the(number)
+        assert (refund.state, refund.sub_code) == (("succeeded", "") if follows else ("failed", LEFT))
+        assert (trade.held(market, "bank"), trade.held(market, "alipay")) == (-fen, PAID - fen if follows else PAID)
+    else:
+        transaction(lambda: refund_news.not_transferred(again, actor=market.director))
+        assert differences() == []
+        refund, payment = the(number)
+        assert (refund.state, payment.refunded_fen) == ("succeeded", fen)
+        assert [trade.held(market, kind) for kind in ("alipay", "buyer_funds", "bank", "refunds_payable")] == [PAID - fen, PAID - fen, 0, 0]
     assert unsound() == []
 
 

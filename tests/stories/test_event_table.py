@@ -25,6 +25,7 @@ GROUP, VILLAGE, OTHER_VILLAGE = 12, 7, 8
 LI, WANG, ZHANG = 101, 102, 103  # households
 
 FOUND = {"test_what_was_recorded_as_not_paid_and_was_is_corrected_by_two_people": ("payout_found",), "test_what_was_paid_twice_and_came_back_is_not_paid_a_third_time": ("payout_found_back",)}
+LOST = {"test_what_went_twice_and_no_order_holds_is_borne_by_two_peoples_word": ("refund_lost",)}
 # Where what a person or a job does is followed to the entry's lines, for each kind of entry there is.
 DOORS = {
     "stories/test_event_doors.py": {
@@ -47,7 +48,7 @@ DOORS = {
         ),
     },
     "settlement/test_payout_many.py": {"test_a_results_file_is_one_entry_for_each_thing_that_it_says": ("payout_sent", "payout_debited", "payout_refused", "payout_returned")},
-    "settlement/test_payout_unknown.py": {"test_what_was_never_made_is_reversed_by_two_people": ("payout_unmade",)}, "settlement/test_payout_found.py": FOUND,
+    "settlement/test_payout_unknown.py": {"test_what_was_never_made_is_reversed_by_two_people": ("payout_unmade",)}, "settlement/test_payout_found.py": FOUND, "payments/test_refund_loss.py": LOST,
     "settlement/test_household_change.py": {
         "test_a_household_divides_with_its_people_shares_and_old_credit": ("credit_divided",),
         "test_a_household_of_the_register_inherits_the_credit_of_one_that_died": ("credit_inherited",),
