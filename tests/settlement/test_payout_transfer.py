@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -22,10 +21,7 @@ from marketplace.foundation.errors import (
 from marketplace.households.household import Household
 from marketplace.ledger import balance
 from marketplace.ledger.entry import of_source
-from marketplace.payments import call, withdrawal
-from marketplace.payments.alipay_outcome import Misconfigured
-from marketplace.payments.channel import EXTENSION, NOT_PERMITTED, Answer
-from marketplace.payments.seller_channel import SellerChannel, answer_of
+from marketplace.payments import withdrawal
 from marketplace.payments.statement_row import StatementRow
 from marketplace.reporting import books_shares, books_trade, money_health
 from marketplace.settlement import payout_batch, reconciliation_link, transfer_bill
@@ -373,42 +369,3 @@ def test_the_bill_tells_of_one_that_came_back_and_of_a_fee(app: Flask) -> None:
     assert balance.held("alipay", market.cooperative) - before == 1_000 - 10
     assert transaction(lambda: reconciliation_link.link(market.cooperative, "alipay")) == 3, "each row is an entry of the books"
     sound()
-
-
-def test_a_seller_who_may_not_transfer_stops_the_batch_and_nothing_else(app: Flask) -> None:
-    market, distribution_id, desk = open_desk(app)
-    tried: list[str] = []
-
-    class Unopened(SellerChannel):
-        def transfer(self, out_biz_no: str, fen: int, account: str, name: str, title: str) -> Answer:
-            tried.append(out_biz_no)
-            return answer_of(Misconfigured("40006", "isv.insufficient-isv-permissions"))
-
-    row = started(market, distribution_id)
-    opened = app.extensions[EXTENSION]
-    app.extensions[EXTENSION] = lambda _organisation_id: Unopened(desk.client)
-    rounds()
-    stopped = db.session.get_one(PayoutBatch, row.id)
-    assert (stopped.stopped_code, len(set(tried)), states(row), desk.went) == (NOT_PERMITTED, 1, ["sent", "sent", "sent"], [])
-    assert {each.state for each in transfers(row)} == {"waiting"}
-    assert not call.alarm(market.cooperative)  # buyers go on paying
-    app.extensions[EXTENSION] = opened
-    with clock.travel(clock.now() + timedelta(days=1)):
-        rounds(3)
-        assert (states(row), desk.went) == (["paid", "paid", "paid"], [1_000, 2_000, 3_000])
-    sound()
-
-
-def test_a_seller_who_went_back_to_plain_keys_is_not_shut_by_our_own_questions(app: Flask) -> None:
-    market, distribution_id, desk = open_desk(app)
-    row = started(market, distribution_id)
-    rounds(2)
-    assert states(row) == ["paid", "paid", "paid"]
-    app.extensions[EXTENSION] = lambda _organisation_id: SellerChannel(replace(desk.client, certificates=None))
-    asked = len(desk.asked)
-    db.session.rollback()
-    with clock.travel(clock.now() + timedelta(days=2)):
-        assert outbox.drain(kinds={"transfer.look"}) == (3, 0)
-        assert not call.alarm(market.cooperative)
-    assert len(desk.asked) == asked
-    assert states(row) == ["paid", "paid", "paid"]
