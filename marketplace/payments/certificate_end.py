@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.config import settings
@@ -41,19 +41,21 @@ class CertificateEnd:
         return max(0, (self.ends_at - clock.now()).days)
 
 
-def near() -> list[CertificateEnd]:
-    """What ends within ``SOON`` or has ended and is in use, the first end first."""
-    ends = [each for each in [*_of_folder(), *_of_keys()] if each.ends_at <= clock.now() + SOON]
+def near(*, kept: bool = True) -> list[CertificateEnd]:
+    """What ends within ``SOON`` or has ended and is in use, the first end first. Without ``kept`` those of the keys are not looked for."""
+    ends = [each for each in [*_of_folder(), *(_of_keys() if kept else [])] if each.ends_at <= clock.now() + SOON]
     return sorted(ends, key=lambda each: (each.ends_at, each.subject))
 
 
+def keys() -> ColumnElement[bool]:
+    """Which keys are signed with, or confirmed to be, and have a certificate that ends soon or has ended."""
+    used = (ChannelKey.state == "CURRENT") | ((ChannelKey.state == "ADDED") & ChannelKey.confirmed_at.is_not(None))
+    return used & (ChannelKey.expires_at <= clock.now() + SOON)
+
+
 def _of_keys() -> list[CertificateEnd]:
-    query = select(ChannelKey).where(ChannelKey.state.in_(("CURRENT", "ADDED")), ChannelKey.expires_at <= clock.now() + SOON)
-    return [
-        CertificateEnd(row.public_id, row.account, row.expires_at, row.organisation_id)
-        for row in db.session.scalars(query.order_by(ChannelKey.id))
-        if row.expires_at is not None and row.believed
-    ]
+    rows = db.session.scalars(select(ChannelKey).where(keys()).order_by(ChannelKey.id))
+    return [CertificateEnd(row.public_id, row.account, row.expires_at, row.organisation_id) for row in rows if row.expires_at is not None]
 
 
 def _of_folder() -> list[CertificateEnd]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, String, case, cast, func, literal, null, select
 from sqlalchemy.orm import aliased
 
 from marketplace.errands.errand import Errand
@@ -16,11 +16,12 @@ from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import refund_loss, stripe_look
+from marketplace.payments import certificate_end, refund_loss, stripe_look
 from marketplace.payments.bank_statement import BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
@@ -185,6 +186,7 @@ TROUBLES: tuple[Trouble, ...] = (
         "outside", OutboxMessage, lambda: _tired() & (OutboxMessage.kind != stripe_look.AGAIN),
         func.coalesce(OutboxMessage.made_at, OutboxMessage.due_at), None, OutboxMessage.kind,
     ),
+    Trouble("certificates", ChannelKey, certificate_end.keys, cast(null(), UtcDateTime), None, ChannelKey.account),
     Trouble("failed_errands", Errand, lambda: Errand.state == "FAILED", Errand.ended_at, None, Errand.name),
     Trouble("errands", Errand, lambda: Errand.state == "ASKED", Errand.asked_at, None, Errand.name),
     Trouble("letters", OutboxMessage, lambda: OutboxMessage.given_up_at.is_not(None), OutboxMessage.given_up_at, None, OutboxMessage.key),

@@ -6,6 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
 from marketplace.errands.errand import Errand
+from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, said, text
@@ -15,6 +16,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bill_day, certificate_end, refused_notice, stripe_look
 from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.certificate_end import CertificateEnd
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
@@ -27,7 +29,7 @@ from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
-from marketplace.web.shown import moment
+from marketplace.web.shown import day, moment
 
 bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
 
@@ -48,7 +50,7 @@ def show() -> Any:
         first=next((each for each in found if each.count), None),
         words=payment_words.TROUBLES,
         below=_below(),
-        certificates=_certificates(),
+        certificates=_certificates(kept=any(each.count for each in found if each.name == "certificates")),
         alarms=money_health.alarms(found),
         findings=books.check() if "books" in request.args else None,
         **desk(the_actor()),
@@ -62,9 +64,9 @@ def _below() -> list[tuple[str, str, int]]:
     return [(text(owners[book], "name"), _(payment_words.ACCOUNTS[kind]), fen) for book, kind, fen in found]
 
 
-def _certificates() -> list[tuple[str, CertificateEnd]]:
-    """Certificates that end soon or have ended, each with whose it is."""
-    ends = certificate_end.near()
+def _certificates(*, kept: bool) -> list[tuple[str, CertificateEnd]]:
+    """Certificates that end soon or have ended, each with whose it is; ``kept``: some of them are kept with keys."""
+    ends = certificate_end.near(kept=kept)
     owners = {each.organisation_id for each in ends} - {None}
     named = {each.id: text(each, "name") for each in db.session.scalars(select(Organisation).where(Organisation.id.in_(owners)))} if owners else {}
     return [(named.get(each.organisation_id or 0) or _("平台"), each) for each in ends]
@@ -128,6 +130,8 @@ def _detail(row: Any) -> str:
     if isinstance(row, MissingBill):
         why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
         return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    if isinstance(row, ChannelKey) and row.expires_at is not None:
+        return _("%(day)s 已经过期，现在用不了", day=day(row.expires_at)) if row.expires_at <= clock.now() else _("%(day)s 到期，请在那之前换好", day=day(row.expires_at))
     if isinstance(row, OutboxMessage) and row.kind == stripe_look.AGAIN:
         code = (row.last_error or "").split(": ")[1:2]
         return _(payment_words.UNLOOKED[code[0]]) if code and code[0] in payment_words.UNLOOKED else ""

@@ -148,6 +148,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
         LABELS["looks"], N_("每天要查一遍 Stripe 上的退款和追款，看有没有漏掉的通知；这几个账户试了五次还没有查成，在 Stripe 后台退的款可能还没有记上。系统会一直试。"),
         N_("Stripe 上的退款和追款每天都查过。"),
     ),
+    "certificates": (LABELS["certificates"], N_("三十天内到期或已经过期的证书。到期以后收不了款、退不了款：请在“收款密钥”里换。"), N_("证书都还用得久。")),
     "failed_errands": (LABELS["failed_errands"], N_("户数多的分配或代发，后台试了几次都没有办成，什么也没有改。点开可以看是哪一步；合作社可以再试一次。"), N_("没有办不成的步骤。")),
     "errands": (LABELS["errands"], N_("户数多的分配或代发，后台正在办或在排队。等了很久没有开始的，看看后台任务是不是停了。"), N_("没有在办的步骤。")),
     "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -185,7 +186,7 @@ def test_certificates_come_under_the_same_roof_and_their_end_is_an_alarm(app: Fl
     assert type(alive(market)).__name__ == "Absent"
     ends = db.session.get_one(ChannelKey, row).expires_at
     assert ends is not None
-    builders.person(builders.operator(), "treasurer")
+    office = builders.person(builders.operator(), "treasurer")
     with clock.travel(ends - timedelta(days=31)):
         assert not [each for each in told() if each["name"] == "certificates"]
     with clock.travel(ends - timedelta(days=29)):
@@ -193,7 +194,13 @@ def test_certificates_come_under_the_same_roof_and_their_end_is_an_alarm(app: Fl
         assert [each["name"] for each in told()] == ["certificates"] * 3  # the county, the director and the accountant
         page = browser(app, market.director).get("/keys").text
         assert "到期" in page and f"{clock.business_date(ends):%Y-%m-%d}" in page
+        county = browser(app, office)
+        assert re.search("到期，还有 2[89] 天", county.get("/operator/money").text)
+        assert f"{clock.business_date(ends):%Y-%m-%d} 到期，请在那之前换好" in county.get("/operator/money/certificates").text
     with clock.travel(ends + timedelta(days=1)):
+        assert "已经过期，现在用不了" in county.get("/operator/money/certificates").text
+        assert "已经过期，现在收不了款" in browser(app, market.director).get("/keys").text
+        db.session.rollback()
         late = added(market, private, public=emulator.emulator.public_key_pem)
         switched(market, late)  # what has run out stands in nobody's way
         assert seller_channel.client_for(market.cooperative).client.certificates is None
