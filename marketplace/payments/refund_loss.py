@@ -87,10 +87,7 @@ def decide(loss_id: int, *, actor: Actor, version: int, approved: bool, answer: 
     if row.state != "PROPOSED":
         raise Conflict("loss.decided", N_("这一条已经有人决定过了，请刷新页面看看。"), state=row.state)
     row.must_be_version(version)
-    approval.decide(
-        row, version=version, maker_id=row.proposed_by_id, checker_id=actor.person_id, organisation_id=row.organisation_id, approved=approved,
-        reason=answer,
-    )  # fmt: skip
+    approval.decide(row, maker_id=row.proposed_by_id, actor=actor, version=version, approved=approved, reason=answer)
     row.decided_at, row.decided_by_id, row.answer = clock.now(), actor.person_id, answer.strip()[:300]
     if approved:
         row.entry_id = event.refund_lost(
