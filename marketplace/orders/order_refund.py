@@ -75,6 +75,27 @@ def pay_back(
     return made
 
 
+def still_asked(order: Order, payment: Payment, failed: Refund) -> tuple[int, dict[int, int] | None]:
+    """What of a failed refund is still there to go back, in fen, and of which goods: the order may have given a part of it back elsewhere."""
+    most, goods = min(order.paid_fen - order.refunded_fen, payment.amount_fen - payment.refunded_fen), refunds.goods_of(failed.id)
+    if goods is None:
+        return min(failed.fen, most), None
+    lines = lines_of(order.id)
+    freight_fen = min(failed.fen - sum(goods.values()), order.freight_fen - freight_back(order, lines))
+    goods = {line.id: min(goods[line.id], line.left_fen) for line in lines if line.id in goods}
+    return min(sum(goods.values()) + freight_fen, most), goods
+
+
+def takes_shares(order: Order, fen: int, goods: dict[int, int] | None) -> bool:
+    """Whether a refund would take of what was divided, and not only of what lies undivided."""
+    if order.settled_at is None:
+        return False
+    lies = undivided(order)
+    if goods is None:
+        return fen > lies.total()
+    return bool((Counter(goods) + Counter({FREIGHT: fen - sum(goods.values())})) - lies)
+
+
 def count_elsewhere(order: Order, payment: Payment, fen: int, number: str) -> None:
     """Count ``fen`` of a payment that the channel gave back though nobody ordered it here: it has happened already."""
     refund = refunds.made_elsewhere(payment, min(fen, order.paid_fen - order.refunded_fen), number, order_id=order.id)

@@ -1,6 +1,7 @@
-"""A refund that the channel refused for good is made again: by the same way under a new number, or over the bank.
+"""A refund that the channel refused for good is made again: by the same way under a new number, or over the bank. Or it is given up.
 
-The first approval said that the money goes back; only the way is new. Over the bank the payee is new too, so two people look.
+The first approval said that the money goes back; only the way is new. Over the bank the payee is new too, so two people look. So they do when it is
+given up, and when it would take of what was divided though it was approved before the split.
 """
 
 import re
@@ -11,22 +12,26 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
 from marketplace.orders import order_refund
-from marketplace.orders.order import locked_order
+from marketplace.orders.order import Order, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.payments import refund as refunds
+from marketplace.payments import refund_waiver
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_waiver import RefundWaiver
 
 CORRECTED = "CORRECTED"  # why a payee that was agreed is out of it: another one was agreed after it
 
 
 def resend(refund_id: int, *, actor: Actor) -> Refund:
-    """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.left``,
-    ``refund.reissued``."""
+    """The same money by the same way, under a new number. Raises Conflict ``refund.not_failed``, ``refund.left``, ``refund.given_up``,
+    ``refund.reissued``, ``refund.divided`` if it would take shares that nobody but its first approver agreed to."""
     failed = _failed(refund_id, actor)
+    _must_be_agreed(failed)
     channel = get(Payment, failed.payment_id).channel
     if channel not in ONLINE:
         raise NotAllowed("refund.way", N_("这笔钱不是从支付宝来的，要转账退回。"))
@@ -55,9 +60,7 @@ def _propose(failed: Refund, name: str, account: str, bank: str, corrects_id: in
         raise InvalidInput("payee.account", N_("银行账号是 8 到 32 位数字。"), field="payee_account")
     if not 2 <= len(bank) <= 80:
         raise InvalidInput("payee.bank", N_("请填写开户行。"), field="payee_bank")
-    open_ = select(BankRefund.id).where(BankRefund.replaces_id == failed.id, BankRefund.state == "PROPOSED")
-    if db.session.scalar(open_):
-        raise Conflict("refund.proposed", N_("已经有同事提了改走银行，请等理事长审。"))
+    _must_be_unasked(failed)
     row = BankRefund(
         organisation_id=failed.organisation_id,
         replaces_id=failed.id,
@@ -104,6 +107,89 @@ def decide(bank_refund_id: int, *, approved: bool, reason: str = "", actor: Acto
     return row
 
 
+def waive(refund_id: int, reason: str, *, actor: Actor) -> RefundWaiver:
+    """Ask that it be given up: the buyer has agreed to keep the goods, say. Raises InvalidInput ``reason.missing``, Conflict ``waiver.open``,
+    ``waiver.buyers`` if the money would be nobody's then, and as ``resend``."""
+    failed = _failed(refund_id, actor)
+    _must_be_divisible(failed)
+    if not 2 <= len(reason.strip()) <= 300:
+        raise InvalidInput("reason.missing", N_("请写明为什么不再退，300 字以内。"), field="waiver_reason")
+    _must_be_unasked(failed)
+    row = RefundWaiver(
+        organisation_id=failed.organisation_id, refund_id=failed.id, reason=reason.strip(), state="OPEN", asked_at=clock.now(), asked_by_id=actor.person_id
+    )
+    db.session.add(row)
+    db.session.flush()
+    audit.record("refund.waiver_asked", row, person_id=actor.person_id, refund_id=failed.id, fen=failed.fen)
+    return row
+
+
+def decide_waiver(waiver_id: int, *, approved: bool, reason: str = "", actor: Actor) -> RefundWaiver:
+    """The director's word, never on their own asking. Approved, the refund is not made any more and no longer holds the split.
+
+    Raises OwnWork, InvalidInput ``reason.missing``, Conflict ``waiver.decided`` and as ``waive``.
+    """
+    actor.must_have("COOPERATIVE", "director")
+    asked = get(RefundWaiver, waiver_id)
+    if asked.organisation_id != actor.organisation_id:
+        raise not_found(RefundWaiver)
+    failed = _failed(asked.refund_id, actor) if approved else get(Refund, asked.refund_id)
+    row = locked(RefundWaiver, waiver_id)
+    if row.state != "OPEN":
+        raise Conflict("waiver.decided", N_("这一项已经有人决定了。"), state=row.state)
+    if approved:
+        _must_be_divisible(failed)
+    approval.decide(row, maker_id=row.asked_by_id, actor=actor, version=1, approved=approved, reason=reason)
+    row.state, row.answer = "APPROVED" if approved else "RETURNED", reason.strip()[:300]
+    row.decided_at, row.decided_by_id = clock.now(), actor.person_id
+    if approved:
+        audit.record("refund.given_up", failed, person_id=actor.person_id, fen=failed.fen, sub_code=failed.sub_code)
+        failed.sub_code = refunds.GIVEN_UP
+    db.session.flush()
+    return row
+
+
+def again_fen(failed: Refund) -> int:
+    """What goes back if it is made again, in fen: less than it was if a part went back elsewhere."""
+    payment = get(Payment, failed.payment_id)
+    if failed.order_id is None:
+        return payment.amount_fen - payment.refunded_fen
+    return order_refund.still_asked(get(Order, failed.order_id), payment, failed)[0]
+
+
+def may_be_waived(failed: Refund) -> bool:
+    """Whether the money has somewhere to go if it does not go back: to be divided with its order, or it is divided already."""
+    if failed.order_id is None:
+        return False
+    order = get(Order, failed.order_id)
+    return order.cancelled_at is None and not order_refund.undivided(order)
+
+
+def _must_be_divisible(failed: Refund) -> None:
+    if not may_be_waived(failed):
+        raise Conflict("waiver.buyers", N_("这笔钱没有分给任何人，是买家的，不能不退：退不回去就转账退给买家。"))
+
+
+def _must_be_unasked(failed: Refund) -> None:
+    """One question at a time: over the bank to whom, or whether at all."""
+    if db.session.scalar(select(BankRefund.id).where(BankRefund.replaces_id == failed.id, BankRefund.state == "PROPOSED")):
+        raise Conflict("refund.proposed", N_("已经有同事提了改走银行，请等理事长审。"))
+    if refund_waiver.open_of(failed.id) is not None:
+        raise Conflict("waiver.open", N_("已经有同事提了不再退，请等理事长决定。"))
+
+
+def _must_be_agreed(failed: Refund) -> None:
+    """After the split a refund takes from households' shares; what one person approved before it is looked at by a second one then."""
+    first = failed
+    while first.reissues_id is not None:
+        first = get(Refund, first.reissues_id)
+    order = get(Order, failed.order_id) if failed.order_id is not None else None
+    if order is None or order.settled_at is None or (first.approved_at >= order.settled_at and not first.elsewhere):
+        return
+    if order_refund.takes_shares(order, *order_refund.still_asked(order, get(Payment, failed.payment_id), failed)):
+        raise Conflict("refund.divided", N_("这张订单已经分账，再退要动用农户、村集体和基金的份额，要两个人同意：请改走银行，由理事长审。"))
+
+
 def _agreed(bank_refund_id: int, actor: Actor) -> BankRefund:
     """A payee that was agreed and not paid yet, locked after its refund."""
     actor.must_have("COOPERATIVE", "director", "accountant")
@@ -129,6 +215,8 @@ def _failed(refund_id: int, actor: Actor) -> Refund:
     refund = locked(Refund, refund_id)
     if refund.state != "failed":
         raise Conflict("refund.not_failed", N_("这笔退款没有被拒绝，不用重办。"), state=refund.state)
+    if refund.sub_code == refunds.GIVEN_UP:
+        raise Conflict("refund.given_up", N_("两个人已经同意这笔不再退。要退请在订单上重新提出。"))
     if refund.sub_code in refunds.NOT_AGAIN:
         raise Conflict("refund.left", N_("这笔钱已经退到买家那里，不能再退一次。"))
     if db.session.scalar(select(Refund.id).where(Refund.reissues_id == refund.id)):
@@ -138,9 +226,12 @@ def _failed(refund_id: int, actor: Actor) -> Refund:
 
 def _again(failed: Refund, way: str, actor: Actor) -> Refund:
     payment = locked(Payment, failed.payment_id)
+    refund_waiver.drop(failed.id)
     if failed.order_id is None:
         return refunds.give_back(payment, way=way, reissues_id=failed.id, approved_by_id=actor.person_id)
     order = locked_order(failed.order_id)
-    goods = refunds.goods_of(failed.id)
-    (made,) = order_refund.pay_back(order, failed.fen, failed.reason, person_id=actor.person_id, lines=goods, way=way, reissues=failed)
+    fen, goods = order_refund.still_asked(order, payment, failed)
+    if not fen:
+        raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=0, left_yuan=format_yuan(0), asked_fen=failed.fen)
+    (made,) = order_refund.pay_back(order, fen, failed.reason, person_id=actor.person_id, lines=goods, way=way, reissues=failed)
     return db.session.get_one(Refund, made)

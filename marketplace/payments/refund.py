@@ -25,9 +25,10 @@ from marketplace.payments.payment import ONLINE, Payment
 
 DISPUTES = ("dp_", "du_")  # how Stripe's numbers of disputes begin
 GOING = ("approved", "submitting", "unknown")
-# Why a failed refund is never made again: the one that it was to replace left after all; it left itself, and its order has no money for it.
-REPLACED_LEFT, LEFT = "REPLACED_LEFT", "LEFT"
-NOT_AGAIN = (REPLACED_LEFT, LEFT)
+# Why a failed refund is never made again: the one that it was to replace left after all; it left itself, and its order has no money for it;
+# two people gave it up.
+REPLACED_LEFT, LEFT, GIVEN_UP = "REPLACED_LEFT", "LEFT", "GIVEN_UP"
+NOT_AGAIN = (REPLACED_LEFT, LEFT, GIVEN_UP)
 # Of one that goes over the bank and was agreed: what it replaces left after all. Whether a person has transferred it meanwhile is asked.
 DOUBTED = "DOUBTED"
 _POSTED = ("refund_approved", "refund_after_settlement", "unapplied_refund_approved", "refund_succeeded")

@@ -13,7 +13,7 @@ from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.organisations.actor import Actor
-from marketplace.payments import bill_difference
+from marketplace.payments import bill_difference, refund_waiver
 from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.payable import handlers
@@ -77,6 +77,7 @@ def left(refund_id: int) -> bool:
 
     if not _may_be_news(refund) or refund_loss.is_borne(refund_id):
         return False
+    refund_waiver.drop(refund_id)
     code, replaced = refund.sub_code, _give_up_replacements(refund)
     twice = replaced == "went"
     follows = _count_again(payment, refund)

@@ -18,10 +18,10 @@ from marketplace.payments.refund import Refund
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.household_credit import TO_FUND, CreditMove
 from marketplace.settlement.payout_batch import PayoutItem
-from marketplace.settlement.settlement import REFUND_GOING, Settlement
+from marketplace.settlement.settlement import REFUND_GOING, REFUND_REFUSED, Settlement
 
 # Why money that was paid is not settled yet, in the order of an order's way. "due": the next run settles it.
-WAITS = ("unpaid", "not_shipped", "not_received", "return_window", "refund_going", "match_asked", "return_open", "due")
+WAITS = ("unpaid", "not_shipped", "not_received", "return_window", "refund_going", "refund_refused", "match_asked", "return_open", "due")
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _why() -> ColumnElement[str]:
     """The first reason, as ``settlement.why_not_due`` finds it, told apart further where an order has not arrived."""
     now = clock.now()
     opened = select(ReturnRequest.id).where(ReturnRequest.order_id == Order.id, ReturnRequest.state == "OPEN").exists()
-    going = select(Refund.id).where(Refund.order_id == Order.id, REFUND_GOING).exists()
+    going, refused = (select(Refund.id).where(Refund.order_id == Order.id, which).exists() for which in (REFUND_GOING, REFUND_REFUSED))
     over = or_(
         Order.return_until <= now,
         and_(Order.return_until.is_(None), Order.received_at <= now - timedelta(days=settings().return_days)),
@@ -163,5 +163,6 @@ def _why() -> ColumnElement[str]:
         (opened, "return_open"),
         (Order.id.in_(match_undo.asked_of_orders()), "match_asked"),
         (going, "refund_going"),
+        (refused, "refund_refused"),
         else_="due",
     )

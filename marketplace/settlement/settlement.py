@@ -1,7 +1,7 @@
 """Settlement: an order's money is divided once it can no longer come back. One order never twice.
 
-Due: paid, received, the return window over, no return open, no match of a receipt asked to be undone, and no refund under way that the
-channel may still refuse: what it refuses is the order's again, and would find it divided.
+Due: paid, received, the return window over, no return open, no match of a receipt asked to be undone, no refund under way that the channel
+may still refuse, and none that it refused and that is neither made again nor given up: its money is the buyer's, and would be divided.
 """
 
 from collections import Counter
@@ -24,6 +24,7 @@ from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, OrderLine, freight_back, lines_by_order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.payments import match_undo
+from marketplace.payments import refund as refunds
 from marketplace.payments.refund import GOING, Refund
 
 
@@ -78,6 +79,7 @@ _WHY: dict[str, str] = {
     "return_window": N_("退货期到 %(day)s，过后才能结算。"),
     "return_open": N_("这张订单有一项退货申请还没有答复，答复后才能结算。"),
     "refund_going": N_("这张订单有一笔退款还在路上，退到或退不成之后才能结算。"),
+    "refund_refused": N_("这张订单有一笔退款没退成：等会计重办，或者会计提出、理事长同意不再退，然后才能结算。"),
     "match_asked": N_("这张订单的一笔核销在等理事长决定撤不撤销，决定后才能结算。"),
     "overpaid": N_("实付的钱多于货款和运费，要先由会计核对。"),
 }
@@ -108,11 +110,13 @@ def _why(order: Order) -> str:
 
 def _held(order_ids: Sequence[int]) -> dict[int, str]:
     """Which of these wait for an answer, and for which."""
-    going = select(Refund.order_id).where(Refund.order_id.in_(order_ids), REFUND_GOING)
+    refused, going = (select(Refund.order_id).where(Refund.order_id.in_(order_ids), which) for which in (REFUND_REFUSED, REFUND_GOING))
     open_ = select(ReturnRequest.order_id).where(ReturnRequest.order_id.in_(order_ids), ReturnRequest.state == "OPEN")
     return {
         order_id: reason
-        for query, reason in ((going, "refund_going"), (match_undo.asked_of_orders(order_ids), "match_asked"), (open_, "return_open"))
+        for query, reason in (
+            (refused, "refund_refused"), (going, "refund_going"), (match_undo.asked_of_orders(order_ids), "match_asked"), (open_, "return_open"),
+        )
         for order_id in db.session.scalars(query)
         if order_id is not None
     }
@@ -120,6 +124,8 @@ def _held(order_ids: Sequence[int]) -> dict[int, str]:
 
 # A transfer over the bank is made by a person and is not refused by any channel: it holds nothing up.
 REFUND_GOING = Refund.state.in_(GOING) & (Refund.way != "bank")
+# Refused, it holds the split until somebody makes it again, or two people give it up: nobody takes it from the shares alone later.
+REFUND_REFUSED = refunds.refused()
 
 
 def in_words(why: str) -> str:
@@ -242,7 +248,7 @@ def settle_due(limit: int = 200) -> list[int]:
             Order.received_at.is_not(None),
             or_(Order.return_until <= now, Order.return_until.is_(None) & (Order.received_at <= now - window)),
             ~open_return,
-            ~select(Refund.id).where(Refund.order_id == Order.id, REFUND_GOING).exists(),
+            ~select(Refund.id).where(Refund.order_id == Order.id, REFUND_GOING | REFUND_REFUSED).exists(),
             Order.id.not_in(match_undo.asked_of_orders()),
         )
         .order_by(Order.received_at, Order.id)

@@ -42,7 +42,7 @@ def wait_words() -> dict[str, str]:
     """Why money that was paid is not settled yet."""
     return {
         "unpaid": _("只付了一部分"), "not_shipped": _("等发货"), "not_received": _("等收货"), "return_window": _("等退货期满"),
-        "return_open": _("等答复退货申请"), "refund_going": _("退款在路上"), "match_asked": _("等决定核销撤不撤销"), "due": _("已到期，今天内结算"),
+        "return_open": _("等答复退货申请"), "refund_going": _("退款在路上"), "refund_refused": _("退款没退成，等人重办"), "match_asked": _("等决定核销撤不撤销"), "due": _("已到期，今天内结算"),
     }  # fmt: skip
 
 

@@ -15,13 +15,22 @@ from marketplace.orders import refund_reissue
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
-from marketplace.payments import bank_refund, bill_difference, call, refund_call, refund_loss, refund_news
+from marketplace.payments import (
+    bank_refund,
+    bill_difference,
+    call,
+    refund_call,
+    refund_loss,
+    refund_news,
+    refund_waiver,
+)
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import DOUBTED, LEFT, NOT_AGAIN, REPLACED_LEFT, Refund, refused
+from marketplace.payments.refund import DOUBTED, GIVEN_UP, LEFT, NOT_AGAIN, REPLACED_LEFT, Refund, refused
 from marketplace.payments.refund_loss import RefundLoss
+from marketplace.payments.refund_waiver import RefundWaiver
 from marketplace.web import payment_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -153,6 +162,39 @@ def decide(public_id: str) -> Any:
     return redirect(url_for(".show", public_id=after), 303)
 
 
+@bp.post("/refunds/<public_id>/waiver")
+@needs("refund.again")
+def waive(public_id: str) -> Any:
+    """Asked not to be made any more."""
+    actor, reason = the_actor(), request.form.get("waiver_reason", "")
+    number = _own(public_id, actor).id
+    try:
+        transaction(lambda: refund_reissue.waive(number, reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已提请理事长决定。同意以前，这张订单先不分账。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/refunds/<public_id>/waiver/decision")
+@needs("refund.payee")
+def decide_waiver(public_id: str) -> Any:
+    """The director's word on that."""
+    actor, form = the_actor(), request.form
+    row = _own(public_id, actor)
+    asked = by_public_id(RefundWaiver, form.get("waiver", ""), select(RefundWaiver).where(RefundWaiver.refund_id == row.id)).id
+    approved, reason = form.get("decision") == "approve", form.get("reason", "")
+    db.session.rollback()
+    try:
+        transaction(lambda: refund_reissue.decide_waiver(asked, approved=approved, reason=reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {f"waiver_{error.data.get('field', '')}": said(error)}), 422
+    flash(_("已同意不再退，订单到期就分账。") if approved else _("已退回，请会计重办这笔退款。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
 @bp.post("/refunds/<public_id>/transfer")
 @needs("refund.transfer")
 def transfer(public_id: str) -> Any:
@@ -271,6 +313,8 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         .order_by(BankRefund.id)
     ).all()
     loss = refund_loss.of_refund(refund.id) if refund.sub_code == LEFT else None
+    asked = select(RefundWaiver, Person.name_zh).join(Person, Person.id == RefundWaiver.asked_by_id).where(RefundWaiver.refund_id == refund.id)
+    waivers = db.session.execute(asked.order_by(RefundWaiver.id)).all()
     before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
     after = db.session.scalars(select(Refund).where(Refund.reissues_id == refund.id)).one_or_none()
     return render_template(
@@ -283,11 +327,16 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         after=after,
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
         again=refund.sub_code not in NOT_AGAIN,
-        why_not={REPLACED_LEFT: _("不用再退：它要重办的那一笔已经退到了。"), LEFT: _("不能再退：这笔其实已经退到了，订单上没有钱可扣。钱要回来，或由合作社承担，在下面了结。")}.get(refund.sub_code),
         loss=loss,
         doubted=refund.state == "approved" and refund.sub_code == DOUBTED,
         loss_by=db.session.get_one(Person, loss.proposed_by_id).name_zh if loss else "",
         losable=refund.state == "failed" and refund.sub_code == LEFT and refund.way != "bank",
+        again_fen=refund_reissue.again_fen(refund) if refund.state == "failed" else refund.fen,
+        may_waive=refund.state == "failed" and refund_reissue.may_be_waived(refund),
+        waivers=waivers,
+        waiver_open=any(row.state == "OPEN" for row, _name in waivers),
+        made_again=refund_waiver.MADE_AGAIN,
+        why_not=_why_not().get(refund.sub_code),
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
         tried=call.last_of(refund_call.SEND, refund.id),
         corrected=refund_reissue.CORRECTED,
@@ -300,6 +349,15 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         crumbs=[(_("退款"), url_for(".index")), (refund.out_request_no, None)],
         **desk(actor),
     )
+
+
+def _why_not() -> dict[str, str]:
+    """Why a refund that was not made is not made again."""
+    return {
+        REPLACED_LEFT: _("不用再退：它要重办的那一笔已经退到了。"),
+        LEFT: _("不能再退：这笔其实已经退到了，订单上没有钱可扣。钱要回来，或由合作社承担，在下面了结。"),
+        GIVEN_UP: _("两个人同意了不再退，这笔钱跟着订单分账。又要退的话，请在订单上重新提出。"),
+    }
 
 
 def _payees(refund: Refund) -> ColumnElement[bool]:

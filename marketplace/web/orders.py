@@ -168,6 +168,7 @@ def _refund_words() -> dict[str, str]:
     return {
         "approved": on_the_way, "submitting": on_the_way, "unknown": on_the_way, "succeeded": _("已经退回"),
         "failed": _("支付宝没有退成，合作社会再办"), "bank": _("合作社会转账退给您，通常三个工作日内"),
+        "given_up": _("没有退成，合作社两个人同意不再退；有疑问请联系合作社"),
     }  # fmt: skip
 
 

@@ -43,7 +43,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import GOING, Refund
+from marketplace.payments.refund import GOING, NOT_AGAIN, Refund
 from marketplace.settlement import settlement
 from marketplace.supply import stock
 from marketplace.supply.stock import Stock, StockMove
@@ -250,6 +250,7 @@ class AnyWay(RuleBasedStateMachine):
             and self.now >= order.return_until
             and not self._open_return(order_id)
             and not self._refund_going(order_id)
+            and not self._refund_refused(order_id)
         )
         self.tried(may, lambda: settlement.settle(order_id))
 
@@ -321,6 +322,12 @@ class AnyWay(RuleBasedStateMachine):
         """One that the channel may still refuse."""
         going = select(func.count()).where(Refund.order_id == order_id, Refund.state.in_(GOING), Refund.way != "bank")
         return bool(db.session.scalar(going))
+
+    def _refund_refused(self, order_id: int) -> bool:
+        """One that was refused, and that nobody has made again or given up."""
+        of_order = list(db.session.scalars(select(Refund).where(Refund.order_id == order_id)))
+        again = {each.reissues_id for each in of_order}
+        return any(each.state == "failed" and each.sub_code not in NOT_AGAIN and each.id not in again for each in of_order)
 
     def _open_return(self, order_id: int) -> bool:
         with db.session.no_autoflush:

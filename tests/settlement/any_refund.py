@@ -17,6 +17,7 @@ from marketplace.payments import bank_refund, refund_news
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.refund import GOING, NOT_AGAIN, Refund
+from marketplace.settlement import recovery
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionShare
 from marketplace.settlement.household_credit import CreditMove
@@ -119,7 +120,7 @@ class AnyRefund(MoneyHolds):
         if failed:
             refund = failed[which % len(failed)]
             number = refund.id
-            self.tried(self._may_go_again(refund), lambda: refund_reissue.resend(number, actor=self.market.director))
+            self.tried(self._may_go_again(refund) and self._agreed_or_undivided(refund), lambda: refund_reissue.resend(number, actor=self.market.director))
 
     @precondition(lambda self: self._has(Refund, "failed"))
     @rule(which=st.integers(0, 3))
@@ -134,6 +135,23 @@ class AnyRefund(MoneyHolds):
             refund_reissue.decide(asked.id, approved=True, actor=self.market.director)
 
         self.tried(self._may_go_again(refund, over=("alipay", "bank")), agree)
+
+    @precondition(lambda self: self._has(Refund, "failed"))
+    @rule(which=st.integers(0, 3), agrees=st.booleans())
+    def two_people_give_a_refused_refund_up(self, which: int, agrees: bool) -> None:
+        """Only where its money has somewhere to go."""
+        failed = self._rows(Refund, Refund.state == "failed")
+        refund = failed[which % len(failed)]
+        number, order = refund.id, trade.order(refund.order_id) if refund.order_id else None
+        again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == number))
+        may = order is not None and again is None and refund.sub_code not in NOT_AGAIN and order.cancelled_at is None
+        may = may and (order is None or order.settled_at is None or not self._undivided(order))
+
+        def give_up() -> None:
+            asked = refund_reissue.waive(number, "买家留下了货", actor=self.market.accountant)
+            refund_reissue.decide_waiver(asked.id, approved=agrees, reason="" if agrees else "买家要退", actor=self.market.director)
+
+        self.tried(may, give_up)
 
     @precondition(lambda self: self._has(Refund, "succeeded"))
     @rule(which=st.integers(0, 3))
@@ -206,14 +224,25 @@ class AnyRefund(MoneyHolds):
     def _may_go_again(self, refund: Refund, over: tuple[str, ...] = ONLINE) -> bool:
         payment = db.session.get_one(Payment, refund.payment_id)
         again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == refund.id))
-        if payment.channel not in over or again is not None or refund.sub_code in NOT_AGAIN or refund.fen > payment.amount_fen - payment.refunded_fen:
+        if payment.channel not in over or again is not None or refund.sub_code in NOT_AGAIN or payment.amount_fen == payment.refunded_fen:
             return False
-        if refund.order_id is None:  # of money that was never applied: all of it
-            return True
-        order, lines, goods = trade.order(refund.order_id), lines_of(refund.order_id), dict(refund.goods or [])
+        return refund.order_id is None or sum(self._still_asked(refund).values()) > 0
+
+    def _still_asked(self, refund: Refund) -> Counter[int]:
+        """What of its goods, and under 0 of the freight, is still there to go back, if its order holds anything."""
+        assert refund.order_id is not None
+        order, lines, goods = trade.order(refund.order_id), lines_of(refund.order_id), Counter(dict(refund.goods or []))
         freight_left = order.freight_fen - (order.refunded_fen - sum(line.refunded_fen for line in lines))
-        return (
-            refund.fen <= order.paid_fen - order.refunded_fen
-            and all(goods.get(line.id, 0) <= self._left(line) for line in lines)
-            and refund.fen - sum(goods.values()) <= freight_left
-        )
+        there = Counter({line.id: min(goods[line.id], self._left(line)) for line in lines})
+        there[0] = min(refund.fen - goods.total(), freight_left)
+        return +there if order.paid_fen > order.refunded_fen else Counter()
+
+    def _agreed_or_undivided(self, refund: Refund) -> bool:
+        """Of a divided order one person sends again only what two agreed to, since the split, or what was never divided."""
+        first = refund
+        while first.reissues_id is not None:
+            first = db.session.get_one(Refund, first.reissues_id)
+        order = trade.order(refund.order_id) if refund.order_id else None
+        if order is None or order.settled_at is None or (first.approved_at >= order.settled_at and not first.elsewhere):
+            return True
+        return not self._still_asked(refund) - recovery.undivided(order)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.language import said
-from marketplace.orders import received, return_request
+from marketplace.orders import received, refund_reissue, return_request
 from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books, cooperative_money
@@ -37,7 +37,17 @@ def test_a_refund_on_its_way_holds_the_split_until_the_channel_has_answered(app:
     assert (waits.why, waits.fen) == ("refund_going", 8_800)
     refund_id = db.session.scalars(select(Refund.id)).one()
     transaction(lambda: refunds.fail(refund_id, "ACQ.SELLER_BALANCE_NOT_ENOUGH"))
-    assert transaction(lambda: settlement.settle(order_id)).base_fen == 17_600
+    with pytest.raises(NotDue, match=r"settlement\.refund_refused"):
+        transaction(lambda: settlement.settle(order_id))
+    assert settlement.settle_due() == []
+    (waits,) = cooperative_money.waiting(market.cooperative)
+    assert (waits.why, waits.fen) == ("refund_refused", 17_600)
+    again = transaction(lambda: refund_reissue.resend(refund_id, actor=market.accountant)).id
+    with pytest.raises(NotDue, match=r"settlement\.refund_going"):
+        transaction(lambda: settlement.settle(order_id))
+    transaction(lambda: refunds.succeed(again))
+    assert settlement.settle_due() == [order_id]
+    assert transaction(lambda: settlement.settle(order_id)).base_fen == 8_800
     assert [each.detail for each in books.check() if not each.ok] == []
 
 

@@ -1,0 +1,44 @@
+"""a refund that was refused may be given up, by two people"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from marketplace.foundation.database import UtcDateTime
+
+revision = "0074"
+down_revision = "0073"
+branch_labels = None
+depends_on = None
+
+BIGINT = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "refund_waiver",
+        sa.Column("organisation_id", BIGINT, nullable=False),
+        sa.Column("refund_id", BIGINT, nullable=False),
+        sa.Column("reason", sa.String(length=300), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("asked_at", UtcDateTime(timezone=True), nullable=False),
+        sa.Column("asked_by_id", BIGINT, nullable=False),
+        sa.Column("decided_at", UtcDateTime(timezone=True), nullable=True),
+        sa.Column("decided_by_id", BIGINT, nullable=True),
+        sa.Column("answer", sa.String(length=300), nullable=False),
+        sa.Column("id", BIGINT, nullable=False),
+        sa.Column("public_id", sa.String(length=16), nullable=False),
+        sa.CheckConstraint("state IN ('OPEN','APPROVED','RETURNED')", name=op.f("ck_refund_waiver_state")),
+        sa.CheckConstraint("decided_by_id IS NULL OR decided_by_id <> asked_by_id", name=op.f("ck_refund_waiver_two_people")),
+        sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name=op.f("fk_refund_waiver_organisation_id")),
+        sa.ForeignKeyConstraint(["refund_id"], ["refund.id"], name=op.f("fk_refund_waiver_refund_id")),
+        sa.ForeignKeyConstraint(["asked_by_id"], ["person.id"], name=op.f("fk_refund_waiver_asked_by_id")),
+        sa.ForeignKeyConstraint(["decided_by_id"], ["person.id"], name=op.f("fk_refund_waiver_decided_by_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_refund_waiver")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_refund_waiver_public_id")),
+    )
+    op.create_index("ix_refund_waiver_organisation_id", "refund_waiver", ["organisation_id"])
+    op.create_index("ix_refund_waiver_refund_id", "refund_waiver", ["refund_id"])
+
+
+def downgrade() -> None:
+    op.drop_table("refund_waiver")
