@@ -198,9 +198,7 @@ def test_approvals_are_listed_with_both_people(app: Flask) -> None:
     market = builders.market()
     with transaction():
         row = db.session.get_one(Organisation, market.cooperative)
-        approval.decide(
-            row, version=1, maker_id=market.clerk.person_id, checker_id=market.director.person_id, organisation_id=market.cooperative, approved=False, reason="数不对"
-        )  # fmt: skip
+        approval.decide(row, maker_id=market.clerk.person_id, actor=market.director, version=1, approved=False, reason="数不对")
         grant(market.clerk.person_id, builders.operator(), "reviewer")
     client = browser(app, builders.person(builders.operator(), "treasurer"))
     page = client.get("/operator/approvals?decision=RETURNED").text
