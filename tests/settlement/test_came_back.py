@@ -8,14 +8,15 @@ from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.ledger import balance
+from marketplace.ledger import balance, share_event
+from marketplace.ledger.posting import Source
 from marketplace.orders import order_refund, received, refund_reissue
 from marketplace.orders.order import lines_of, locked_order
 from marketplace.payments import bank_refund, refund_news
 from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
-from marketplace.settlement import recovery, settlement
+from marketplace.settlement import settlement
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -166,7 +167,7 @@ def test_a_refund_that_ended_twice_after_its_shares_were_recovered_is_put_back_t
 
     def paid_out() -> None:
         fen = balance.held("household_pool", book, owner)
-        recovery.event.distributed(book=book, source=recovery.Source("distribution_group", 900 + fen), group_id=group, households=[(sale.market.households[0], fen)])
+        share_event.distributed(book=book, source=Source("distribution_group", 900 + fen), group_id=group, households=[(sale.market.households[0], fen)])
 
     def made_good(times: int) -> None:
         fen = balance.held("pool_recoverable", book, owner)
@@ -177,7 +178,7 @@ def test_a_refund_that_ended_twice_after_its_shares_were_recovered_is_put_back_t
         trade.shipped(sale.market, more.order_id)
         transaction(lambda: received.confirm(more.order_id, actor=sale.buyer))
         more.settle()
-        transaction(lambda: recovery.event.recovered(book=book, source=recovery.Source("distribution_group", times), group_id=group, fen=fen))
+        transaction(lambda: share_event.recovered(book=book, source=Source("distribution_group", times), group_id=group, fen=fen))
 
     transaction(paid_out)
     first = sale.refund(8_800, 8_800)
