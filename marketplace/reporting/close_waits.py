@@ -69,8 +69,9 @@ def _together(asked: dict[str, Any]) -> Any:
 
 
 def _days_without(last: date) -> int:
-    """Days up to the month's end of which a cooperative that has statements or bills has none, over all accounts that are followed."""
-    days = 0
+    """Days up to the month's end of which a cooperative has no statement or bill, over all accounts that are followed; where a bank moved and
+    none of its statements was ever taken, all days since it moved."""
+    days = sum(max(0, (last - since).days + 1) for _book, since in reconciliation.never_seen())
     for book in reconciliation.cooperatives_with_statements():
         for side in reconciliation.followed(book):
             covered = reconciliation.covered(book, side)

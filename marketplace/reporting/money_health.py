@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, func, literal, null, select
+from sqlalchemy import ColumnElement, String, case, cast, func, null, select
 from sqlalchemy.orm import aliased
 
 from marketplace.errands.errand import Errand
 from marketplace.foundation import clock
-from marketplace.foundation.database import UtcDateTime, db
+from marketplace.foundation.database import db
 from marketplace.foundation.outbox import BACKOFF, OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
-from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import certificate_end, refund_loss, stripe_look
-from marketplace.payments.bank_statement import BankReceipt, BankStatement
+from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
@@ -33,6 +32,7 @@ from marketplace.settlement.difference import Difference
 from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
+from marketplace.settlement.reconciliation import unseen_since
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 # What waits for a channel is tried again at least so often: if nothing was refused for longer, nothing waits.
@@ -42,7 +42,6 @@ BILL_LATE = timedelta(days=1)  # a day's bill is out on the next; the day after 
 WITHDRAWN = timedelta(days=3)  # after which a withdrawal should have arrived
 ANSWERED = timedelta(days=2)  # after which a bank should have said what became of a batch
 UNSEEN = timedelta(days=7)  # after which a bank that moved should have been looked at: by statements that stopped, or were never taken
-_BEFORE_ALL = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime())
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
 
@@ -81,18 +80,6 @@ def _payout_number() -> Any:
 
 def _of_its_transfer(column: Any) -> Any:
     return select(column).where(Transfer.id == TransferEnding.transfer_id).correlate(TransferEnding).scalar_subquery()
-
-
-def _unseen() -> Any:
-    """When a cooperative's bank first moved of what no statement can show yet: after the last one was taken, or ever, if none was."""
-    taken = select(func.max(BankStatement.taken_at)).where(BankStatement.organisation_id == Cooperative.organisation_id).correlate(Cooperative).scalar_subquery()
-    moved = (
-        select(func.min(JournalEntry.event_at))
-        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
-        .join(Account, Account.id == JournalLine.account_id)
-        .where(Account.kind == "bank", Account.book == Cooperative.organisation_id, JournalEntry.event_at > func.coalesce(taken, _BEFORE_ALL))
-    )
-    return moved.correlate(Cooperative).scalar_subquery()
 
 
 TROUBLES: tuple[Trouble, ...] = (
@@ -139,7 +126,7 @@ TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "reconciliation", Difference, lambda: Difference.state == "OPEN", Difference.found_at, func.abs(Difference.fen), Difference.number,
     ),
-    Trouble("statements", Cooperative, lambda: _unseen() < clock.now() - UNSEEN, _unseen(), None, Cooperative.bank_name),
+    Trouble("statements", Cooperative, lambda: unseen_since() < clock.now() - UNSEEN, unseen_since(), None, Cooperative.bank_name),
     Trouble(
         "returns_to_transfer", ReceiptReturn, lambda: ReceiptReturn.state.in_(("PROPOSED", "APPROVED")), ReceiptReturn.proposed_at, ReceiptReturn.fen,
         ReceiptReturn.number,

@@ -6,15 +6,17 @@ It is exact by construction; what is checked is that each term is nothing, expla
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, literal, select, tuple_
 
 from marketplace.foundation import clock
-from marketplace.foundation.database import db
+from marketplace.foundation.database import UtcDateTime, db
 from marketplace.ledger import account
-from marketplace.ledger.entry import JournalEntry
+from marketplace.ledger.account import Account
+from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import account_bill
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.bank_statement import BankStatement
@@ -22,6 +24,8 @@ from marketplace.payments.statement_row import SIDES, StatementLink, StatementRo
 from marketplace.settlement.reconciliation_link import left_of, linked_of_entry, moved, numbers_of
 
 CUT_OFF = timedelta(days=1)  # the provider's midnight and ours differ by a little, and a transfer of the evening arrives in the morning
+
+_BEFORE_ALL = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime())
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,26 @@ def cooperatives_with_statements() -> list[int]:
     """Whose statements or bills are here."""
     query = select(BankStatement.organisation_id).where(BankStatement.taken_at.is_not(None)).union(select(KeptAccountBill.organisation_id))
     return sorted(db.session.scalars(query))
+
+
+def unseen_since() -> Any:
+    """When a cooperative's bank (of a query over ``Cooperative``) first moved of what no statement can show yet: after the last one was taken, or
+    ever, if none was. NULL where nothing moved."""
+    taken = select(func.max(BankStatement.taken_at)).where(BankStatement.organisation_id == Cooperative.organisation_id).correlate(Cooperative).scalar_subquery()
+    moved = (
+        select(func.min(JournalEntry.event_at))
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .join(Account, Account.id == JournalLine.account_id)
+        .where(Account.kind == "bank", Account.book == Cooperative.organisation_id, JournalEntry.event_at > func.coalesce(taken, _BEFORE_ALL))
+    )
+    return moved.correlate(Cooperative).scalar_subquery()
+
+
+def never_seen() -> list[tuple[int, date]]:
+    """Cooperatives whose bank moved though no statement of it was ever taken, with the day of its first movement."""
+    taken = select(BankStatement.id).where(BankStatement.organisation_id == Cooperative.organisation_id, BankStatement.taken_at.is_not(None)).exists()
+    query = select(Cooperative.organisation_id, unseen_since()).where(~taken).order_by(Cooperative.organisation_id)
+    return [(book, clock.business_date(since)) for book, since in db.session.execute(query) if since is not None]
 
 
 def _entries(organisation_id: int, side: str, on: date, days: Covered | None) -> list[Item]:
