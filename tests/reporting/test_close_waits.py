@@ -1,12 +1,14 @@
 """Before a month is closed its treasurer sees what of it still waits: each kind with its number and sum, and none of it forbids closing."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import transaction
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
 from marketplace.reporting import close_waits
 from marketplace.settlement import difference, distribution, payout_batch
 from tests import builders
@@ -63,6 +65,20 @@ def test_each_kind_is_told_with_its_number_and_sum(app: Flask) -> None:
         sealed.head()
         assert "unsealed" not in waiting(period)
         assert waiting("2026-01") == {}
+
+
+@pytest.mark.both
+def test_a_bank_that_moved_and_was_never_looked_at_counts_from_its_first_day(app: Flask) -> None:
+    with clock.travel(clock.beijing_midnight(date(2026, 5, 12))):
+        market = builders.market()
+        builders.market(name="不动的社")
+        with transaction():
+            event.revenue_taken_out(book=market.cooperative, source=Source("planted", 1), fen=500)
+    with clock.travel(clock.beijing_midnight(date(2026, 6, 20))):
+        assert waiting("2026-04") == {}
+        assert waiting("2026-05")["days"] == (20, None)
+        take(market.accountant, [("2026-05-12", -500, "合作社", "划款", "B1"), ("2026-05-30", 100, "甲", "款", "B2")], opening_fen=700)
+        assert waiting("2026-05")["days"] == (1, None)
 
 
 def test_the_page_tells_it_with_the_way_on(app: Flask) -> None:
