@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -90,9 +91,7 @@ def _pair(folder: Path, name: str) -> KeyPair:
         finally:
             fresh.unlink()
     private_pem = path.read_text()
-    private = serialization.load_pem_private_key(private_pem.encode(), None)
-    if not isinstance(private, rsa.RSAPrivateKey):
-        raise ValueError(f"{path} is not an RSA key")
+    private = _loaded(private_pem)
     public_pem = (
         private.public_key()
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -102,6 +101,15 @@ def _pair(folder: Path, name: str) -> KeyPair:
     if not public_path.exists():
         public_path.write_text(public_pem)
     return KeyPair(private, private_pem, public_pem)
+
+
+@lru_cache(maxsize=8)
+def _loaded(private_pem: str) -> rsa.RSAPrivateKey:
+    """The key itself. Checking its numbers takes 40 ms, and the same few are asked for again and again."""
+    private = serialization.load_pem_private_key(private_pem.encode(), None)
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise ValueError("not an RSA key")
+    return private
 
 
 def _marked_pem() -> str:

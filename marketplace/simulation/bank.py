@@ -7,6 +7,7 @@ a second run of days follows the first.
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -35,12 +36,13 @@ ACCOUNT = "3605009999000001"
 
 @dataclass(frozen=True)
 class Transfer:
-    """What came or went: fen (positive for what came), the other party, its account, and the remark."""
+    """What came or went: fen (positive for what came), the other party, its account, the remark, and the day if it was before today."""
 
     fen: int
     name: str
     account: str
     remark: str
+    day: date | None = None
 
 
 @dataclass
@@ -61,7 +63,7 @@ def evening(bank: Bank, people: People, done: Counter[str]) -> None:
 def take(cooperative_id: int, rows: list[Transfer], people: People, done: Counter[str]) -> None:
     """One cooperative's statement of today."""
     accountant, today = people.staff[cooperative_id]["accountant"], clock.business_date()
-    text = _written(cooperative_id, today, sorted(rows, key=lambda row: -row.fen))
+    text = _written(cooperative_id, today, rows)
     transaction(lambda: bank_statement.import_csv(text.encode("gb18030"), actor=accountant, name=f"{today:%Y%m%d}.csv"))
     done["statements"] += 1
     query = select(BankReceipt.id).where(BankReceipt.organisation_id == cooperative_id, BankReceipt.state == "imported")
@@ -77,67 +79,75 @@ def take(cooperative_id: int, rows: list[Transfer], people: People, done: Counte
 
 
 def _ordered(cooperative_id: int) -> list[Transfer]:
-    """What the cooperative ordered at its bank, by the books, and no statement shows: one row a number and direction; what came back of
-    payouts one by one, as the bank credits it."""
+    """What the cooperative ordered at its bank, by the books, and no statement shows: one row a number, direction and day; what came back of
+    payouts one by one, as the bank credits it. On a day whose statement nobody took it stands under that day."""
     query = moved(cooperative_id, "bank").where(linked_of_entry(side="bank") == 0, JournalEntry.kind.in_(WORDS)).order_by(JournalEntry.id)
-    entries = [(row[0], row[1], row[2], row[3], int(row[5])) for row in db.session.execute(query.where(JournalLine.fen != 0))]
+    entries = [(row[0], row[1], row[2], row[3], clock.business_date(row[4]), int(row[5])) for row in db.session.execute(query.where(JournalLine.fen != 0))]
     numbers = numbers_of([entry[:4] for entry in entries], "bank")
-    sums: dict[tuple[str, str], int] = defaultdict(int)
-    for entry_id, kind, _type, _id, fen in entries:
-        sums[kind, numbers[entry_id]] += fen
-    rows = [Transfer(fen, WORDS[kind][0], ACCOUNT, f"{WORDS[kind][1]} {number}") for (kind, number), fen in sums.items() if kind != "payout_returned"]
-    back = {entry[0]: numbers[entry[0]] for entry in entries if entry[1] == "payout_returned"}
+    sums: dict[tuple[str, str, date], int] = defaultdict(int)
+    for entry_id, kind, _type, _id, day, fen in entries:
+        sums[kind, numbers[entry_id], day] += fen
+    rows = [Transfer(fen, WORDS[kind][0], ACCOUNT, f"{WORDS[kind][1]} {number}", day) for (kind, number, day), fen in sums.items() if kind != "payout_returned"]
+    back = {entry[0]: (numbers[entry[0]], entry[4]) for entry in entries if entry[1] == "payout_returned"}
     query = (
         select(JournalLine.entry_id, -JournalLine.fen)
         .join(Account, Account.id == JournalLine.account_id)
         .where(JournalLine.entry_id.in_(back), Account.kind == "household")
         .order_by(JournalLine.entry_id, JournalLine.line_no)
     )
-    return rows + [Transfer(fen, WORDS["payout_returned"][0], ACCOUNT, f"退票 {back[entry_id]}") for entry_id, fen in db.session.execute(query)]
+    return rows + [Transfer(fen, WORDS["payout_returned"][0], ACCOUNT, f"退票 {back[entry_id][0]}", back[entry_id][1]) for entry_id, fen in db.session.execute(query)]
 
 
 def _written(cooperative_id: int, today: date, rows: list[Transfer]) -> str:
-    """The day's statement in one of three banks' layouts, with balances that go on from the last."""
+    """The statement since the last one in one of three banks' layouts, with balances that go on from it."""
     own = (StatementRow.organisation_id == cooperative_id) & (StatementRow.side == "bank")
-    before = db.session.scalar(select(StatementRow.balance_fen).where(own).order_by(StatementRow.day.desc(), StatementRow.id.desc()).limit(1)) or 0
-    count = len(db.session.scalars(select(StatementRow.id).where(own, StatementRow.day == today)).all())
+    last = db.session.execute(select(StatementRow.day, StatementRow.balance_fen).where(own).order_by(StatementRow.day.desc(), StatementRow.id.desc()).limit(1)).first()
+    shown_until, before = (last[0], last[1] or 0) if last else (date.min, 0)
+    count = len(db.session.scalars(select(StatementRow.id).where(own, StatementRow.serial.startswith(f"{today:%Y%m%d}{cooperative_id:04d}"))).all())
     account = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == cooperative_id)).one().bank_account
+    dated = sorted(((max(row.day or today, shown_until), row) for row in rows), key=lambda each: (each[0], -each[1].fen))
     lines, left = [], before
-    for number, row in enumerate(rows, count + 1):
+    for number, (day, row) in enumerate(dated, count + 1):
         left += row.fen
-        lines.append((f"{today:%Y%m%d}{cooperative_id:04d}{number:05d}", row, left))
-    return LAYOUTS[cooperative_id % len(LAYOUTS)](today, account, before, left, lines)
+        lines.append(Line(f"{today:%Y%m%d}{cooperative_id:04d}{number:05d}", day, row, left))
+    return LAYOUTS[cooperative_id % len(LAYOUTS)](account, before, left, lines)
 
 
-Lines = list[tuple[str, Transfer, int]]
+class Line(NamedTuple):
+    """A row as it is printed, with the balance after it."""
+
+    serial: str
+    day: date
+    row: Transfer
+    after: int
 
 
-def _in_columns(today: date, account: str, before: int, left: int, lines: Lines) -> str:
+def _in_columns(account: str, before: int, left: int, lines: list[Line]) -> str:
     head = "交易日期,收入金额,支出金额,账户余额,对方户名,对方账号,摘要,流水号"
     rows = [
-        f'{today:%Y-%m-%d},"{format_yuan(row.fen) if row.fen > 0 else ""}","{format_yuan(-row.fen) if row.fen < 0 else ""}","{format_yuan(after)}",'
+        f'{day:%Y-%m-%d},"{format_yuan(row.fen) if row.fen > 0 else ""}","{format_yuan(-row.fen) if row.fen < 0 else ""}","{format_yuan(after)}",'
         f"{row.name},{row.account},{row.remark},{serial}"
-        for serial, row, after in lines
+        for serial, day, row, after in lines
     ]
     return "\n".join([head, *rows])
 
 
-def _with_direction(today: date, account: str, before: int, left: int, lines: Lines) -> str:
+def _with_direction(account: str, before: int, left: int, lines: list[Line]) -> str:
     top = ["账户明细查询", f"账号：{account[:4]}****{account[-4:]}\t期初余额：{format_yuan(before)}", ""]
     head = "记账日期\t借贷标志\t交易金额(元)\t余额(元)\t对方名称\t对方帐号\t用途\t核心流水号"
     rows = [
-        f"{today:%Y%m%d}\t{'贷' if row.fen > 0 else '借'}\t{format_yuan(abs(row.fen))}\t{format_yuan(after)}\t{row.name}\t{row.account}\t{row.remark}\t{serial}"
-        for serial, row, after in reversed(lines)
+        f"{day:%Y%m%d}\t{'贷' if row.fen > 0 else '借'}\t{format_yuan(abs(row.fen))}\t{format_yuan(after)}\t{row.name}\t{row.account}\t{row.remark}\t{serial}"
+        for serial, day, row, after in reversed(lines)
     ]
     return "\n".join([*top, head, *rows, f"合计\t{len(lines)} 笔", f"期末余额：{format_yuan(left)}"])
 
 
-def _with_sign(today: date, account: str, before: int, left: int, lines: Lines) -> str:
+def _with_sign(account: str, before: int, left: int, lines: list[Line]) -> str:
     head = "交易时间,金额,余额,对方账户名称,对方账号,附言,交易流水号"
     rows = [
-        f"{today:%Y年%m月%d日} 17:00:00,{'+' if row.fen > 0 else '-'}{abs(row.fen) // 100}.{abs(row.fen) % 100:02d},{after / 100:.2f},"
+        f"{day:%Y年%m月%d日} 17:00:00,{'+' if row.fen > 0 else '-'}{abs(row.fen) // 100}.{abs(row.fen) % 100:02d},{after / 100:.2f},"
         f"{row.name},{row.account},{row.remark},{serial}"
-        for serial, row, after in lines
+        for serial, day, row, after in lines
     ]
     return "\n".join([head, *rows])
 

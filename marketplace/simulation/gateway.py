@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date, datetime
 
 from flask import current_app
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from marketplace.emulator.emulator import IN_PROCESS_URL, Emulator
+from marketplace.foundation import clock
 from marketplace.foundation.config import settings
 from marketplace.foundation.database import db, transaction
 from marketplace.organisations.organisation import Cooperative, Organisation
@@ -45,6 +47,11 @@ class Gateway:
     def channel(self, organisation_id: int) -> SellerChannel:
         """What the shop asks of the gateway for this cooperative."""
         return SellerChannel(self.clients[organisation_id])
+
+    def withdrawals(self, organisation_id: int) -> list[tuple[str, int, date]]:
+        """(Alipay's number, fen, day) of what this cooperative ever took to its bank, as its pages at Alipay list it."""
+        rows = self.emulator.state.rows("SELECT order_id, fen, sent_at FROM withdrawal WHERE seller_id = ? ORDER BY order_id", self.clients[organisation_id].seller_id)
+        return [(row["order_id"], row["fen"], clock.business_date(datetime.fromisoformat(row["sent_at"]))) for row in rows]
 
     def pay(self, attempts: list[Payment]) -> None:
         """The buyer pays at the cashier; the signed notices come in, one a trade."""

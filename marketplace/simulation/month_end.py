@@ -1,45 +1,50 @@
-"""The month's end: last month's pools are drafted, approved, published, credited, and paid through the bank."""
+"""The month's end: last month's pools are drafted, approved, published, credited and, once everything is in order, the month is closed."""
 
-import random
 from collections import Counter
+from collections.abc import Collection
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.actor import by_name
-from marketplace.settlement import distribution, payout_batch, period_close, remittance
+from marketplace.settlement import distribution, period_close
 from marketplace.settlement.distribution import Distribution
-from marketplace.settlement.payout_answer import RESULT_HEADER
-from marketplace.settlement.payout_batch import PayoutBatch
-from marketplace.settlement.payout_file import yuan
-from marketplace.simulation import transfers, treasury
-from marketplace.simulation.gateway import Gateway
+from marketplace.settlement.settlement import SettlementLine
 from marketplace.simulation.people import People
 
 
-def distribute(cooperatives: list[int], people: People, done: Counter[str]) -> None:
-    """On the second of a month these cooperatives publish what they will divide of the month before."""
-    today = clock.business_date()
-    period = clock.period_of(today.replace(day=1) - timedelta(days=1))
-    for cooperative_id in cooperatives:
-        staff = people.staff[cooperative_id]
+def distribute(cooperatives: Collection[int], people: People, done: Counter[str]) -> None:
+    """These cooperatives publish what they will divide of the month before, and what they drafted of any."""
+    period = clock.period_of(clock.business_date().replace(day=1) - timedelta(days=1))
+    undivided = select(SettlementLine.organisation_id).where(SettlementLine.period == period, SettlementLine.distribution_id.is_(None), SettlementLine.pool_fen > 0)
+    for cooperative_id in db.session.scalars(undivided.where(SettlementLine.organisation_id.in_(cooperatives)).distinct().order_by(SettlementLine.organisation_id)).all():
         try:
-            row = transaction(lambda c=cooperative_id, s=staff: distribution.draft(c, period, actor=s["accountant"]))  # type: ignore[misc]
+            transaction(lambda c=cooperative_id: distribution.draft(c, period, actor=people.staff[c]["accountant"]))  # type: ignore[misc]
         except Conflict:
             done["nothing to distribute"] += 1
-            continue
-        row_id, version = row.id, row.version
-        transaction(lambda r=row_id, s=staff, v=version: distribution.approve(r, actor=s["director"], version=v))  # type: ignore[misc]
-        transaction(lambda r=row_id, s=staff: distribution.publish(r, actor=s["director"]))  # type: ignore[misc]
+        _publish(cooperative_id, people, done)
+    for cooperative_id in db.session.scalars(_of(cooperatives, "DRAFTED", "APPROVED").with_only_columns(Distribution.organisation_id).distinct()).all():
+        _publish(cooperative_id, people, done)
+
+
+def _publish(cooperative_id: int, people: People, done: Counter[str]) -> None:
+    """The director agrees to what was drafted, and it is published."""
+    director = people.staff[cooperative_id]["director"]
+    for row_id, version, state in db.session.execute(
+        _of([cooperative_id], "DRAFTED", "APPROVED").with_only_columns(Distribution.id, Distribution.version, Distribution.state)
+    ).all():
+        if state == "DRAFTED":
+            transaction(lambda r=row_id, v=version: distribution.approve(r, actor=director, version=v))  # type: ignore[misc]
+        transaction(lambda r=row_id: distribution.publish(r, actor=director))  # type: ignore[misc]
         done["distributions"] += 1
 
 
-def credit(chance: random.Random, people: People, opened: Gateway, done: Counter[str]) -> None:
-    """Once its notice has ended a distribution is credited; whom Alipay reaches is paid there, the others by the bank, which holds what is paid out."""
+def credit(people: People, done: Counter[str]) -> None:
+    """Once its notice has ended a distribution is credited; one that a refund or an objection stands against is left to people."""
     query = (
         select(Distribution.id, Distribution.organisation_id)
         .join(PublicNotice, PublicNotice.id == Distribution.notice_id)
@@ -47,63 +52,10 @@ def credit(chance: random.Random, people: People, opened: Gateway, done: Counter
         .order_by(Distribution.id)
     )
     for row_id, cooperative_id in db.session.execute(query).all():
-        staff = people.staff[cooperative_id]
-        transaction(lambda r=row_id, s=staff: distribution.post(r, actor=s["accountant"]))  # type: ignore[misc]
-        came_back = transfers.pay(row_id, staff, opened, chance, done)
-        if came_back is not None:
-            again = transaction(lambda b=came_back, s=staff: payout_batch.reissue(b, actor=s["accountant"], channel="bank"))  # type: ignore[misc]
-            treasury.cover(cooperative_id, again.total_fen, people, opened, done)
-            _send(again.id, again.version, people, cooperative_id)
-            done["reissued"] += 1
-        batch = transaction(lambda r=row_id, s=staff: payout_batch.make(r, actor=s["accountant"]))  # type: ignore[misc]
-        treasury.cover(cooperative_id, batch.total_fen, people, opened, done)
-        _send(batch.id, batch.version, people, cooperative_id)
-        done["payout batches"] += 1
-
-
-def answer(chance: random.Random, people: People, done: Counter[str]) -> None:
-    """The bank answers the day after: nearly all paid; what came back is issued again."""
-    query = select(PayoutBatch.id, PayoutBatch.organisation_id, PayoutBatch.number, PayoutBatch.reissue_of_id).where(
-        PayoutBatch.state == "SENT", PayoutBatch.channel == "bank", PayoutBatch.sent_at < clock.now() - timedelta(hours=12)
-    )
-    for batch_id, cooperative_id, number, reissue_of in db.session.execute(query.order_by(PayoutBatch.id)).all():
-        staff = people.staff[cooperative_id]
-        items = payout_batch.items_of(batch_id)
-        back = chance.randrange(len(items)) if reissue_of is None and chance.random() < 0.5 else -1
-        lines = [",".join(RESULT_HEADER)]
-        for place, item in enumerate(items):
-            result = "returned,账号不符" if place == back else "paid,"
-            lines.append(f"{number},{item.sequence},{yuan(item.fen)},{result}")
-        content = "\n".join(lines).encode()
-        transaction(lambda b=batch_id, c=content, s=staff: payout_batch.import_results(b, c, actor=s["accountant"]))  # type: ignore[misc]
-        done["payouts"] += len(items) - (back >= 0)
-        if back >= 0:
-            again = transaction(lambda b=batch_id, s=staff: payout_batch.reissue(b, actor=s["accountant"]))  # type: ignore[misc]
-            _send(again.id, again.version, people, cooperative_id)
-            done["reissued"] += 1
-
-
-def remit(people: People, done: Counter[str]) -> None:
-    """On the twentieth the villages, the fund and the cooperative itself get what is theirs, as far as it lies in the bank."""
-    today = clock.business_date()
-    for cooperative_id in people.cooperatives:
-        staff = people.staff[cooperative_id]
-        left = remittance.available(cooperative_id)
-        wanted: list[tuple[str, int | None, int]] = [("COLLECTIVE", village, fen) for village, fen in sorted(left.collectives.items())]
-        wanted += [("FUND", None, left.fund_fen), ("REVENUE", None, max(0, left.own_fen) // 2)]
-        in_bank = left.bank_fen
-        for number, (kind, village, fen) in enumerate(wanted, 1):
-            if not 0 < fen <= in_bank:
-                continue
-            in_bank -= fen
-            key, serial = f"simulated-{today}-{kind}-{village}", f"{today:%Y%m%d}{cooperative_id:04d}9{number:04d}"
-            row = transaction(lambda k=kind, v=village, f=fen, s=staff, y=key: remittance.propose(k, f, village_id=v, actor=s["accountant"], key=y))  # type: ignore[misc]
-            row_id, version = row.id, row.version
-            agreed = transaction(lambda r=row_id, v=version, s=staff: remittance.approve(r, actor=s["director"], version=v).version)  # type: ignore[misc]
-            transaction(
-                lambda r=row_id, v=agreed, b=serial, s=staff: remittance.record_paid(r, paid_on=today, bank_serial=b, actor=s["accountant"], version=v)  # type: ignore[misc]
-            )
-            done["remittances"] += 1
+        try:
+            transaction(lambda r=row_id, c=cooperative_id: distribution.post(r, actor=people.staff[c]["accountant"]))  # type: ignore[misc]
+        except Conflict as error:
+            done[f"not credited: {error.code}"] += 1
 
 
 def close(done: Counter[str]) -> None:
@@ -118,7 +70,5 @@ def close(done: Counter[str]) -> None:
         done["months closed"] += 1
 
 
-def _send(batch_id: int, version: int, people: People, cooperative_id: int) -> None:
-    staff = people.staff[cooperative_id]
-    transaction(lambda: payout_batch.approve(batch_id, actor=staff["director"], version=version))
-    transaction(lambda: payout_batch.mark_sent(batch_id, actor=staff["accountant"]))
+def _of(cooperatives: Collection[int], *states: str) -> Select[Distribution]:
+    return select(Distribution).where(Distribution.organisation_id.in_(cooperatives), Distribution.state.in_(states)).order_by(Distribution.id)

@@ -1,13 +1,19 @@
 """What a cooperative's accountant does with Alipay: its bills come in every morning, and on Mondays its money goes to the bank."""
 
 from collections import Counter
+from datetime import date
 
+from sqlalchemy import select
+
+from marketplace.emulator.refusal import Refusal
 from marketplace.foundation import clock
-from marketplace.foundation.database import transaction
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict
 from marketplace.ledger import balance
 from marketplace.payments import account_bill, bill_import, withdrawal
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
+from marketplace.payments.withdrawal import Withdrawal
 from marketplace.settlement import difference
 from marketplace.simulation.gateway import Gateway
 from marketplace.simulation.people import People
@@ -38,6 +44,7 @@ def _take(organisation_id: int, bill: AccountBill, looks: bool) -> None:
 def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:
     """Everything but a reserve goes to the bank."""
     for cooperative_id in people.cooperatives:
+        _record_forgotten(cooperative_id, people, opened, done)
         spare = withdrawal.available(cooperative_id) - KEPT_FEN
         if spare >= WORTH_FEN:
             _order(cooperative_id, spare // 10_000 * 10_000, people, opened, done)
@@ -45,6 +52,7 @@ def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:
 
 def cover(cooperative_id: int, fen: int, people: People, opened: Gateway, done: Counter[str]) -> None:
     """See that the bank holds what is about to be paid out."""
+    _record_forgotten(cooperative_id, people, opened, done)
     short = fen - balance.held("bank", cooperative_id)
     if short > 0:
         _order(cooperative_id, min(short, withdrawal.available(cooperative_id)), people, opened, done)
@@ -53,7 +61,27 @@ def cover(cooperative_id: int, fen: int, people: People, opened: Gateway, done: 
 def _order(cooperative_id: int, fen: int, people: People, opened: Gateway, done: Counter[str]) -> None:
     if fen <= 0:
         return
-    number = opened.emulator.withdraw(opened.clients[cooperative_id].seller_id, fen)
-    accountant, key = people.staff[cooperative_id]["accountant"], f"simulated-{clock.business_date()}-{number}"
-    transaction(lambda: withdrawal.record(fen, number, actor=accountant, key=key))
+    try:
+        number = opened.emulator.withdraw(opened.clients[cooperative_id].seller_id, fen)
+    except Refusal:
+        done["withdrawals refused"] += 1
+        return
+    _record(cooperative_id, fen, number, clock.business_date(), people, done)
+
+
+def _record_forgotten(cooperative_id: int, people: People, opened: Gateway, done: Counter[str]) -> None:
+    """What was withdrawn on Alipay's pages and nobody wrote down, since a day broke off between the two, is recorded now."""
+    known = set(db.session.scalars(select(Withdrawal.serial).where(Withdrawal.organisation_id == cooperative_id)))
+    for number, fen, day in opened.withdrawals(cooperative_id):
+        if number not in known:
+            _record(cooperative_id, fen, number, day, people, done)
+
+
+def _record(cooperative_id: int, fen: int, number: str, day: date, people: People, done: Counter[str]) -> None:
+    accountant = people.staff[cooperative_id]["accountant"]
+    try:
+        transaction(lambda: withdrawal.record(fen, number, ordered_on=day, actor=accountant, key=f"simulated-{number}"))
+    except Conflict:
+        done["withdrawals not recorded"] += 1  # refunds have taken the money since: it is written down once there is enough
+        return
     done["withdrawals"] += 1
