@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from marketplace.errands.errand import Errand
 from marketplace.foundation import clock
-from marketplace.foundation.database import db
+from marketplace.foundation.database import UtcDateTime, db
 from marketplace.foundation.outbox import BACKOFF, OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
