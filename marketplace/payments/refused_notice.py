@@ -1,6 +1,6 @@
 """A notice that was signed and yet did not fit the payment it names, or that tells of a dispute: a person looks at it, and says what came of it."""
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, not_found
@@ -10,14 +10,18 @@ from marketplace.organisations.actor import Actor
 from marketplace.payments.notice_inbox import AlipayNotice
 
 
+def for_people() -> ColumnElement[bool]:
+    """Which notices no machine settles."""
+    return AlipayNotice.outcome.like("refused:%") | (AlipayNotice.outcome == "disputed")
+
+
 def handle(public_id: str, handling: str, *, actor: Actor) -> int:
     """The treasurer has dealt with a refused notice, and so with its repeats until now: ``handling`` says how. How many it was.
 
     Raises NotFound, InvalidInput ``reason.missing``. One that comes later is shown again.
     """
     actor.must_have("OPERATOR", "treasurer")
-    for_people = AlipayNotice.outcome.like("refused:%") | (AlipayNotice.outcome == "disputed")
-    named = db.session.scalars(select(AlipayNotice).where(AlipayNotice.public_id == public_id, for_people)).one_or_none()
+    named = db.session.scalars(select(AlipayNotice).where(AlipayNotice.public_id == public_id, for_people())).one_or_none()
     if named is None:
         raise not_found(AlipayNotice)
     if not 2 <= len(handling.strip()) <= 300:

@@ -7,7 +7,7 @@ kept while somebody may ask whether it was; a key as long as a form may come aga
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, case, delete, func, null, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
@@ -15,13 +15,17 @@ from marketplace.foundation.idempotency import IdempotencyKey
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.refused_notice import for_people
+
+# What a person must look into is finished when somebody has, however long ago it came.
+_FINISHED = case((for_people() & AlipayNotice.handled_at.is_(None), null()), else_=func.coalesce(AlipayNotice.handled_at, AlipayNotice.received_at))
 
 # table, since when a row counts, how long it is kept
 KEPT: tuple[tuple[Any, Any, timedelta], ...] = (
     (OutboxMessage, OutboxMessage.done_at, timedelta(days=90)),
     (IdempotencyKey, IdempotencyKey.claimed_at, timedelta(days=400)),
     (PaymentCall, PaymentCall.answered_at, timedelta(days=3 * 366)),
-    (AlipayNotice, AlipayNotice.received_at, timedelta(days=3 * 366)),
+    (AlipayNotice, _FINISHED, timedelta(days=3 * 366)),
 )
 
 

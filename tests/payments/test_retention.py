@@ -13,12 +13,14 @@ from marketplace.foundation.idempotency import IdempotencyKey
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation
+from marketplace.payments import refused_notice
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
 from marketplace.payments.notice_inbox import AlipayNotice, notice_row
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
-from tests import builders
+from marketplace.reporting import money_health
+from tests import builders, builders_people
 from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
 
@@ -75,3 +77,21 @@ def test_a_notice_is_kept_three_years(app: Flask) -> None:
     with clock.travel(now):
         assert jobs.forget() == "1 rows"
     assert list(db.session.scalars(select(AlipayNotice.notify_id))) == ["fresh"]
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("outcome", ["refused:total_amount", "disputed"])
+def test_a_notice_that_nobody_dealt_with_is_kept_and_its_trouble_with_it(app: Flask, outcome: str) -> None:
+    now = clock.now()
+    with clock.travel(now - timedelta(days=9 * 366)), transaction():
+        driver.together(notice_row("open", "T1", "TRADE_SUCCESS", 100, outcome))
+        driver.together(notice_row("looked into", "T2", "TRADE_SUCCESS", 100, outcome))
+    treasurer, handled = builders_people.person(builders_people.operator(), "treasurer"), db.session.query(AlipayNotice).filter_by(notify_id="looked into").one()
+    with clock.travel(now - timedelta(days=3 * 366 - 1)):
+        transaction(lambda: refused_notice.handle(handled.public_id, "和支付宝核对过，是重复通知", actor=treasurer))
+    assert jobs.forget() == ""
+    with clock.travel(now + timedelta(days=2)):
+        assert jobs.forget() == "1 rows"
+    assert list(db.session.scalars(select(AlipayNotice.notify_id))) == ["open"]
+    waits = {each.name: each.count for each in money_health.standing()}
+    assert waits["notices"] + waits["disputes"] == 1
