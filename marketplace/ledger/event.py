@@ -196,6 +196,11 @@ def interest_paid(*, book: int, source: Source, fen: int, at: datetime | None = 
     return between("interest_paid", book, source, fen, "unapplied", "receivable", at)
 
 
+def interest_waived(*, book: int, source: Source, fen: int, reverses_id: int) -> int:
+    """What nobody paid of late interest that was paid in part is let go: interest to receivable, a part of the claim ``reverses_id``."""
+    return moved("interest_waived", book, source, [("interest", None, fen)], [("receivable", None, fen)], None, reverses_id=reverses_id)
+
+
 def revenue_taken_out(*, book: int, source: Source, fen: int, at: datetime | None = None) -> int:
     """The cooperative took its own revenue out of the account: outside to bank."""
     return between("revenue_taken_out", book, source, fen, "outside", "bank", at)

@@ -36,7 +36,7 @@ class _LateInterest:
         if row.state != "CLAIMED":
             raise Conflict("interest.state", N_("这笔利息已经付过或免过了。"), state=row.state)
         row.paid_fen += payment.amount_fen
-        row.state = "PAID" if row.paid_fen == row.fen else "CLAIMED"
+        row.state = "CLAIMED" if row.open_fen else "WAIVED" if row.waived_fen else "PAID"
         row.version += 1
         db.session.flush()
 
@@ -55,7 +55,7 @@ class _LateInterest:
 def _payable(row: LateInterest, reference: str, payer_name: str) -> Payable:
     return Payable(
         kind="late_interest", id=row.id, public_id=row.public_id, organisation_id=row.organisation_id, reference=reference,
-        payer_name=payer_name, open_fen=row.fen - row.paid_fen, owed="interest",
+        payer_name=payer_name, open_fen=row.open_fen, owed="interest",
     )  # fmt: skip
 
 

@@ -19,7 +19,9 @@ from marketplace.foundation.database import Model, Public, Versioned, db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import format_yuan
 from marketplace.ledger import event, posting
+from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order, locked_order
 from marketplace.organisations.actor import Actor
@@ -29,12 +31,12 @@ from marketplace.procurement.directed_order import DirectedOrder, of_order
 
 
 class LateInterest(Public, Versioned, Model):
-    """CLAIMED → PAID or WAIVED. ``fen`` for the days from ``from_on`` through ``through_on`` (Beijing). Withdrawn, it never was: its days
-    may be claimed again."""
+    """CLAIMED → PAID or WAIVED (what was not paid of it: ``waived_fen``). ``fen`` for the days from ``from_on`` through ``through_on`` (Beijing).
+    Withdrawn, it never was: its days may be claimed again."""
 
     __tablename__ = "late_interest"
     __table_args__ = (
-        CheckConstraint("fen > 0 AND paid_fen >= 0 AND paid_fen <= fen", name="fen"),
+        CheckConstraint("fen > 0 AND paid_fen >= 0 AND waived_fen >= 0 AND paid_fen + waived_fen <= fen", name="fen"),
         CheckConstraint("from_on <= through_on", name="days"),
         CheckConstraint("state IN ('CLAIMED','PAID','WAIVED')", name="state"),
         CheckConstraint("NOT withdrawn OR state = 'WAIVED'", name="withdrawn"),
@@ -53,12 +55,18 @@ class LateInterest(Public, Versioned, Model):
     rate: Mapped[int]  # millionths a day: 500 is 0.05 %
     fen: Mapped[int]
     paid_fen: Mapped[int] = mapped_column(default=0)
+    waived_fen: Mapped[int] = mapped_column(default=0, server_default="0")
     state: Mapped[str] = mapped_column(String(8), default="CLAIMED")
     claimed_at: Mapped[datetime]
     claimed_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     waived_reason: Mapped[str] = mapped_column(String(300), default="")
     withdrawn: Mapped[bool] = mapped_column(default=False, server_default=false())
     entry_id: Mapped[int | None]
+
+    @property
+    def open_fen(self) -> int:
+        """What is still to be paid."""
+        return self.fen - self.paid_fen - self.waived_fen
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ def _claim(order_id: int, actor: Actor) -> int:
 
 
 def waive(claim_id: int, reason: str, *, version: int, actor: Actor) -> LateInterest:
-    """The director lets a claim go of which nothing was paid; the entry is reversed. Its days are not claimed again.
+    """The director lets go what is not paid of a claim; that much of the entry is reversed. Its days are not claimed again.
 
     Raises NotFound, InvalidInput ``reason.missing``, Conflict ``interest.state``, ``version.stale``.
     """
@@ -156,7 +164,8 @@ def waive(claim_id: int, reason: str, *, version: int, actor: Actor) -> LateInte
 
 def withdraw(claim_id: int, reason: str, *, version: int, actor: Actor) -> LateInterest:
     """The accountant takes back the order's latest claim, which was reckoned without a payment that came to be known later: the entry is
-    reversed, and its days can be claimed again as they are. Raises as ``waive``, Conflict ``interest.later`` if a later claim stands."""
+    reversed, and its days can be claimed again as they are. Raises as ``waive``, Conflict ``interest.later`` if a later claim stands,
+    ``interest.paid`` if a part was paid: first that match is undone."""
     actor.must_have("COOPERATIVE", "accountant")
     known = db.session.get(LateInterest, claim_id)
     if known is None or known.organisation_id != actor.organisation_id:
@@ -178,14 +187,21 @@ def withdraw(claim_id: int, reason: str, *, version: int, actor: Actor) -> LateI
 def _let_go(row: LateInterest, reason: str, version: int, actor: Actor, *, withdrawn: bool) -> LateInterest:
     if row.organisation_id != actor.organisation_id:
         raise not_found(LateInterest)
-    if row.state != "CLAIMED" or row.paid_fen or row.entry_id is None:
+    if row.state != "CLAIMED" or row.entry_id is None:
         raise Conflict("interest.state", N_("这笔利息已经付过或免过了。付错的，先撤销到账的认领。"), state=row.state)
+    if withdrawn and row.paid_fen:
+        raise Conflict("interest.paid", N_("这笔利息已经收了 ¥%(paid)s，不能整笔撤回。收错的，先撤销那笔到账的核销；不再收的，请理事长免收余下的。"), paid=format_yuan(row.paid_fen))
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明理由。"), field="reason")
     row.must_be_version(version)
-    posting.reverse(row.entry_id, source=Source("late_interest", row.id))
-    row.state, row.waived_reason, row.withdrawn = "WAIVED", reason.strip(), withdrawn
-    audit.record("interest.withdrawn" if withdrawn else "interest.waived", row, person_id=actor.person_id, fen=row.fen)
+    fen = row.open_fen
+    if fen == row.fen:
+        posting.reverse(row.entry_id, source=Source("late_interest", row.id))
+    else:
+        before = len(of_source("late_interest", row.id, "interest_waived"))
+        event.interest_waived(book=row.organisation_id, source=Source("late_interest", row.id, before), fen=fen, reverses_id=row.entry_id)
+    row.state, row.waived_fen, row.waived_reason, row.withdrawn = "WAIVED", row.waived_fen + fen, reason.strip(), withdrawn
+    audit.record("interest.withdrawn" if withdrawn else "interest.waived", row, person_id=actor.person_id, fen=fen, paid_fen=row.paid_fen)
     db.session.flush()
     return row
 

@@ -11,13 +11,10 @@ from marketplace.reporting.books_posted import by_book, differences
 
 
 def receivables_are_owed() -> list[str]:
-    """receivable = what orders owe and interest claimed and not paid; of goods not divided yet the money is to come (accepted_unpaid)."""
+    """receivable = what orders owe and interest claimed, neither paid nor waived; of goods not divided yet the money is to come (accepted_unpaid)."""
     goods = select(Order.organisation_id, func.sum(owed())).group_by(Order.organisation_id)
-    claims = (
-        select(LateInterest.organisation_id, func.sum(LateInterest.fen - LateInterest.paid_fen))
-        .where(LateInterest.state != "WAIVED")
-        .group_by(LateInterest.organisation_id)
-    )
+    left = LateInterest.fen - LateInterest.paid_fen - LateInterest.waived_fen
+    claims = select(LateInterest.organisation_id, func.sum(left)).group_by(LateInterest.organisation_id)
     said: dict[int, int] = {}
     for query in (goods, claims):
         for book, fen in db.session.execute(query):

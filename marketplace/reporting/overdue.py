@@ -122,7 +122,7 @@ def _last_paid() -> Subquery:
 def _claimed_fen() -> ScalarSelect[int]:
     """Interest of an order that was claimed and not paid."""
     return (
-        select(func.coalesce(func.sum(LateInterest.fen - LateInterest.paid_fen), 0))
+        select(func.coalesce(func.sum(LateInterest.fen - LateInterest.paid_fen - LateInterest.waived_fen), 0))
         .where(LateInterest.order_id == Order.id, LateInterest.state == "CLAIMED")
         .scalar_subquery()
     )

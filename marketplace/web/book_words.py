@@ -27,7 +27,7 @@ def entry_words(kind: str) -> str:
         "refund_succeeded": _("退款到账"), "recovered": _("从收益池收回"), "recovery_undone": _("收回的收益池款退还"),
         "collective_recovered": _("从村集体份额收回"), "collective_recovery_undone": _("收回的村集体款退还"), "fund_recovered": _("从基金份额收回"),
         "fund_recovery_undone": _("收回的基金款退还"), "fee": _("手续费"), "fee_reversed": _("手续费退回"), "withdrawn": _("提现到银行"),
-        "interest_due": _("应收利息"), "interest_paid": _("收到利息"), "distributed": _("收益分配"), "payout_sent": _("代发送出"), "payout_debited": _("代发扣款"),
+        "interest_due": _("应收利息"), "interest_paid": _("收到利息"), "interest_waived": _("免收余下的利息"), "distributed": _("收益分配"), "payout_sent": _("代发送出"), "payout_debited": _("代发扣款"),
         "payout_refused": _("代发被拒"), "unclaimed_to_fund": _("无人领取转入基金"), "unclaimed_back": _("从基金退还农户"),
         "credit_divided": _("分户转款"), "credit_inherited": _("继承转款"), "payout_returned": _("代发退票"), "payout_unmade": _("代发冲回"), "payout_found": _("代发更正"), "payout_found_back": _("多付退回"), "refund_lost": _("多退的由合作社承担"), "collective_paid": _("付村集体"), "fund_remitted": _("拨付防贫基金"),
         "fund_received": _("收到防贫基金"), "fund_given_back": _("防贫基金退回"), "fund_sent_back": _("退给合作社"), "revenue_taken_out": _("合作社提款"), "unrelated_row": _("无关流水"), "reversed": _("冲回"),

@@ -241,7 +241,7 @@ def _page(row: DirectedOrder, errors: dict[str, str]) -> str:
         shipments=list(db.session.scalars(select(Shipment).where(Shipment.order_id == order.id).order_by(Shipment.id))),
         accepted=db.session.scalars(select(Acceptance).where(Acceptance.order_id == order.id)).one_or_none(),
         owed_fen=order.due_fen,
-        claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED"] if order.received_at else [],
+        claims=[each for each in late_interest.claims_of(order.id) if each.state != "WAIVED" or each.paid_fen] if order.received_at else [],
         late_days=max(0, (clock.business_date() - row.pay_by).days) if row.pay_by and order.open_fen else 0,
         may_extend=row.terms == "PREPAY" and order.fulfilment == "WAITING" and row.extended_at is None and row.pay_by is not None and row.pay_by >= clock.business_date(),
         ends=ends,

@@ -14,7 +14,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.ledger import balance
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bank_match
+from marketplace.payments import bank_match, match_undo
 from marketplace.procurement import late_interest
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest, interest
@@ -240,3 +240,56 @@ def test_the_page_tells_of_it_and_takes_it_back(app: Flask) -> None:
         assert accountant.post(f"{address}/claims/{claim_id}/withdraw", data={"version": "1", "reason": "到账晚了"}).status_code == 303
         page = accountant.get(address).text
         assert ("已撤回" in page, "计收利息 ¥2.40" in page) == (True, True)
+
+
+@pytest.mark.both
+def test_what_a_unit_does_not_pay_of_a_claim_is_waived_and_both_figures_stand(app: Flask) -> None:
+    at = unit_market()
+    made = accepted(at)
+    start = clock.now()
+    with clock.travel(start + timedelta(days=41)):
+        row = claim(at, made)  # ¥4.00
+        part = receipt(at, 390, day=f"{clock.business_date()}")
+        with transaction():
+            matched = bank_match.match(part, "late_interest", row.id, 390, actor=at.market.accountant, key="i").id
+        address = f"/cooperative/overdue/{db.session.get_one(DirectedOrder, made).public_id}"
+        accountant, director = browser(app, at.market.accountant), browser(app, at.market.director)
+        withdrawn = accountant.post(f"{address}/claims/{row.public_id}/withdraw", data={"version": "2", "reason": "单位不肯付"})
+        assert (withdrawn.status_code, "已经收了 ¥3.90" in withdrawn.text) == (409, True)
+        page = director.get(address).text
+        assert "免收余下的" in page and "免收 ¥0.10" in page and "还差 ¥0.10" in page
+        assert director.post(f"{address}/claims/{row.public_id}/waive", data={"version": "1", "reason": "差一角，算了"}).status_code == 409, "read before it was paid"
+        assert director.post(f"{address}/claims/{row.public_id}/waive", data={"version": "2", "reason": "差一角，算了"}).status_code == 303
+        db.session.expire_all()
+        assert (row.state, row.paid_fen, row.waived_fen, held(at, "interest"), held(at, "receivable")) == ("WAIVED", 390, 10, 390, 80_000)
+        assert [each.claimed_fen for each in overdue.of_cooperative(at.market.cooperative)] == [0]
+        page = director.get(address).text
+        assert "余下的已免收" in page and "已付 ¥3.90" in page and "免收 ¥0.10" in page
+        assert "已付 ¥3.90，余下 ¥0.10 免收" in browser(app, at.buyer).get(f"/unit/orders/{db.session.get_one(DirectedOrder, made).public_id}").text
+        with pytest.raises(NotFound), transaction():
+            bank_match.match(part, "late_interest", row.id, 1, actor=at.market.accountant, key="j")
+        assert broken() == []
+        # The money was somebody else's after all: what it paid is owed again, what was waived stays so.
+        asked = transaction(lambda: match_undo.ask(matched, "认错了单位", actor=at.market.accountant)).id
+        transaction(lambda: match_undo.decide(asked, version=1, approved=True, actor=at.market.director))
+        db.session.expire_all()
+        assert (row.state, row.open_fen, held(at, "interest"), held(at, "receivable"), broken()) == ("CLAIMED", 390, 390, 80_390, [])
+        transaction(lambda: late_interest.waive(row.id, "都免了", version=row.version, actor=at.market.director))
+        assert (row.state, row.paid_fen, row.waived_fen, held(at, "interest"), held(at, "receivable"), broken()) == ("WAIVED", 0, 400, 0, 80_000, [])
+
+
+def test_what_was_waived_in_part_is_paid_to_its_end_when_the_rest_comes_again(app: Flask) -> None:
+    at = unit_market()
+    made = accepted(at)
+    with clock.travel(clock.now() + timedelta(days=41)):
+        row = claim(at, made)
+        part = receipt(at, 390, day=f"{clock.business_date()}")
+        with transaction():
+            matched = bank_match.match(part, "late_interest", row.id, 390, actor=at.market.accountant, key="i").id
+        transaction(lambda: late_interest.waive(row.id, "差一角，算了", version=2, actor=at.market.director))
+        asked = transaction(lambda: match_undo.ask(matched, "再核对一次", actor=at.market.accountant)).id
+        transaction(lambda: match_undo.decide(asked, version=1, approved=True, actor=at.market.director))
+        with pytest.raises(Conflict, match=r"match\.owed"), transaction():
+            bank_match.match(part, "late_interest", row.id, 391, actor=at.market.accountant, key="j")
+        transaction(lambda: bank_match.match(part, "late_interest", row.id, 390, actor=at.market.accountant, key="k"))
+        assert (row.state, row.open_fen, held(at, "receivable"), broken()) == ("WAIVED", 0, 80_000, [])

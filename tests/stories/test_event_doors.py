@@ -26,7 +26,7 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.alipay_outcome import Bill, BillRow
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
-from marketplace.procurement import price_cut
+from marketplace.procurement import late_interest, price_cut
 from marketplace.settlement import fund_return, settlement, unclaimed_return
 from tests import builders
 from tests.ledger.account_book import read
@@ -208,8 +208,12 @@ def test_late_interest_is_due_and_paid(app: Flask) -> None:
     assert row.fen > 0 and due == [("interest_due", f"debit  receivable {yuan}", f"credit interest {yuan}")]
     came = receipt(at, row.fen)
     with written() as paid_now:
-        transaction(lambda: bank_match.match(came, "late_interest", row.id, row.fen, actor=at.market.accountant, key="i"))
+        transaction(lambda: bank_match.match(came, "late_interest", row.id, row.fen - 1, actor=at.market.accountant, key="i"))
+    yuan = f"{(row.fen - 1) // 100}.{(row.fen - 1) % 100:02d}"
     assert paid_now == [("interest_paid", f"debit  unapplied {yuan}", f"credit receivable {yuan}")]
+    with written() as let_go:
+        transaction(lambda: late_interest.waive(row.id, "差一分", version=row.version, actor=at.market.director))
+    assert let_go == [("interest_waived", "debit  interest 0.01", "credit receivable 0.01")]
 
 
 def test_money_of_nobody_goes_back_or_stands_outside(app: Flask) -> None:

@@ -34,7 +34,7 @@ DOORS = {
         "test_a_unit_accepts_first_and_pays_then_and_the_match_is_undone": ("accepted_on_credit", "receivable_cut", "bank_received", "matched_receivable", "reversed"),
         "test_a_unit_pays_first_and_is_sent_too_little": ("matched_prepaid",),
         "test_a_payment_turns_out_to_be_none_after_the_split_and_is_made_again": ("divided_unpaid", "matched_divided"),
-        "test_late_interest_is_due_and_paid": ("interest_due", "interest_paid"),
+        "test_late_interest_is_due_and_paid": ("interest_due", "interest_paid", "interest_waived"),
         "test_money_of_nobody_goes_back_or_stands_outside": ("unrelated_row",),
         "test_money_is_withdrawn_and_the_bill_tells_of_fees": ("withdrawn", "fee", "fee_reversed"),
         "test_what_is_the_villages_the_funds_and_the_cooperatives_own_leaves_the_bank": ("collective_paid", "fund_remitted", "fund_received", "revenue_taken_out"),
@@ -253,6 +253,12 @@ def test_late_interest_is_due(book: int) -> None:
 def test_late_interest_is_paid(book: int) -> None:
     entry = event.interest_paid(book=book, source=Source("bank_match", 1), fen=2_400)
     assert read(entry) == "debit  unapplied 24.00\ncredit receivable 24.00"
+
+
+def test_what_is_left_of_late_interest_is_waived(book: int) -> None:
+    due = event.interest_due(book=book, source=Source("late_interest", 1), fen=2_400)
+    entry = event.interest_waived(book=book, source=Source("late_interest", 1), fen=100, reverses_id=due)
+    assert read(entry) == "debit  interest 1.00\ncredit receivable 1.00"
 
 
 def test_a_period_is_distributed(book: int) -> None:
