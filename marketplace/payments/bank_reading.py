@@ -19,7 +19,7 @@ from marketplace.foundation.money import FEN_MAX, format_yuan, parse_yuan
 from marketplace.payments import bank_file, bank_layout
 from marketplace.payments.bank_file import Line
 from marketplace.payments.bank_layout import Layout
-from marketplace.payments.bank_rows import BACK, TAKEN_BACK, BadRow, Reading, Row
+from marketplace.payments.bank_rows import BACK, HASHED, LONGEST, TAKEN_BACK, BadRow, Name, Reading, Row
 
 _DAYS = ("%Y-%m-%d", "%Y/%m/%d", "%Y%m%d", "%Y.%m.%d", "%Y年%m月%d日")
 # Lines under the rows that are none: sums, remarks, who printed it.
@@ -101,7 +101,7 @@ def _read_row(reading: Reading, number: int, cells: Sequence[str], minus_is_usua
     if row.get("balance") and balance is None:
         return bad("balance.bad")
     serial = _whole(row.get("serial", ""))
-    if len(serial) > 70:
+    if len(serial) > LONGEST:
         return bad("serial.long")
     remark = " ".join(part for part in (row.get("remark", ""), row.get("postscript", "")) if part)[:300]
     reading.account = reading.account or _whole(row.get("own_account", ""))
@@ -197,27 +197,28 @@ def _heard_beside(reading: Reading, beside: list[list[str]]) -> None:
 
 
 def _name_rows(reading: Reading) -> None:
-    """Give each row the name by which it is known again: the bank's number, or the hash of the row and how often it came that day."""
-    seen: Counter[str] = Counter()
-    taken: dict[str, Row] = {}
+    """Give each row the name by which it is known again: the bank's number, with the day where the file has that number on an earlier day too; or
+    the hash of the row and how often it came that day. What the books call it goes before (``bank_known``)."""
+    seen: Counter[object] = Counter()
+    first: dict[tuple[str, bool], date] = {}
     named = []
     for row in reading.rows:
-        back = BACK if row.reverses else ""
-        serial = row.serial and row.serial + back
-        if not serial:
+        if not row.serial:
             # Two transfers may be alike in every column: the second of a day is told from the first by its balance or its count.
             whole = "\x1f".join([f"{row.day}", f"{row.fen}", row.name, row.account, row.remark])
             whole += f"\x1f{row.balance_fen}" if row.balance_fen is not None else ""
             seen[whole] += 1
-            serial = "row:" + hashlib.sha256(f"{whole}\x1f{seen[whole]}".encode()).hexdigest()[:40] + back
-        elif serial in taken:
-            if (taken[serial].fen, taken[serial].day, taken[serial].balance_fen) == (row.fen, row.day, row.balance_fen):
+            serial = HASHED + hashlib.sha256(f"{whole}\x1f{seen[whole]}".encode()).hexdigest()[:40] + (BACK if row.reverses else "")
+        else:
+            number = (row.serial, row.reverses)
+            booking = (number, row.day, row.fen, row.balance_fen)
+            if seen[booking]:
                 reading.bad.append(BadRow(row.line, "serial.twice", f"{row.serial} {row.day} {format_yuan(row.fen)}"))
                 continue
-            # A transfer and its charge may share one number.
-            seen[serial] += 1
-            serial = f"{serial}#{seen[serial] + 1}"
-        taken.setdefault(serial, row)
+            seen[booking] += 1
+            seen[number, row.day] += 1
+            begun = first.setdefault(number, row.day)
+            serial = str(Name(row.serial, row.day if row.day != begun else None, seen[number, row.day], row.reverses))
         named.append(replace(row, serial=serial))
     reading.rows = named
     reading.bad.sort(key=lambda each: each.line)

@@ -7,7 +7,7 @@ refused whole. A row that is merely reported moved the balance too: it is held t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
@@ -16,6 +16,37 @@ from marketplace.payments.bank_layout import Layout
 
 TAKEN_BACK = re.compile(r"冲正|冲账|冲销|冲回|红冲|红字|抹账")  # what a bank calls taking a booking back, in red ink or not
 BACK = "#back"  # at the end of a serial number: what takes a booking back often carries that booking's number, perhaps weeks later
+HASHED = "row:"  # at the beginning of the name of a row to which the bank gives no number
+LONGEST = 60  # characters of a number that a row's name has room for
+_NAME = re.compile(r"(.*?)(?:@([0-9]{8}))?(?:#([0-9]+))?(#back)?(?:#([0-9]+))?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Name:
+    """By what a row is known: the bank's number, the day where another day has the same number, the how-manieth of its day (a transfer and its
+    charge may share one), and whether it takes back what the number names."""
+
+    number: str
+    day: date | None = None
+    count: int = 1
+    reverses: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number}{f'@{self.day:%Y%m%d}' if self.day else ''}{f'#{self.count}' if self.count > 1 else ''}{BACK if self.reverses else ''}"
+
+
+def name_of(serial: str) -> Name:
+    """The parts of a row's name."""
+    told = _NAME.fullmatch(serial)
+    assert told is not None
+    number, day, count, back, count_of_back = told.groups()
+    return Name(number, datetime.strptime(day, "%Y%m%d").date() if day else None, int(count or count_of_back or 1), back is not None)  # noqa: DTZ007 -- a day of the bank's calendar
+
+
+def number_of(serial: str) -> str:
+    """The bank's own number of a row; empty where it gave none."""
+    number = name_of(serial).number
+    return "" if number.startswith(HASHED) else number
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A bank statement of a cooperative: received as a file, looked at row by row, and only then taken into the books.
 
 Each credit that nobody waited for is a receipt, posted to ``unapplied`` at once and matched by a person. A statement taken twice, or
-one that overlaps another, changes nothing: a row is known by its bank's serial number, or by the hash of its columns.
+one that overlaps another, changes nothing: a row is known again by what ``bank_known`` says.
 """
 
 import hashlib
@@ -23,8 +23,9 @@ from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Cooperative, Organisation
-from marketplace.payments import bank_file, bank_reading, statement_row
-from marketplace.payments.bank_rows import BadRow, Reading, Row
+from marketplace.payments import bank_file, bank_known, bank_reading, statement_row
+from marketplace.payments.bank_known import Recognised
+from marketplace.payments.bank_rows import BadRow, Reading, Row, number_of
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
 
 
@@ -179,10 +180,10 @@ def look(statement: BankStatement) -> Look:
     """
     reading = bank_reading.read(content_of(statement), statement.organisation_id)
     _must_be_ours(reading, statement.organisation_id)
-    known = _known(statement.organisation_id, [row.serial for row in reading.rows])
+    seen = bank_known.recognise(statement.organisation_id, reading.rows)
     expecting = [each.expecting(statement.organisation_id) for each in statement_row.arrivals]
-    outcomes = [(row, _outcome(row, known.get(row.serial), expecting)) for row in reading.rows]
-    return Look(reading, outcomes, _gap(statement.organisation_id, reading, known))
+    outcomes = [(each.row, _outcome(each, expecting)) for each in seen]
+    return Look(reading, outcomes, _gap(statement.organisation_id, seen[0]) if seen else None)
 
 
 def take(statement_id: int, *, actor: Actor) -> Imported:
@@ -197,8 +198,12 @@ def take(statement_id: int, *, actor: Actor) -> Imported:
     if seen.altered:
         first = seen.altered[0]
         raise Altered(
-            "statement.altered", N_("第 %(line)s 行（流水号 %(serial)s）以前导入过，金额或日期却不一样。文件被改过，没有导入。"),
-            field="file", line=first.line, serial=first.serial[:30],
+            "statement.altered",
+            N_(
+                "第 %(line)s 行（流水号 %(serial)s）以前导入过，金额或日期却不一样，没有导入。"
+                "请从网银重新下载，不要改动文件；如果这家银行的流水号会重复使用，可以不读流水号这一列。"
+            ),
+            field="file", line=first.line, serial=number_of(first.serial)[:30],
         )  # fmt: skip
     new = [(row, what) for row, what in seen.outcomes if what != "known"]
     receipts = [_take_row(statement, row, what) for row, what in new]
@@ -234,26 +239,17 @@ def _must_be_ours(reading: Reading, organisation_id: int) -> None:
         )  # fmt: skip
 
 
-def _known(organisation_id: int, serials: list[str]) -> dict[str, StatementRow]:
-    known = {}
-    for i in range(0, len(serials), 500):
-        query = select(StatementRow).where(StatementRow.organisation_id == organisation_id, StatementRow.side == "bank", StatementRow.serial.in_(serials[i : i + 500]))
-        known.update({row.serial: row for row in db.session.scalars(query)})
-    return known
-
-
-def _outcome(row: Row, before: StatementRow | None, expecting: Sequence[Callable[[Seen], Arrived | None]]) -> str:
-    if before is not None:
-        same_balance = None in (before.balance_fen, row.balance_fen) or before.balance_fen == row.balance_fen
-        return "known" if (before.fen, before.day) == (row.fen, row.day) and same_balance else "altered"
-    if row.fen < 0:
+def _outcome(seen: Recognised, expecting: Sequence[Callable[[Seen], Arrived | None]]) -> str:
+    if seen.known or seen.altered:
+        return "known" if seen.known else "altered"
+    if seen.row.fen < 0:
         return "debit"
-    return "arrival" if any(find(row) is not None for find in expecting) else "receipt"
+    return "arrival" if any(find(seen.row) is not None for find in expecting) else "receipt"
 
 
-def _gap(organisation_id: int, reading: Reading, known: dict[str, StatementRow]) -> int | None:
-    first = reading.rows[0] if reading.rows else None
-    if first is None or first.balance_fen is None or first.serial in known:
+def _gap(organisation_id: int, seen: Recognised) -> int | None:
+    first = seen.row
+    if first.balance_fen is None or seen.known or seen.altered:
         return None
     query = select(StatementRow.balance_fen).where(
         StatementRow.organisation_id == organisation_id, StatementRow.side == "bank", StatementRow.day <= first.day
