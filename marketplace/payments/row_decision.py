@@ -18,12 +18,12 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
 from marketplace.ledger import account, balance, event, posting
-from marketplace.ledger.entry import of_source
+from marketplace.ledger.entry import JournalEntry, of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.payments import bank_statement, statement_row, withdrawal
-from marketplace.payments.bank_rows import BACK, TAKEN_BACK
+from marketplace.payments.bank_rows import BACK, TAKEN_BACK, number_of
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
@@ -57,6 +57,7 @@ class RowDecision(Proposal, Model):
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
     answer: Mapped[str] = mapped_column(String(300), default="")
+    undone_at: Mapped[datetime | None]  # two people said since that it was wrong (``row_undo``)
 
 
 def suggested(organisation_id: int, row: Seen) -> str:
@@ -77,7 +78,7 @@ def originals(row: StatementRow, limit: int = 20) -> list[BankReceipt]:
         BankReceipt.organisation_id == row.organisation_id, BankReceipt.state != "unrelated", BankReceipt.received_on <= row.day,
         BankReceipt.fen - BankReceipt.returned_fen >= -row.fen,
     )  # fmt: skip
-    likely = (BankReceipt.serial == row.serial.removesuffix(BACK), BankReceipt.fen == -row.fen, BankReceipt.payer_name == row.name)
+    likely = (BankReceipt.serial.in_((row.serial.removesuffix(BACK), number_of(row.serial))), BankReceipt.fen == -row.fen, BankReceipt.payer_name == row.name)
     order = [case((each, 0), else_=1) for each in likely]
     return list(db.session.scalars(query.order_by(*order, BankReceipt.received_on.desc(), BankReceipt.id.desc()).limit(limit)))
 
@@ -93,6 +94,19 @@ def taken_back(receipts: Sequence[BankReceipt]) -> set[int]:
     )  # fmt: skip
     days: dict[int, date] = {-fen: day for fen, day in db.session.execute(query.group_by(StatementRow.fen))}
     return {receipt.id for receipt in receipts if receipt.fen in days and receipt.received_on <= days[receipt.fen]}
+
+
+def of_link(link: StatementLink) -> RowDecision | None:
+    """By which decision of two people a row is said to be an entry; None where nobody decided: one person paired them, or a number told it."""
+    entry = db.session.get_one(JournalEntry, link.entry_id)
+    if entry.source_type == "row_decision":
+        return db.session.get(RowDecision, entry.source_id)
+    kind = {"bank_receipt": "RECEIPT", "alipay_withdrawal": "WITHDRAWAL"}.get(entry.source_type, "")
+    query = select(RowDecision).where(
+        RowDecision.row_id == link.row_id, RowDecision.state == "APPROVED", RowDecision.undone_at.is_(None), RowDecision.decided_at <= link.linked_at,
+        (RowDecision.entry_id == entry.id) | (RowDecision.kind == kind),
+    )  # fmt: skip
+    return db.session.scalars(query.order_by(RowDecision.id.desc()).limit(1)).one_or_none()
 
 
 def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, entry_id: int | None = None, actor: Actor) -> RowDecision:
@@ -146,15 +160,20 @@ def decide(decision_id: int, *, version: int, approved: bool, reason: str = "", 
 
 
 def set_free(row_id: int, *, actor: Actor) -> StatementRow:
-    """A credit that was taken for a buyer's money is none: what was posted for it is reversed, so that whoever calls can link it to what it is.
+    """A credit that was taken for a buyer's money is none: what was posted for it is reversed, so that it can be linked to what it is.
 
     Raises Conflict ``receipt.used`` if it pays something or goes back, ``row.told`` if it stands for something else.
     """
     row = _row(row_id, actor)
-    if _open_fen(row) != row.fen:
-        raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
+    must_be_unused(row)
     _give_up_receipt(row)
     return row
+
+
+def must_be_unused(row: StatementRow) -> None:
+    """Raise as ``set_free``, which may follow."""
+    if _open_fen(row) != row.fen:
+        raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
 
 
 def _post(made: RowDecision, actor: Actor) -> None:

@@ -91,6 +91,12 @@ class Arrival(Protocol):
         """What to do once a credit is on the statement, if it is one of theirs (it answers which entry the credit is; None if no entry says so
         yet, and the row waits for it); what they wait for now is looked up once for a whole file. Looking changes nothing."""
 
+    def may_part(self, row: "StatementRow", entry_id: int) -> None:
+        """Raise Conflict, saying what to do first, if the row was taken for one of theirs and something was built upon it."""
+
+    def part(self, row: "StatementRow", entry_id: int, reason: str) -> None:
+        """The row is not the entry after all: if it was one of theirs, it waits again, or never was. Raises as ``may_part``."""
+
 
 arrivals: list[Arrival] = []
 

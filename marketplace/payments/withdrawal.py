@@ -25,7 +25,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor, own_row
 from marketplace.payments import statement_row, transfer
 from marketplace.payments.refund import GOING, Refund
-from marketplace.payments.statement_row import Arrived, Seen, StatementRow
+from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 
 LONGEST = timedelta(days=5)  # within which a withdrawal arrives, holidays included
@@ -139,6 +139,29 @@ class _Arrivals:
             return partial(_arrived, found[0]) if found else None
 
         return find
+
+    def may_part(self, row: StatementRow, entry_id: int) -> None:
+        """Always: nothing is built upon an arrival."""
+
+    def part(self, row: StatementRow, entry_id: int, reason: str) -> None:
+        its = db.session.scalars(select(Withdrawal).where(Withdrawal.entry_id == entry_id, Withdrawal.state == "ARRIVED").with_for_update()).one_or_none()
+        if its is None:
+            return
+        if its.serial == row.serial[:64] and not _on_the_bill(entry_id):
+            # Nobody ordered it: it was recorded because the row was said to be one.
+            posting.reverse(entry_id, source=Source(_SOURCE, its.id), at=clock.beijing_midnight(row.day))
+            its.state, its.reason, its.serial, its.closed_at = "FAILED", reason, its.number, clock.now()
+        else:
+            its.state, its.closed_at, its.closed_by_id = "SENT", None, None
+        its.version += 1
+        db.session.flush()
+        audit.record("withdrawal.parted", its, fen=its.fen, row_id=row.id)
+
+
+def _on_the_bill(entry_id: int) -> bool:
+    """Whether a row of Alipay's bill shows that the money left Alipay."""
+    query = select(StatementLink.id).join(StatementRow, StatementRow.id == StatementLink.row_id).where(StatementLink.entry_id == entry_id, StatementRow.side == "alipay")
+    return db.session.scalars(query.limit(1)).first() is not None
 
 
 def _arrived(withdrawal: Withdrawal, _row: StatementRow) -> int:

@@ -21,6 +21,7 @@ from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
 from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.row_decision import RowDecision
+from marketplace.payments.row_undo import RowUndo
 from marketplace.payments.statement_row import StatementRow
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.procurement.directed_order import Acceptance
@@ -158,6 +159,13 @@ CAUSES: Mapping[str, Mapping[str, Query]] = {
             _account(StatementRow, StatementRow.side, StatementRow.day)
             .join(RowDecision, RowDecision.row_id == StatementRow.id)
             .where(RowDecision.id == number)
+        ),
+    },
+    "row_undo": {
+        "account": lambda number: (
+            _account(StatementRow, StatementRow.side, StatementRow.day)
+            .join(RowUndo, RowUndo.row_id == StatementRow.id)
+            .where(RowUndo.id == number)
         ),
     },
     "alipay_withdrawal": {"account": lambda number: _account(Withdrawal, _ALIPAY, Withdrawal.ordered_on).where(Withdrawal.id == number)},

@@ -17,12 +17,14 @@ from marketplace.foundation.database import Model, Public, Staged, Versioned, db
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan, shown_yuan
-from marketplace.ledger import account, balance, share_event
+from marketplace.ledger import account, balance, posting, share_event
+from marketplace.ledger.entry import JournalEntry, of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_transfer, row_decision, statement_row
+from marketplace.payments.bank_rows import Name, number_of
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
 from marketplace.settlement.remittance import Remittance, fund_holder
 
@@ -132,8 +134,9 @@ def record(return_id: int, *, received_on: date, bank_serial: str, actor: Actor,
     row.must_be("APPROVED")
     row.must_be_version(version)
     bank_serial = bank_transfer.record(bank_serial, received_on, source=("fund_return", row.id), agreed_at=row.approved_at, actor=actor)
-    query = select(StatementRow).where(StatementRow.organisation_id == row.organisation_id, StatementRow.side == "bank", StatementRow.serial == bank_serial)
-    seen = db.session.scalars(query).one_or_none()
+    named = (bank_serial, str(Name(bank_serial, received_on)))
+    query = select(StatementRow).where(StatementRow.organisation_id == row.organisation_id, StatementRow.side == "bank", StatementRow.serial.in_(named))
+    seen = min(db.session.scalars(query), key=lambda each: each.day != received_on, default=None)
     if seen is not None:
         if seen.fen != row.fen:
             message = N_("银行流水上这个流水号是 %(fen)s，和要退回的金额不一样。")
@@ -170,10 +173,41 @@ class _Arrivals:
         waiting = list(db.session.scalars(query.order_by(FundReturn.id)))
 
         def find(row: Seen) -> Arrived | None:
-            its = next((each for each in waiting if each.fen == row.fen and (each.number in row.remark or each.bank_serial == row.serial)), None)
+            its = next((each for each in waiting if each.fen == row.fen and (each.number in row.remark or each.bank_serial == number_of(row.serial))), None)
             return partial(_arrived, its.id) if its is not None else None
 
         return find
+
+    def may_part(self, row: StatementRow, entry_id: int) -> None:
+        """Not once it was passed on: the book would owe the fund less than nothing."""
+        its = _shown_by(row, entry_id)
+        if its is not None and its.recorded_by_id is None and balance.held("relief_fund", its.organisation_id) < its.fen:
+            raise Conflict("fund_return.spent", N_("基金退回的 %(fen)s 已经付给农户或划走了，账上没有那么多。请先联系运营方。"), fen=shown_yuan(its.fen))
+
+    def part(self, row: StatementRow, entry_id: int, reason: str) -> None:
+        self.may_part(row, entry_id)
+        its = _shown_by(row, entry_id)
+        if its is None:
+            return
+        its.row_id = None
+        if its.recorded_by_id is None:
+            # Only the row said that it came: it is still to come.
+            for number, each in enumerate(_entries(its), len(of_source("fund_return", its.id, "reversed"))):
+                posting.reverse(each.id, source=Source("fund_return", its.id, number), at=clock.beijing_midnight(row.day))
+            its.state, its.entry_id, its.received_on, its.bank_serial, its.recorded_at = "APPROVED", None, None, "", None
+        its.version += 1
+        db.session.flush()
+        audit.record("fund_return.parted", its, fen=its.fen, row_id=row.id)
+
+
+def _shown_by(row: StatementRow, entry_id: int) -> FundReturn | None:
+    query = select(FundReturn).where(FundReturn.row_id == row.id, FundReturn.entry_id == entry_id)
+    return db.session.scalars(query.with_for_update()).one_or_none()
+
+
+def _entries(row: FundReturn) -> list[JournalEntry]:
+    """By which it stands in both books now."""
+    return [of_source("fund_return", row.id, kind)[-1] for kind in ("fund_given_back", "fund_sent_back")]
 
 
 def _arrived(return_id: int, seen: StatementRow) -> int:
@@ -192,9 +226,11 @@ statement_row.arrivals.append(_Arrivals())
 
 def _post(row: FundReturn, received_on: date, bank_serial: str, *, by: int | None) -> None:
     """What the bank did is a fact, and is posted as such."""
+    before = len(of_source("fund_return", row.id, "fund_given_back"))
     row.entry_id, _theirs = share_event.fund_given_back(
-        book=row.organisation_id, holder_book=row.holder_id, source=Source("fund_return", row.id), fen=row.fen, at=clock.beijing_midnight(received_on)
-    )
+        book=row.organisation_id, holder_book=row.holder_id, source=Source("fund_return", row.id, before), fen=row.fen,
+        at=clock.beijing_midnight(received_on),
+    )  # fmt: skip
     row.state, row.received_on, row.bank_serial, row.recorded_at, row.recorded_by_id = "RECEIVED", received_on, bank_serial, clock.now(), by
     db.session.flush()
 

@@ -10,7 +10,7 @@ from marketplace.foundation.database import Identified, Model, db, locked, not_f
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.payments.row_decision import RowDecision
+from marketplace.payments import row_decision
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.settlement import difference
 
@@ -32,13 +32,13 @@ class PairUndo(Identified, Model):
 
 
 def paired(organisation_id: int, *, row_id: int | None, entry_id: int | None) -> list[StatementLink]:
-    """What a person paired with this row, or with this entry, and may be taken apart: nothing was posted for it."""
-    decided = select(RowDecision.id).where(RowDecision.row_id == StatementLink.row_id, RowDecision.state == "APPROVED")
+    """What a person paired with this row, or with this entry, and may be taken apart: nothing was posted for it. What two people decided, two
+    people undo (``row_undo``)."""
     query = select(StatementLink).where(
         StatementLink.organisation_id == organisation_id, or_(StatementLink.row_id == (row_id or 0), StatementLink.entry_id == (entry_id or 0)),
-        StatementLink.linked_by_id.is_not(None), ~decided.exists(),
+        StatementLink.linked_by_id.is_not(None),
     )  # fmt: skip
-    return list(db.session.scalars(query.order_by(StatementLink.id)))
+    return [link for link in db.session.scalars(query.order_by(StatementLink.id)) if row_decision.of_link(link) is None]
 
 
 def undo(link_id: int, reason: str, *, actor: Actor) -> PairUndo:

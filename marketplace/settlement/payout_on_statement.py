@@ -16,12 +16,15 @@ from sqlalchemy import ColumnElement, func, select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
 from marketplace.households.household import Household
 from marketplace.ledger.entry import JournalEntry
 from marketplace.payments import statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
 from marketplace.settlement import payout_word
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem, payee_of
+from marketplace.settlement.payout_word import PayoutWord
 from marketplace.settlement.reconciliation_link import linked_of_entry, moved
 
 MOST = 5_000  # payments without a result that are looked at: more is no ordinary day
@@ -70,6 +73,22 @@ class _ComesBack:
             return (lambda _row: None) if row.fen in sums() and _sounds_like(organisation_id, row) else None
 
         return find
+
+    def may_part(self, row: StatementRow, entry_id: int) -> None:
+        """Not as long as a payment stands as the row said: that is corrected in its batch, by two people."""
+        query = (
+            select(PayoutWord.outcome, PayoutBatch.number)
+            .join(PayoutItem, PayoutItem.id == PayoutWord.item_id)
+            .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+            .where(PayoutWord.row_id == row.id, (PayoutItem.state == PayoutWord.outcome) | ((PayoutWord.outcome == "returned") & (PayoutItem.state == "reissued")))
+        )
+        for outcome, number in db.session.execute(query):
+            if outcome == "paid":
+                raise Conflict("row.payout", N_("凭这一行，代发 %(number)s 里的一笔记成了已付。先到那一批里冲回那一笔，再来撤销。"), number=number)
+            raise Conflict("row.payout", N_("凭这一行，代发 %(number)s 里的一笔记成了退回。先到那一批里更正那一笔（银行其实付了），再来撤销。"), number=number)
+
+    def part(self, row: StatementRow, entry_id: int, reason: str) -> None:
+        self.may_part(row, entry_id)
 
 
 def _came_back(waiting: _Waiting, row: StatementRow) -> int:

@@ -15,8 +15,9 @@ from sqlalchemy.orm import aliased
 from marketplace.foundation.database import db
 from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry, JournalLine
-from marketplace.payments import row_decision, statement_row
+from marketplace.payments import row_decision, row_undo, statement_row
 from marketplace.payments.bank_refund import BankRefund
+from marketplace.payments.bank_rows import name_of
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.payment import Payment
@@ -127,9 +128,9 @@ def link(organisation_id: int, side: str) -> int:
     if not entries:
         return 0
     _tell_numbers(entries, side)
-    made = 0
+    made, apart = 0, row_undo.apart(organisation_id)
     for row, left in rows:
-        fitting = [each for each in entries if each.left and (each.left > 0) == (left > 0) and _names(row, each, side)]
+        fitting = [each for each in entries if each.left and (each.left > 0) == (left > 0) and _names(row, each, side) and (row.id, each.id) not in apart]
         for entry, fen in _shared(left, fitting):
             statement_row.link(row, entry.id, fen)
             entry.left -= fen
@@ -222,7 +223,7 @@ def _names(row: StatementRow, entry: _Open, side: str) -> bool:
     if side == "alipay":
         # In whatever words Alipay tells that a withdrawal came back, under its number.
         return row.number in entry.numbers and (row.kind == _ALIPAY.get(entry.kind, "") or entry.kind == "reversed")
-    own = row.serial.partition("#")[0]
+    own = name_of(row.serial).number
     return any(number == own or (len(number) >= _SHORTEST and number in row.remark) for number in entry.numbers)
 
 

@@ -13,6 +13,7 @@ from marketplace.organisations.actor import scoped
 from marketplace.payments import bank_file, bank_layout, bank_statement
 from marketplace.payments.bank_reading import UnknownLayout
 from marketplace.payments.bank_statement import BankStatement, Look
+from marketplace.payments.statement_row import StatementRow
 from marketplace.settlement import difference
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -143,9 +144,12 @@ def _page(row: BankStatement, seen: Look | None, error: str) -> str:
     only = request.args.get("only", "")
     chosen = [each for each in seen.outcomes if only in ("", each[1])] if seen else []
     rows = sorted(chosen, key=lambda each: order[each[1]])[:SHOWN]
+    named = [each.serial for each, what in rows if what == "known"]
+    own = StatementRow.organisation_id == row.organisation_id, StatementRow.side == "bank", StatementRow.serial.in_(named)
     return render_template(
         "bank/statement.html",
         row=row,
+        known_as=dict(db.session.execute(select(StatementRow.serial, StatementRow.public_id).where(*own)).all()),
         seen=seen,
         error=error,
         rows=sorted(rows, key=lambda each: each[0].line) if len(chosen) <= SHOWN else rows,
@@ -166,7 +170,7 @@ def _columns(row: BankStatement, errors: dict[str, str]) -> str:
     header = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 6 else (known.header if known else bank_layout.likely_header(lines))
     cells = dict(lines).get(header, [])[: bank_layout.MOST_COLUMNS]
     places = known.columns if known and known.header == header else bank_layout.guess(cells)
-    guessed = {place: name for name, place in places.items()}
+    guessed = {place: name for name, place in places.items() if name != request.args.get("without")}
     example = next((each for number, each in lines if number > header and sum(bool(cell) for cell in each) > 2), [])
     words = column_words()
     chosen = {place: request.form.get(f"column-{place}", guessed.get(place, "")) for place in range(len(cells))}

@@ -19,7 +19,7 @@ from marketplace.foundation.money import format_yuan, parse_yuan
 from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import scoped
-from marketplace.payments import receipt_return, row_decision
+from marketplace.payments import receipt_return, row_decision, row_undo
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.row_decision import RowDecision
@@ -283,7 +283,7 @@ def _decisions(errors: dict[str, str]) -> str:
     rows = db.session.execute(query.limit(PAGE + 1)).all()
     standing = select(JournalEntry).where(JournalEntry.id.in_([each.entry_id for each, _row in rows if each.entry_id]))
     return render_template(
-        "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), errors=errors,
+        "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), errors=errors, undos=row_undo.open_of(actor.organisation_id),
         entries={each.id: f"{day(each.event_at)} · {entry_words(each.kind)} · {money(each.gross)}" for each in db.session.scalars(standing)},
         next_url=url_for(".decisions", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("流水说明"), None)], **desk(actor),

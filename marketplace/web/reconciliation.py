@@ -288,7 +288,7 @@ def _show(row: Difference, errors: dict[str, str]) -> str:
             for each in pair_undo.paired(row.organisation_id, row_id=row.row_id, entry_id=row.entry_id)
         ],
         undone=[(each, db.session.get_one(StatementRow, each.row_id), db.session.get(Person, each.undone_by_id)) for each in pair_undo.undone(row.row_id, row.entry_id)],
-        may_part=not actor.is_operator and actor.has("accountant"),
+        owns=not actor.is_operator, may_part=not actor.is_operator and actor.has("accountant"),
         person=db.session.get(Person, row.owner_id) if row.owner_id else None,
         crumbs=[*_begin(actor), (_("对账"), url_for(".index")), (_("差异"), url_for(".differences")), (row.day.isoformat(), None)], **desk(actor),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
@@ -13,6 +14,7 @@ from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import parse_yuan
 from marketplace.organisations.actor import scoped
 from marketplace.payments import withdrawal
+from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -106,9 +108,15 @@ def _page(errors: dict[str, str]) -> Any:
     if before:
         query = query.where(Withdrawal.id < _own(before).id)
     rows = list(db.session.scalars(query.limit(PAGE + 1)))
+    shown = (
+        select(StatementLink.entry_id, StatementRow.public_id)
+        .join(StatementRow, StatementRow.id == StatementLink.row_id)
+        .where(StatementLink.entry_id.in_([each.entry_id for each in rows[:PAGE]]), StatementRow.side == "bank")
+    )
     return render_template(
         "bank/withdrawals.html",
         rows=rows[:PAGE],
+        arrived=dict(db.session.execute(shown).all()),
         words=state_words(),
         standing=withdrawal.standing(actor.organisation_id),
         today=clock.business_date(),

@@ -283,7 +283,7 @@ def test_what_was_waived_in_part_is_paid_to_its_end_when_the_rest_comes_again(ap
     made = accepted(at)
     with clock.travel(clock.now() + timedelta(days=41)):
         row = claim(at, made)
-        part = receipt(at, 390, day=f"{clock.business_date()}")
+        part = receipt(at, 400, day=f"{clock.business_date()}")
         with transaction():
             matched = bank_match.match(part, "late_interest", row.id, 390, actor=at.market.accountant, key="i").id
         transaction(lambda: late_interest.waive(row.id, "差一角，算了", version=2, actor=at.market.director))

@@ -14,16 +14,20 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.households import account_proposal
 from marketplace.households.household import Household
-from marketplace.payments import channel_key, key_material
+from marketplace.payments import bank_match, channel_key, key_material
 from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.row_undo import RowUndo
+from marketplace.payments.statement_row import StatementLink
 from marketplace.procurement import late_interest
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.settlement import payout_batch, unclaimed_return
 from tests import builders
 from tests.builders import Market
 from tests.chromium import axe_faults
+from tests.payments import statement
 from tests.payments.test_channel_key import confirmed
+from tests.payments.test_receipt_return import decided as said_to_be
 from tests.procurement.test_late_interest import accepted, claim
 from tests.procurement.unit_market import match, receipt, unit_market
 from tests.settlement.alipay_desk import item, with_accounts
@@ -100,6 +104,40 @@ def test_interest_that_is_claimed_reckoned_again_withdrawn_and_waived(app: Flask
         claim(at, made, "third")
         wrong += look(page, accountant, "interest-after", where, "/cooperative/overdue", f"{where}/letter") + look(page, buyer, "interest-unit", on_order)
         wrong += look(page, auditor, "interest-county", "/operator/overdue")
+        third = late_interest.claims_of(db.session.get_one(DirectedOrder, made).order_id)[-1]
+        number, part = third.id, third.fen - 1
+        came = receipt(at, part, day=f"{clock.business_date()}", serial="I1")
+        transaction(lambda: bank_match.match(came, "late_interest", number, part, actor=at.market.accountant, key="i"))
+        wrong += look(page, director, "interest-part", where, opened=True)
+        transaction(lambda: late_interest.waive(number, "只差一分，不再收了", version=2, actor=at.market.director))
+        wrong += look(page, director, "interest-part-waived", where) + look(page, buyer, "interest-part-unit", on_order)
+    assert wrong == []
+
+
+def test_rows_of_the_bank_that_were_said_to_be_something_else(app: Flask, page: Page) -> None:
+    market, day = builders.market(), f"{clock.business_date()}"
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    statement.take(market.accountant, [(day, 10_000, "靖安县第一中学", "货款", "B1"), (day, -1_500, "银行", "账户管理费", "B2"), (day, 700, "银行", "结息", "B3")])
+    where = {serial: f"/cooperative/bank/rows/{statement.row(serial).public_id}" for serial in ("B1", "B2", "B3")}
+    for serial in ("B1", "B3"):
+        said_to_be(market, serial, "UNRELATED")
+    wrong = look(page, accountant, "row-accountant", *where.values(), opened=True)
+    for serial in ("B1", "B3"):
+        entry = db.session.query(StatementLink).filter_by(row_id=statement.row(serial).id).one().entry_id
+        assert accountant.post(f"{where[serial]}/undo", data={"entry": f"{entry}", "reason": ""}).status_code == 422
+        assert accountant.post(f"{where[serial]}/undo", data={"entry": f"{entry}", "reason": "查了回单，是学校付的货款"}).status_code == 303
+        assert accountant.post(f"{where[serial]}/undo", data={"entry": "1", "reason": "查了回单"}).status_code == 404
+    wrong += look(page, director, "row-director", where["B1"], "/cooperative/bank/decisions")
+    for serial, answer in (("B1", "approve"), ("B3", "return")):
+        made = db.session.query(RowUndo).filter_by(row_id=statement.row(serial).id).one()
+        path, form = f"/cooperative/bank/rows/undos/{made.public_id}", {"version": "1", "decision": answer, "reason": ""}
+        assert accountant.post(path, data=form).status_code == 403
+        if answer == "return":
+            assert director.post(path, data=form).status_code == 422
+        assert director.post(path, data=form | {"reason": "看过了" if answer == "return" else ""}).status_code == 303
+    db.session.expire_all()
+    assert (statement.receipt("B1").left_fen, statement.receipt("B3").state) == (10_000, "unrelated")
+    wrong += look(page, accountant, "row-after", where["B1"], where["B3"], "/cooperative/bank/decisions", opened=True)
     assert wrong == []
 
 
