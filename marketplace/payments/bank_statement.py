@@ -47,6 +47,8 @@ class BankStatement(Public, Model):
     last_day: Mapped[date | None]
     opening_fen: Mapped[int | None]
     closing_fen: Mapped[int | None]
+    confirmed_at: Mapped[datetime | None]  # a second person found the same in the online banking (``bank_proof``)
+    confirmed_by_id: Mapped[int | None]  # a person's
 
 
 class BankReceipt(Public, Model):

@@ -22,7 +22,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
-from marketplace.payments import bank_transfer
+from marketplace.payments import bank_proof, bank_transfer
 from marketplace.payments.bank_statement import BankReceipt
 
 
@@ -88,13 +88,14 @@ def propose(receipt_id: int, fen: int, reason: str, *, payee_name: str = "", pay
 def decide(return_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> ReceiptReturn:
     """The director agrees, and the money is promised; or it stays where it is, with a reason. OwnWork if one person is both.
 
-    Raises Conflict ``return.left`` if it was matched meanwhile.
+    Raises Conflict ``return.left`` if it was matched meanwhile, and as ``bank_proof.must_bear_out``: money does not leave upon a text alone.
     """
     row = own_row(ReceiptReturn, return_id, actor, "director")
     row.decide(actor=actor, version=version, approved=approved, reason=reason)
     row.state, row.answer = "APPROVED" if approved else "REFUSED", reason.strip()[:300]
     if approved:
         receipt = locked(BankReceipt, row.receipt_id)
+        bank_proof.must_bear_out(receipt)
         _must_be_left(receipt, row.fen, receipt.left_fen)
         receipt.returned_fen += row.fen
         receipt.settle_state()

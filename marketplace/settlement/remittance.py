@@ -46,7 +46,7 @@ class Remittance(Public, Versioned, Staged, Model):
     not_now = ("remittance.state", N_("这笔划款现在的状态不能办这一步，请刷新页面看看。"))
     __table_args__ = (
         CheckConstraint("kind IN ('COLLECTIVE','FUND','REVENUE')", name="kind"),
-        CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','WITHDRAWN')", name="state"),
+        CheckConstraint("state IN ('PROPOSED','APPROVED','PAID','RETURNED','WITHDRAWN')", name="state"),
         CheckConstraint("fen > 0", name="fen"),
         CheckConstraint("(kind = 'COLLECTIVE') = (village_id IS NOT NULL)", name="village"),
         CheckConstraint("approved_by_id IS NULL OR approved_by_id <> proposed_by_id", name="two_people"),
@@ -69,6 +69,8 @@ class Remittance(Public, Versioned, Staged, Model):
     recorded_at: Mapped[datetime | None]
     withdrawn_at: Mapped[datetime | None]
     withdrawn_reason: Mapped[str] = mapped_column(String(300), default="")
+    returned_on: Mapped[date | None]  # the bank sent it back (``remittance_back``)
+    returned_row_id: Mapped[int | None]  # the statement's row that says so
 
 
 @dataclass(frozen=True)

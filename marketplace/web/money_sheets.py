@@ -46,12 +46,12 @@ def remittances() -> Response:
     columns = [
         (_("编号"), "text"), (_("合作社"), "text"), (_("划给"), "text"), (_("金额"), "fen"), (_("状态"), "text"), (_("说明"), "text"),
         (_("提出"), "moment"), (_("提出人"), "text"), (_("审批"), "moment"), (_("审批人"), "text"), (_("银行办理"), "day"), (_("银行流水号"), "text"),
-        (_("撤回的理由"), "text"),
+        (_("撤回的理由"), "text"), (_("银行退回"), "day"),
     ]  # fmt: skip
     rows = (
         (
             row.number, owner, village or kinds[row.kind], row.fen, states[row.state], row.note, row.proposed_at, proposed_by, row.approved_at,
-            approved_by, row.paid_on, row.bank_serial, row.withdrawn_reason,
+            approved_by, row.paid_on, row.bank_serial, row.withdrawn_reason, row.returned_on,
         )
         for row, owner, village, proposed_by, approved_by in streamed(_own(query, Remittance, the_actor()))
     )  # fmt: skip

@@ -40,7 +40,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], bool]] = {
 
 def state_words() -> dict[str, str]:
     """What the state of a remittance is called."""
-    return {"PROPOSED": _("等审批"), "APPROVED": _("等银行办理"), "PAID": _("已划出"), "WITHDRAWN": _("已撤回")}
+    return {"PROPOSED": _("等审批"), "APPROVED": _("等银行办理"), "PAID": _("已划出"), "RETURNED": _("银行退回"), "WITHDRAWN": _("已撤回")}
 
 
 def kind_words() -> dict[str, str]:
@@ -113,7 +113,7 @@ def show(public_id: str) -> Any:
     actor = the_actor()
     row = own(public_id, actor)
     people = names_of((row.proposed_by_id, row.approved_by_id))
-    reached = {"PROPOSED": 1, "APPROVED": 2, "PAID": 3, "WITHDRAWN": 0}[row.state]
+    reached = {"PROPOSED": 1, "APPROVED": 2, "PAID": 3, "RETURNED": 3, "WITHDRAWN": 0}[row.state]
     way: list[dict[str, Any]] = [
         {"text": _("提出"), "at": row.proposed_at, "note": people.get(row.proposed_by_id, "")},
         {"text": _("理事长审批"), "at": row.approved_at, "note": people.get(row.approved_by_id or 0, "")},
@@ -123,6 +123,8 @@ def show(public_id: str) -> Any:
         step["state"] = "done" if place < reached or step["at"] else ("now" if place == reached else "next")
     if row.state == "WITHDRAWN":
         way = [*(step for step in way if step["at"]), {"text": _("撤回"), "at": row.withdrawn_at, "state": "bad"}]
+    if row.state == "RETURNED":
+        way = [*way, {"text": _("银行退回"), "at": row.returned_on, "state": "bad"}]
     return render_template(
         "money/remittance.html",
         row=row,

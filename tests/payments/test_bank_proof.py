@@ -1,0 +1,103 @@
+"""A text that anybody can edit does not make money leave: what the file says is borne out by the balances before and after it, or by a second person."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+
+from marketplace.foundation import clock
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
+from marketplace.ledger import balance
+from marketplace.organisations.approval import OwnWork
+from marketplace.payments import bank_proof, bank_statement, receipt_return
+from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.settlement import difference
+from marketplace.settlement.difference import Difference
+from tests import builders
+from tests.builders import Market
+from tests.payments.statement import receipt, take
+from tests.web.work_desk import browser
+
+NOW = datetime(2026, 3, 12, 3, tzinfo=UTC)
+DAY = "2026-03-11"
+RETURNS = "/cooperative/bank/returns"
+
+
+@pytest.fixture
+def market(app: Flask) -> Iterator[Market]:
+    """¥100.00 lie in the bank, and a statement says so."""
+    with clock.travel(NOW):
+        market = builders.market()
+        take(market.accountant, [(DAY, 10_000, "甲单位", "货款", "A1")])
+        yield market
+
+
+def proposed(market: Market, serial: str) -> ReceiptReturn:
+    return transaction(lambda: receipt_return.propose(receipt(serial).id, receipt(serial).fen, "付错了", actor=market.accountant))
+
+
+def agreed(market: Market, made: ReceiptReturn) -> ReceiptReturn:
+    return transaction(lambda: receipt_return.decide(made.id, version=made.version, approved=True, actor=market.director))
+
+
+@pytest.mark.both
+def test_a_credit_that_was_written_into_the_file_does_not_go_back(app: Flask, market: Market) -> None:
+    take(market.accountant, [(DAY, 50_000, "靖安县第一中学", "货款", "X1", "62170011"), (DAY, -100, "银行", "费", "A2")], opening_fen=10_000)
+    made = proposed(market, "X1")
+    assert bank_proof.of_receipt(receipt("X1")).state == "NOT_YET"
+    page = browser(app, market.director).get(RETURNS).text
+    assert "还没有更晚的流水来证实" in page and "导入" in page
+    # The bank's own next file knows nothing of it.
+    take(market.accountant, [("2026-03-12", 1, "银行", "结息", "A3")], opening_fen=9_900)
+    assert bank_proof.of_receipt(receipt("X1")).state == "GAP"
+    answer = browser(app, market.director).post(f"{RETURNS}/{made.public_id}/decide", data={"version": "1", "decision": "approve"})
+    assert (answer.status_code, "接不上" in answer.text, balance.held("refunds_payable", market.cooperative)) == (409, True, 0)
+    db.session.rollback()
+    transaction(lambda: difference.reconcile(market.cooperative))
+    missing = db.session.query(Difference).filter_by(kind="MISSING_ROWS").one()
+    with pytest.raises(OwnWork), transaction():
+        difference.explain(missing.id, "银行的系统误差", version=1, actor=market.accountant)
+    transaction(lambda: difference.explain(missing.id, "网银里没有这一笔，报警了", version=1, actor=market.director))
+    with pytest.raises(Conflict, match=r"statement\.gap"):
+        agreed(market, made)
+
+
+def test_one_that_the_next_statement_bears_out_goes_back(app: Flask, market: Market) -> None:
+    take(market.accountant, [(DAY, 50_000, "靖安县第一中学", "货款", "X1")], opening_fen=10_000)
+    made = proposed(market, "X1")
+    take(market.accountant, [("2026-03-12", 1, "银行", "结息", "A3")], opening_fen=60_000)
+    assert bank_proof.of_receipt(receipt("X1")).state == "CLOSED"
+    assert "余额和前后的流水都接得上" in browser(app, market.director).get(RETURNS).text
+    assert agreed(market, made).state == "APPROVED"
+
+
+def test_a_gap_before_it_is_mended_by_the_statement_that_was_missing(market: Market) -> None:
+    take(market.accountant, [("2026-03-12", 500, "乙单位", "货款", "C1")], opening_fen=12_000)
+    made = proposed(market, "C1")
+    with pytest.raises(Conflict, match=r"statement\.gap"):
+        agreed(market, made)
+    take(market.accountant, [(DAY, 2_000, "丙单位", "货款", "B1")], opening_fen=10_000)
+    assert agreed(market, made).state == "APPROVED"
+
+
+@pytest.mark.both
+def test_a_file_without_balances_is_confirmed_by_a_second_person(app: Flask, market: Market) -> None:
+    text = "交易日期,收入金额,支出金额,对方户名,对方账号,摘要,流水号\n2026-03-12,500.00,,靖安县第一中学,62170011,货款,N1\n"
+    transaction(lambda: bank_statement.import_csv(text.encode(), actor=market.accountant))
+    made = proposed(market, "N1")
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    assert "我在网银里核对过这份流水" in director.get(RETURNS).text
+    assert director.post(f"{RETURNS}/{made.public_id}/decide", data={"version": "1", "decision": "approve"}).status_code == 409
+    path = f"{RETURNS}/{made.public_id}/statement"
+    assert (accountant.post(path).status_code, browser(app, builders.market(name="乙社").director).post(path).status_code) == (403, 404)
+    number, both = receipt("N1").statement_id, replace(market.accountant, roles=frozenset({"accountant", "director"}))
+    for who, error in ((both, OwnWork), (market.clerk, NotAllowed), (builders.market(name="丙社").director, NotFound)):
+        with pytest.raises(error), transaction():
+            bank_proof.confirm(number, actor=who)
+    assert director.post(path).status_code == 303
+    db.session.expire_all()
+    assert bank_proof.of_receipt(receipt("N1")).state == "CONFIRMED"
+    assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
