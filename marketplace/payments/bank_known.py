@@ -27,7 +27,7 @@ class Recognised:
     altered: bool = False
 
 
-_Kept = Fetched[tuple[int, str, date, int, int | None, str, str, str]]
+_Kept = Fetched[int, str, date, int, int | None, str, str]
 
 
 def recognise(organisation_id: int, rows: Sequence[Row]) -> list[Recognised]:

@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, case, func, s
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import clock
-from marketplace.foundation.database import Model, db, locked, locked_where, not_found
+from marketplace.foundation.database import Model, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
@@ -29,8 +29,8 @@ from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
 
 KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK", "STANDS", "RECEIPT")
-# How many fen of an entry no row of the statement is linked to, signed as it moved the bank: (organisation, entry). A rung above knows.
-left_open: list[Callable[[int, int], int]] = []
+# How many fen of an entry no row is linked to, signed as it moved the account: (organisation, entry, side). A rung above knows.
+left_open: list[Callable[[int, int, str], int]] = []
 _OPEN = "state = 'PROPOSED'"
 
 
@@ -113,7 +113,7 @@ def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = Non
     """Say what a row is: UNRELATED, WITHDRAWAL (from Alipay), STRIPE (a payout of Stripe's), TAKES_BACK, STANDS (with others, maybe, the entry
     ``entry_id``) or RECEIPT (a buyer's money). By the accountant; the same again while it waits is the same row.
 
-    Raises NotFound for another's, InvalidInput ``decision.kind``, ``reason.missing``; Conflict ``decision.waits`` if something else waits,
+    Raises NotFound for another's, InvalidInput ``decision.kind`` (a row of Alipay's bill can be STANDS only), ``reason.missing``; Conflict ``decision.waits`` if something else waits,
     ``row.told`` if nothing of it is open, ``receipt.used`` if its receipt pays something or goes back, ``receipt.amount``, ``payout.short``
     beyond what lies at Stripe, ``entry.amount`` beyond what rows leave of the entry.
     """
@@ -121,6 +121,8 @@ def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = Non
     kind, channel = ("WITHDRAWAL", "stripe") if kind == "STRIPE" else (kind, "alipay")
     row = _row(row_id, actor)
     credits_only, debits_only = kind in ("WITHDRAWAL", "RECEIPT"), kind == "TAKES_BACK"
+    if row.side != "bank" and kind != "STANDS":
+        raise InvalidInput("decision.kind", N_("支付宝的一行只能说明是账上的哪一笔。"), field="kind")
     named = (kind == "TAKES_BACK") == (receipt_id is not None) and (kind == "STANDS") == (entry_id is not None)
     if kind not in KINDS or not named or (row.fen < 0 and credits_only) or (row.fen > 0 and debits_only):
         raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
@@ -135,7 +137,7 @@ def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = Non
     if kind == "RECEIPT":
         _must_be_free(row, fen)
     if entry_id is not None:
-        _must_stand(row.organisation_id, entry_id, fen)
+        _must_stand(row, entry_id, fen)
     if channel == "stripe":
         _must_lie_there(row.organisation_id, fen)
     if receipt_id is not None:
@@ -199,7 +201,7 @@ def _post(made: RowDecision, actor: Actor) -> None:
             _must_lie_there(row.organisation_id, made.fen)
             entry_id = event.withdrawn(book=row.organisation_id, source=source, fen=made.fen, channel="stripe", at=at)
         elif made.entry_id is not None:
-            _must_stand(row.organisation_id, made.entry_id, made.fen)
+            _must_stand(row, made.entry_id, made.fen)
             entry_id = made.entry_id
         elif made.kind == "WITHDRAWAL":
             entry_id = withdrawal.claimed(row.organisation_id, made.fen, row.serial, row.day, by=made.proposed_by_id)
@@ -226,7 +228,7 @@ def _receipt_of(row: StatementRow) -> BankReceipt | None:
     query = select(BankReceipt).where(
         BankReceipt.organisation_id == row.organisation_id, BankReceipt.serial == row.serial, BankReceipt.state != "unrelated"
     )
-    return db.session.scalars(query.with_for_update()).one_or_none() if row.fen > 0 else None
+    return db.session.scalars(query.with_for_update()).one_or_none() if row.fen > 0 and row.side == "bank" else None
 
 
 def _goes_back(receipt: BankReceipt) -> bool:
@@ -259,8 +261,8 @@ def _must_be_free(row: StatementRow, fen: int) -> None:
         raise Conflict("row.told", N_("这一行现在已经对上了，不用再说明。"))
 
 
-def _must_stand(organisation_id: int, entry_id: int, fen: int) -> None:
-    left = next((ask(organisation_id, entry_id) for ask in left_open), 0)
+def _must_stand(row: StatementRow, entry_id: int, fen: int) -> None:
+    left = next((ask(row.organisation_id, entry_id, row.side) for ask in left_open), 0)
     if left * fen <= 0 or abs(fen) > abs(left):
         raise Conflict("entry.amount", N_("账上的这一笔没有那么多还没对上的钱，或者收支方向不同。"), left_fen=left)
 
@@ -274,7 +276,7 @@ def _must_lie_there(organisation_id: int, fen: int) -> None:
 
 
 def _row(row_id: int, actor: Actor) -> StatementRow:
-    row = locked_where(StatementRow, select(StatementRow).where(StatementRow.id == row_id, StatementRow.side == "bank"))
+    row = locked(StatementRow, row_id)
     if row.organisation_id != actor.organisation_id:
         raise not_found(StatementRow)
     return row

@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, locked_where, not_found
+from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import posting
@@ -130,8 +130,12 @@ def apart(organisation_id: int) -> set[tuple[int, int]]:
 def _may_go(row: StatementRow, link: StatementLink, decision: RowDecision | None) -> None:
     if decision is not None and decision.kind == "RECEIPT":
         row_decision.must_be_unused(row)
-    for each in statement_row.arrivals:
+    for each in _arrivals(row):
         each.may_part(row, link.entry_id)
+
+
+def _arrivals(row: StatementRow) -> list[statement_row.Arrival]:
+    return statement_row.arrivals if row.side == "bank" else []
 
 
 def _undo(made: RowUndo, actor: Actor) -> None:
@@ -144,7 +148,7 @@ def _undo(made: RowUndo, actor: Actor) -> None:
     if decision is not None and decision.kind == "RECEIPT":
         row_decision.set_free(row.id, actor=actor)
     else:
-        for each in statement_row.arrivals:
+        for each in _arrivals(row):
             each.part(row, link.entry_id, made.reason)
         db.session.delete(link)
         db.session.flush()
@@ -168,7 +172,7 @@ def _reverse(made: RowUndo, decision: RowDecision, row: StatementRow) -> None:
 
 def _received_again(row: StatementRow, decision: RowDecision | None) -> None:
     """A credit that was a buyer's money before it was said to be something else is that again; so is one that nobody waits for any more."""
-    if row.fen < 0 or db.session.scalars(select(StatementLink.id).where(StatementLink.row_id == row.id).limit(1)).first() is not None:
+    if row.fen < 0 or row.side != "bank" or db.session.scalars(select(StatementLink.id).where(StatementLink.row_id == row.id).limit(1)).first() is not None:
         return
     known = select(BankReceipt.id).where(BankReceipt.organisation_id == row.organisation_id, BankReceipt.serial == row.serial)
     if decision is None or db.session.scalars(known).one_or_none() is not None:
@@ -176,7 +180,7 @@ def _received_again(row: StatementRow, decision: RowDecision | None) -> None:
 
 
 def _row(row_id: int, actor: Actor) -> StatementRow:
-    row = locked_where(StatementRow, select(StatementRow).where(StatementRow.id == row_id, StatementRow.side == "bank"))
+    row = locked(StatementRow, row_id)
     if row.organisation_id != actor.organisation_id:
         raise not_found(StatementRow)
     return row

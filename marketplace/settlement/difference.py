@@ -17,7 +17,8 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import account
 from marketplace.organisations.actor import Actor
-from marketplace.payments import statement_row
+from marketplace.organisations.approval import OwnWork
+from marketplace.payments import bank_proof, statement_row
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.settlement import payout_on_statement, reconciliation, reconciliation_link
@@ -101,10 +102,12 @@ def own(difference_id: int, *, actor: Actor) -> Difference:
 
 def explain(difference_id: int, explanation: str, *, version: int, actor: Actor) -> Difference:
     """Say what a difference is; nothing is posted and it stays on the list. Raises InvalidInput ``difference.explanation``,
-    Conflict ``difference.explained``."""
+    Conflict ``difference.explained``, OwnWork if rows are missing and the same person brought the statements."""
     actor.must_have("COOPERATIVE", "accountant", "director")
     row = _held(difference_id, actor)
     row.must_be_version(version)
+    if row.kind == "MISSING_ROWS" and row.side == "bank" and bank_proof.brought_by(row.organisation_id, actor.person_id):
+        raise OwnWork("approval.own", N_("流水是您导入的，缺了哪些行请另一位同事（例如理事长）对着网银核对以后写明。"))
     if not 4 <= len(explanation.strip()) <= 300:
         raise InvalidInput("difference.explanation", N_("请写明这笔差异是怎么回事，4 到 300 个字。"), field="explanation")
     row.state, row.explanation = "EXPLAINED", explanation.strip()
@@ -115,9 +118,10 @@ def explain(difference_id: int, explanation: str, *, version: int, actor: Actor)
 
 
 def pair(difference_id: int, other_id: int, *, version: int, actor: Actor) -> StatementLink:
-    """A row and an entry that no number brings together are one: the accountant says so. Nothing is posted.
+    """A credit and an entry that no number brings together are one: the accountant says so. Nothing is posted.
 
-    Raises Conflict ``pair.sides`` unless one is a row's and the other an entry's of the same account and direction.
+    Raises Conflict ``pair.sides`` unless one is a row's and the other an entry's of the same account and direction, ``pair.debit`` for what went
+    out: whoever transfers does not say alone that it was right (``row_decision``, STANDS).
     """
     actor.must_have("COOPERATIVE", "accountant")
     first, other = _held(difference_id, actor), _held(other_id, actor)
@@ -125,6 +129,8 @@ def pair(difference_id: int, other_id: int, *, version: int, actor: Actor) -> St
     its_row, entry = (first, other) if first.row_id is not None else (other, first)
     if its_row.row_id is None or entry.entry_id is None or its_row.side != entry.side or its_row.fen * entry.fen >= 0:
         raise Conflict("pair.sides", N_("要一边是流水、一边是账，收支方向相同，才能对到一起。"))
+    if its_row.fen > 0:
+        raise Conflict("pair.debit", N_("转出去的钱，是不是账上的这一笔，要理事长同意：请在流水那一项里选“账上已经有的一笔”。"))
     row = locked(StatementRow, its_row.row_id)
     fen = -its_row.fen if abs(its_row.fen) <= abs(entry.fen) else entry.fen
     made = statement_row.link(row, entry.entry_id, fen, by=actor.person_id)
@@ -145,11 +151,11 @@ def partners(row: Difference, limit: int = 8) -> list[Difference]:
     return sorted(found, key=lambda each: (abs(each.fen + row.fen), abs((each.day - row.day).days)))[:limit]
 
 
-def standing(organisation_id: int, fen: int, limit: int = 12) -> list[Difference]:
-    """Open differences of the bank whose entry stands in the books and no statement shows, that a row of ``fen`` (signed as the row) may be a
-    part of: nearest in amount."""
+def standing(organisation_id: int, fen: int, limit: int = 12, side: str = "bank") -> list[Difference]:
+    """Open differences whose entry stands in the books and no statement or bill shows, that a row of ``fen`` (signed as the row) may be a part of:
+    nearest in amount."""
     query = select(Difference).where(
-        Difference.organisation_id == organisation_id, Difference.side == "bank", Difference.state == "OPEN", Difference.entry_id.is_not(None),
+        Difference.organisation_id == organisation_id, Difference.side == side, Difference.state == "OPEN", Difference.entry_id.is_not(None),
         Difference.fen >= fen if fen > 0 else Difference.fen <= fen,
     )  # fmt: skip
     found = list(db.session.scalars(query.order_by(Difference.id).limit(200)))

@@ -1,7 +1,7 @@
 """Payments of batches found on the bank's statement: a debit that names one without a result went out, a credit that names one came back.
 
 A row says which payment it is by the batch's number in its remark, the amount, and the account or the name; by the amount alone it says
-nothing, and it is heard only where just one payment fits. A credit that names a batch is part of what its results said came back, or
+nothing, and it is heard only where just one payment fits. Of a debit, whose remark the payer writes, the bank's own word on who got it counts. A credit that names a batch is part of what its results said came back, or
 waits for them: it is no buyer's money, whatever it is worth.
 """
 
@@ -22,7 +22,7 @@ from marketplace.households.household import Household
 from marketplace.ledger.entry import JournalEntry
 from marketplace.payments import statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementLink, StatementRow
-from marketplace.settlement import payout_word
+from marketplace.settlement import payout_word, row_payee
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem, payee_of
 from marketplace.settlement.payout_word import PayoutWord
 from marketplace.settlement.reconciliation_link import linked_of_entry, moved
@@ -161,12 +161,19 @@ def _of(*which: ColumnElement[bool], most: int) -> list[_Waiting]:
 
 def _fitting(waiting: Sequence[_Waiting], row: Seen, fen: int) -> _Waiting | None:
     """The one payment that a row names; None if there is none, or more than one."""
-    account = getattr(row, "account", "")
-    fitting = [
-        each for each in waiting
-        if each.item.fen == fen and each.number in row.remark.upper().replace("_", "-") and (each.account in (account, row.remark) or each.account in row.remark or each.name in (row.name, *row.remark.split()))
-    ]  # fmt: skip
+    named = [each for each in waiting if each.item.fen == fen and each.number in row.remark.upper().replace("_", "-")]
+    fitting = [each for each in named if (_got_it if row.fen < 0 else _sent_it)(each, row)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _got_it(each: _Waiting, row: Seen) -> bool:
+    if row_payee.tells(row):
+        return row_payee.fits(row, [row_payee.Payee(each.name, each.account)])
+    return each.account in row.remark or each.name in row.remark.split()
+
+
+def _sent_it(each: _Waiting, row: Seen) -> bool:
+    return each.account == getattr(row, "account", "") or each.account in row.remark or each.name in (row.name, *row.remark.split())
 
 
 def _debits(organisation_id: int) -> list[StatementRow]:

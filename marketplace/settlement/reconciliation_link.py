@@ -1,6 +1,7 @@
 """Finding which row of a statement or bill is which entry of the books: by the numbers that both sides name, never by amount alone.
 
-A transfer of the cooperative carries our number in its remark, or the bank's number was recorded with it; Alipay names our numbers.
+A transfer of the cooperative carries our number in its remark, or the bank's number was recorded with it, and went to whom it pays as far as the
+bank tells (``row_payee``); Alipay names our numbers.
 What this leaves is for a person to say.
 """
 
@@ -27,6 +28,7 @@ from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.payments.transfer import Transfer
 from marketplace.payments.withdrawal import Withdrawal
+from marketplace.settlement import row_payee
 from marketplace.settlement.fund_return import FundReturn
 from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
@@ -130,7 +132,11 @@ def link(organisation_id: int, side: str) -> int:
     _tell_numbers(entries, side)
     made, apart = 0, row_undo.apart(organisation_id)
     for row, left in rows:
-        fitting = [each for each in entries if each.left and (each.left > 0) == (left > 0) and _names(row, each, side) and (row.id, each.id) not in apart]
+        fitting = [
+            each for each in entries
+            if each.left and (each.left > 0) == (left > 0) and _names(row, each, side) and (row.id, each.id) not in apart
+            and (side != "bank" or left > 0 or row_payee.pays(row, each.source_type, each.source_id))
+        ]  # fmt: skip
         for entry, fen in _shared(left, fitting):
             statement_row.link(row, entry.id, fen)
             entry.left -= fen

@@ -20,7 +20,7 @@ from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bank_match, bank_statement
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.statement_row import StatementRow
-from marketplace.settlement import difference
+from marketplace.settlement import difference, row_payee
 from marketplace.settlement.reconciliation_link import linked_of_entry, moved, numbers_of
 from marketplace.simulation.people import People
 
@@ -87,7 +87,8 @@ def _ordered(cooperative_id: int) -> list[Transfer]:
     sums: dict[tuple[str, str, date], int] = defaultdict(int)
     for entry_id, kind, _type, _id, day, fen in entries:
         sums[kind, numbers[entry_id], day] += fen
-    rows = [Transfer(fen, WORDS[kind][0], ACCOUNT, f"{WORDS[kind][1]} {number}", day) for (kind, number, day), fen in sums.items() if kind != "payout_returned"]
+    paid = {(kind, numbers[entry_id]): _payee(kind, source_type, source_id) for entry_id, kind, source_type, source_id, _day, _fen in entries}
+    rows = [Transfer(fen, *paid[kind, number], f"{WORDS[kind][1]} {number}", day) for (kind, number, day), fen in sums.items() if kind != "payout_returned"]
     back = {entry[0]: (numbers[entry[0]], entry[4]) for entry in entries if entry[1] == "payout_returned"}
     query = (
         select(JournalLine.entry_id, -JournalLine.fen)
@@ -96,6 +97,12 @@ def _ordered(cooperative_id: int) -> list[Transfer]:
         .order_by(JournalLine.entry_id, JournalLine.line_no)
     )
     return rows + [Transfer(fen, WORDS["payout_returned"][0], ACCOUNT, f"退票 {back[entry_id][0]}", back[entry_id][1]) for entry_id, fen in db.session.execute(query)]
+
+
+def _payee(kind: str, source_type: str, source_id: int) -> tuple[str, str]:
+    """Name and account of whoever got it: of a refund its payee, else as the bank calls it."""
+    payees = row_payee.of_entry(source_type, source_id) if kind == "refund_succeeded" else None
+    return payees[0] if payees else (WORDS[kind][0], ACCOUNT)
 
 
 def _written(cooperative_id: int, today: date, rows: list[Transfer]) -> str:

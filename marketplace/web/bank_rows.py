@@ -1,4 +1,4 @@
-"""A row of the bank's statement: what it is said to be, by whom, and how to undo that, by the accountant and the director."""
+"""A row of the bank's statement (or of Alipay's bill): what it is said to be, by whom, and how to undo that, by the accountant and the director."""
 
 from typing import Any
 
@@ -73,8 +73,7 @@ def decide(public_id: str) -> Any:
 
 
 def _own(public_id: str) -> StatementRow:
-    query = scoped(the_actor(), StatementRow).where(StatementRow.side == "bank")
-    row: StatementRow = by_public_id(StatementRow, public_id, query)
+    row: StatementRow = by_public_id(StatementRow, public_id, scoped(the_actor(), StatementRow))
     return row
 
 
@@ -94,7 +93,8 @@ def _show(row: StatementRow, errors: dict[str, str]) -> str:
     for link in db.session.scalars(select(StatementLink).where(StatementLink.row_id == row.id).order_by(StatementLink.id)):
         decision = row_decision.of_link(link)
         links.append((link, db.session.get_one(JournalEntry, link.entry_id), decision, row_undo.may_be_undone(link, decision), waiting.get(link.entry_id)))
-    receipt = db.session.scalars(select(BankReceipt).where(BankReceipt.organisation_id == row.organisation_id, BankReceipt.serial == row.serial)).one_or_none()
+    own = BankReceipt.organisation_id == row.organisation_id, BankReceipt.serial == row.serial
+    receipt = db.session.scalars(select(BankReceipt).where(*own)).one_or_none() if row.side == "bank" else None
     task = db.session.scalars(select(Difference).where(Difference.organisation_id == row.organisation_id, Difference.row_id == row.id)).one_or_none()
     entries = {each.entry_id for each in undos}
     people = {link.linked_by_id for link, *_rest in links} | {each for undo in undos for each in (undo.asked_by_id, undo.decided_by_id)}

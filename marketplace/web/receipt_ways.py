@@ -3,6 +3,7 @@
 The accountant says it, the director agrees; what goes back is transferred in the online banking and recorded here.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -19,18 +20,18 @@ from marketplace.foundation.money import format_yuan, parse_yuan
 from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import scoped
-from marketplace.payments import receipt_return, row_decision, row_undo
+from marketplace.payments import bank_proof, receipt_return, row_decision, row_undo
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementRow
-from marketplace.settlement import difference
+from marketplace.settlement import difference, row_payee
 from marketplace.settlement.difference import Difference
 from marketplace.web import form_input
 from marketplace.web.book_words import entry_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import holds, needs, permission, the_actor
-from marketplace.web.shared_desk import typed_version
+from marketplace.web.shared_desk import names_of, typed_version
 from marketplace.web.shown import day, money
 from marketplace.web.spreadsheet import download, streamed
 
@@ -46,6 +47,16 @@ PAGE = 25
 def return_words() -> dict[str, tuple[str, str]]:
     """What the state of a return is called, and the kind of its tag."""
     return {"PROPOSED": (_("等理事长同意"), "wait"), "APPROVED": (_("等转账"), "wait"), "PAID": (_("已退回"), ""), "REFUSED": (_("没有同意"), "still"), "WITHDRAWN": (_("不退了"), "still")}
+
+
+def proof_words() -> dict[str, tuple[str, str]]:
+    """What bears out that the bank wrote a receipt, and the kind of the notice that says so."""
+    return {
+        "CLOSED": (_("余额和前后的流水都接得上。"), ""), "CONFIRMED": (_("流水没有余额，理事长在网银里核对过。"), ""),
+        "NOT_YET": (_("余额和以前的流水接得上；还没有更晚的流水来证实。同意以前，请在网银里看一眼有没有这笔到账。"), "wait"),
+        "GAP": (_("余额和前后的流水接不上：可能缺了一份，也可能被改过。接得上以前不能退。"), "bad"),
+        "NO_BALANCES": (_("流水没有余额，看不出是不是银行写的。请在网银里核对这笔到账，再确认。"), "bad"),
+    }  # fmt: skip
 
 
 def decision_words() -> dict[str, str]:
@@ -112,10 +123,23 @@ def decide_return(public_id: str) -> Any:
     approved = form_input.approves()
     try:
         transaction(lambda: receipt_return.decide(number, version=version, approved=approved, reason=reason, actor=actor))
-    except InvalidInput as error:
+    except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        return _returns({public_id: said(error)}), 422
+        if error.code not in ("reason.missing", "statement.gap", "statement.unproven"):
+            raise
+        return _returns({public_id: said(error)}), 409 if isinstance(error, Conflict) else 422
     flash(_("已同意，请会计转账。") if approved else _("没有同意，钱还在待核销里。"), "done")
+    return redirect(url_for(".returns"), 303)
+
+
+@bp.post("/returns/<public_id>/statement")
+@needs("bank.undo")
+def confirm_statement(public_id: str) -> Any:
+    """The director found the same in the online banking."""
+    actor = the_actor()
+    number = db.session.get_one(BankReceipt, _own_return(public_id).receipt_id).statement_id
+    transaction(lambda: bank_proof.confirm(number, actor=actor))
+    flash(_("记下了：这份流水您在网银里核对过。"), "done")
     return redirect(url_for(".returns"), 303)
 
 
@@ -186,9 +210,9 @@ def decide(public_id: str) -> Any:
     return redirect(url_for(".decisions"), 303)
 
 
-def stands(organisation_id: int, fen: int) -> list[tuple[str, str]]:
+def stands(organisation_id: int, fen: int, side: str = "bank") -> list[tuple[str, str]]:
     """What a page offers as the entry that a row is, or is a part of: the outside name of its difference, and words."""
-    found = difference.standing(organisation_id, fen)
+    found = difference.standing(organisation_id, fen, side=side)
     kinds = dict(db.session.execute(select(JournalEntry.id, JournalEntry.kind).where(JournalEntry.id.in_([each.entry_id for each in found]))).all())
     told = [(each.public_id, f"{day(each.day)} {entry_words(kinds[each.entry_id or 0])} {money(each.fen)} {each.number}") for each in found]
     return [("", "—"), *told] if told else []
@@ -226,6 +250,16 @@ def _statement_row(row: BankReceipt) -> StatementRow | None:
     return db.session.scalars(query).one_or_none()
 
 
+def _stands_for(decisions: Sequence[RowDecision]) -> dict[int, tuple[str, str]]:
+    """Of what waits to be agreed to, which entry a row is said to be, and whom that pays: by entry."""
+    found = {}
+    for entry in db.session.scalars(select(JournalEntry).where(JournalEntry.id.in_([each.entry_id for each in decisions]))) if decisions else ():
+        payees = row_payee.of_entry(entry.source_type, entry.source_id) or []
+        said = _("、").join(f"{each.name} {_tail(each.account)}".strip() for each in payees[:3]) + (_("等 %(n)s 人", n=len(payees)) if len(payees) > 3 else "")
+        found[entry.id] = (f"{day(clock.business_date(entry.event_at))} {entry_words(entry.kind)}", said)
+    return found
+
+
 def _receipt(row: BankReceipt, errors: dict[str, str]) -> str:
     its_row = _statement_row(row)
     return render_template(
@@ -255,8 +289,11 @@ def _returns(errors: dict[str, str]) -> Any:
     rows = db.session.execute(query.limit(PAGE + 1)).all()
     # The whole number only for whoever decides on it or transfers to it, while they do.
     whole = {"PROPOSED": holds(actor, "bank.undo"), "APPROVED": holds(actor, "bank.match")}
+    # Looked up only for what is to be decided: seldom more than a few.
+    proofs = {each.id: bank_proof.of_receipt(receipt) for each, receipt in rows[:PAGE] if each.state == "PROPOSED"}
     return render_template(
-        "bank/returns.html", rows=rows[:PAGE], words=words,
+        "bank/returns.html", rows=rows[:PAGE], words=words, proofs=proofs, proof_words=proof_words(),
+        brought=names_of([proof.statement.imported_by_id for proof in proofs.values()]) if proofs else {},
         accounts={each.id: each.payee_account if whole.get(each.state) else _tail(each.payee_account) for each, _of in rows[:PAGE]},
         to_another={each.id: receipt_return.to_another(each, receipt) for each, receipt in rows[:PAGE]},
         tails={receipt.id: _tail(receipt.payer_account) for _each, receipt in rows[:PAGE]}, errors=errors, today=clock.business_date(),
@@ -285,6 +322,7 @@ def _decisions(errors: dict[str, str]) -> str:
     return render_template(
         "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), errors=errors, undos=row_undo.open_of(actor.organisation_id),
         entries={each.id: f"{day(each.event_at)} · {entry_words(each.kind)} · {money(each.gross)}" for each in db.session.scalars(standing)},
+        stands_for=_stands_for([each for each, _row in rows[:PAGE] if each.entry_id is not None and each.state == "PROPOSED"]),
         next_url=url_for(".decisions", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         crumbs=[(_("对公到账"), url_for("cooperative_bank.matches")), (_("流水说明"), None)], **desk(actor),
     )  # fmt: skip

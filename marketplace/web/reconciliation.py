@@ -187,7 +187,7 @@ def work(public_id: str) -> Any:
         transaction(steps[step])
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        field = {"reason.missing": "apart" if step == "apart" else "why", "pair.decided": "apart", "entry.amount": "entry", "difference.explanation": "explanation", "decision.kind": "kind", "receipt.amount": "receipt"}.get(error.code, step)
+        field = {"reason.missing": "apart" if step == "apart" else "why", "pair.decided": "apart", "pair.debit": "pair", "entry.amount": "entry", "difference.explanation": "explanation", "decision.kind": "kind", "receipt.amount": "receipt"}.get(error.code, step)
         return _show(_own(public_id), {field: said(error)}), 409 if isinstance(error, Conflict) else 422
     done = {"own": _("您在办这一项。"), "explain": _("已记下说明。"), "pair": _("对到一起了。"), "say": _("已经交给理事长。同意之前，账不变。"), "apart": _("拆开了，两边都要再说明。")}
     flash(done[step], "done")
@@ -274,15 +274,18 @@ def _show(row: Difference, errors: dict[str, str]) -> str:
     entry = db.session.get(JournalEntry, row.entry_id) if row.entry_id else None
     works = row.state == "OPEN" and not actor.is_operator and actor.has("accountant", "director")
     debit = its_row is not None and its_row.side == "bank" and row.fen > 0
+    # What went out: whoever transfers does not say alone that it was right.
+    out = row.fen > 0 if its_row is not None else row.fen < 0
+    partners = difference.partners(row) if works and actor.has("accountant") and (row.row_id or row.entry_id) else []
     takes_back = row_decision.originals(its_row) if works and debit and its_row else []
     return render_template(
         "bank/difference.html", row=row, owner=owner, its_row=its_row, entry=entry, entry_word=entry_words(entry.kind) if entry else "",
         row_word=row_words(its_row.kind) if its_row else "", sides=side_words(), kinds=kind_words(), works=works, errors=errors, values=request.form,
-        partners=difference.partners(row) if works and actor.has("accountant") and (row.row_id or row.entry_id) else [],
+        partners=partners if not out else [], debits=partners if out and entry else [],
         takes_back=takes_back, debit=debit,
-        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row and its_row.side == "bank" else "UNRELATED",
+        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row and its_row.side == "bank" else "STANDS",
         takes_cards=accounts.existing("stripe", row.organisation_id),
-        stands=stands(row.organisation_id, -row.fen) if works and its_row is not None and its_row.side == "bank" else [],
+        stands=stands(row.organisation_id, -row.fen, row.side) if works and its_row is not None and (its_row.side == "bank" or out) else [],
         paired=[
             (each, _known_as(each), db.session.get_one(StatementRow, each.row_id), db.session.get(Person, each.linked_by_id))
             for each in pair_undo.paired(row.organisation_id, row_id=row.row_id, entry_id=row.entry_id)

@@ -18,6 +18,7 @@ from marketplace.organisations.actor import acting
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import grant
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.reporting import books, money_health
 from marketplace.settlement import (
     difference,
@@ -90,10 +91,10 @@ def test_a_person_says_what_the_bank_did_not(app: Flask) -> None:
     assert holds()
 
 
-def statement(market: Market, *rows: tuple[int, str, str, str]) -> None:
-    """Today's statement: (fen, the other's name, remark, serial)."""
+def statement(market: Market, *rows: tuple[int, str, str, str] | tuple[int, str, str, str, str]) -> None:
+    """Today's statement: (fen, the other's name, remark, serial, and their account if it matters)."""
     today = f"{clock.business_date():%Y-%m-%d}"
-    take(market.accountant, [(today, fen, name, remark, serial) for fen, name, remark, serial in rows], opening_fen=0)
+    take(market.accountant, [(today, *row) for row in rows], opening_fen=0)
     transaction(lambda: difference.reconcile(market.cooperative, ["bank"]))
 
 
@@ -105,15 +106,43 @@ def test_the_statement_says_what_was_debited(app: Flask) -> None:
         market, (-2_000, name, "代发", "S1"), (-2_000, "另一人", f"代发 {row.number}", "S2"), (-1_000, "代发专户", f"代发 {row.number}", "S3"),
     )  # fmt: skip
     assert told(row)[1] == ("unknown", "等核心返回"), "without our number, or of another person, a debit says nothing"
-    take(market.accountant, [(f"{clock.business_date():%Y-%m-%d}", -2_000, name, f"代发 {row.number}", "S4")], opening_fen=-5_000)
+    account = items(row)[1].bank_account
+    take(market.accountant, [(f"{clock.business_date():%Y-%m-%d}", -2_000, name, f"代发 {row.number}", "S4", account)], opening_fen=-5_000)
     transaction(lambda: difference.reconcile(market.cooperative, ["bank"]))
     assert told(row)[1] == ("paid", "")
+    linked = db.session.query(StatementLink).join(StatementRow, StatementRow.id == StatementLink.row_id).filter(StatementRow.fen == -2_000)
+    assert [db.session.get_one(StatementRow, each.row_id).serial for each in linked] == ["S4"], "nor does another person's take its place"
     word = payout_word.words_of(items(row)[1].id)[0]
     assert (word.outcome, word.said_by_id, word.row_id is not None) == ("paid", None, True)
     before = db.session.query(JournalEntry).count()
     transaction(lambda: difference.reconcile(market.cooperative, ["bank"]))
     assert db.session.query(JournalEntry).count() == before
     assert holds()
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("told_account", ["6217009999999999999", "", "6217****9999"])
+def test_a_remark_does_not_make_a_payment_of_what_went_to_somebody_else(app: Flask, told_account: str) -> None:
+    """Whoever transfers writes the remark; the bank writes who got it."""
+    market, row = unanswered()
+    name, account = db.session.get_one(Household, market.households[1]).name, items(row)[1].bank_account
+    statement(market, (-2_000, "会计本人", f"代发 {row.number} {name} {account}", "S1", told_account))
+    if told_account:
+        statement(market, (-2_000, name, f"代发 {row.number} {name}", "S2", told_account))
+    assert told(row)[1] == ("unknown", "等核心返回")
+    # Said by one person, it is paid; that this debit paid it, two must say.
+    item_id = items(row)[1].id
+    transaction(lambda: payout_word.say(item_id, "paid", "柜面查过，付了", actor=market.accountant))
+    transaction(lambda: difference.reconcile(market.cooperative, ["bank"]))
+    assert db.session.query(StatementLink).join(StatementRow, StatementRow.id == StatementLink.row_id).filter(StatementRow.fen == -2_000).count() == 0
+
+
+@pytest.mark.both
+def test_stars_of_the_bank_stand_for_anything(app: Flask) -> None:
+    market, row = unanswered()
+    name, account = db.session.get_one(Household, market.households[1]).name, items(row)[1].bank_account
+    statement(market, (-2_000, f"{name[0]}**", f"代发 {row.number}", "S1", f"{account[:4]}****{account[-4:]}"))
+    assert told(row)[1] == ("paid", "")
 
 
 @pytest.mark.both

@@ -18,7 +18,7 @@ from marketplace.jobs import payments as jobs
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import account_bill, withdrawal
+from marketplace.payments import account_bill, row_decision, withdrawal
 from marketplace.payments.alipay_account_bill import AccountBill, AccountRow, read_account_bill
 from marketplace.payments.alipay_bill import BadBill
 from marketplace.payments.payment import Payment
@@ -66,6 +66,14 @@ def paid_out(market: Market, fen: int, serial: str) -> str:
         db.session.flush()
         remittance.record_paid(made.id, paid_on=clock.business_date(), bank_serial=serial, actor=market.accountant, version=1)
         return made.number
+
+
+def it_stands(market: Market, serial: str, ours: Difference) -> None:
+    """What went out is the entry of this difference: the accountant says so, and the director."""
+    entry_id = ours.entry_id
+    said = transaction(lambda: row_decision.propose(row(serial).id, "STANDS", "网银回单", entry_id=entry_id, actor=market.accountant))
+    transaction(lambda: row_decision.decide(said.id, version=1, approved=True, actor=market.director))
+    transaction(lambda: difference.reconcile(market.cooperative))
 
 
 def reconciled(market: Market) -> list[tuple[str, str, int]]:
@@ -161,8 +169,9 @@ def test_a_person_explains_pairs_or_waits_and_each_ends(market: Market) -> None:
         difference.explain(fee.id, "银行的账户管理费，下月补记", version=1, actor=market.accountant)
     ours, theirs = task("ONLY_OURS"), db.session.query(Difference).filter_by(row_id=row("B2").id).one()
     assert [each.id for each in difference.partners(ours)] == [theirs.id]
-    with transaction():
+    with pytest.raises(Conflict, match=r"pair\.debit"), transaction():
         difference.pair(ours.id, theirs.id, version=1, actor=market.accountant)
+    it_stands(market, "B2", ours)
     assert [db.session.get_one(Difference, each).state for each in (fee.id, ours.id, theirs.id)] == ["EXPLAINED", "GONE", "GONE"]
     assert (reconciled(market), broken(), total_fits(market)) == ([], [], True)
     assert fee.owner_id == fee.explained_by_id == market.accountant.person_id
@@ -183,7 +192,7 @@ def test_who_may_and_what_cannot_be(market: Market) -> None:
     paid_out(market, 30_000, "HD001")
     covered(market, ("2026-03-11", -800, "银行", "账户管理费", "B3"))
     reconciled(market)
-    ours, theirs = task("ONLY_OURS"), task("ONLY_THEIRS")
+    ours = task("ONLY_OURS")
     other = builders.market(name="乙社")
     for actor, wanted in ((market.clerk, NotAllowed), (other.accountant, NotFound), (replace(market.accountant, kind="OPERATOR"), NotAllowed)):
         with pytest.raises(wanted), transaction():
@@ -194,8 +203,7 @@ def test_who_may_and_what_cannot_be(market: Market) -> None:
         difference.explain(ours.id, "别人刚改过", version=9, actor=market.accountant)
     with pytest.raises(Conflict), transaction():
         difference.pair(ours.id, ours.id, version=1, actor=market.accountant)
-    with transaction():
-        difference.pair(ours.id, theirs.id, version=1, actor=market.accountant)
+    it_stands(market, "B3", ours)
     assert [(kind, fen) for _side, kind, fen in reconciled(market)] == [("AMOUNT", -29_200)], "what is left over stays a difference"
 
 

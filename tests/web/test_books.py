@@ -22,6 +22,7 @@ from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.match_undo import MatchUndo
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.row_decision import RowDecision
+from marketplace.payments.row_undo import RowUndo
 from marketplace.payments.statement_row import StatementRow
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.procurement.directed_order import Acceptance
@@ -243,10 +244,11 @@ def test_what_the_bank_and_alipay_moved_leads_to_that_days_reconciliation(app: F
     planted.row(ReceiptReturn, id=8, organisation_id=own, receipt_id=5)
     planted.row(StatementRow, id=9, organisation_id=own, side="alipay", day=DAY, fen=100, serial="S9")
     planted.row(RowDecision, id=10, organisation_id=own, row_id=9)
+    planted.row(RowUndo, id=13, organisation_id=own, row_id=9)
     planted.row(Withdrawal, id=11, organisation_id=own, ordered_on=DAY, number="W11", serial="W11", fen=100)
     planted.row(ImportedRow, id=12, organisation_id=own, finished_at=clock.beijing_midnight(DAY), out_trade_no="T12")
     sources = {
-        "bank_receipt": 5, "bank_match": 6, "match_undo": 7, "receipt_return": 8, "row_decision": 10, "alipay_withdrawal": 11, "alipay_bill_row": 12,
+        "bank_receipt": 5, "bank_match": 6, "match_undo": 7, "receipt_return": 8, "row_decision": 10, "row_undo": 13, "alipay_withdrawal": 11, "alipay_bill_row": 12,
     }  # fmt: skip
     for kind, number in sources.items():
         with transaction():
