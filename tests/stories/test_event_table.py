@@ -250,13 +250,9 @@ def test_late_interest_is_due(book: int) -> None:
     assert read(entry) == "debit  receivable 24.00\ncredit interest 24.00"
 
 
-def test_late_interest_is_paid(book: int) -> None:
-    entry = event.interest_paid(book=book, source=Source("bank_match", 1), fen=2_400)
-    assert read(entry) == "debit  unapplied 24.00\ncredit receivable 24.00"
-
-
-def test_what_is_left_of_late_interest_is_waived(book: int) -> None:
+def test_late_interest_is_paid_and_what_is_left_of_it_waived(book: int) -> None:
     due = event.interest_due(book=book, source=Source("late_interest", 1), fen=2_400)
+    assert read(event.interest_paid(book=book, source=Source("bank_match", 1), fen=2_300)) == "debit  unapplied 23.00\ncredit receivable 23.00"
     entry = event.interest_waived(book=book, source=Source("late_interest", 1), fen=100, reverses_id=due)
     assert read(entry) == "debit  interest 1.00\ncredit receivable 1.00"
 
