@@ -6,7 +6,7 @@ back (the payer's bank recalled it, or it was sent back by hand).
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, case, func, select

@@ -4,49 +4,43 @@ The accountant says why, the director agrees. What was posted for it is reversed
 money again, or a difference. A receipt as it came needs no undoing: it can be said to be something else (``row_decision``).
 """
 
-from datetime import datetime
-
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Model, Public, Versioned, db, locked, not_found
+from marketplace.foundation.database import Model, db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.ledger import posting
 from marketplace.ledger.entry import JournalEntry, of_source
 from marketplace.ledger.posting import Source
-from marketplace.organisations import approval
-from marketplace.organisations.actor import Actor
+from marketplace.organisations.actor import Actor, own_row
+from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
 from marketplace.payments import bank_statement, row_decision, statement_row
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementLink, StatementRow
 
-_OPEN = "state = 'OPEN'"
+_OPEN = "state = 'PROPOSED'"
 
 
-class RowUndo(Public, Versioned, Model):
-    """OPEN → APPROVED (the link is gone) or RETURNED (it stands). ``decision_id`` is None where the row was taken for the entry as it came."""
+class RowUndo(Proposal, Model):
+    """PROPOSED → APPROVED (the link is gone) or RETURNED (it stands). ``decision_id`` is None where the row was taken for the entry as it came."""
 
     __tablename__ = "row_undo"
+    not_now = ("undo.state", N_("这份撤销申请已经办过了。"))
     __table_args__ = (
-        CheckConstraint("state IN ('OPEN','APPROVED','RETURNED')", name="state"),
-        CheckConstraint("decided_by_id IS NULL OR decided_by_id <> asked_by_id", name="two_people"),
+        CheckConstraint("state IN ('PROPOSED','APPROVED','RETURNED')", name="state"),
+        CheckConstraint(TWO_PEOPLE, name="two_people"),
         Index("uq_row_undo_open", "row_id", "entry_id", unique=True, sqlite_where=db.text(_OPEN), postgresql_where=db.text(_OPEN)),
     )
 
-    organisation_id: Mapped[int] = mapped_column(ForeignKey("organisation.id"), index=True)
     row_id: Mapped[int] = mapped_column(ForeignKey("statement_row.id"), index=True)
     entry_id: Mapped[int]
     fen: Mapped[int]  # signed as the row: what of it was linked
     decision_id: Mapped[int | None] = mapped_column(ForeignKey("row_decision.id"))
     reason: Mapped[str] = mapped_column(String(300))
-    state: Mapped[str] = mapped_column(String(10), default="OPEN")
-    asked_at: Mapped[datetime]
-    asked_by_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    decided_at: Mapped[datetime | None]
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
     answer: Mapped[str] = mapped_column(String(300), default="")
 
 
@@ -70,7 +64,7 @@ def ask(row_id: int, entry_id: int, reason: str, *, actor: Actor) -> RowUndo:
         raise not_found(StatementLink)
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明哪里错了，2 到 300 个字。"), field="reason")
-    query = select(RowUndo).where(RowUndo.row_id == row.id, RowUndo.entry_id == entry_id, RowUndo.state == "OPEN")
+    query = select(RowUndo).where(RowUndo.row_id == row.id, RowUndo.entry_id == entry_id, RowUndo.state == "PROPOSED")
     known = db.session.scalars(query).one_or_none()
     if known is not None:
         return known
@@ -80,30 +74,17 @@ def ask(row_id: int, entry_id: int, reason: str, *, actor: Actor) -> RowUndo:
     _may_go(row, link, decision)
     made = RowUndo(
         organisation_id=row.organisation_id, row_id=row.id, entry_id=entry_id, fen=link.fen, decision_id=decision.id if decision else None,
-        reason=reason.strip(), state="OPEN", asked_at=clock.now(), asked_by_id=actor.person_id, version=1,
+        reason=reason.strip(),
     )  # fmt: skip
-    db.session.add(made)
-    db.session.flush()
-    audit.record("row_undo.asked", made, person_id=actor.person_id, row_id=row.id, entry_id=entry_id, fen=made.fen)
-    return made
+    return put(made, "row_undo.asked", person_id=actor.person_id, row_id=row.id, entry_id=entry_id, fen=link.fen)
 
 
 def decide(undo_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> RowUndo:
     """The director agrees, and the row is free; or it stays as it is, with a reason. OwnWork if one person is both. Raises as ``ask`` if
     something was built upon it meanwhile, ``undo.state`` if it is decided, or no more so."""
-    actor.must_have("COOPERATIVE", "director")
-    made = locked(RowUndo, undo_id)
-    if made.organisation_id != actor.organisation_id:
-        raise not_found(RowUndo)
-    if made.state != "OPEN":
-        raise Conflict("undo.state", N_("这份撤销申请已经办过了。"), state=made.state)
-    made.must_be_version(version)
-    approval.decide(
-        made, version=version, maker_id=made.asked_by_id, checker_id=actor.person_id, organisation_id=actor.organisation_id,
-        approved=approved, reason=reason,
-    )  # fmt: skip
-    made.state = "APPROVED" if approved else "RETURNED"
-    made.decided_at, made.decided_by_id, made.answer = clock.now(), actor.person_id, reason.strip()[:300]
+    made = own_row(RowUndo, undo_id, actor, "director")
+    made.decide(actor=actor, version=version, approved=approved, reason=reason)
+    made.state, made.answer = "APPROVED" if approved else "RETURNED", reason.strip()[:300]
     if approved:
         _undo(made, actor)
     db.session.flush()
@@ -117,7 +98,7 @@ def of_row(row_id: int) -> list[RowUndo]:
 
 def open_of(organisation_id: int) -> list[tuple[RowUndo, StatementRow]]:
     """What waits for the director, the oldest first."""
-    query = select(RowUndo, StatementRow).join(StatementRow, StatementRow.id == RowUndo.row_id).where(RowUndo.organisation_id == organisation_id, RowUndo.state == "OPEN")
+    query = select(RowUndo, StatementRow).join(StatementRow, StatementRow.id == RowUndo.row_id).where(RowUndo.organisation_id == organisation_id, RowUndo.state == "PROPOSED")
     return [(made, row) for made, row in db.session.execute(query.order_by(RowUndo.id).limit(100))]
 
 

@@ -88,7 +88,7 @@ def _entry_id(row: StatementRow, typed: str) -> int:
 def _show(row: StatementRow, errors: dict[str, str]) -> str:
     actor = the_actor()
     undos = row_undo.of_row(row.id)
-    waiting = {each.entry_id: each for each in undos if each.state == "OPEN"}
+    waiting = {each.entry_id: each for each in undos if each.state == "PROPOSED"}
     links = []
     for link in db.session.scalars(select(StatementLink).where(StatementLink.row_id == row.id).order_by(StatementLink.id)):
         decision = row_decision.of_link(link)
@@ -97,12 +97,12 @@ def _show(row: StatementRow, errors: dict[str, str]) -> str:
     receipt = db.session.scalars(select(BankReceipt).where(*own)).one_or_none() if row.side == "bank" else None
     task = db.session.scalars(select(Difference).where(Difference.organisation_id == row.organisation_id, Difference.row_id == row.id)).one_or_none()
     entries = {each.entry_id for each in undos}
-    people = {link.linked_by_id for link, *_rest in links} | {each for undo in undos for each in (undo.asked_by_id, undo.decided_by_id)}
+    people = {link.linked_by_id for link, *_rest in links} | {each for undo in undos for each in (undo.proposed_by_id, undo.decided_by_id)}
     people |= {each for _link, _entry, decision, *_rest in links if decision is not None for each in (decision.proposed_by_id, decision.decided_by_id)}
     return render_template(
         "bank/row.html", row=row, number=bank_rows.number_of(row.serial), links=links, entry_words=entry_words, errors=errors, values=request.form,
         receipt=receipt if receipt is not None and receipt.state != "unrelated" else None, task=task, left_fen=row.fen - sum(each[0].fen for each in links),
-        undos=[each for each in undos if each.state != "OPEN"],
+        undos=[each for each in undos if each.state != "PROPOSED"],
         kinds=dict(db.session.execute(select(JournalEntry.id, JournalEntry.kind).where(JournalEntry.id.in_(entries))).all()),
         people=dict(db.session.execute(select(Person.id, Person.name_zh).where(Person.id.in_([each for each in people if each]))).all()),
         crumbs=[(_("对公到账"), url_for("unit_seller.bank" if actor.has("accountant") else "cooperative_bank.matches")), (_("流水的一行"), None)], **desk(actor),

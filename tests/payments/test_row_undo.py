@@ -182,7 +182,7 @@ def test_what_was_built_upon_it_goes_first(app: Flask) -> None:
             with pytest.raises((Conflict, NotFound)) as refused, transaction():
                 act()
             assert refused.value.code in ("receipt.used", "statement_link.missing")
-        assert (receipt("B1").state, db.session.get_one(RowUndo, waits.id).state) == ("matched", "OPEN")
+        assert (receipt("B1").state, db.session.get_one(RowUndo, waits.id).state) == ("matched", "PROPOSED")
         transaction(lambda: row_undo.decide(waits.id, version=1, approved=False, reason="已经核销，不撤", actor=at.market.director))
         with pytest.raises(Conflict, match=r"receipt\.used"):
             asked(at.market, "B1")
