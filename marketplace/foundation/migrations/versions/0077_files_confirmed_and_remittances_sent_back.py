@@ -5,8 +5,8 @@ from alembic import op
 
 from marketplace.foundation.database import UtcDateTime
 
-revision = "0069"
-down_revision = "0068"
+revision = "0077"
+down_revision = "0076"
 branch_labels = None
 depends_on = None
 
