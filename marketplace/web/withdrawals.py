@@ -107,16 +107,20 @@ def _page(errors: dict[str, str]) -> Any:
     before = request.args.get("before", "")
     if before:
         query = query.where(Withdrawal.id < _own(before).id)
-    rows = list(db.session.scalars(query.limit(PAGE + 1)))
-    shown = (
-        select(StatementLink.entry_id, StatementRow.public_id)
-        .join(StatementRow, StatementRow.id == StatementLink.row_id)
-        .where(StatementLink.entry_id.in_([each.entry_id for each in rows[:PAGE]]), StatementRow.side == "bank")
+    arrival = (
+        select(StatementRow.public_id)
+        .join(StatementLink, StatementLink.row_id == StatementRow.id)
+        .where(StatementLink.entry_id == Withdrawal.entry_id, StatementRow.side == "bank")
+        .limit(1)
+        .correlate(Withdrawal)
+        .scalar_subquery()
     )
+    found = db.session.execute(query.add_columns(arrival).limit(PAGE + 1)).all()
+    rows = [row for row, _arrival in found]
     return render_template(
         "bank/withdrawals.html",
         rows=rows[:PAGE],
-        arrived=dict(db.session.execute(shown).all()),
+        arrived={row.entry_id: shown for row, shown in found[:PAGE]},
         words=state_words(),
         standing=withdrawal.standing(actor.organisation_id),
         today=clock.business_date(),
