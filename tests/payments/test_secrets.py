@@ -136,6 +136,7 @@ def _trouble(app: Flask, keys: list[int]) -> str:
     app.testing = False
     of_that_seller = db.session.get_one(Payment, with_new_key)
     told = form | {"app_id": of_that_seller.app_id, "out_trade_no": of_that_seller.out_trade_no}
+    db.session.rollback()  # an open reader would still see the table
     pages.append(client.post("/alipay/notice", data=urlencode(told), content_type=kind).text)
     with db.engine.begin() as connection:
         connection.execute(text("ALTER TABLE gone RENAME TO channel_key"))
