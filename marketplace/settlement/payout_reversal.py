@@ -147,19 +147,20 @@ def _post(row: PayoutReversal, batch: PayoutBatch, item: PayoutItem) -> None:
     found = payout_found.of_payment(item.id)
     debit = _debit(batch, item) if found is None else db.session.get_one(JournalEntry, found.entry_id)
     undone = db.session.get(JournalEntry, debit.reverses_id) if found is not None and debit.reverses_id else None
-    row.state = "DONE"
     if row.kind == "BACK" and (undone is None or undone.kind != "payout_returned"):
         # It was debited, as was found, and credited back: two movements at the bank, and two in the books.
         batch.version += 1
-        row.entry_id = share_event.payout_returned(book=row.organisation_id, source=Source("payout_batch", batch.id, batch.version), households=[(item.household_id, item.fen)])
+        credited = share_event.payout_returned(book=row.organisation_id, source=Source("payout_batch", batch.id, batch.version), households=[(item.household_id, item.fen)])
+        row.entry_id, row.state = credited, "DONE"
         item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
         payout_found.came_back(batch, {item.sequence})
         return
     # Of what the books knew as returned before, that entry holds again: the bank debited once and credited once.
-    row.entry_id = share_event.payout_unmade(
+    unmade = share_event.payout_unmade(
         book=row.organisation_id, source=Source("payout_reversal", row.id), household_id=item.household_id, fen=item.fen,
         beyond_fen=found.beyond_fen if found else 0, reverses_id=undone.id if undone else debit.id, at=debit.event_at,
     )  # fmt: skip
+    row.entry_id, row.state = unmade, "DONE"  # together: no statement in between may write one without the other
     item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
     if found is not None:
         payout_found.undo(found, batch, item)

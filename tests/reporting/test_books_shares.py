@@ -7,7 +7,7 @@ from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import transaction
-from marketplace.ledger import event, share_event
+from marketplace.ledger import event, movement, share_event
 from marketplace.ledger.posting import Source
 from marketplace.orders.order import Order
 from marketplace.payments.payment import Payment
@@ -203,7 +203,7 @@ def test_a_fund_that_got_too_much(book: int) -> None:
 
 def test_a_remittance_that_only_one_book_knows(book: int) -> None:
     with transaction():
-        event._simple("fund_remitted", book, Source("remittance", 2), 30, "relief_fund", "bank", None)
+        movement.between("fund_remitted", book, Source("remittance", 2), 30, "relief_fund", "bank", None)
     assert broken(books_shares.fund_adds_up) == "the fund: 180 fen remitted, 150 received"
 
 
