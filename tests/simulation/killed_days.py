@@ -44,6 +44,8 @@ ASKED = {"refund", "payment.query", "payment.close", *transfers.KINDS}
 ORDERS = 6
 # Work that comes once a month or seldom, and how likely a day is killed in it when it comes: else two hundred days would hardly ever meet it.
 SELDOM = {"distribute": 0.6, "credit": 0.6, "payout": 0.6, "results": 0.6, "close": 0.8, "remit": 0.5, "withdraw": 0.3, "refund": 0.4}
+# The other parts of a day, each as likely as the next: if only those that were seen to end could be chosen, hardly a day would live to trade.
+DAILY = ("seal", "settle", "balances", "confirm", "accept", "returns", "bills", "buy", "units", "ship", "ask", "statement")
 WHOLE = "whole"  # instead of a part: the day is not killed
 FEW = 20  # steps that any work has, where nothing is known of it
 INSTANT = 0.003  # seconds within which the signal falls after the chosen step
@@ -58,9 +60,8 @@ class Fate:
 
     def __init__(self, chance: random.Random, known: dict[str, int], wanted: str, tell: int) -> None:
         self.chance, self.known, self.tell = chance, known, tell
-        daily = [name for name in known if name not in SELDOM]
         self.given = bool(wanted)
-        self.wanted = wanted or (chance.choice(daily) if daily else "buy")
+        self.wanted = wanted or chance.choice(DAILY)
         self.part, self.steps, self.left = "", 0, 0
 
     def begins(self, part: str) -> None:
