@@ -27,7 +27,8 @@ def distribute(cooperatives: Collection[int], people: People, done: Counter[str]
         except Conflict:
             done["nothing to distribute"] += 1
         _publish(cooperative_id, people, done)
-    for cooperative_id in db.session.scalars(_of(cooperatives, "DRAFTED", "APPROVED").with_only_columns(Distribution.organisation_id).distinct()).all():
+    begun = _of(cooperatives, "DRAFTED", "APPROVED").with_only_columns(Distribution.organisation_id).order_by(None)
+    for cooperative_id in db.session.scalars(begun.distinct().order_by(Distribution.organisation_id)).all():
         _publish(cooperative_id, people, done)
 
 
