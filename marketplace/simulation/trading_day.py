@@ -71,6 +71,7 @@ def parts(
     if day.day >= DIVIDES:
         yield Part("distribute", morning, partial(month_end.distribute, [each for each in people.cooperatives if each not in late], people, done))
     bills_out = morning + timedelta(hours=2, minutes=10)
+    yield Part("withdraw", bills_out, partial(treasury.write_down, people, opened, done))
     yield Part("bills", bills_out, partial(treasury.bills, opened, done, looks=looks))
     if day.day >= CLOSES:
         yield Part("close", bills_out, partial(month_end.close, done))

@@ -41,10 +41,15 @@ def _take(organisation_id: int, bill: AccountBill, looks: bool) -> None:
         difference.reconcile(organisation_id, ["alipay"])
 
 
+def write_down(people: People, opened: Gateway, done: Counter[str]) -> None:
+    """Each day: a withdrawal that nobody wrote down would be a difference of the bill, and an alarm, from the second day on."""
+    for cooperative_id in people.cooperatives:
+        _record_forgotten(cooperative_id, people, opened, done)
+
+
 def withdraw(people: People, opened: Gateway, done: Counter[str]) -> None:
     """Everything but a reserve goes to the bank."""
     for cooperative_id in people.cooperatives:
-        _record_forgotten(cooperative_id, people, opened, done)
         spare = withdrawal.available(cooperative_id) - KEPT_FEN
         if spare >= WORTH_FEN:
             _order(cooperative_id, spare // 10_000 * 10_000, people, opened, done)
