@@ -17,6 +17,7 @@ from marketplace.orders import order_refund
 from marketplace.orders.order import Order, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.proposal import put
 from marketplace.payments import refund as refunds
 from marketplace.payments import refund_waiver
 from marketplace.payments.bank_refund import BankRefund
@@ -115,19 +116,14 @@ def waive(refund_id: int, reason: str, *, actor: Actor) -> RefundWaiver:
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明为什么不再退，300 字以内。"), field="waiver_reason")
     _must_be_unasked(failed)
-    row = RefundWaiver(
-        organisation_id=failed.organisation_id, refund_id=failed.id, reason=reason.strip(), state="OPEN", asked_at=clock.now(), asked_by_id=actor.person_id
-    )
-    db.session.add(row)
-    db.session.flush()
-    audit.record("refund.waiver_asked", row, person_id=actor.person_id, refund_id=failed.id, fen=failed.fen)
-    return row
+    row = RefundWaiver(organisation_id=failed.organisation_id, refund_id=failed.id, reason=reason.strip())
+    return put(row, "refund.waiver_asked", person_id=actor.person_id, refund_id=failed.id, fen=failed.fen)
 
 
-def decide_waiver(waiver_id: int, *, approved: bool, reason: str = "", actor: Actor) -> RefundWaiver:
+def decide_waiver(waiver_id: int, *, version: int, approved: bool, reason: str = "", actor: Actor) -> RefundWaiver:
     """The director's word, never on their own asking. Approved, the refund is not made any more and no longer holds the split.
 
-    Raises OwnWork, InvalidInput ``reason.missing``, Conflict ``waiver.decided`` and as ``waive``.
+    Raises OwnWork, InvalidInput ``reason.missing``, Conflict ``waiver.decided``, ``version.stale`` and as ``waive``.
     """
     actor.must_have("COOPERATIVE", "director")
     asked = get(RefundWaiver, waiver_id)
@@ -135,13 +131,11 @@ def decide_waiver(waiver_id: int, *, approved: bool, reason: str = "", actor: Ac
         raise not_found(RefundWaiver)
     failed = _failed(asked.refund_id, actor) if approved else get(Refund, asked.refund_id)
     row = locked(RefundWaiver, waiver_id)
-    if row.state != "OPEN":
-        raise Conflict("waiver.decided", N_("这一项已经有人决定了。"), state=row.state)
+    row.must_be("PROPOSED")
     if approved:
         _must_be_divisible(failed)
-    approval.decide(row, maker_id=row.asked_by_id, actor=actor, version=1, approved=approved, reason=reason)
+    row.decide(actor=actor, version=version, approved=approved, reason=reason)
     row.state, row.answer = "APPROVED" if approved else "RETURNED", reason.strip()[:300]
-    row.decided_at, row.decided_by_id = clock.now(), actor.person_id
     if approved:
         audit.record("refund.given_up", failed, person_id=actor.person_id, fen=failed.fen, sub_code=failed.sub_code)
         failed.sub_code = refunds.GIVEN_UP
@@ -174,7 +168,7 @@ def _must_be_unasked(failed: Refund) -> None:
     """One question at a time: over the bank to whom, or whether at all."""
     if db.session.scalar(select(BankRefund.id).where(BankRefund.replaces_id == failed.id, BankRefund.state == "PROPOSED")):
         raise Conflict("refund.proposed", N_("已经有同事提了改走银行，请等理事长审。"))
-    if refund_waiver.open_of(failed.id) is not None:
+    if refund_waiver.waiting(failed.id) is not None:
         raise Conflict("waiver.open", N_("已经有同事提了不再退，请等理事长决定。"))
 
 

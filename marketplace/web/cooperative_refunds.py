@@ -184,10 +184,10 @@ def decide_waiver(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     row = _own(public_id, actor)
     asked = by_public_id(RefundWaiver, form.get("waiver", ""), select(RefundWaiver).where(RefundWaiver.refund_id == row.id)).id
-    approved, reason = form.get("decision") == "approve", form.get("reason", "")
+    approved, reason, version = form.get("decision") == "approve", form.get("reason", ""), _whole(form.get("version", ""))
     db.session.rollback()
     try:
-        transaction(lambda: refund_reissue.decide_waiver(asked, approved=approved, reason=reason, actor=actor))
+        transaction(lambda: refund_reissue.decide_waiver(asked, version=version, approved=approved, reason=reason, actor=actor))
     except InvalidInput as error:
         db.session.rollback()
         return _page(_own(public_id, actor), {f"waiver_{error.data.get('field', '')}": said(error)}), 422
@@ -313,7 +313,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         .order_by(BankRefund.id)
     ).all()
     loss = refund_loss.of_refund(refund.id) if refund.sub_code == LEFT else None
-    asked = select(RefundWaiver, Person.name_zh).join(Person, Person.id == RefundWaiver.asked_by_id).where(RefundWaiver.refund_id == refund.id)
+    asked = select(RefundWaiver, Person.name_zh).join(Person, Person.id == RefundWaiver.proposed_by_id).where(RefundWaiver.refund_id == refund.id)
     waivers = db.session.execute(asked.order_by(RefundWaiver.id)).all()
     before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
     after = db.session.scalars(select(Refund).where(Refund.reissues_id == refund.id)).one_or_none()
@@ -334,7 +334,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         again_fen=refund_reissue.again_fen(refund) if refund.state == "failed" else refund.fen,
         may_waive=refund.state == "failed" and refund_reissue.may_be_waived(refund),
         waivers=waivers,
-        waiver_open=any(row.state == "OPEN" for row, _name in waivers),
+        waiver_open=any(row.state == "PROPOSED" for row, _name in waivers),
         made_again=refund_waiver.MADE_AGAIN,
         why_not=_why_not().get(refund.sub_code),
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),

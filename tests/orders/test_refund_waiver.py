@@ -75,23 +75,23 @@ def test_two_people_give_it_up_and_the_order_is_divided_whole(market: Market) ->
     with pytest.raises(Conflict, match=r"waiver\.open"):
         asked(market, number)
     with pytest.raises(NotAllowed), transaction():
-        refund_reissue.decide_waiver(row, approved=True, actor=market.accountant)
-    own = transaction(lambda: refund_reissue.decide_waiver(row, approved=False, reason="买家要退", actor=market.director))
+        refund_reissue.decide_waiver(row, version=1, approved=True, actor=market.accountant)
+    own = transaction(lambda: refund_reissue.decide_waiver(row, version=1, approved=False, reason="买家要退", actor=market.director))
     assert own.state == "RETURNED"
     by_director = transaction(lambda: refund_reissue.waive(number, "买家来电说不退了", actor=market.director).id)
     with pytest.raises(OwnWork), transaction():
-        refund_reissue.decide_waiver(by_director, approved=True, actor=market.director)
+        refund_reissue.decide_waiver(by_director, version=1, approved=True, actor=market.director)
     another = refused(market)
     with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
         refund_reissue.waive(another, " ", actor=market.accountant)
     other = builders.person(market.cooperative, "director")
-    transaction(lambda: refund_reissue.decide_waiver(by_director, approved=True, actor=other))
+    transaction(lambda: refund_reissue.decide_waiver(by_director, version=1, approved=True, actor=other))
     assert db.session.get_one(Refund, number).sub_code == GIVEN_UP
     db.session.rollback()
     with pytest.raises(Conflict, match=r"refund\.given_up"), transaction():
         refund_reissue.resend(number, actor=market.accountant)
     with pytest.raises(Conflict, match=r"waiver\.decided|refund\.given_up"), transaction():
-        refund_reissue.decide_waiver(by_director, approved=True, actor=other)
+        refund_reissue.decide_waiver(by_director, version=1, approved=True, actor=other)
     assert settled(order_id) == 17_600
     assert unsound() == []
     assert next(each.count for each in money_health.standing(market.cooperative) if each.name == "refused_refunds") == 1  # the other one's
@@ -131,10 +131,10 @@ def test_nobody_decides_about_what_was_made_again_or_had_left(market: Market, wh
     assert (dropped.state, dropped.answer) == ("RETURNED", refund_waiver.MADE_AGAIN)
     db.session.rollback()
     with pytest.raises(Conflict), transaction():
-        refund_reissue.decide_waiver(row, approved=True, actor=market.director)
+        refund_reissue.decide_waiver(row, version=1, approved=True, actor=market.director)
     stranger = builders.market(name="土蜂蜜合作社", category="honey")
     with pytest.raises(NotFound), transaction():
-        refund_reissue.decide_waiver(row, approved=True, actor=stranger.director)
+        refund_reissue.decide_waiver(row, version=1, approved=True, actor=stranger.director)
 
 
 @pytest.mark.both
@@ -152,7 +152,7 @@ def test_what_would_take_shares_now_is_not_sent_again_by_one_person(market: Mark
         with pytest.raises(Conflict, match=r"refund\.divided"), transaction():
             refund_reissue.resend(again, actor=market.accountant)
         row = asked(market, again)
-        transaction(lambda: refund_reissue.decide_waiver(row, approved=True, actor=market.director))
+        transaction(lambda: refund_reissue.decide_waiver(row, version=1, approved=True, actor=market.director))
     assert unsound() == []
 
 
@@ -197,7 +197,7 @@ def test_the_pages_say_what_is_waited_for_and_both_decide_there(app: Flask, mark
     waiting = accountant.get(address).text
     assert ("等理事长决定" in waiting, "同意不再退" in waiting) == (True, False)
     row = db.session.scalars(select(RefundWaiver.public_id)).one()
-    decision = {"waiver": row, "decision": "return", "reason": ""}
+    decision = {"waiver": row, "version": 1, "decision": "return", "reason": ""}
     assert accountant.post(f"{address}/waiver/decision", data=decision).status_code == 403
     assert director.post(f"{address}/waiver/decision", data=decision).status_code == 422
     assert director.post(f"{address}/waiver/decision", data={**decision, "decision": "approve"}).status_code == 303

@@ -149,7 +149,7 @@ class AnyRefund(MoneyHolds):
 
         def give_up() -> None:
             asked = refund_reissue.waive(number, "买家留下了货", actor=self.market.accountant)
-            refund_reissue.decide_waiver(asked.id, approved=agrees, reason="" if agrees else "买家要退", actor=self.market.director)
+            refund_reissue.decide_waiver(asked.id, version=asked.version, approved=agrees, reason="" if agrees else "买家要退", actor=self.market.director)
 
         self.tried(may, give_up)
 
