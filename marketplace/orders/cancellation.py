@@ -11,14 +11,14 @@ from marketplace.organisations.actor import Actor
 from marketplace.payments import payment as payments
 from marketplace.supply import stock
 
-# What else ends with an order that was called off.
-CalledOff = Callable[[Order], None]
-_called_off: list[CalledOff] = []
+# What else ends with an order that was called off, by the module that says so; given the order and whose doing it was.
+CalledOff = Callable[[Order, int | None], None]
+_called_off: dict[str, CalledOff] = {}
 
 
 def hears_of_called_off(hook: CalledOff) -> CalledOff:
-    """Register who has a row of their own beside the order (procurement, a rung above). The last one registered counts."""
-    _called_off[:] = [hook]
+    """Register who has a row of their own beside the order: a return that is asked for, a unit's side of it. One a module."""
+    _called_off[hook.__module__] = hook
     return hook
 
 
@@ -44,7 +44,7 @@ def call_off(order: Order, reason: str, *, person_id: int | None) -> Order:
     left = order.paid_fen - order.refunded_fen
     if left:
         order_refund.pay_back(order, left, reason, person_id=person_id)
-    for hook in _called_off:
-        hook(order)
+    for hook in _called_off.values():
+        hook(order, person_id)
     audit.record("order.cancelled", order, person_id=person_id, reason=order.cancel_reason)
     return order

@@ -143,7 +143,7 @@ def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest
     off = _never_sent(order, request, lines)
     whole = order.fulfilment == "READY" and request.fen == order.paid_fen - order.refunded_fen
     if whole or (order.fulfilment in BEFORE_SHIPPING and all(line.to_ship == off.get(line.id, 0) for line in lines)):
-        _close(request, "APPROVED", answer, actor)
+        _close(request, "APPROVED", answer, actor.person_id)
         cancellation.call_off(order, "returned", person_id=actor.person_id)
         return request
     if not request.lines:
@@ -153,7 +153,7 @@ def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest
     goods = {line_id: fen for line_id, _packs, fen in request.lines} if request.lines else None
     refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id, lines=goods)
     request.refund_id = refund_ids[0]
-    return _close(request, "APPROVED", answer, actor)
+    return _close(request, "APPROVED", answer, actor.person_id)
 
 
 def _never_sent(order: Order, request: ReturnRequest, lines: Sequence[OrderLine]) -> dict[int, int]:
@@ -187,7 +187,7 @@ def refuse(request_id: int, answer: str, *, actor: Actor) -> ReturnRequest:
         _decide(request, actor, approved=False, reason=answer)
     if not answer.strip():
         raise InvalidInput("reason.missing", N_("拒绝退货请写明理由，买家才知道为什么。"), field="answer")
-    return _close(request, "REFUSED", answer, actor)
+    return _close(request, "REFUSED", answer, actor.person_id)
 
 
 def withdraw(request_id: int, *, actor: Actor) -> ReturnRequest:
@@ -200,7 +200,7 @@ def withdraw(request_id: int, *, actor: Actor) -> ReturnRequest:
     elif not is_buyers(order, actor):
         raise not_found(ReturnRequest)
     _must_be_open(request)
-    return _close(request, "WITHDRAWN", "", actor)
+    return _close(request, "WITHDRAWN", "", actor.person_id)
 
 
 def taken_off_since(order_ids: Sequence[int], since: datetime) -> Counter[int]:
@@ -218,6 +218,14 @@ def open_of(order_id: int) -> ReturnRequest | None:
     """The open request of an order: it holds settlement."""
     query = select(ReturnRequest).where(ReturnRequest.order_id == order_id, ReturnRequest.state == "OPEN")
     return db.session.scalars(query).one_or_none()
+
+
+@cancellation.hears_of_called_off
+def _called_off(order: Order, person_id: int | None) -> None:
+    """Its money goes back whole: there is nothing left to ask for."""
+    request = open_of(order.id)
+    if request is not None:
+        _close(request, "WITHDRAWN", "", person_id)
 
 
 def _answering(request_id: int, actor: Actor) -> tuple[Order, ReturnRequest]:
@@ -240,11 +248,11 @@ def _must_be_open(request: ReturnRequest) -> None:
         raise Conflict("return.answered", N_("这个退货申请已经答复过了。"), state=request.state)
 
 
-def _close(request: ReturnRequest, state: str, answer: str, actor: Actor) -> ReturnRequest:
+def _close(request: ReturnRequest, state: str, answer: str, person_id: int | None) -> ReturnRequest:
     request.state = state
     request.answer = answer.strip()
     request.answered_at = clock.now()
-    request.answered_by_id = actor.person_id
+    request.answered_by_id = person_id
     db.session.flush()
-    audit.record(f"return.{state.lower()}", request, person_id=actor.person_id, order_id=request.order_id)
+    audit.record(f"return.{state.lower()}", request, person_id=person_id, order_id=request.order_id)
     return request

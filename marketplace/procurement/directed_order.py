@@ -238,7 +238,7 @@ def decline(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrd
 
 
 @cancellation.hears_of_called_off
-def _called_off(order: Order) -> None:
+def _called_off(order: Order, _person_id: int | None) -> None:
     """All that was paid went back before anything left: the unit's side ends with the order."""
     row = of_order(order.id) if order.kind == "DIRECTED" else None
     if row is not None:

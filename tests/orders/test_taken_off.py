@@ -10,7 +10,7 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput
-from marketplace.orders import promise, received, return_request, shipment
+from marketplace.orders import cancellation, promise, received, return_request, shipment
 from marketplace.orders.order import lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
@@ -146,3 +146,13 @@ def test_what_is_not_agreed_to_takes_nothing_off(at: tuple[Market, Actor, int], 
     else:
         transaction(lambda: return_request.withdraw(request_id, actor=buyer))
     assert stands(market, order_id) == ("READY", 0, (10, 3))
+
+
+def test_what_was_asked_of_an_order_that_is_cancelled_waits_for_nobody(at: tuple[Market, Actor, int]) -> None:
+    market, buyer, order_id = at
+    request_id = asks(buyer, order_id, 1, unsent=1)
+    transaction(lambda: cancellation.cancel(order_id, actor=buyer))
+    assert stands(market, order_id) == ("CANCELLED", 26_400, (10, 0))
+    request = db.session.get_one(ReturnRequest, request_id)
+    assert (request.state, request.answered_by_id) == ("WITHDRAWN", buyer.person_id)
+    assert return_request.open_of(order_id) is None
