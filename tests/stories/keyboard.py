@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 from tests.stories.visitor import Visitor
 
@@ -36,6 +36,11 @@ class WithoutMouse(Visitor):
     """Whatever a visitor does, by keyboard alone. Addresses are typed, as others would open a bookmark."""
 
     MOST = 200  # presses of Tab: a page is gone through once, from where one is and around
+
+    def __init__(self, context: BrowserContext, address: str, *, audits: bool = False) -> None:
+        super().__init__(context, address, audits=audits)
+        # Somebody always listens: a browser told only as the key goes down does not yet hold back its own dialog (30 of 150 times).
+        self.page.on("filechooser", lambda _: None)
 
     def follow(self, name: str, *, inside: str = "main") -> None:
         tab_to(self.page, re.compile(re.escape(name)), most=self.MOST)
