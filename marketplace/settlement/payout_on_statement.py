@@ -25,7 +25,7 @@ from marketplace.payments.statement_row import Arrived, Seen, StatementLink, Sta
 from marketplace.settlement import payout_word, row_payee
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem, payee_of
 from marketplace.settlement.payout_word import PayoutWord
-from marketplace.settlement.reconciliation_link import linked_of_entry, moved
+from marketplace.settlement.reconciliation_link import linked_of_entry, moved, whose
 
 MOST = 5_000  # payments without a result that are looked at: more is no ordinary day
 ALIKE = 500  # payments of one amount that are looked at
@@ -112,9 +112,10 @@ def _named(organisation_id: int, row: Seen) -> list[int]:
 
 def _credited(organisation_id: int, batches: Sequence[int], fen: int) -> int | None:
     """The entry of which a credit may be a part: by which results said that so much, or more, came back; first the one of just that."""
-    told = linked_of_entry(side="bank")
-    query = moved(organisation_id, "bank").add_columns(told).where(JournalEntry.kind == "payout_returned", JournalEntry.source_type == "payout_batch")
-    found = [(int(row[5]) - int(row[6]), int(row[0])) for row in db.session.execute(query.where(JournalEntry.source_id.in_(batches)))]
+    query = moved().add_columns(linked_of_entry()).where(
+        JournalEntry.kind == "payout_returned", JournalEntry.source_type == "payout_batch", JournalEntry.source_id.in_(batches)
+    )
+    found = [(int(row[5]) - int(row[6]), int(row[0])) for row in db.session.execute(query, whose(organisation_id, "bank"))]
     return min(((left - fen, entry_id) for left, entry_id in found if left >= fen), default=(0, None))[1]
 
 

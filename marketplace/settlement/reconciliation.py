@@ -7,13 +7,13 @@ It is exact by construction; what is checked is that each term is nothing, expla
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, literal, select, tuple_
+from sqlalchemy import BigInteger, Date, String, bindparam, func, literal, select, tuple_
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import UtcDateTime, db
-from marketplace.ledger import account
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
@@ -21,11 +21,12 @@ from marketplace.payments import account_bill
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.bank_statement import BankStatement
 from marketplace.payments.statement_row import SIDES, StatementLink, StatementRow
-from marketplace.settlement.reconciliation_link import left_of, linked_of_entry, moved, numbers_of
+from marketplace.settlement.reconciliation_link import left, linked_of_entry, moved, numbers_of, whose
 
 CUT_OFF = timedelta(days=1)  # the provider's midnight and ours differ by a little, and a transfer of the evening arrives in the morning
 
-_BEFORE_ALL = literal(datetime(1970, 1, 1, tzinfo=UTC), UtcDateTime())
+_FIRST_OF_ALL = datetime(1970, 1, 1, tzinfo=UTC)
+_BEFORE_ALL = literal(_FIRST_OF_ALL, UtcDateTime())
 
 
 @dataclass(frozen=True)
@@ -112,27 +113,19 @@ def position(organisation_id: int, side: str, on: date | None = None) -> Positio
     """
     days = covered(organisation_id, side)
     on = on or (days.last if days else clock.business_date() - timedelta(days=1))
-    entries = _entries(organisation_id, side, on, days)
-    rows = _rows(organisation_id, side, on)
-    own = (StatementRow.organisation_id == organisation_id) & (StatementRow.side == side)
-    opening, theirs_fen, total = _told(own, on)
-    ours = moved(organisation_id, side).where(JournalEntry.event_at < clock.beijing_midnight(on + timedelta(days=1))).subquery()
-    ours_fen = int(db.session.scalar(select(func.coalesce(func.sum(ours.c.fen), 0))) or 0)
+    asked = whose(organisation_id, side) | {"on": on, "ends": _ends(on), "first": clock.beijing_midnight(days.first) if days else _FIRST_OF_ALL}
+    entries, rows = _entries(asked, days), _rows(asked)
+    opening, theirs_fen, total = _told(asked)
     return Position(
         organisation_id=organisation_id,
         side=side,
         on=on,
         covered=days,
-        ours_fen=ours_fen,
+        ours_fen=_one(_ours(), asked),
         theirs_fen=theirs_fen,
-        before_fen=_carried(organisation_id, side, days) - opening if theirs_fen is not None else 0,
+        before_fen=(_one(_carried(), asked) if days else 0) - opening if theirs_fen is not None else 0,
         missing_fen=(theirs_fen - opening - total) if theirs_fen is not None else 0,
-        matched=int(
-            db.session.scalar(
-                select(func.count()).select_from(StatementLink).join(StatementRow, StatementRow.id == StatementLink.row_id).where(own, StatementRow.day <= on)
-            )
-            or 0
-        ),
+        matched=_one(_matched(), asked),
         items=sorted([*entries, *rows], key=lambda item: (item.day, item.effect_fen)),
     )
 
@@ -168,15 +161,17 @@ def never_seen() -> list[tuple[int, date]]:
     return [(book, clock.business_date(since)) for book, since in db.session.execute(query) if since is not None]
 
 
-def _entries(organisation_id: int, side: str, on: date, days: Covered | None) -> list[Item]:
-    until, ever = linked_of_entry(side=side, until=on), linked_of_entry(side=side)
-    query = moved(organisation_id, side).add_columns(until, ever).where(
-        left_of(account.existing(side, organisation_id) or 0) != until, JournalEntry.event_at < clock.beijing_midnight(on + timedelta(days=1))
-    )
-    if days is not None:
-        query = query.where(JournalEntry.event_at >= clock.beijing_midnight(days.first))
-    found = db.session.execute(query.order_by(JournalEntry.id)).all()
-    numbers = numbers_of([(row[0], row[1], row[2], row[3]) for row in found], side)
+def _ends(on: date) -> datetime:
+    return clock.beijing_midnight(on + timedelta(days=1))
+
+
+def _one(query: Any, asked: dict[str, Any]) -> int:
+    return int(db.session.scalar(query, asked) or 0)
+
+
+def _entries(asked: dict[str, Any], days: Covered | None) -> list[Item]:
+    found = db.session.execute(_open_entries(), asked).all()
+    numbers = numbers_of([(row[0], row[1], row[2], row[3]) for row in found], asked["side"])
     items = []
     for entry_id, kind, _type, _id, event_at, fen, then, now in found:
         day = clock.business_date(event_at)
@@ -189,49 +184,75 @@ def _entries(organisation_id: int, side: str, on: date, days: Covered | None) ->
     return items
 
 
-def _rows(organisation_id: int, side: str, on: date) -> list[Item]:
-    ends = clock.beijing_midnight(on + timedelta(days=1))
-    told = select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == StatementRow.id).correlate(StatementRow)
-    until = told.join(JournalEntry, JournalEntry.id == StatementLink.entry_id).where(JournalEntry.event_at < ends).scalar_subquery()
-    ever = told.scalar_subquery()
-    query = select(StatementRow, until, ever).where(
-        StatementRow.organisation_id == organisation_id, StatementRow.side == side, StatementRow.day <= on, StatementRow.fen != until
-    )
+def _rows(asked: dict[str, Any]) -> list[Item]:
     today = clock.business_date()
     return [
         Item(
             "AMOUNT" if then else "ONLY_THEIRS", row.day, row.fen - int(then), row_id=row.id, what=row.kind or "row", number=row.number or row.serial,
             name=" · ".join(each for each in (row.name, row.remark) if each), timing=int(now) == row.fen, young=row.day + CUT_OFF >= today,
         )
-        for row, then, now in db.session.execute(query.order_by(StatementRow.day, StatementRow.id))
+        for row, then, now in db.session.execute(_open_rows(), asked)
     ]
 
 
-def _told(own: Any, on: date) -> tuple[int, int | None, int]:
+def _told(asked: dict[str, Any]) -> tuple[int, int | None, int]:
     """What the provider's balances say: before the first row, at the end of the day (None if it writes none); and the sum of the rows.
 
     Rows that come without a balance after one that has it are added to it; so are, backwards, rows before the first that has it.
     """
-    until = own & (StatementRow.day <= on)
-    order = (StatementRow.day, StatementRow.id)
-    balanced = select(StatementRow).where(own, StatementRow.balance_fen.is_not(None))
-    first = db.session.scalars(balanced.order_by(*order).limit(1)).one_or_none()
-    last = db.session.scalars(balanced.where(until).order_by(*(each.desc() for each in order)).limit(1)).one_or_none()
-
-    def added(*of: Any) -> int:
-        return int(db.session.scalar(select(func.coalesce(func.sum(StatementRow.fen), 0)).where(*of)) or 0)
-
-    total = added(until)
-    if first is None or first.balance_fen is None or last is None or last.balance_fen is None:
+    total = _one(_TOTAL, asked)
+    first, last = (db.session.execute(_balanced(at_end=each), asked).one_or_none() for each in (False, True))
+    if first is None or last is None:
         return 0, None, total
-    opening = first.balance_fen - added(own, tuple_(*order) <= (first.day, first.id))
-    return opening, last.balance_fen + added(until, tuple_(*order) > (last.day, last.id)), total
+    opening = first.balance_fen - _one(_UP_TO, asked | {"day": first.day, "id": first.id})
+    return opening, last.balance_fen + _one(_SINCE, asked | {"day": last.day, "id": last.id}), total
 
 
-def _carried(organisation_id: int, side: str, days: Covered | None) -> int:
+# The queries, made once and asked with what ``position`` says of whose, on which day, and since when there are statements.
+_OWN = (StatementRow.organisation_id == bindparam("book", type_=BigInteger)) & (StatementRow.side == bindparam("side", type_=String))
+_UNTIL = StatementRow.day <= bindparam("on", type_=Date)
+_BEFORE_END = JournalEntry.event_at < bindparam("ends", type_=UtcDateTime())
+_FIRST = bindparam("first", type_=UtcDateTime())
+_ORDER = (StatementRow.day, StatementRow.id)
+_PLACE = tuple_(bindparam("day", type_=Date), bindparam("id", type_=BigInteger))
+_SUM = select(func.coalesce(func.sum(StatementRow.fen), 0)).where(_OWN)
+_TOTAL, _UP_TO, _SINCE = _SUM.where(_UNTIL), _SUM.where(tuple_(*_ORDER) <= _PLACE), _SUM.where(_UNTIL, tuple_(*_ORDER) > _PLACE)
+
+
+@cache
+def _ours() -> Any:
+    ours = moved().where(_BEFORE_END).subquery()
+    return select(func.coalesce(func.sum(ours.c.fen), 0))
+
+
+@cache
+def _carried() -> Any:
     """What the books held when the first statement began, without what that statement still shows."""
-    if days is None:
-        return 0
-    told = linked_of_entry(side=side)
-    before = moved(organisation_id, side).add_columns(told.label("told")).where(JournalEntry.event_at < clock.beijing_midnight(days.first)).subquery()
-    return int(db.session.scalar(select(func.coalesce(func.sum(before.c.fen - before.c.told), 0))) or 0)
+    before = moved().add_columns(linked_of_entry().label("told")).where(JournalEntry.event_at < _FIRST).subquery()
+    return select(func.coalesce(func.sum(before.c.fen - before.c.told), 0))
+
+
+@cache
+def _matched() -> Any:
+    return select(func.count()).select_from(StatementLink).join(StatementRow, StatementRow.id == StatementLink.row_id).where(_OWN, _UNTIL)
+
+
+@cache
+def _open_entries() -> Any:
+    until = linked_of_entry(_UNTIL)
+    query = moved().add_columns(until, linked_of_entry()).where(left() != until, _BEFORE_END, JournalEntry.event_at >= _FIRST)
+    return query.order_by(JournalEntry.id)
+
+
+@cache
+def _open_rows() -> Any:
+    told = select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == StatementRow.id).correlate(StatementRow)
+    until = told.join(JournalEntry, JournalEntry.id == StatementLink.entry_id).where(_BEFORE_END).scalar_subquery()
+    return select(StatementRow, until, told.scalar_subquery()).where(_OWN, _UNTIL, StatementRow.fen != until).order_by(*_ORDER)
+
+
+@cache
+def _balanced(*, at_end: bool) -> Any:
+    """The first row of all that has a balance, or the last one of the day."""
+    query = select(StatementRow.day, StatementRow.id, StatementRow.balance_fen).where(_OWN, StatementRow.balance_fen.is_not(None)).limit(1)
+    return query.where(_UNTIL).order_by(*(each.desc() for each in _ORDER)) if at_end else query.order_by(*_ORDER)

@@ -8,9 +8,10 @@ What this leaves is for a person to say.
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select, union
+from sqlalchemy import BigInteger, ColumnElement, Select, String, bindparam, case, func, select, union
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.database import db
@@ -35,7 +36,8 @@ from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 
 _SHORTEST = 6  # a number shorter than this says too little when it stands in a remark
-# Made once: an alias of its own for every question costs more than the question.
+# Made once, as the queries below are: to put one together costs ten times what its rows cost, and all of them are asked every day of every side.
+_BOOK, _ACCOUNT, _SIDE = bindparam("book", type_=BigInteger), bindparam("its_account", type_=BigInteger), bindparam("side", type_=String)
 _reversal, _part, _part_line = aliased(JournalEntry), aliased(JournalEntry), aliased(JournalLine)
 _shown_row = aliased(StatementRow)
 # What Alipay calls a movement, by the kind of our entry.
@@ -57,9 +59,15 @@ class _Open:
     numbers: set[str] = field(default_factory=set)
 
 
-def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
-    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved an account; what was reversed, and its reversal, are left
-    out, unless a row of the other side shows that the money went and came back.
+def whose(organisation_id: int, side: str) -> dict[str, Any]:
+    """What ``moved`` and all that is made of it are asked with: whose book, which side, which account."""
+    return {"book": organisation_id, "side": side, "its_account": account.existing(side, organisation_id) or 0}
+
+
+@cache
+def moved() -> Select[*tuple[Any, ...]]:
+    """Select of (entry id, kind, source_type, source_id, event_at, fen) of what moved the account that ``whose`` names; what was reversed, and
+    its reversal, are left out, unless a row of the other side shows that the money went and came back.
 
     Of an entry of many payments a part may have been undone (``payout_unmade``, ``payout_found``): it moved so much less.
     """
@@ -67,11 +75,11 @@ def moved(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
     shown = (
         select(StatementLink.id)
         .join(_shown_row, _shown_row.id == StatementLink.row_id)
-        .where(StatementLink.entry_id.in_((JournalEntry.id, undone)), _shown_row.side == side)
+        .where(StatementLink.entry_id.in_((JournalEntry.id, undone)), _shown_row.side == _SIDE)
         .correlate(JournalEntry)
         .exists()
     )
-    return _on_account(organisation_id, side).where(undone.is_(None) | shown)
+    return _on_account().where(undone.is_(None) | shown)
 
 
 def _undone() -> ColumnElement[int | None]:
@@ -80,46 +88,41 @@ def _undone() -> ColumnElement[int | None]:
     return case((JournalEntry.kind == "reversed", JournalEntry.reverses_id), else_=reversal.scalar_subquery())
 
 
-def _on_account(organisation_id: int, side: str) -> Select[*tuple[Any, ...]]:
-    its_account = account.existing(side, organisation_id) or 0
+def _on_account() -> Select[*tuple[Any, ...]]:
     return (
         select(
-            JournalEntry.id, JournalEntry.kind, JournalEntry.source_type, JournalEntry.source_id, JournalEntry.event_at,
-            left_of(its_account).label("fen"),
+            JournalEntry.id, JournalEntry.kind, JournalEntry.source_type, JournalEntry.source_id, JournalEntry.event_at, left().label("fen"),
         )
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
-        .where(JournalEntry.book == organisation_id, JournalLine.account_id == its_account)
+        .where(JournalEntry.book == _BOOK, JournalLine.account_id == _ACCOUNT)
         # What takes back a part of another entry is counted there.
         .where((JournalEntry.kind != "payout_unmade") & ((JournalEntry.kind != "payout_found") | JournalEntry.reverses_id.is_(None)))
     )
 
 
-def left_of(account_id: int) -> ColumnElement[int]:
-    """Fen of the entry's line on an account, less what was reversed of it in part."""
+def left() -> ColumnElement[int]:
+    """Fen of the entry's line on the account that ``whose`` names, less what was reversed of it in part."""
     undone = (
         select(func.coalesce(func.sum(_part_line.fen), 0))
         .join(_part, (_part.period == _part_line.period) & (_part.id == _part_line.entry_id))
-        .where(_part.reverses_id == JournalEntry.id, _part.kind.in_(("payout_unmade", "payout_found")), _part_line.account_id == account_id)
+        .where(_part.reverses_id == JournalEntry.id, _part.kind.in_(("payout_unmade", "payout_found")), _part_line.account_id == _ACCOUNT)
         .correlate(JournalEntry)
         .scalar_subquery()
     )
-    left: ColumnElement[int] = JournalLine.fen + undone
-    return left
+    fen: ColumnElement[int] = JournalLine.fen + undone
+    return fen
 
 
-def linked_of_entry(**within: Any) -> Any:
-    """Fen that rows name of an entry; ``until``: only rows up to that day."""
+def linked_of_entry(*only: ColumnElement[bool]) -> Any:
+    """Fen that rows name of an entry; of ``only`` such rows."""
     query = select(func.coalesce(func.sum(StatementLink.fen), 0)).join(StatementRow, StatementRow.id == StatementLink.row_id)
-    query = query.where(StatementLink.entry_id == JournalEntry.id, StatementRow.side == within["side"])
-    if within.get("until") is not None:
-        query = query.where(StatementRow.day <= within["until"])
-    return query.correlate(JournalEntry).scalar_subquery()
+    return query.where(StatementLink.entry_id == JournalEntry.id, StatementRow.side == _SIDE, *only).correlate(JournalEntry).scalar_subquery()
 
 
 def left_open(organisation_id: int, entry_id: int, side: str = "bank") -> int:
     """Fen of an entry that no row is linked to, signed as it moved the account; 0 if it did not move it."""
-    query = moved(organisation_id, side).add_columns(linked_of_entry(side=side)).where(JournalEntry.id == entry_id)
-    row = db.session.execute(query).first()
+    query = moved().add_columns(linked_of_entry()).where(JournalEntry.id == entry_id)
+    row = db.session.execute(query, whose(organisation_id, side)).first()
     return int(row[5]) - int(row[6]) if row is not None else 0
 
 
@@ -160,12 +163,16 @@ def _open_rows(organisation_id: int, side: str) -> list[tuple[StatementRow, int]
 
 
 def _open_entries(organisation_id: int, side: str) -> list[_Open]:
-    told = linked_of_entry(side=side)
+    found = db.session.execute(_unlinked(), whose(organisation_id, side))
+    return [_Open(row[0], row[1], row[2], row[3], int(row[5]) - int(row[6])) for row in found]
+
+
+@cache
+def _unlinked() -> Any:
+    told = linked_of_entry()
     # A withdrawal that failed is looked for as well: Alipay's bill may yet show how it went and came back.
-    failed = _on_account(organisation_id, side).where(JournalEntry.source_type == "alipay_withdrawal", _undone().is_not(None))
-    unlinked = [each.add_columns(told).where(left_of(account.existing(side, organisation_id) or 0) != told) for each in (moved(organisation_id, side), failed)]
-    query = union(*unlinked).order_by("id")
-    return [_Open(row[0], row[1], row[2], row[3], int(row[5]) - int(row[6])) for row in db.session.execute(query)]
+    failed = _on_account().where(JournalEntry.source_type == "alipay_withdrawal", _undone().is_not(None))
+    return union(*(each.add_columns(told).where(left() != told) for each in (moved(), failed))).order_by("id")
 
 
 def _tell_numbers(entries: list[_Open], side: str) -> None:

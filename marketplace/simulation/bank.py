@@ -21,7 +21,7 @@ from marketplace.payments import bank_match, bank_statement
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.statement_row import StatementRow
 from marketplace.settlement import difference, row_payee
-from marketplace.settlement.reconciliation_link import linked_of_entry, moved, numbers_of
+from marketplace.settlement.reconciliation_link import linked_of_entry, moved, numbers_of, whose
 from marketplace.simulation.people import People
 
 WORDS = {
@@ -81,8 +81,9 @@ def take(cooperative_id: int, rows: list[Transfer], people: People, done: Counte
 def _ordered(cooperative_id: int) -> list[Transfer]:
     """What the cooperative ordered at its bank, by the books, and no statement shows: one row a number, direction and day; what came back of
     payouts one by one, as the bank credits it. On a day whose statement nobody took it stands under that day."""
-    query = moved(cooperative_id, "bank").where(linked_of_entry(side="bank") == 0, JournalEntry.kind.in_(WORDS)).order_by(JournalEntry.id)
-    entries = [(row[0], row[1], row[2], row[3], clock.business_date(row[4]), int(row[5])) for row in db.session.execute(query.where(JournalLine.fen != 0))]
+    query = moved().where(linked_of_entry() == 0, JournalEntry.kind.in_(WORDS), JournalLine.fen != 0).order_by(JournalEntry.id)
+    found = db.session.execute(query, whose(cooperative_id, "bank"))
+    entries = [(row[0], row[1], row[2], row[3], clock.business_date(row[4]), int(row[5])) for row in found]
     numbers = numbers_of([entry[:4] for entry in entries], "bank")
     sums: dict[tuple[str, str, date], int] = defaultdict(int)
     for entry_id, kind, _type, _id, day, fen in entries:
