@@ -220,6 +220,8 @@ def _find_only_ours(imported: ImportedBill, day: date) -> None:
         .order_by(JournalEntry.id)
     )
     found = [(row[0], row[1]) for row in db.session.execute(moved)]
+    if not found:
+        return
     paid = {number for kind, number in found if kind == "payment"}
     back = {number for kind, number in found if kind == "refund"}
     billed = select(ImportedRow.id).where(ImportedRow.organisation_id == imported.organisation_id)
