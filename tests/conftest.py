@@ -24,7 +24,7 @@ from marketplace.foundation.config import Settings, read_settings
 from marketplace.foundation.database import db, transaction
 from marketplace.ledger import month
 from tests.missing import missing
-from tests.postgres import SHORT_LIVED, PostgresMissing, PostgresServer, postgres_server
+from tests.postgres import LOOKED_AFTER, SHORT_LIVED, PostgresMissing, PostgresServer, postgres_server
 
 TESTS = Path(__file__).parent
 LONGEST = ("simulation/", "stories/", "cli/", "settlement/test_any_money", "web/test_statements", "web/test_permission_walk", "web/test_foreign_rows")
@@ -83,10 +83,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
+def postgres(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     """A PostgreSQL of this session's own."""
+    settings = SHORT_LIVED if "not soak" in pytestconfig.getoption("markexpr") else LOOKED_AFTER
     try:
-        with postgres_server(SHORT_LIVED, in_memory=True) as server:
+        with postgres_server(settings, in_memory=True) as server:
             yield server
     except PostgresMissing as error:
         missing(str(error))
