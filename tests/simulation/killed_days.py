@@ -13,7 +13,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from threading import Timer
@@ -58,10 +58,10 @@ class Fate:
     first write: a part that only looked and found nothing to do is not killed. What is told to the parent ends with ``name:`` of the part that died.
     """
 
-    def __init__(self, chance: random.Random, known: dict[str, int], wanted: str, tell: int) -> None:
+    def __init__(self, chance: random.Random, known: dict[str, int], wanted: str, never: Sequence[str], tell: int) -> None:
         self.chance, self.known, self.tell = chance, known, tell
         self.given = bool(wanted)
-        self.wanted = wanted or chance.choice(DAILY)
+        self.wanted = wanted or chance.choice(never or DAILY)
         self.part, self.steps, self.left = "", 0, 0
 
     def begins(self, part: str) -> None:
@@ -120,7 +120,9 @@ class Days:
             self.seen["ended"] += 1
             return
         hears, tells = os.pipe()
-        fate = Fate(random.Random(self.chance.random()), self.known, wanted, tells)
+        # What comes seldom, and no day has died in yet, is aimed at first: by chance alone one of nine months would have none of it.
+        never = [part for part in SELDOM if not self.killed_in[part]]
+        fate = Fate(random.Random(self.chance.random()), self.known, wanted, never, tells)
         child = self._forked(lambda opened: self._trade(opened, fate))
         os.close(tells)
         with os.fdopen(hears) as told:
