@@ -173,7 +173,9 @@ class _Arrivals:
         waiting = list(db.session.scalars(query.order_by(FundReturn.id)))
 
         def find(row: Seen) -> Arrived | None:
-            its = next((each for each in waiting if each.fen == row.fen and (each.number in row.remark or each.bank_serial == number_of(row.serial))), None)
+            number = number_of(row.serial)  # empty at a bank that gives none: what was not recorded by hand has none either
+            named = (each for each in waiting if each.fen == row.fen and (each.number in row.remark or (number and each.bank_serial == number)))
+            its = next(named, None)
             return partial(_arrived, its.id) if its is not None else None
 
         return find

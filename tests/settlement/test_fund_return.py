@@ -238,3 +238,13 @@ def test_the_whole_way_through_its_pages(app: Flask) -> None:
     assert "已到账" in accountant.get("/fund-returns").text
     sheet = accountant.get("/fund-returns/export.xlsx")
     assert (sheet.status_code, sheet.data[:2]) == (200, b"PK")
+
+
+def test_at_a_bank_that_gives_no_numbers_a_buyers_money_of_the_same_amount_is_a_buyers(app: Flask) -> None:
+    market, holder, treasurer = opened()
+    row = agreed(asked(market), treasurer)
+    statement.take(market.accountant, [(f"{clock.business_date()}", 500, "靖安县第一中学", "货款", "")])
+    assert held(market, holder) == (0, 1_200, 500)
+    assert (db.session.get_one(FundReturn, row.id).state, sound()) == ("APPROVED", True)
+    statement.take(market.accountant, [(f"{clock.business_date()}", 500, "县防贫基金", f"退回{row.number}", "")], opening_fen=500)
+    assert held(market, holder) == (500, 700, 500)
