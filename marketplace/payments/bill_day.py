@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, delete, func, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import Model, Public, db, locked_where, not_found
@@ -20,6 +20,7 @@ from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments.payment import Payment
+from marketplace.payments.statement_row import StatementLink, StatementRow
 
 KINDS = ("trade", "account")
 READY_HOUR = 10  # Beijing: a day's bill is out on the next morning
@@ -97,15 +98,25 @@ def came(organisation_id: int, kind: str, day: date) -> None:
 
 
 def was_silent(organisation_id: int, day: date) -> bool:
-    """Whether a day of which Alipay has no bill was one without movements: long enough ago, and our books moved nothing there either."""
+    """Whether a day of which Alipay has no bill was one without movements: long enough ago, and our books moved nothing there either.
+
+    What stands on another day's bill did not move on this one: a refund may be known only after midnight. Nor did what was reversed.
+    """
     if clock.business_date() - day < SILENT:
         return False
-    begin = clock.beijing_midnight(day)
+    begin, back = clock.beijing_midnight(day), aliased(JournalEntry)
+    elsewhere = (
+        select(StatementLink.id)
+        .join(StatementRow, StatementRow.id == StatementLink.row_id)
+        .where(StatementLink.entry_id == JournalEntry.id, StatementRow.side == "alipay")
+        .exists()
+    )
+    reversed_ = (JournalEntry.kind == "reversed") | select(back.id).where(back.reverses_id == JournalEntry.id, back.kind == "reversed").exists()
     query = (
         select(JournalEntry.id)
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
         .where(JournalEntry.book == organisation_id, JournalLine.account_id == (account.existing("alipay", organisation_id) or 0))
-        .where(JournalEntry.event_at >= begin, JournalEntry.event_at < begin + timedelta(days=1))
+        .where(JournalEntry.event_at >= begin, JournalEntry.event_at < begin + timedelta(days=1), ~elsewhere, ~reversed_)
     )
     return db.session.scalar(query.limit(1)) is None
 

@@ -12,17 +12,18 @@ from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.jobs import payments as jobs
-from marketplace.ledger import event
+from marketplace.ledger import event, posting
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Cooperative, Organisation
 from marketplace.organisations.person import Person
-from marketplace.payments import account_bill, bill_day, bill_import
+from marketplace.payments import account_bill, bill_day, bill_import, statement_row
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.alipay_account_bill import AccountBill, AccountRow
 from marketplace.payments.alipay_outcome import Bill, BillAbsent, BillRow
 from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.bill_import import ImportedBill
 from marketplace.payments.channel import EXTENSION
+from marketplace.payments.statement_row import StatementRow
 from marketplace.reporting import money_alarm, money_health
 from tests import builders
 from tests.builders import Market
@@ -139,6 +140,32 @@ def test_a_day_of_which_alipay_has_no_bill_is_an_empty_one_if_nothing_moved(app:
         late = [each.day for each in db.session.scalars(select(MissingBill).where(MissingBill.kind == "trade").order_by(MissingBill.day))]
         assert late[0] == clock.business_date(NOON) + timedelta(days=5)
         assert {each.reason for each in db.session.scalars(select(MissingBill))} == {"bill.absent"}
+
+
+@pytest.mark.both
+def test_what_another_days_bill_has_or_was_taken_back_is_no_movement_of_a_day(app: Flask) -> None:
+    """A refund that left before midnight and was known after it: at a small cooperative nothing else may have moved on the day after."""
+    market, day = builders.market(), clock.business_date(NOON)
+
+    def moved(number: int) -> int:
+        return transaction(lambda: event.alipay_unapplied(book=market.cooperative, source=Source("payment", number), fen=5, at=NOON))
+
+    def billed(entry_id: int) -> None:
+        row = StatementRow(organisation_id=market.cooperative, side="alipay", serial="S1", day=day - timedelta(days=1), fen=5, kind="trade", number="N1")
+        db.session.add(row)
+        db.session.flush()
+        statement_row.link(row, entry_id, 5)
+
+    with clock.travel(NEXT + timedelta(days=5)):
+        first = moved(1)
+        assert not bill_day.was_silent(market.cooperative, day)
+        transaction(lambda: billed(first))
+        assert bill_day.was_silent(market.cooperative, day)
+        second = moved(2)
+        assert not bill_day.was_silent(market.cooperative, day)
+        transaction(lambda: posting.reverse(second, source=Source("payment", 2)))
+        assert bill_day.was_silent(market.cooperative, day)
+        assert transaction(lambda: bill_import.take_absent(market.cooperative, day))
 
 
 def own(market: Market) -> Cooperative:
