@@ -179,4 +179,5 @@ def _failed(message_id: int, error: Exception, attempts: int) -> None:
     message.last_error = f"{type(error).__name__}: {error}"[:2000]
     if message.attempts > 0 and (isinstance(error, GiveUp) or attempts >= tries.get(message.kind, attempts + 1)):
         message.given_up_at = clock.now()
-    message.due_at = clock.now() + timedelta(seconds=BACKOFF[min(attempts, len(BACKOFF)) - 1])
+    # Asked for again while it was being done: then it is as young as that.
+    message.due_at = clock.now() + timedelta(seconds=BACKOFF[min(attempts, len(BACKOFF)) - 1 if message.attempts else 0])

@@ -10,6 +10,8 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import Model, Public, new_public_id
 from marketplace.foundation.driver import Write
 
+ASKING = "asking"  # the outcome of an event about which Stripe has not answered yet
+
 
 class AlipayNotice(Public, Model):
     """The inbox: every notice of a channel (Alipay's, which named the table, or Stripe's events) whose signature was right."""

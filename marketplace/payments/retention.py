@@ -14,11 +14,12 @@ from marketplace.foundation.database import db
 from marketplace.foundation.idempotency import IdempotencyKey
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.notice_inbox import ASKING, AlipayNotice
 from marketplace.payments.refused_notice import for_people
 
-# What a person must look into is finished when somebody has, however long ago it came.
-_FINISHED = case((for_people() & AlipayNotice.handled_at.is_(None), null()), else_=func.coalesce(AlipayNotice.handled_at, AlipayNotice.received_at))
+# What a person must look into is finished when somebody has, and what Stripe is asked about when it has answered, however long ago it came.
+_WAITS = (for_people() & AlipayNotice.handled_at.is_(None)) | (AlipayNotice.outcome == ASKING)
+_FINISHED = case((_WAITS, null()), else_=func.coalesce(AlipayNotice.handled_at, AlipayNotice.received_at))
 
 # table, since when a row counts, how long it is kept
 KEPT: tuple[tuple[Any, Any, timedelta], ...] = (

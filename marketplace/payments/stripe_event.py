@@ -22,13 +22,12 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.channel import ENDED, Answer
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.further_call import Further, Whose, further
-from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.notice_inbox import ASKING, AlipayNotice
 from marketplace.payments.outcome import OutcomeMismatch
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import CURRENCY, BadEvent, event_of
 
-ASKING = "asking"  # the outcome of an event about which Stripe has not answered yet
 KIND = "event"  # of the calls that ask
 QUEUE = "stripe.event"
 NO_FEN = -1  # what no amount of our currency is: it fits nothing

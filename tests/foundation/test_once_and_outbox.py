@@ -154,3 +154,24 @@ def test_what_is_asked_for_again_just_as_it_is_finished_is_done_again(app: Flask
     assert got == [1, 2]
     db.session.rollback()
     assert db.session.scalars(select(OutboxMessage.done_at)).one() is not None
+
+
+def test_what_is_asked_for_again_just_as_it_fails_is_tried_as_soon_as_anything_new(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that failed for a week waits hours between two tries; a person who asks for it now does not."""
+    asked: list[int] = []
+
+    def handler(payload: dict[str, int]) -> None:
+        asked.append(1)
+        if len(asked) > 1:
+            transaction(lambda: outbox.put("again", "k", {}))
+        raise ValueError("not yet")
+
+    monkeypatch.setitem(outbox.handlers, "again", handler)
+    transaction(lambda: outbox.put("again", "k", {}))
+    assert outbox.drain(kinds={"again"}) == (0, 1)
+    transaction(lambda: setattr(db.session.scalars(select(OutboxMessage)).one(), "attempts", 7))
+    with clock.travel(clock.now() + timedelta(minutes=1)):
+        assert outbox.drain(kinds={"again"}) == (0, 1)
+        db.session.rollback()
+        waits = db.session.scalars(select(OutboxMessage)).one()
+        assert (waits.attempts, waits.due_at - clock.now() <= timedelta(seconds=outbox.BACKOFF[0])) == (0, True)

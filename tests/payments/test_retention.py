@@ -95,3 +95,11 @@ def test_a_notice_that_nobody_dealt_with_is_kept_and_its_trouble_with_it(app: Fl
     assert list(db.session.scalars(select(AlipayNotice.notify_id))) == ["open"]
     waits = {each.name: each.count for each in money_health.standing()}
     assert waits["notices"] + waits["disputes"] == 1
+
+
+def test_an_event_about_which_stripe_has_not_answered_is_kept_however_old(app: Flask) -> None:
+    transaction(lambda: driver.together(notice_row("evt_1", "20261126", "payment_intent.succeeded", 100, "asking")))
+    with clock.travel(clock.now() + timedelta(days=5 * 366)):
+        jobs.forget()
+        db.session.rollback()
+        assert db.session.scalars(select(AlipayNotice.outcome)).all() == ["asking"]
