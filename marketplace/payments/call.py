@@ -75,10 +75,16 @@ def _kept(kind: str, subject_id: int, whose: Whose, request_no: str) -> int:
 
 
 def carry_out(call_id: int) -> str:
-    """Send a committed call and record what came of it: succeeded, refused or unknown. Never inside a transaction."""
+    """Send a committed call and record what came of it: succeeded, refused or unknown. OutsideFailure if no key signs for it: then nothing was
+    sent. Never inside a transaction."""
     if in_transaction():
         raise RuntimeError("carry_out() touches the network; it cannot run inside a transaction")
-    kind, subject_id, question = transaction(lambda: _prepared(call_id))
+    try:
+        kind, subject_id, question = transaction(lambda: _prepared(call_id))
+    except OutsideFailure as error:
+        code = error.code
+        transaction(lambda: _answered(call_id, "unknown", {"sub_code": code, **UNSENT}))
+        raise
     try:
         answer = question()
     except OutsideFailure as error:
@@ -189,18 +195,31 @@ def _record(call_id: int, kind: str, subject_id: int, answer: Answer) -> None:
     if kind in further:
         further[kind].record(kind, subject_id, answer)
     elif kind in MAKES_A_PAGE:
-        for each in _merged(get(Payment, subject_id)):
-            each.precreated = answer.code or each.precreated
-            if each.state == "created" and each.precreated:
-                each.state = "requires_action"
+        _record_page(subject_id, answer)
     elif kind == "fee":
         _record_fee(subject_id, answer)
     else:
         misfit = _record_trade(kind, subject_id, answer)
+    _answered(call_id, answer.outcome, {"sub_code": answer.sub_code, **answer.told} | ({"misfit": misfit} if misfit else {}))
+
+
+def _answered(call_id: int, outcome: str, told: dict[str, Any]) -> None:
     call = get(PaymentCall, call_id)
-    call.answered_at = clock.now()
-    call.outcome = answer.outcome
-    call.answer = {"sub_code": answer.sub_code, **answer.told} | ({"misfit": misfit} if misfit else {})
+    call.answered_at, call.outcome, call.answer = clock.now(), outcome, told
+    db.session.flush()
+
+
+def _record_page(payment_id: int, answer: Answer) -> None:
+    """What the buyer pays with is there. If the attempt was given up meanwhile, the channel closes it and is asked once more: its first closing found
+    nothing to close."""
+    for each in _merged(get(Payment, payment_id)):
+        payment = locked(Payment, each.id)
+        payment.precreated = answer.code or payment.precreated
+        if payment.state == "created" and payment.precreated:
+            payment.state = "requires_action"
+        elif payment.state == "canceled" and answer.code:
+            outbox.put("payment.close", str(payment.id), {"payment_id": payment.id})
+    db.session.flush()
 
 
 def _record_trade(kind: str, payment_id: int, answer: Answer) -> str:

@@ -13,6 +13,7 @@ from marketplace.foundation.database import db, locked
 from marketplace.payments.payment import ONLINE, OPEN, Payment
 
 AFTER_TROUBLE = timedelta(minutes=10)
+AT_LAST = timedelta(hours=1)  # a day after its time: nobody waits for it any more, and each question is a row
 
 
 def due(limit: int = 100) -> list[int]:
@@ -23,4 +24,5 @@ def due(limit: int = 100) -> list[int]:
 
 def postpone(payment_id: int) -> None:
     """The answer did not fit, or the channel is not configured: ask again later, so that the others get their turn."""
-    locked(Payment, payment_id).ask_at = clock.now() + AFTER_TROUBLE
+    payment = locked(Payment, payment_id)
+    payment.ask_at = clock.now() + (AFTER_TROUBLE if payment.expires_at > clock.now() - timedelta(days=1) else AT_LAST)

@@ -12,7 +12,9 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict
 from marketplace.jobs import payments as jobs
 from marketplace.orders import cancellation, order_payment
+from marketplace.payments import call
 from marketplace.payments import payment as payments
+from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel import Answer
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.reporting import money_health
@@ -140,3 +142,29 @@ def test_the_channels_word_that_it_is_closed_orders_no_further_closing(app: Flas
     assert transaction(lambda: payments.apply(closed)) == "closed"
     swept(timedelta(minutes=40))
     assert channel.asked == []
+
+
+def test_what_nobody_can_be_asked_about_is_listed_and_its_questions_are_answered_rows(app: Flask) -> None:
+    """The keys are gone, or a certificate is over: nothing is sent, nothing is refused, and yet somebody must look."""
+    market = builders.market()
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 2))
+    (payment_id,) = trade.opened([order_id])
+    begin = clock.now()
+    swept(timedelta(minutes=50))
+    with clock.travel(begin + timedelta(minutes=50)):
+        assert waiting() == {"open": 1, "listed": 1}
+        calls = db.session.scalars(select(PaymentCall)).all()
+        assert {(each.outcome, (each.answer or {}).get("unsent"), each.answered_at is None) for each in calls} == {("unknown", True, False)}
+        assert not call.alarm(market.cooperative)
+    with clock.travel(begin + timedelta(days=3)):
+        assert jobs.ask_due() == 1
+        assert jobs.ask_due() == 0
+        db.session.rollback()
+        ask_at = db.session.get_one(Payment, payment_id).ask_at
+        assert ask_at is not None
+        assert ask_at - clock.now() > timedelta(minutes=59)
+    WrittenChannel(app, query=[NEVER_OPENED], close=[NEVER_OPENED])
+    with clock.travel(begin + timedelta(days=3, hours=2)):
+        jobs.ask_due()
+        outbox.drain(kinds={"payment.close"})
+        assert waiting() == {"open": 0, "listed": 0}
