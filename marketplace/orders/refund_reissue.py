@@ -40,8 +40,11 @@ def resend(refund_id: int, *, actor: Actor) -> Refund:
 
 
 def propose(refund_id: int, name: str, account: str, bank: str, *, actor: Actor) -> BankRefund:
-    """Pay it over the bank, to this payee. Raises InvalidInput ``payee.name``, ``payee.account``, ``payee.bank``, Conflict as ``resend``."""
+    """Pay it over the bank, to this payee. Raises InvalidInput ``payee.name``, ``payee.account``, ``payee.bank``, Conflict as ``resend``, RefundTooMuch
+    if all of it has gone back otherwise."""
     failed = _failed(refund_id, actor)
+    if not again_fen(failed):
+        raise _nothing_left(failed)
     return _propose(failed, name, account, bank, None, actor)
 
 
@@ -88,7 +91,8 @@ def decide(bank_refund_id: int, *, approved: bool, reason: str = "", actor: Acto
     if proposed.organisation_id != actor.organisation_id or proposed.replaces_id is None:
         raise not_found(BankRefund)
     corrects_id = proposed.corrects_id
-    failed = _failed(proposed.replaces_id, actor) if corrects_id is None else get(Refund, proposed.replaces_id)
+    # To say no needs no money: what was asked for may be out of the question by now.
+    failed = _failed(proposed.replaces_id, actor) if approved and corrects_id is None else get(Refund, proposed.replaces_id)
     agreed = _agreed(corrects_id, actor) if approved and corrects_id is not None else None
     row = locked(BankRefund, bank_refund_id)
     if row.state != "PROPOSED":
@@ -226,6 +230,10 @@ def _again(failed: Refund, way: str, actor: Actor) -> Refund:
     order = locked_order(failed.order_id)
     fen, goods = order_refund.still_asked(order, payment, failed)
     if not fen:
-        raise refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=0, left_yuan=format_yuan(0), asked_fen=failed.fen)
+        raise _nothing_left(failed)
     (made,) = order_refund.pay_back(order, fen, failed.reason, person_id=actor.person_id, lines=goods, way=way, reissues=failed)
     return db.session.get_one(Refund, made)
+
+
+def _nothing_left(failed: Refund) -> refunds.RefundTooMuch:
+    return refunds.RefundTooMuch("refund.exceeds", N_("最多还能退 %(left_yuan)s 元。"), left_fen=0, left_yuan=format_yuan(0), asked_fen=failed.fen)

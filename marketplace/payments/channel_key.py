@@ -26,7 +26,9 @@ from marketplace.payments.key_owner import Owned
 
 CHANNELS = ("alipay", "stripe")
 MAY_GO_BACK = timedelta(days=180)  # after which Stripe itself refunds no card any more, and no bank begins a dispute
+LONGEST = timedelta(days=366)  # within which Alipay refunds, whatever was agreed with it
 KEPT = ("ADDED", "CURRENT", "OLD")
+SIGNS = ("CURRENT", "OLD")  # with an old one: of an account that was left
 IN_USE = text("state = 'CURRENT'")
 
 
@@ -61,6 +63,8 @@ class ChannelKey(Public, Versioned, Model):
     switched_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     retired_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]  # when its earliest certificate ends
+    wrong_since: Mapped[datetime | None]  # when the channel first said, while it is in use, that it is not this account's (``key_check``)
+    wrong_code: Mapped[str] = mapped_column(String(40), default="", server_default="")
 
     @property
     def believed(self) -> bool:
@@ -134,7 +138,7 @@ def switch(key_id: int, *, owned: Owned | None = None, version: int | None = Non
     if row.channel == "stripe":
         key_owner.must_own(owned, account=row.account, secret_key=row.parts["secret_key"])
     for before in _of(row.organisation_id, row.channel, ("CURRENT",)):
-        before.state = "OLD"
+        before.state, before.wrong_since, before.wrong_code = "OLD", None, ""
         before.version += 1
     db.session.flush()  # the database lets one be current
     row.state, row.switched_at, row.switched_by_id = "CURRENT", clock.now(), actor.person_id
@@ -150,8 +154,7 @@ def retire(key_id: int, *, version: int | None = None, actor: Actor) -> ChannelK
     row.must_be_version(row.version if version is None else version)
     if row.state not in ("ADDED", "OLD"):
         raise Conflict("key.state", N_("正在用的密钥不能作废：先启用新的。作废过的不用再作废。"), state=row.state)
-    if row.channel == "stripe":
-        _must_not_be_needed(row)
+    _must_not_be_needed(row)
     row.state, row.retired_at, row.material = "RETIRED", clock.now(), ""
     _record("retired", row, actor)
     db.session.flush()
@@ -167,7 +170,7 @@ def signing(organisation_id: int, channel: str, account: str = "") -> ChannelKey
     """The key that an organisation signs with for ``account``: the one in use, or what was in use last if it has left that account."""
     if not account:
         return current(organisation_id, channel)
-    rows = [row for row in _of(organisation_id, channel, ("CURRENT", "OLD")) if row.account == account]
+    rows = [row for row in _of(organisation_id, channel, SIGNS) if row.account == account]
     return max(rows, key=lambda row: (row.state == "CURRENT", row.id), default=None)
 
 
@@ -212,22 +215,34 @@ def _must_be_anothers(row: ChannelKey, actor: Actor) -> None:
 
 
 def _must_not_be_needed(row: ChannelKey) -> None:
-    """Raise Conflict ``key.needed`` if nothing else signs for its account, and something paid there is open, goes back, or may for a while."""
+    """Raise Conflict ``key.needed`` if nothing else signs for its account, and something paid there is open, goes back, or may for a while; or a
+    transfer from it, or an event of it, waits for the channel's answer."""
+    if row.state != "OLD" or any(each.id != row.id and each.account == row.account for each in _of(row.organisation_id, row.channel, SIGNS)):
+        return
+    from marketplace.payments import transfer
+    from marketplace.payments.notice_inbox import ASKING, AlipayNotice
     from marketplace.payments.payment import OPEN, PAID, Payment
     from marketplace.payments.refund import GOING, Refund
 
-    if row.state != "OLD" or any(each.id != row.id and each.account == row.account for each in _of(row.organisation_id, "stripe", ("CURRENT", "OLD"))):
-        return
     going = select(Refund.id).where(Refund.payment_id == Payment.id, Refund.state.in_(GOING)).exists()
-    late = Payment.state.in_(PAID) & (Payment.refunded_fen < Payment.amount_fen) & (Payment.succeeded_at > clock.now() - MAY_GO_BACK)
-    its = Payment.organisation_id == row.organisation_id, Payment.channel == "stripe", Payment.app_id == row.account
-    count = db.session.scalar(select(func.count()).select_from(Payment).where(*its, Payment.state.in_(OPEN) | going | late)) or 0
-    if count:
-        raise Conflict(
-            "key.needed",
-            N_("这个账户上有 %(n)s 笔付款还没有结束，或半年内还可能要退，没有这把密钥就退不了。密钥泄露了的，请在 Stripe 后台换一把，再加同一个账户的新密钥。"),
-            n=count,
+    since = clock.now() - (MAY_GO_BACK if row.channel == "stripe" else LONGEST)
+    late = Payment.state.in_(PAID) & (Payment.refunded_fen < Payment.amount_fen) & (Payment.succeeded_at > since)
+    its = Payment.organisation_id == row.organisation_id, Payment.channel == row.channel, Payment.app_id == row.account
+    waiting = [select(func.count()).select_from(Payment).where(*its, Payment.state.in_(OPEN) | going | late)]
+    if row.channel == "stripe":
+        of_it = AlipayNotice.claim["account"].as_string() == row.account, AlipayNotice.claim["organisation_id"].as_integer() == row.organisation_id
+        waiting.append(select(func.count()).select_from(AlipayNotice).where(AlipayNotice.outcome == ASKING, *of_it))
+    else:
+        sent = transfer.Transfer
+        of_it = sent.organisation_id == row.organisation_id, sent.account == row.account
+        waiting.append(select(func.count()).select_from(sent).where(sent.state.in_(transfer.GOING), *of_it))
+    if count := sum(int(db.session.scalar(query) or 0) for query in waiting):
+        words = (
+            N_("这个账户上有 %(n)s 笔付款还没有结束，或半年内还可能要退，没有这把密钥就退不了。密钥泄露了的，请在 Stripe 后台换一把，再加同一个账户的新密钥。")
+            if row.channel == "stripe"
+            else N_("这个应用上有 %(n)s 笔付款或转账还没有结束，或一年内还可能要退，没有这把密钥就退不了。密钥泄露了的，请先在支付宝后台换掉。")
         )
+        raise Conflict("key.needed", words, n=count)
 
 
 def _handled(key_id: int, actor: Actor) -> ChannelKey:

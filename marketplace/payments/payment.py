@@ -257,7 +257,7 @@ def _refunded_elsewhere(payment: Payment, outcome: Outcome) -> str:
     from marketplace.payments import refund, refund_news
 
     told = min(outcome.refunded_fen, payment.amount_fen)
-    counted = refund.sent_over(payment.id, _own_way(payment), disputes=refund.is_dispute(outcome.refund_no))
+    counted = refund.sent_over(payment.id, _own_way(payment), disputes=refund.is_dispute(outcome.refund_no), came_back=not outcome.by_number)
     more = min(told - counted, payment.amount_fen - payment.refunded_fen)
     if more <= 0 or (not outcome.by_number and refund_news.may_be_ours(payment)):
         return ""

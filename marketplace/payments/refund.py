@@ -26,9 +26,9 @@ from marketplace.payments.payment import ONLINE, Payment
 DISPUTES = ("dp_", "du_")  # how Stripe's numbers of disputes begin
 GOING = ("approved", "submitting", "unknown")
 # Why a failed refund is never made again: the one that it was to replace left after all; it left itself, and its order has no money for it;
-# two people gave it up.
-REPLACED_LEFT, LEFT, GIVEN_UP = "REPLACED_LEFT", "LEFT", "GIVEN_UP"
-NOT_AGAIN = (REPLACED_LEFT, LEFT, GIVEN_UP)
+# two people gave it up; made at the channel, it is counted in parts since.
+REPLACED_LEFT, LEFT, GIVEN_UP, RECOUNTED = "REPLACED_LEFT", "LEFT", "GIVEN_UP", "RECOUNTED"
+NOT_AGAIN = (REPLACED_LEFT, LEFT, GIVEN_UP, RECOUNTED)
 # Of one that goes over the bank and was agreed: what it replaces left after all. Whether a person has transferred it meanwhile is asked.
 DOUBTED = "DOUBTED"
 _POSTED = ("refund_approved", "refund_after_settlement", "unapplied_refund_approved", "refund_succeeded")
@@ -66,10 +66,12 @@ class RefundTooMuch(Conflict):
 
 
 def refused() -> ColumnElement[bool]:
-    """A refund that failed, and neither was made again nor is out of the question: it waits for a person."""
-    again = aliased(Refund)
+    """A refund that failed, and neither was made again nor is out of the question: it waits for a person, as long as its payment holds anything
+    that could go back (it may have gone back otherwise: on the channel's own pages, or with the whole order)."""
+    again, its = aliased(Refund), aliased(Payment)
     made_again = select(again.id).where(again.reissues_id == Refund.id).exists()
-    return (Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~made_again
+    holds = select(its.id).where(its.id == Refund.payment_id, its.refunded_fen < its.amount_fen).exists()
+    return (Refund.state == "failed") & Refund.sub_code.not_in(NOT_AGAIN) & ~made_again & holds
 
 
 def request(
@@ -147,6 +149,20 @@ def made_elsewhere(payment: Payment, fen: int, number: str, *, order_id: int | N
     return approve(refund.id, approved_by_id=None)
 
 
+def left_beyond(payment: Payment, fen: int, number: str) -> Refund:
+    """The channel took ``fen`` of the buyer's more than the payment holds (a dispute, of what had gone back already): it is in no book, and two
+    people say who bears it (``refund_loss``)."""
+    refund = Refund(
+        organisation_id=payment.organisation_id, payment_id=payment.id, out_request_no=number[:64], fen=fen, reason="made at the channel", state="failed",
+        order_id=payment.payable_id if payment.state == "succeeded" and payment.payable_kind == "order" else None, approved_at=clock.now(),
+        way=payment.channel if payment.channel in ONLINE else "bank", sub_code=LEFT, elsewhere=True,
+    )  # fmt: skip
+    db.session.add(refund)
+    db.session.flush()
+    audit.record("refund.left_beyond", refund, fen=fen)
+    return refund
+
+
 def goods_of(refund_id: int) -> dict[int, int] | None:
     """Fen of goods by order line id, as the refund was counted; None if that was not kept."""
     goods = db.session.get_one(Refund, refund_id).goods
@@ -158,10 +174,11 @@ def is_dispute(number: str) -> bool:
     return number.startswith(DISPUTES)
 
 
-def sent_over(payment_id: int, way: str, *, disputes: bool = False) -> int:
-    """Fen of a payment that went back, or are on their way, over ``way``; also what went and was sent back by the buyer's bank, as the channel
-    may still tell of it. With ``disputes``: also what a lost one took, which no sum of refunds tells."""
-    went = Refund.state.not_in(("requested", "failed")) | ((Refund.state == "failed") & Refund.succeeded_at.is_not(None))
+def sent_over(payment_id: int, way: str, *, disputes: bool = False, came_back: bool = True) -> int:
+    """Fen of a payment that went back, or are on their way, over ``way``; with ``came_back`` also what went and was sent back by the buyer's bank,
+    as the channel may still tell of it in a sum. With ``disputes``: also what a lost one took, which no sum of refunds tells."""
+    stands, returned = Refund.state.not_in(("requested", "failed")), (Refund.state == "failed") & Refund.succeeded_at.is_not(None)
+    went = stands | returned if came_back else stands
     query = select(func.coalesce(func.sum(Refund.fen), 0)).where(Refund.payment_id == payment_id, Refund.way == way, went)
     if not disputes:
         query = query.where(~or_(*(Refund.out_request_no.startswith(each, autoescape=True) for each in DISPUTES)))

@@ -17,14 +17,17 @@ from marketplace.ledger.posting import Source
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments import refund_news, stripe_seller
+from marketplace.payments.channel import ENDED
+from marketplace.payments.channel_key import SIGNS, ChannelKey
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.outcome import Outcome
 from marketplace.payments.payment import PAID, Payment
-from marketplace.payments.refund import Refund
+from marketplace.payments.refund import RECOUNTED, Refund
 from marketplace.payments.stripe_api import CURRENCY
 
 REFUNDS, DISPUTES = timedelta(days=30), timedelta(days=180)  # how far back is looked, each time: a dispute takes months
 
+SENT_BACK = "sent_back_by_bank"  # the sub code of a refund made on Stripe's pages that the buyer's bank refused later
 AGAIN = "stripe.look"  # the outbox's: this account's lists once more
 
 
@@ -37,18 +40,22 @@ def failed(organisation_id: int, account: str) -> None:
 
 
 def accounts() -> list[tuple[int, str]]:
-    """(cooperative, account) of every payment that came over Stripe: those it has left too."""
-    query = select(Payment.organisation_id, Payment.app_id).where(Payment.channel == "stripe", Payment.state.in_(PAID)).distinct()
+    """(cooperative, account) of every payment that came over Stripe: those it has left too, as long as a key for them is kept. The last one is
+    retired only when nothing of theirs can move any more."""
+    kept = select(ChannelKey.id).where(
+        ChannelKey.organisation_id == Payment.organisation_id, ChannelKey.channel == "stripe", ChannelKey.account == Payment.app_id, ChannelKey.state.in_(SIGNS)
+    )
+    query = select(Payment.organisation_id, Payment.app_id).where(Payment.channel == "stripe", Payment.state.in_(PAID), kept.exists()).distinct()
     return [(row[0], row[1]) for row in db.session.execute(query.order_by(Payment.organisation_id, Payment.app_id))]
 
 
 def made_there(organisation_id: int, account: str, rows: list[dict[str, Any]]) -> list[str]:
-    """The payments, as Stripe calls them, of which these refunds were ordered by nobody here, and are not counted yet."""
-    named = {str(each["id"]): str(each.get("payment_intent") or "") for each in rows if stripe_seller.heard_refund(each) is None}
-    counted = set(db.session.scalars(select(Refund.out_request_no).where(Refund.out_request_no.in_(named))))
-    intents = {intent for number, intent in named.items() if number not in counted}
-    ours = _of_account(organisation_id, account).where(Payment.trade_no.in_(intents))
-    return [str(each.trade_no) for each in db.session.scalars(ours.order_by(Payment.id))]
+    """The payments, as Stripe calls them, of which some of these refunds were ordered by nobody here."""
+    numbers = {stripe_seller.number_of(each) for each in rows}
+    ours = set(db.session.scalars(select(Refund.out_request_no).where(Refund.out_request_no.in_(numbers), Refund.organisation_id == organisation_id)))
+    intents = {str(each.get("payment_intent") or "") for each in rows if stripe_seller.number_of(each) not in ours}
+    its = _of_account(organisation_id, account).where(Payment.trade_no.in_(intents))
+    return [str(each.trade_no) for each in db.session.scalars(its.order_by(Payment.id))]
 
 
 def take_refund(organisation_id: int, row: dict[str, Any]) -> str:
@@ -58,17 +65,58 @@ def take_refund(organisation_id: int, row: dict[str, Any]) -> str:
     return refund_news.told(organisation_id, heard.out_request_no, heard.fen, heard.state, heard.sub_code) if heard and known else ""
 
 
-def take_sum(organisation_id: int, account: str, intent: str, fen: int) -> str:
-    """``fen`` of a payment went back in all: what of it nobody ordered here is counted."""
-    payment = db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == intent)).one()
+def take_elsewhere(organisation_id: int, account: str, intent: str, rows: list[dict[str, Any]]) -> str:
+    """Of all refunds of a payment, those that nobody here ordered: what went back and is not counted is counted. What was counted and has come back
+    since, as the buyer's bank refused it, is not any more, and waits for a person."""
+    payment = locked(Payment, db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == intent)).one().id)
+    ours = set(db.session.scalars(select(Refund.out_request_no).where(Refund.payment_id == payment.id)))
+    theirs = [each for each in rows if each.get("currency") == CURRENCY and stripe_seller.number_of(each) not in ours]
+    gone = sum(int(each["amount"]) for each in theirs if each.get("status") == "succeeded")
+    most = sum(int(each["amount"]) for each in theirs if each.get("status") not in ENDED)  # what is under way may have been told of
+    counted = sum(each.fen for each in _counted_elsewhere(payment))
+    if counted > most:
+        _came_back(payment, counted - most)
+        return "came_back"  # what may have gone and is not counted yet is, the next time
+    return _count(payment, gone - counted) if gone > counted else ""
+
+
+def _count(payment: Payment, fen: int) -> str:
+    """So much more went back than is counted, and nobody here ordered it."""
+    told = refunds.sent_over(payment.id, "stripe", came_back=False) + fen
     return payments.apply(
-        Outcome(payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=intent, app_id=account, channel="stripe", refunded_fen=fen, by_number=True)
-    )
+        Outcome(
+            payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, channel="stripe", refunded_fen=told, by_number=True,
+        )
+    )  # fmt: skip
+
+
+def _came_back(payment: Payment, fen: int) -> None:
+    """So much of what is counted is in the account again. One refund of just that, or what was counted in one is counted in two: what stands, and
+    what somebody has to make another way."""
+    counted, again = _counted_elsewhere(payment), 0
+    back = next((each for each in counted if each.fen == fen), None)
+    if back is None:
+        for each in counted:
+            if again < fen:
+                refunds.fail(each.id, RECOUNTED, came_back=True)
+                again += each.fen
+        if again > fen:
+            _count(payment, again - fen)
+        _count(payment, fen)
+        back = _counted_elsewhere(payment)[0]
+    refunds.fail(back.id, SENT_BACK, came_back=True)
+    refund_news.count_what_left(payment.id)
+
+
+def _counted_elsewhere(payment: Payment) -> list[Refund]:
+    """What went back of a payment and nobody here ordered, as it is counted; the latest first. What disputes took is no refund."""
+    query = select(Refund).where(Refund.payment_id == payment.id, Refund.way == "stripe", Refund.elsewhere, Refund.state == "succeeded")
+    return [each for each in db.session.scalars(query.order_by(Refund.id.desc())) if not refunds.is_dispute(each.out_request_no)]
 
 
 def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, heard: AlipayNotice | None = None) -> str:
     """A dispute as it stands: shown to people once (as the notice that was ``heard``, if one was); if it was lost, the buyer has the money
-    back, and what Stripe took for it is a fee."""
+    back, and what Stripe took for it is a fee. What it took beyond what the payment holds is a loss that two people end (``refund_loss``)."""
     found = db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == str(row.get("payment_intent")))).one_or_none()
     if found is None or row.get("currency") != CURRENCY:
         return ""
@@ -77,13 +125,15 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
     number, fen = str(row["id"])[:64], int(row["amount"])
     if row.get("status") != "lost" or db.session.scalar(select(Refund.id).where(Refund.out_request_no == number)):
         return said
-    gone = refunds.sent_over(payment.id, "stripe", disputes=True)
-    told = Outcome(
-        payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, refunded_fen=gone + fen, refund_no=number, by_number=True
+    gone = refunds.sent_over(payment.id, "stripe", disputes=True, came_back=False)
+    payments.apply(
+        Outcome(payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, refunded_fen=gone + fen, refund_no=number, by_number=True)
     )
-    if payments.apply(told) != "refunded_elsewhere":
-        return said
-    refund = db.session.scalars(select(Refund).where(Refund.out_request_no == number)).one()
+    refund = db.session.scalars(select(Refund).where(Refund.out_request_no == number)).one_or_none()
+    if (beyond := fen - (refund.fen if refund else 0)) > 0:  # it had gone back already: the buyer has that much twice
+        left = refunds.left_beyond(payment, beyond, f"{number}+" if refund else number)
+        refund = refund or left
+    assert refund is not None
     moved = [each for each in row.get("balance_transactions") or [] if each.get("currency") == CURRENCY]
     if (kept := sum(int(each.get("fee") or 0) for each in moved)) > 0:
         event.fee(book=organisation_id, source=Source("refund", refund.id), fen=kept, channel="stripe")
@@ -93,7 +143,9 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
 
 def _show(payment: Payment, row: dict[str, Any], heard: AlipayNotice | None) -> bool:
     """Keep a dispute in the inbox, unless it is there."""
-    known = select(AlipayNotice.id).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed")
+    number = str(row["id"])[:128]
+    same = (AlipayNotice.notify_id == number) | (AlipayNotice.claim["name"].as_string() == number)
+    known = select(AlipayNotice.id).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed", same)
     if db.session.scalar(known.limit(1)) is not None:
         return False
     if heard is not None:
@@ -102,7 +154,7 @@ def _show(payment: Payment, row: dict[str, Any], heard: AlipayNotice | None) -> 
         return True
     db.session.add(
         AlipayNotice(
-            notify_id=str(row["id"])[:128], out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], total_fen=int(row["amount"]),
+            notify_id=number, out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], total_fen=int(row["amount"]),
             received_at=clock.now(), outcome="disputed", channel="stripe",
         )
     )  # fmt: skip

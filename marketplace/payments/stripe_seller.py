@@ -150,9 +150,11 @@ class StripeSeller:
 
     def _refund(self, name: str, number: str) -> Answer:
         thing = self.api.refund_named(name)
-        if (thing.get("metadata") or {}).get("out_request_no") != number or thing.get("payment_intent") != self.trade_no:
+        if number_of(thing) != number or thing.get("payment_intent") != self.trade_no:
             return Answer("refused", sub_code=OTHER)
-        return Answer("succeeded", told={each: thing.get(each) for each in ("amount", "currency", "status", "failure_reason", "metadata")})
+        # Of what people may have written beside it at Stripe nothing is kept.
+        told = {each: thing.get(each) for each in ("amount", "currency", "status", "failure_reason")}
+        return Answer("succeeded", told=told | {"metadata": {"out_request_no": number}})
 
     def _dispute(self, name: str, _number: str) -> Answer:
         thing = self.api.dispute(name)
@@ -167,10 +169,9 @@ class StripeSeller:
         listed = self.api.refunds_since if what == "refunds" else self.api.disputes_since
         return _had(lambda: listed(since))
 
-    def refunded_fen(self) -> int:
-        """What went back of the payment, whoever ordered it. OutsideFailure ``channel.unknown``."""
-        went = _had(lambda: self.api.refunds(self.trade_no))
-        return sum(int(each["amount"]) for each in went if each.get("status") == "succeeded" and each.get("currency") == CURRENCY)
+    def refunds(self) -> list[dict[str, Any]]:
+        """All refunds of the payment, whoever ordered them. OutsideFailure as ``lately``."""
+        return _had(lambda: self.api.refunds(self.trade_no))
 
     def qr_code(self, attempt: Attempt, expires_at: datetime) -> Answer:
         return Answer("refused", sub_code="not_offered", told=UNSENT)
@@ -193,9 +194,14 @@ def client_for(organisation_id: int, *, account: str = "", page: str = "", trade
     return StripeSeller(api_for(key.parts["secret_key"], settings().stripe_api), key.account, page=page, trade_no=trade_no)
 
 
+def number_of(thing: dict[str, Any]) -> str:
+    """The number of ours that a refund at Stripe carries; empty if it carries none."""
+    return str((thing.get("metadata") or {}).get("out_request_no") or "")[:64]
+
+
 def heard_refund(thing: dict[str, Any]) -> HeardRefund | None:
     """What Stripe says of a refund that carries a number of ours; one that is not ended says nothing."""
-    number = str((thing.get("metadata") or {}).get("out_request_no") or "")[:64]
+    number = number_of(thing)
     if not number or not (thing.get("status") == "succeeded" or thing.get("status") in ENDED):
         return None
     state = "succeeded" if thing.get("status") == "succeeded" else "failed"
@@ -253,7 +259,7 @@ def _had(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def _numbered(refunds: list[dict[str, Any]], number: str) -> dict[str, Any] | None:
-    return next((each for each in refunds if (each.get("metadata") or {}).get("out_request_no") == number), None)
+    return next((each for each in refunds if number_of(each) == number), None)
 
 
 def _of_refund(refund: dict[str, Any], fen: int) -> Answer:

@@ -187,7 +187,7 @@ def from_stripe(row: Seen) -> bool:
 def claimed(organisation_id: int, fen: int, serial: str, day: date, *, by: int) -> int:
     """A credit of the bank turned out to be a withdrawal: the entry of the one under way, or of one recorded now. Nothing is checked twice:
     two people have decided."""
-    query = select(Withdrawal).where(Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT", Withdrawal.fen == fen)
+    query = select(Withdrawal).where(Withdrawal.organisation_id == organisation_id, Withdrawal.state == "SENT", Withdrawal.fen == fen, Withdrawal.ordered_on <= day)
     row = db.session.scalars(query.order_by(Withdrawal.ordered_on).limit(1)).one_or_none() or _post(organisation_id, fen, serial[:64], day, by)
     row.state, row.closed_at, row.closed_by_id = "ARRIVED", clock.now(), by
     db.session.flush()

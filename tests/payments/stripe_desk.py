@@ -122,6 +122,9 @@ class Desk:
             if isinstance(moved, dict):
                 moved["fee"] = self.fee
             return 200, json.dumps(intent | self.turned.get(intent["id"], {})).encode()
+        if request.path == "/v1/refunds" and request.method == "GET" and said.status == 200:
+            listed = json.loads(said.data)
+            return 200, json.dumps(listed | {"data": [each | self.turned.get(each["id"], {}) for each in listed["data"]]}).encode()
         if (name := request.path.split("/")[-1]) in self.turned and request.method == "GET" and said.status == 200:
             return 200, json.dumps(json.loads(said.data) | self.turned[name]).encode()
         return said.status, said.data
