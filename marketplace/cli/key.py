@@ -14,7 +14,7 @@ from marketplace.foundation.database import by_public_id, db, get, transaction
 from marketplace.foundation.errors import MarketError
 from marketplace.foundation.language import said
 from marketplace.organisations.actor import by_name
-from marketplace.payments import channel_key, key_material, key_owner
+from marketplace.payments import channel_key, key_check, key_material
 from marketplace.payments.alipay_certificate import text_of
 from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.channel_key import ChannelKey
@@ -116,19 +116,15 @@ def switch(name: str, login: str) -> None:
 def check() -> None:
     """Ask Stripe of every key in use whose it is; a line for each, and an exit status of 1 unless all open the account that they are kept for.
 
-    Worth running once after an upgrade: keys that were added before Stripe was asked stay in use until they are switched.
+    A job does the same every day, and what is wrong is on money health. Keys that were added before Stripe was asked stay in use until they are
+    switched.
     """
     wrong = False
-    in_use = select(ChannelKey.id).where(ChannelKey.channel == "stripe", ChannelKey.state.in_(("CURRENT", "OLD"))).order_by(ChannelKey.id)
-    for key_id in db.session.scalars(in_use).all():
-        row = get(ChannelKey, key_id)
-        name, account, secret = row.public_id, row.account, row.parts["secret_key"]
-        try:
-            key_owner.must_own(key_owner.ask(secret), account=account, secret_key=secret)
-            word = "ok"
-        except MarketError as error:
-            word, wrong = f"{error.code}: {said(error)}", True
-        click.echo(f"{name}  {account:<24} {word}")
+    for key_id in transaction(key_check.in_use):
+        error = key_check.ask(*transaction(partial(key_check.parts, key_id)))
+        transaction(partial(key_check.keep, key_id, error))
+        row, wrong = get(ChannelKey, key_id), wrong or error is not None
+        click.echo(f"{row.public_id}  {row.account:<24} {f'{error.code}: {said(error)}' if error is not None else 'ok'}")
     if wrong:
         raise click.exceptions.Exit(1)
 

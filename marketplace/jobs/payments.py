@@ -16,6 +16,7 @@ from marketplace.payments import (
     bill_day,
     bill_import,
     call,
+    key_check,
     retention,
     stripe_look,
     stripe_seller,
@@ -142,7 +143,9 @@ def cards() -> str:
 
 @outbox.handles(stripe_look.AGAIN, asks="gateway")
 def _look_again(payload: dict[str, Any]) -> None:
-    look_at_account(int(payload["organisation_id"]), str(payload["account"]))
+    its = int(payload["organisation_id"]), str(payload["account"])
+    if its in transaction(stripe_look.accounts):  # else its last key was retired since, and nothing of it can move any more
+        look_at_account(*its)
 
 
 def look_at_account(organisation_id: int, account: str) -> int:
@@ -152,9 +155,18 @@ def look_at_account(organisation_id: int, account: str) -> int:
     said = [transaction(partial(stripe_look.take_refund, organisation_id, each)) for each in back]
     for intent in transaction(partial(stripe_look.made_there, organisation_id, account, back)):
         of_payment = transaction(partial(stripe_seller.client_for, organisation_id, account=account, trade_no=intent))
-        said.append(transaction(partial(stripe_look.take_sum, organisation_id, account, intent, of_payment.refunded_fen())))
+        said.append(transaction(partial(stripe_look.take_elsewhere, organisation_id, account, intent, of_payment.refunds())))
     said += [transaction(partial(stripe_look.take_dispute, organisation_id, account, each)) for each in asked]
-    return sum(each in ("applied", "refunded_elsewhere", "disputed", "lost") for each in said)
+    return sum(each in ("applied", "refunded_elsewhere", "came_back", "disputed", "lost") for each in said)
+
+
+@job("keys", 24 * 3600, "ask Stripe whose account each key in use opens", asks="gateway")
+def keys() -> str:
+    wrong = 0
+    for key_id in transaction(key_check.in_use):
+        said = key_check.ask(*transaction(partial(key_check.parts, key_id)))
+        wrong += transaction(partial(key_check.keep, key_id, said))
+    return f"{wrong} keys are not as they should be" if wrong else ""
 
 
 @job("reconcile", 3600, "compare books, bank statements and Alipay's bills, and list what differs")

@@ -1,13 +1,14 @@
 """What a row of the bank's statement is, where no number tells: said by the accountant, agreed by the director, then posted.
 
-A credit that is no buyer's may be a withdrawal from Alipay, a payout of Stripe's, (a part of) an entry that stands already, or nothing of the
-market's; one that was held to be somebody else's may be a buyer's after all. A debit may be nothing of the market's, or may take a receipt
+A credit that is no buyer's may be a withdrawal from Alipay, a payout of Stripe's, (a part of) an entry that stands already, a remittance that the
+payee's bank sent back, what a buyer gives back of a refund that left twice, or nothing of the market's; one that was held to be somebody else's may be a buyer's after all. A debit may be nothing of the market's, or may take a receipt
 back (the payer's bank recalled it, or it was sent back by hand).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, case, func, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -26,25 +27,42 @@ from marketplace.payments import bank_statement, statement_row, withdrawal
 from marketplace.payments.bank_rows import BACK, TAKEN_BACK, number_of
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.payments.refund import LEFT, Refund
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
 
-KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK", "STANDS", "RECEIPT")
+KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK", "STANDS", "RECEIPT", "SENT_BACK")
 # How many fen of an entry no row is linked to, signed as it moved the account: (organisation, entry, side). A rung above knows.
 left_open: list[Callable[[int, int, str], int]] = []
 _OPEN = "state = 'PROPOSED'"
 
 
+class SentBack(Protocol):
+    """Whoever knows the payments that their payees' banks may send back: a rung above."""
+
+    def must_fit(self, row: StatementRow, remittance_id: int) -> None:
+        """Raise NotFound, or Conflict ``remittance.unlike``, unless the credit may be this one, sent back."""
+
+    def came(self, row: StatementRow, remittance_id: int) -> int:
+        """It is: the entry by which the money lies in the bank again."""
+
+
+sent_back: list[SentBack] = []
+
+
 class RowDecision(Proposal, Model):
-    """PROPOSED → APPROVED (posted and linked) or REFUSED. ``receipt_id``: what a debit takes back; ``entry_id``: what stands already."""
+    """PROPOSED → APPROVED (posted and linked) or REFUSED. ``receipt_id``: what a debit takes back; ``entry_id``: what stands already;
+    ``remittance_id``: what a bank sent back; ``refund_id``: of which refund, that left twice, this is given back."""
 
     __tablename__ = "row_decision"
     not_now = ("decision.state", N_("这份说明已经办过了。"))
     __table_args__ = (
-        CheckConstraint("kind IN ('UNRELATED','WITHDRAWAL','TAKES_BACK','STANDS','RECEIPT')", name="kind"),
+        CheckConstraint("kind IN ('UNRELATED','WITHDRAWAL','TAKES_BACK','STANDS','RECEIPT','SENT_BACK')", name="kind"),
         CheckConstraint("state IN ('PROPOSED','APPROVED','REFUSED')", name="state"),
         CheckConstraint(TWO_PEOPLE, name="two_people"),
         CheckConstraint("(kind = 'TAKES_BACK') = (receipt_id IS NOT NULL)", name="receipt"),
         CheckConstraint("(kind = 'STANDS') = (entry_id IS NOT NULL)", name="entry"),
+        CheckConstraint("(kind = 'SENT_BACK') = (remittance_id IS NOT NULL)", name="remittance"),
+        CheckConstraint("refund_id IS NULL OR kind = 'UNRELATED'", name="refund"),
         Index("uq_row_decision_open", "row_id", unique=True, sqlite_where=db.text(_OPEN), postgresql_where=db.text(_OPEN)),
     )
 
@@ -53,6 +71,8 @@ class RowDecision(Proposal, Model):
     channel: Mapped[str] = mapped_column(String(8), default="alipay", server_default="alipay")  # from where a withdrawal came: alipay, stripe
     receipt_id: Mapped[int | None] = mapped_column(ForeignKey("bank_receipt.id"))
     entry_id: Mapped[int | None]
+    remittance_id: Mapped[int | None]  # a rung above keeps it
+    refund_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), index=True)
     fen: Mapped[int]  # signed as the row: what of it is decided
     reason: Mapped[str] = mapped_column(String(300))
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
@@ -101,7 +121,7 @@ def of_link(link: StatementLink) -> RowDecision | None:
     entry = db.session.get_one(JournalEntry, link.entry_id)
     if entry.source_type == "row_decision":
         return db.session.get(RowDecision, entry.source_id)
-    kind = {"bank_receipt": "RECEIPT", "alipay_withdrawal": "WITHDRAWAL"}.get(entry.source_type, "")
+    kind = {"bank_receipt": "RECEIPT", "alipay_withdrawal": "WITHDRAWAL", "remittance": "SENT_BACK"}.get(entry.source_type, "")
     query = select(RowDecision).where(
         RowDecision.row_id == link.row_id, RowDecision.state == "APPROVED", RowDecision.undone_at.is_(None), RowDecision.decided_at <= link.linked_at,
         (RowDecision.entry_id == entry.id) | (RowDecision.kind == kind),
@@ -109,28 +129,35 @@ def of_link(link: StatementLink) -> RowDecision | None:
     return db.session.scalars(query.order_by(RowDecision.id.desc()).limit(1)).one_or_none()
 
 
-def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, entry_id: int | None = None, actor: Actor) -> RowDecision:
+def propose(
+    row_id: int, kind: str, reason: str, *, receipt_id: int | None = None, entry_id: int | None = None, remittance_id: int | None = None,
+    refund_id: int | None = None, actor: Actor,
+) -> RowDecision:  # fmt: skip
     """Say what a row is: UNRELATED, WITHDRAWAL (from Alipay), STRIPE (a payout of Stripe's), TAKES_BACK, STANDS (with others, maybe, the entry
-    ``entry_id``) or RECEIPT (a buyer's money). By the accountant; the same again while it waits is the same row.
+    ``entry_id``), RECEIPT (a buyer's money), SENT_BACK (the remittance ``remittance_id``, by the payee's bank) or REPAID (what a buyer gives back
+    of ``refund_id``, which left twice: no order's money, kept as UNRELATED). By the accountant; the same again while it waits is the same row.
 
     Raises NotFound for another's, InvalidInput ``decision.kind`` (a row of Alipay's bill can be STANDS only), ``reason.missing``; Conflict ``decision.waits`` if something else waits,
     ``row.told`` if nothing of it is open, ``receipt.used`` if its receipt pays something or goes back, ``receipt.amount``, ``payout.short``
-    beyond what lies at Stripe, ``entry.amount`` beyond what rows leave of the entry.
+    beyond what lies at Stripe, ``entry.amount`` beyond what rows leave of the entry, ``remittance.unlike``, ``refund.repaid`` beyond what left twice.
     """
     actor.must_have("COOPERATIVE", "accountant")
-    kind, channel = ("WITHDRAWAL", "stripe") if kind == "STRIPE" else (kind, "alipay")
+    named = {"TAKES_BACK": receipt_id, "STANDS": entry_id, "SENT_BACK": remittance_id, "REPAID": refund_id}
+    if any((each is not None) != (kind == name) for name, each in named.items()):
+        raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
+    kind, channel = ("WITHDRAWAL", "stripe") if kind == "STRIPE" else ("UNRELATED" if kind == "REPAID" else kind, "alipay")
     row = _row(row_id, actor)
-    credits_only, debits_only = kind in ("WITHDRAWAL", "RECEIPT"), kind == "TAKES_BACK"
+    credits_only, debits_only = kind in ("WITHDRAWAL", "RECEIPT", "SENT_BACK") or refund_id is not None, kind == "TAKES_BACK"
     if row.side != "bank" and kind != "STANDS":
         raise InvalidInput("decision.kind", N_("支付宝的一行只能说明是账上的哪一笔。"), field="kind")
-    named = (kind == "TAKES_BACK") == (receipt_id is not None) and (kind == "STANDS") == (entry_id is not None)
-    if kind not in KINDS or not named or (row.fen < 0 and credits_only) or (row.fen > 0 and debits_only):
+    if kind not in KINDS or (row.fen < 0 and credits_only) or (row.fen > 0 and debits_only):
         raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明理由，300 字以内。"), field="reason")
     known = db.session.scalars(select(RowDecision).where(RowDecision.row_id == row.id, RowDecision.state == "PROPOSED")).one_or_none()
     if known is not None:
-        if (known.kind, known.channel, known.receipt_id, known.entry_id) == (kind, channel, receipt_id, entry_id):
+        as_now = (kind, channel, receipt_id, entry_id, remittance_id, refund_id)
+        if (known.kind, known.channel, known.receipt_id, known.entry_id, known.remittance_id, known.refund_id) == as_now:
             return known
         raise Conflict("decision.waits", N_("这一行已经有一份说明在等理事长同意。"))
     fen = _open_fen(row)
@@ -142,9 +169,13 @@ def propose(row_id: int, kind: str, reason: str, *, receipt_id: int | None = Non
         _must_lie_there(row.organisation_id, fen)
     if receipt_id is not None:
         _must_be_taken_back(_receipt(receipt_id, actor), -fen)
+    if remittance_id is not None:
+        _sent_back().must_fit(row, remittance_id)
+    if refund_id is not None:
+        _must_be_owed_back(row.organisation_id, refund_id, fen)
     made = RowDecision(
-        organisation_id=row.organisation_id, row_id=row.id, kind=kind, channel=channel, receipt_id=receipt_id, entry_id=entry_id, fen=fen,
-        reason=reason.strip(),
+        organisation_id=row.organisation_id, row_id=row.id, kind=kind, channel=channel, receipt_id=receipt_id, entry_id=entry_id,
+        remittance_id=remittance_id, refund_id=refund_id, fen=fen, reason=reason.strip(),
     )  # fmt: skip
     return put(made, "row_decision.proposed", person_id=actor.person_id, kind=kind, fen=fen)
 
@@ -205,7 +236,12 @@ def _post(made: RowDecision, actor: Actor) -> None:
             entry_id = made.entry_id
         elif made.kind == "WITHDRAWAL":
             entry_id = withdrawal.claimed(row.organisation_id, made.fen, row.serial, row.day, by=made.proposed_by_id)
+        elif made.remittance_id is not None:
+            _sent_back().must_fit(row, made.remittance_id)
+            entry_id = _sent_back().came(row, made.remittance_id)
         else:
+            if made.refund_id is not None:
+                _must_be_owed_back(row.organisation_id, made.refund_id, made.fen, of=made)
             entry_id = event.unrelated_row(book=row.organisation_id, source=source, fen=made.fen, at=at)
     statement_row.link(row, entry_id, made.fen, by=made.proposed_by_id)
 
@@ -273,6 +309,36 @@ def _must_lie_there(organisation_id: int, fen: int) -> None:
     left = balance.by_owner("stripe", organisation_id).get("", 0)
     if fen > left:
         raise Conflict("payout.short", N_("账上 Stripe 里只有 ¥%(left)s，这笔到账不会是它打来的。"), left=format_yuan(max(0, left)), left_fen=left)
+
+
+def repaid(refund_ids: Sequence[int]) -> list[RowDecision]:
+    """What buyers gave back of refunds that left twice, as two people agreed, in order."""
+    query = select(RowDecision).where(RowDecision.refund_id.in_(refund_ids), RowDecision.state == "APPROVED", RowDecision.undone_at.is_(None))
+    return list(db.session.scalars(query.order_by(RowDecision.id))) if refund_ids else []
+
+
+def to_be_repaid(organisation_id: int, *, but: RowDecision | None = None) -> list[tuple[Refund, int]]:
+    """Refunds that left twice, with the fen of each that nobody gave back so far (``but`` this decision, if named); whether or not the cooperative
+    has borne it."""
+    query = select(Refund).where(Refund.organisation_id == organisation_id, Refund.state == "failed", Refund.sub_code == LEFT, Refund.way != "bank")
+    left = list(db.session.scalars(query.order_by(Refund.id)))
+    back = Counter[int]()
+    for each in repaid([refund.id for refund in left]):
+        back[each.refund_id or 0] += each.fen if each is not but else 0
+    return [(refund, refund.fen - back[refund.id]) for refund in left if refund.fen > back[refund.id]]
+
+
+def _must_be_owed_back(organisation_id: int, refund_id: int, fen: int, *, of: RowDecision | None = None) -> None:
+    """Held, so that two rows at once do not give back the same."""
+    if locked(Refund, refund_id).organisation_id != organisation_id:
+        raise not_found(Refund)
+    left = next((left for refund, left in to_be_repaid(organisation_id, but=of) if refund.id == refund_id), 0)
+    if fen > left:
+        raise Conflict("refund.repaid", N_("那笔多退的款，买家最多还要转回 ¥%(left)s。多转的，说明成别的，或退回付款人。"), left=format_yuan(left), left_fen=left)
+
+
+def _sent_back() -> SentBack:
+    return sent_back[0]
 
 
 def _row(row_id: int, actor: Actor) -> StatementRow:

@@ -16,15 +16,17 @@ from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import certificate_end, refund_loss, stripe_look
-from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
-from marketplace.payments.channel_key import ChannelKey
-from marketplace.payments.notice_inbox import AlipayNotice
+from marketplace.payments.channel_key import SIGNS, ChannelKey
+from marketplace.payments.match_undo import MatchUndo
+from marketplace.payments.notice_inbox import ASKING, AlipayNotice
 from marketplace.payments.payment import OPEN, Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund, refused
+from marketplace.payments.row_undo import RowUndo
 from marketplace.payments.transfer import GOING, Transfer
 from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
@@ -33,6 +35,8 @@ from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.reconciliation import unseen_since
+from marketplace.settlement.remittance import OPEN as REMITTANCE_OPEN
+from marketplace.settlement.remittance import Remittance
 
 LATE = timedelta(minutes=15)  # after which a payment past its time, or a call without an answer, is no longer on its way
 # What waits for a channel is tried again at least so often: if nothing was refused for longer, nothing waits.
@@ -45,7 +49,7 @@ UNSEEN = timedelta(days=7)  # after which a bank that moved should have been loo
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
 
-AT_ONCE = ("alarm", "stopped_payouts", "failed_errands")  # alarms however young they are
+AT_ONCE = ("alarm", "keys", "stopped_payouts", "failed_errands")  # alarms however young they are
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ TROUBLES: tuple[Trouble, ...] = (
         PaymentCall.made_at, None, PaymentCall.request_no,
     ),
     Trouble(
-        "unknown_payments", Payment, lambda: Payment.state.in_(OPEN) & (Payment.expires_at < clock.now() - LATE) & (Payment.asked > 0),
+        "unknown_payments", Payment, lambda: Payment.state.in_(OPEN) & (Payment.expires_at < clock.now() - LATE),
         Payment.expires_at, Payment.amount_fen, Payment.out_trade_no,
     ),
     Trouble("unknown_refunds", Refund, lambda: Refund.state.in_(("submitting", "unknown")), Refund.approved_at, Refund.fen, Refund.out_request_no),
@@ -173,6 +177,19 @@ TROUBLES: tuple[Trouble, ...] = (
         "outside", OutboxMessage, lambda: _tired() & (OutboxMessage.kind != stripe_look.AGAIN),
         func.coalesce(OutboxMessage.made_at, OutboxMessage.due_at), None, OutboxMessage.kind,
     ),
+    Trouble(
+        "events", AlipayNotice, lambda: AlipayNotice.outcome == ASKING, AlipayNotice.received_at, AlipayNotice.total_fen, AlipayNotice.out_trade_no,
+    ),
+    Trouble(
+        "match_undos", MatchUndo, lambda: MatchUndo.state == "OPEN", MatchUndo.asked_at,
+        select(BankMatch.fen).where(BankMatch.id == MatchUndo.match_id).correlate(MatchUndo).scalar_subquery(), MatchUndo.public_id,
+    ),
+    Trouble("row_undos", RowUndo, lambda: RowUndo.state == "PROPOSED", RowUndo.proposed_at, func.abs(RowUndo.fen), RowUndo.public_id),
+    Trouble(
+        "remittances", Remittance, lambda: Remittance.state.in_(REMITTANCE_OPEN), func.coalesce(Remittance.approved_at, Remittance.proposed_at), Remittance.fen,
+        Remittance.number,
+    ),
+    Trouble("keys", ChannelKey, lambda: ChannelKey.state.in_(SIGNS) & ChannelKey.wrong_since.is_not(None), ChannelKey.wrong_since, None, ChannelKey.account),
     Trouble("certificates", ChannelKey, certificate_end.keys, cast(null(), UtcDateTime), None, ChannelKey.account),
     Trouble("failed_errands", Errand, lambda: Errand.state == "FAILED", Errand.ended_at, None, Errand.name),
     Trouble("errands", Errand, lambda: Errand.state == "ASKED", Errand.asked_at, None, Errand.name),

@@ -10,11 +10,12 @@ from sqlalchemy import Select, or_, select
 from marketplace.foundation.database import db
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
+from marketplace.payments import row_decision
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.call import OF_PAYMENT, PaymentCall
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import Refund
+from marketplace.payments.refund import LEFT, Refund
 from marketplace.payments.refund_call import ASK, SEND
 from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.stripe_event import KIND as EVENT
@@ -32,7 +33,7 @@ class Step:
 
 
 def story(payment: Payment) -> list[Step]:
-    """Every step of one payment and of its refunds, oldest first. Six statements, whatever its length."""
+    """Every step of one payment and of its refunds, oldest first. A handful of statements, whatever its length."""
     refunds = list(db.session.scalars(select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id)))
     steps = [Step(payment.created_at, "opened", {"fen": payment.amount_fen})]
     if payment.canceled_at:
@@ -43,7 +44,11 @@ def story(payment: Payment) -> list[Step]:
             steps.append(Step(_failed_at(refund), "refund_failed", _of_refund(refund)))
         if refund.succeeded_at:
             steps.append(Step(refund.succeeded_at, "refund_succeeded", _of_refund(refund)))
-    return sorted([*steps, *_calls(payment, refunds), *_notices(payment), *_billed(payment), *_entries(payment, refunds)], key=lambda step: step.at)
+    back = row_decision.repaid([each.id for each in refunds if each.sub_code == LEFT])
+    numbers = {each.id: each.out_request_no for each in refunds}
+    steps += [Step(each.decided_at or each.proposed_at, "repaid", {"fen": each.fen, "number": numbers[each.refund_id or 0]}) for each in back]
+    told = [*_calls(payment, refunds), *_notices(payment), *_billed(payment), *_entries(payment, refunds, [each.id for each in back])]
+    return sorted([*steps, *told], key=lambda step: step.at)
 
 
 def _of_refund(refund: Refund) -> dict[str, Any]:
@@ -96,12 +101,12 @@ def _billed(payment: Payment) -> list[Step]:
     ]
 
 
-def _entries(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
+def _entries(payment: Payment, refunds: Sequence[Refund], decisions: Sequence[int]) -> list[Step]:
     rows_ = select(ImportedRow.id).where(
         ImportedRow.organisation_id == payment.organisation_id, ImportedRow.out_trade_no == payment.out_trade_no
     )
     lost = select(RefundLoss.id).where(RefundLoss.refund_id.in_([each.id for each in refunds]))
-    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("refund_loss", lost), ("alipay_bill_row", rows_)))
+    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("refund_loss", lost), ("row_decision", list(decisions)), ("alipay_bill_row", rows_)))
 
 
 def entries_of(sources: Sequence[tuple[str, Select[int] | Sequence[int]]]) -> list[Step]:

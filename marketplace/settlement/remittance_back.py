@@ -1,27 +1,33 @@
-"""A remittance that its payee's bank sent back: a wrong account, a closed one. The credit names our number, and is no buyer's money.
+"""A remittance that its payee's bank sent back: a wrong account, a closed one. The credit names our number, and is no buyer's money; one that names
+none is taken for a buyer's, until two people say that it is a remittance (``row_decision``): those of its amount are proposed, by the payee's name.
 
 What was posted is reversed, so that it lies where it lay before, and can be proposed again. What was recovered beside it for earlier refunds had
 been paid to buyers, and stays.
 """
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import select
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import db, locked
+from marketplace.foundation.database import db, locked, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.ledger import posting
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.payments import statement_row
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.region import Region
+from marketplace.payments import row_decision, statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
-from marketplace.settlement.remittance import Remittance
+from marketplace.settlement.remittance import Remittance, fund_holder
 
 LATE = timedelta(days=100)  # within which a bank sends back what it cannot credit
+_SAYS_SO = re.compile(r"退汇|退票|退回|退款|户名不符|账号不符|账户不存在|入账失败|销户")
 _POSTED = ("collective_paid", "fund_remitted", "fund_received", "revenue_taken_out")
 
 
@@ -50,6 +56,52 @@ class _SentBack:
         self.may_part(row, entry_id)
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A remittance that a credit may be, sent back. ``likely``: the payee's name fits, or the remark says that something came back."""
+
+    remittance: Remittance
+    payee: str
+    likely: bool
+
+
+def candidates(row: Seen, organisation_id: int) -> list[Candidate]:
+    """The remittances of just its amount that were paid before it, the likeliest first."""
+    query = select(Remittance).where(
+        Remittance.organisation_id == organisation_id, Remittance.state == "PAID", Remittance.fen == row.fen, Remittance.paid_on <= row.day,
+        Remittance.paid_on > row.day - LATE,
+    )  # fmt: skip
+    found = [Candidate(each, _payee(each), _is_likely(row, _payee(each))) for each in db.session.scalars(query.order_by(Remittance.paid_on.desc(), Remittance.id.desc()))]
+    return sorted(found, key=lambda each: not each.likely)
+
+
+def _payee(its: Remittance) -> str:
+    """To whom it went, by the name under which the market knows them."""
+    if its.village_id is not None:
+        return db.session.get_one(Region, its.village_id).name_zh
+    holder = fund_holder() if its.kind == "FUND" else db.session.get_one(Organisation, its.organisation_id)
+    return holder.name_zh
+
+
+def _is_likely(row: Seen, payee: str) -> bool:
+    # A village's account is its committee's or its cooperative's, whose name begins with the village's.
+    return bool(row.name and (payee in row.name or row.name in payee)) or bool(_SAYS_SO.search(row.remark))
+
+
+class _Said:
+    """What two people say of a credit without our number."""
+
+    def must_fit(self, row: StatementRow, remittance_id: int) -> None:
+        its = locked(Remittance, remittance_id)
+        if its.organisation_id != row.organisation_id:
+            raise not_found(Remittance)
+        if all(each.remittance.id != its.id for each in candidates(row, row.organisation_id)):
+            raise Conflict("remittance.unlike", N_("这笔到账不会是划款 %(number)s 被退回：金额要一样，日期要在划出以后一百天内，也没有记过退回。"), number=its.number)
+
+    def came(self, row: StatementRow, remittance_id: int) -> int:
+        return _came_back(remittance_id, row)
+
+
 def _came_back(remittance_id: int, seen: StatementRow) -> int:
     """The entry by which it lies in the bank again."""
     row = locked(Remittance, remittance_id)
@@ -63,3 +115,4 @@ def _came_back(remittance_id: int, seen: StatementRow) -> int:
 
 
 statement_row.arrivals.append(_SentBack())
+row_decision.sent_back[:] = [_Said()]

@@ -17,6 +17,7 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import channel_key, key_material, key_print
 from marketplace.payments.channel_key import ChannelKey
+from marketplace.web import payment_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, names_of, typed_version
 
@@ -151,6 +152,7 @@ def _page(errors: dict[str, str], which: str) -> str:
         publics={row.id: key_material.shown_public(row) for row in rows if row.state == "ADDED"},
         now=clock.now(),
         notice_url=_notice_url(actor),
+        wrong_key=payment_words.WRONG_KEY,
         errors=errors,
         which=which,
         values={} if which == "" else {"account": request.form.get("account", "")},  # secrets are never sent back

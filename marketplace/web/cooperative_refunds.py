@@ -23,14 +23,26 @@ from marketplace.payments import (
     refund_loss,
     refund_news,
     refund_waiver,
+    row_decision,
 )
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
-from marketplace.payments.refund import DOUBTED, GIVEN_UP, LEFT, NOT_AGAIN, REPLACED_LEFT, Refund, refused
+from marketplace.payments.refund import (
+    DOUBTED,
+    GIVEN_UP,
+    LEFT,
+    NOT_AGAIN,
+    RECOUNTED,
+    REPLACED_LEFT,
+    Refund,
+    refused,
+)
 from marketplace.payments.refund_loss import RefundLoss
 from marketplace.payments.refund_waiver import RefundWaiver
+from marketplace.payments.row_decision import RowDecision
+from marketplace.payments.statement_row import StatementRow
 from marketplace.web import payment_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
@@ -316,6 +328,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
     asked = select(RefundWaiver, Person.name_zh).join(Person, Person.id == RefundWaiver.proposed_by_id).where(RefundWaiver.refund_id == refund.id)
     waivers = db.session.execute(asked.order_by(RefundWaiver.id)).all()
     before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
+    holds = payment.refunded_fen < payment.amount_fen
     after = db.session.scalars(select(Refund).where(Refund.reissues_id == refund.id)).one_or_none()
     return render_template(
         "payment/refund.html",
@@ -326,8 +339,9 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         before=before,
         after=after,
         payers=_payers(payment) if refund.way == "bank" and not proposals else [],
-        again=refund.sub_code not in NOT_AGAIN,
+        again=refund.sub_code not in NOT_AGAIN and holds,
         loss=loss,
+        repaid=_repaid(refund),
         doubted=refund.state == "approved" and refund.sub_code == DOUBTED,
         loss_by=db.session.get_one(Person, loss.proposed_by_id).name_zh if loss else "",
         losable=refund.state == "failed" and refund.sub_code == LEFT and refund.way != "bank",
@@ -336,7 +350,7 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         waivers=waivers,
         waiver_open=any(row.state == "PROPOSED" for row, _name in waivers),
         made_again=refund_waiver.MADE_AGAIN,
-        why_not=_why_not().get(refund.sub_code),
+        why_not=_why_not().get(refund.sub_code, _all_gone() if refund.state == "failed" and not holds and after is None else None),
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
         tried=call.last_of(refund_call.SEND, refund.id),
         corrected=refund_reissue.CORRECTED,
@@ -351,13 +365,26 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
     )
 
 
+def _repaid(refund: Refund) -> list[tuple[RowDecision, StatementRow]]:
+    """What the buyer gave back of one that left twice, each with the bank's row."""
+    query = select(RowDecision, StatementRow).join(StatementRow, StatementRow.id == RowDecision.row_id)
+    its = [each.id for each in row_decision.repaid([refund.id])] if refund.sub_code == LEFT else []
+    return [(each, row) for each, row in db.session.execute(query.where(RowDecision.id.in_(its)).order_by(RowDecision.id))] if its else []
+
+
 def _why_not() -> dict[str, str]:
     """Why a refund that was not made is not made again."""
     return {
         REPLACED_LEFT: _("不用再退：它要重办的那一笔已经退到了。"),
         LEFT: _("不能再退：这笔其实已经退到了，订单上没有钱可扣。钱要回来，或由合作社承担，在下面了结。"),
+        RECOUNTED: _("这一笔是几笔合在一起记的，其中有的被买家的银行退了回来，已经分开重记：看这笔付款的全部经过。"),
         GIVEN_UP: _("两个人同意了不再退，这笔钱跟着订单分账。又要退的话，请在订单上重新提出。"),
     }
+
+
+def _all_gone() -> str:
+    """Why one that was refused needs nobody any more."""
+    return _("不用再办：这笔付款的钱已经全部退给了买家，是在支付渠道那边退的，或跟着别的退款退的。")
 
 
 def _payees(refund: Refund) -> ColumnElement[bool]:

@@ -130,6 +130,8 @@ def _detail(row: Any) -> str:
     if isinstance(row, MissingBill):
         why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
         return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    if isinstance(row, ChannelKey) and row.wrong_code in payment_words.WRONG_KEY:
+        return _(payment_words.WRONG_KEY[row.wrong_code])
     if isinstance(row, ChannelKey) and row.expires_at is not None:
         return _("%(day)s 已经过期，现在用不了", day=day(row.expires_at)) if row.expires_at <= clock.now() else _("%(day)s 到期，请在那之前换好", day=day(row.expires_at))
     if isinstance(row, OutboxMessage) and row.kind == stripe_look.AGAIN:
@@ -154,6 +156,9 @@ def _named(found: Any) -> list[tuple[Any, Organisation | None, str | None]]:
     addresses: dict[Any, str] = {}
     for row in db.session.execute(query):
         addresses[row[0]] = addresses[row[1]] = url_for("payments.show_to_operator", public_id=row[2])
+    if others := numbers - set(addresses):  # an event of a refund names that
+        of_refund = select(Refund.out_request_no, Payment.public_id).join(Payment, Payment.id == Refund.payment_id).where(Refund.out_request_no.in_(others))
+        addresses.update((number, url_for("payments.show_to_operator", public_id=public_id)) for number, public_id in db.session.execute(of_refund))
     endings = [row.transfer_id for row, *_rest in found if isinstance(row, TransferEnding)]
     ended = dict(db.session.execute(select(Transfer.id, Transfer.payable_id).where(Transfer.id.in_(endings))).all()) if endings else {}
 

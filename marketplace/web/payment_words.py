@@ -26,6 +26,7 @@ STEPS: dict[str, str] = {
     "refund_approved": N_("同意退款"),
     "refund_failed": N_("渠道拒绝退款"),
     "refund_succeeded": N_("退款到账"),
+    "repaid": N_("买家把多退的转回来了"),
     "call_query": N_("问支付宝付了没有"),
     "call_close": N_("请支付宝关掉这笔交易"),
     "call_qr_code": N_("请支付宝出收款码"),
@@ -90,8 +91,9 @@ UNFETCHED = {
 # Why the lists of a card account were not to be had the last time.
 UNLOOKED = {
     "channel.unknown": N_("Stripe 没有给出来"), "stripe.unknown": N_("Stripe 没有给出来"), "channel.stopped": N_("Stripe 不接受这家合作社的密钥或权限，请它的理事长换一套"),
-    "stripe.unconfigured": N_("这个账户的密钥已经作废，查不了：请合作社把这个账户的密钥再加上"),
 }  # fmt: skip
+# What Stripe says of a key that is in use.
+WRONG_KEY = {"key.other_account": N_("是另一个账户的"), "key.unread": N_("Stripe 不认，或不让它查自己的账户")}
 HEARD = {
     "applied": N_("记作到账"),
     "unapplied": N_("付晚或付重，退回"),
@@ -123,7 +125,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     ),
     "refused_refunds": (LABELS["refused_refunds"], N_("要合作社重发，或改走银行。"), N_("没有被拒绝的退款。")),
     "lost_refunds": (
-        LABELS["lost_refunds"], N_("同一笔退款退了两次，订单上没有钱可扣，账比渠道多。请合作社向买家追回，或由两个人定为合作社承担。"), N_("没有多退的款。"),
+        LABELS["lost_refunds"], N_("同一笔钱退了两次，或退了以后又被发卡银行追走，订单上没有钱可扣，账比渠道多。请合作社向买家追回，或由两个人定为合作社承担。"), N_("没有多退的款。"),
     ),
     "refunds_to_transfer": (LABELS["refunds_to_transfer"], N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
     "refunds_waiting": (LABELS["refunds_waiting"], N_("已经同意，正在排队交给渠道，通常几分钟。"), N_("没有排队的退款。")),
@@ -147,6 +149,14 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "looks": (
         LABELS["looks"], N_("每天要查一遍 Stripe 上的退款和追款，看有没有漏掉的通知；这几个账户试了五次还没有查成，在 Stripe 后台退的款可能还没有记上。系统会一直试。"),
         N_("Stripe 上的退款和追款每天都查过。"),
+    ),
+    "events": (LABELS["events"], N_("Stripe 发来了通知，正在问它是不是真的这样，问到以前什么都不记。系统会一直问。"), N_("Stripe 的通知都问到了。")),
+    "match_undos": (LABELS["match_undos"], N_("会计说核销错了，等合作社的理事长同意。同意或退回以前，那张订单先不分账。"), N_("没有等同意的撤销。")),
+    "row_undos": (LABELS["row_undos"], N_("会计说流水的一行说明错了，等合作社的理事长同意。"), N_("没有等同意的撤销。")),
+    "remittances": (LABELS["remittances"], N_("划给村集体、防贫基金或合作社自己的钱：等理事长同意，或等会计在网银转账、记下流水号。"), N_("没有等着办的划款。")),
+    "keys": (
+        LABELS["keys"], N_("每天问一次 Stripe，正在用的密钥是谁的账户：这几把不是合作社填的那个账户，或 Stripe 已经不认。钱可能收到别人那里，请合作社的理事长马上换一把。"),
+        N_("正在用的密钥都是本账户的。"),
     ),
     "certificates": (LABELS["certificates"], N_("三十天内到期或已经过期的证书。到期以后收不了款、退不了款：请在“收款密钥”里换。"), N_("证书都还用得久。")),
     "failed_errands": (LABELS["failed_errands"], N_("户数多的分配或代发，后台试了几次都没有办成，什么也没有改。点开可以看是哪一步；合作社可以再试一次。"), N_("没有办不成的步骤。")),

@@ -23,10 +23,12 @@ from marketplace.organisations.actor import scoped
 from marketplace.payments import bank_proof, receipt_return, row_decision, row_undo
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.payments.refund import Refund
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementRow
-from marketplace.settlement import difference, row_payee
+from marketplace.settlement import difference, remittance_back, row_payee
 from marketplace.settlement.difference import Difference
+from marketplace.settlement.remittance import Remittance
 from marketplace.web import form_input
 from marketplace.web.book_words import entry_words
 from marketplace.web.cooperative_desk import desk
@@ -61,7 +63,15 @@ def proof_words() -> dict[str, tuple[str, str]]:
 
 def decision_words() -> dict[str, str]:
     """What a row was said to be."""
-    return {"UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账"), "STANDS": _("账上已经有的一笔"), "RECEIPT": _("是买家付的")}
+    return {
+        "UNRELATED": _("和市场无关"), "WITHDRAWAL": _("支付宝提现"), "STRIPE": _("Stripe 打来的款"), "TAKES_BACK": _("退回了一笔到账"), "STANDS": _("账上已经有的一笔"),
+        "RECEIPT": _("是买家付的"), "SENT_BACK": _("被银行退回的划款"), "REPAID": _("买家转回来的多退的款"),
+    }  # fmt: skip
+
+
+def word_of(each: RowDecision) -> str:
+    """Which of these words a decision has."""
+    return "STRIPE" if each.channel == "stripe" else "REPAID" if each.refund_id is not None else each.kind
 
 
 @bp.get("/receipts/<public_id>")
@@ -100,11 +110,16 @@ def say(public_id: str) -> Any:
     its_row = _statement_row(row)
     row_id = its_row.id if its_row else 0
     try:
-        entry_id = standing_entry(form.get("entry", "")) if form.get("kind") == "STANDS" else None
-        transaction(lambda: row_decision.propose(row_id, form.get("kind", ""), form.get("why", ""), entry_id=entry_id, actor=actor))
+        kind = form.get("kind", "")
+        named = {
+            "entry_id": standing_entry(form.get("entry", "")) if kind == "STANDS" else None,
+            "remittance_id": _named(Remittance, form.get("remittance", "")) if kind == "SENT_BACK" else None,
+            "refund_id": _named(Refund, form.get("refund", "")) if kind == "REPAID" else None,
+        }
+        transaction(lambda: row_decision.propose(row_id, kind, form.get("why", ""), **named, actor=actor))
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        field = "why" if error.code == "reason.missing" else "kind"
+        field = {"reason.missing": "why", "remittance.unlike": "remittance", "refund.repaid": "refund"}.get(error.code, "kind")
         return _receipt(_own(public_id), {field: said(error)}), 409 if isinstance(error, Conflict) else 422
     flash(_("已经交给理事长。同意之前，账不变。"), "done")
     return redirect(url_for(".decisions"), 303)
@@ -226,6 +241,11 @@ def standing_entry(public_id: str) -> int | None:
     return row.entry_id
 
 
+def _named(model: Any, public_id: str) -> int | None:
+    """Of the cooperative's own; None where none was chosen."""
+    return int(by_public_id(model, public_id, scoped(the_actor(), model)).id) if public_id else None
+
+
 def _own(public_id: str) -> BankReceipt:
     row: BankReceipt = by_public_id(BankReceipt, public_id, scoped(the_actor(), BankReceipt))
     return row
@@ -260,12 +280,30 @@ def _stands_for(decisions: Sequence[RowDecision]) -> dict[int, tuple[str, str]]:
     return found
 
 
+def _about(decisions: Sequence[RowDecision]) -> dict[int, tuple[str, str]]:
+    """Which remittance came back, or which refund is given back, with the page of each; by decision."""
+    found = {}
+    remittances, refunds = ({getattr(each, name) for each in decisions} - {None} for name in ("remittance_id", "refund_id"))
+    named = {each.id: each for each in db.session.scalars(select(Remittance).where(Remittance.id.in_(remittances)))} if remittances else {}
+    left = {each.id: each for each in db.session.scalars(select(Refund).where(Refund.id.in_(refunds)))} if refunds else {}
+    for each in decisions:
+        if (its := named.get(each.remittance_id or 0)) is not None:
+            found[each.id] = (its.number, url_for("remittance.show", public_id=its.public_id))
+        if (refund := left.get(each.refund_id or 0)) is not None:
+            found[each.id] = (refund.out_request_no, url_for("cooperative_refunds.show", public_id=refund.public_id))
+    return found
+
+
 def _receipt(row: BankReceipt, errors: dict[str, str]) -> str:
     its_row = _statement_row(row)
+    suggested = row_decision.suggested(row.organisation_id, its_row) if its_row else "UNRELATED"
+    back = remittance_back.candidates(its_row, row.organisation_id) if its_row else []
     return render_template(
         "bank/receipt.html", row=row, left=format_yuan(row.left_fen), errors=errors, values=request.form,
-        suggested=row_decision.suggested(row.organisation_id, its_row) if its_row else "UNRELATED", takes_cards=account.existing("stripe", row.organisation_id),
-        stands=stands(row.organisation_id, row.fen) if its_row else [],
+        suggested="SENT_BACK" if suggested == "UNRELATED" and back and back[0].likely else suggested,
+        takes_cards=account.existing("stripe", row.organisation_id), stands=stands(row.organisation_id, row.fen) if its_row else [],
+        sent_back=[(each.remittance.public_id, f"{each.remittance.number} · {each.payee} · {day(each.remittance.paid_on)}") for each in back],
+        repaid=[(each.public_id, f"{each.out_request_no} · {money(left)}") for each, left in row_decision.to_be_repaid(row.organisation_id) if left >= row.fen],
         crumbs=[(_("对公到账"), url_for("unit_seller.bank")), (_("这笔到账"), None)], **desk(the_actor()),
     )  # fmt: skip
 
@@ -320,7 +358,8 @@ def _decisions(errors: dict[str, str]) -> str:
     rows = db.session.execute(query.limit(PAGE + 1)).all()
     standing = select(JournalEntry).where(JournalEntry.id.in_([each.entry_id for each, _row in rows if each.entry_id]))
     return render_template(
-        "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), errors=errors, undos=row_undo.open_of(actor.organisation_id),
+        "bank/decisions.html", rows=rows[:PAGE], words=decision_words(), word_of=word_of, errors=errors, undos=row_undo.open_of(actor.organisation_id),
+        about=_about([each for each, _row in rows[:PAGE]]),
         entries={each.id: f"{day(each.event_at)} · {entry_words(each.kind)} · {money(each.gross)}" for each in db.session.scalars(standing)},
         stands_for=_stands_for([each for each, _row in rows[:PAGE] if each.entry_id is not None and each.state == "PROPOSED"]),
         next_url=url_for(".decisions", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,

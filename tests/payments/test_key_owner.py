@@ -1,12 +1,17 @@
 """A cooperative's card payments go to its own account: Stripe itself says whose a key is, when it is added and when it is switched to."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
+from marketplace.jobs import payments as jobs
 from marketplace.payments import channel_key, key_material, key_owner
 from marketplace.payments.channel_key import ChannelKey
+from marketplace.reporting import money_alarm, money_health
 from tests import builders
 from tests.builders import Market
 from tests.payments.keys_seen import add_stripe, confirm, owned, seen, seen_key, switch
@@ -100,3 +105,55 @@ def test_keys_that_were_added_before_are_asked_about_by_a_command(app: Flask, ma
     assert (ours.endswith("ok"), "key.other_account" in theirs, STOLEN in done.output) == (True, True, False)
     stripe_says.says[STOLEN] = "acct_1Camellia000"
     assert app.test_cli_runner().invoke(args=["key", "check"]).exit_code == 0
+
+
+def wrong(market: Market) -> list[tuple[str, str, int | None]]:
+    db.session.rollback()
+    rows = [(row.account, row.wrong_code, row.organisation_id) for row, *_rest in money_health.rows("keys")]
+    assert [each.organisation_id for each in money_alarm.frequent() if each.name == "keys"] == [owner for _account, _code, owner in rows]
+    return rows
+
+
+def in_use(market: Market, **changed: str) -> int:
+    key_id = transaction(lambda: add_stripe(market.cooperative, **(GIVEN | changed), actor=market.accountant).id)
+    transaction(lambda: confirm(key_id, actor=market.director))
+    transaction(lambda: switch(key_id, actor=market.director))
+    return key_id
+
+
+@pytest.mark.both
+def test_every_day_stripe_is_asked_whose_the_keys_in_use_are(app: Flask, market: Market, stripe_says: Counter) -> None:
+    in_use(market)
+    stripe_says.says = {KEY: OURS}
+    assert (jobs.keys(), wrong(market)) == ("", [])
+    stripe_says.says = {KEY: "down"}  # no answer says nothing
+    assert (jobs.keys(), wrong(market)) == ("", [])
+    stripe_says.says = {KEY: THIEFS}
+    assert jobs.keys() == "1 keys are not as they should be"
+    assert wrong(market) == [(OURS, "key.other_account", market.cooperative)]
+    since = keys(market)[0].wrong_since
+    stripe_says.says = {KEY: "down"}
+    with clock.travel(clock.now() + timedelta(days=1)):
+        assert jobs.keys() == ""  # nor that it is well again
+        assert [each.wrong_since for each in keys(market)] == [since]
+        rows = browser(app, builders.person(builders.operator(), "treasurer")).get("/operator/money/keys").text
+        assert all(each in rows for each in (OURS, "是另一个账户的", "靖安"))
+    stripe_says.says = {KEY: OURS}
+    assert (jobs.keys(), wrong(market)) == ("", [])
+
+
+def test_another_key_of_the_account_ends_it_and_the_old_one_may_be_destroyed_at_stripe(app: Flask, market: Market, stripe_says: Counter) -> None:
+    in_use(market)
+    stripe_says.says = {KEY: "unknown"}
+    jobs.keys()
+    assert wrong(market) == [(OURS, "key.unread", market.cooperative)]
+    in_use(market, secret_key="sk_test_cooperative9999")
+    assert wrong(market) == []
+    stripe_says.says["sk_test_cooperative9999"] = OURS
+    jobs.keys()
+    assert wrong(market) == []
+    # Of an account that was left its last key still signs: without it nothing paid there can go back.
+    in_use(market, account="acct_1MovedAway00", secret_key="sk_test_movedaway0123", webhook_secret="whsec_movedaway_0123456789")
+    stripe_says.says = {"sk_test_movedaway0123": "acct_1MovedAway00"}
+    jobs.keys()
+    assert wrong(market) == [(OURS, "key.unread", market.cooperative)]

@@ -5,12 +5,13 @@ from flask import Flask
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
-from marketplace.foundation.errors import Conflict
+from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.ledger import balance
-from marketplace.payments import row_undo
+from marketplace.payments import row_decision, row_undo
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementLink
-from marketplace.settlement import difference, reconciliation, remittance
+from marketplace.settlement import difference, pair_undo, reconciliation, remittance
 from marketplace.settlement.remittance import Remittance
 from tests import builders
 from tests.builders import Market
@@ -61,3 +62,52 @@ def test_it_is_not_undone_once_it_may_have_gone_again(app: Flask) -> None:
     with pytest.raises(Conflict, match=r"remittance\.returned"), transaction():
         row_undo.ask(row("S1").id, link.entry_id, "其实是货款", actor=market.accountant)
     assert db.session.query(Remittance).one().state == "RETURNED"
+
+
+def said(market: Market, serial: str, remittance_id: int) -> int:
+    return transaction(lambda: row_decision.propose(row(serial).id, "SENT_BACK", "银行客服说是退汇", remittance_id=remittance_id, actor=market.accountant).id)
+
+
+@pytest.mark.both
+def test_without_our_number_it_is_proposed_by_amount_and_name_and_two_people_say_so(app: Flask) -> None:
+    market = earning()
+    first = remitted(market, "COLLECTIVE", 1_800)
+    of_statement(market, (-1_800, "石上村村民委员会", f"划款 {first.number}", "S1"), (1_800, "三坪村村民委员会", "", "S2"), (1_800, "路过的人", "货款", "S3"))
+    db.session.rollback()
+    likely, other = (db.session.query(BankReceipt).filter_by(serial=serial).one().public_id for serial in ("S2", "S3"))
+    clerk, director = browser(app, market.accountant), browser(app, market.director)
+    pages = [clerk.get(f"/cooperative/bank/receipts/{each}").text for each in (likely, other)]
+    assert [(first.number in page, 'value="SENT_BACK" checked' in page or 'checked value="SENT_BACK"' in page) for page in pages] == [(True, True), (True, False)]
+    path, form = f"/cooperative/bank/receipts/{likely}/say", {"kind": "SENT_BACK", "why": "村里的账户销户了"}
+    assert clerk.post(path, data=form).status_code == 422
+    assert clerk.post(path, data=form | {"remittance": first.public_id}).status_code == 303
+    decision = db.session.query(RowDecision).one()
+    assert first.number in director.get("/cooperative/bank/decisions").text
+    assert (balance.held("bank", market.cooperative), remittance.available(market.cooperative).of("COLLECTIVE", market.village)) == (31_800, 0)
+    assert clerk.post(f"/cooperative/bank/decisions/{decision.public_id}", data={"decision": "approve", "version": "1"}).status_code == 403
+    assert director.post(f"/cooperative/bank/decisions/{decision.public_id}", data={"decision": "approve", "version": "1"}).status_code == 303
+    db.session.expire_all()
+    assert (first.state, first.returned_row_id, remittance.available(market.cooperative).of("COLLECTIVE", market.village)) == ("RETURNED", row("S2").id, 1_800)
+    assert (db.session.query(BankReceipt).filter_by(serial="S2").one().state, balance.held("unapplied", market.cooperative), books_hold()) == ("unrelated", 1_800, True)
+    assert first.number not in clerk.get(f"/cooperative/bank/receipts/{other}").text  # it came back once
+    # Nobody takes it apart alone, and it is not undone once it may have gone again.
+    link = db.session.query(StatementLink).filter_by(row_id=row("S2").id).one()
+    assert pair_undo.paired(market.cooperative, row_id=row("S2").id, entry_id=None) == []
+    with pytest.raises(Conflict, match=r"remittance\.returned"), transaction():
+        row_undo.ask(row("S2").id, link.entry_id, "其实是货款", actor=market.accountant)
+
+
+def test_only_what_was_paid_before_of_just_this_amount_comes_back_and_once(app: Flask) -> None:
+    market, other = earning(), builders.market(name="另一家")
+    first = remitted(market, "COLLECTIVE", 1_800)
+    of_statement(market, (1_799, "石上村", "退汇", "S1"), (1_800, "石上村", "退汇", "S2"), (1_800, "石上村", "退汇", "S3"))
+    number = first.id
+    with pytest.raises(Conflict, match=r"remittance\.unlike"):
+        said(market, "S1", number)
+    one, two = said(market, "S2", number), said(market, "S3", number)
+    transaction(lambda: row_decision.decide(one, version=1, approved=True, actor=market.director))
+    with pytest.raises(Conflict, match=r"remittance\.unlike"):
+        transaction(lambda: row_decision.decide(two, version=1, approved=True, actor=market.director))
+    take(other.accountant, [(f"{clock.business_date()}", 1_800, "石上村", "退汇", "S9")])
+    with pytest.raises(NotFound):
+        transaction(lambda: row_decision.propose(row("S9").id, "SENT_BACK", "退汇的", remittance_id=number, actor=other.accountant))
