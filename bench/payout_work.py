@@ -90,7 +90,7 @@ def _all(pipe: Any, address: str, folder: str, households: int, paid: bool) -> N
     from marketplace.foundation.config import read_settings
     from marketplace.foundation.database import db, transaction
     from marketplace.ledger import month
-    from marketplace.settlement import distribution, payout_batch, settlement
+    from marketplace.settlement import distribution, payout_batch, payout_results, settlement
     from tests import builders
     from tests.settlement.builders import order
 
@@ -130,12 +130,31 @@ def _all(pipe: Any, address: str, folder: str, households: int, paid: bool) -> N
             step("approved (three sealed values a line)", lambda: transaction(lambda: payout_batch.approve(batch_id, actor=market.director, version=1).id))
             number = step("handed over: one entry", lambda: transaction(lambda: payout_batch.mark_sent(batch_id, actor=market.accountant).number))
 
-            def results() -> None:
-                for first in range(1, households + 1, A_FILE):
-                    content = _results(number, first, min(households, first + A_FILE - 1))
-                    transaction(lambda content=content: len(payout_batch.import_results(batch_id, content, actor=market.accountant)))
+            brought = [_results(number, first, min(households, first + A_FILE - 1)) for first in range(1, households + 1, A_FILE)]
 
-            step(f"results, one in {RETURNED} returned", results)
+            def keep() -> list[int]:
+                return [
+                    transaction(lambda content=content: payout_results.keep(batch_id, content, name="results.csv", actor=market.accountant).id)
+                    for content in brought
+                ]
+
+            def read() -> None:
+                for each in kept:
+                    found = payout_results.understood(each, actor=market.accountant)
+                    transaction(lambda each=each, found=found: payout_results.take_in(each, found, actor=market.accountant).id)
+
+            def look() -> None:
+                for each in kept:
+                    payout_results.looked_at(db.session.get_one(payout_results.PayoutResults, each), 100)
+
+            def take() -> None:
+                for each in kept:
+                    transaction(lambda each=each: len(payout_results.apply(each, actor=market.accountant)))
+
+            kept = step("results file kept", keep)
+            step("results read, line by line", read)
+            step("results looked at, a page", look)
+            step(f"results taken, one in {RETURNED} returned", take)
             step("returns issued again", lambda: transaction(lambda: payout_batch.reissue(batch_id, actor=market.accountant).id))
 
 

@@ -12,7 +12,7 @@ def measure(run: Run) -> Iterator[str]:
     households = max(run.sizes)
     yield (
         f"A distribution of ¥{FEN / 100:.2f} to each of {households:,} households, drafted, approved, published and credited; made into a batch, approved (the "
-        f"bank's file is written and frozen), handed over, its results imported (one in {RETURNED} returned), the returns issued again. Each step is one transaction "
+        f"bank's file is written and frozen), handed over, its results brought, read, looked at and taken (one in {RETURNED} returned), the returns issued again. Each step is one transaction "
         "(results: one a file of 300,000 lines), in one process; *processor* and *memory* are that process's, without the database server."
     )
     taken = {engine: measured(run, engine, households, paid=True) for engine in run.engines}

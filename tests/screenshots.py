@@ -65,7 +65,7 @@ NOT_MET = {
     "checkout.returned": "leads on from the cashier to the order",
     "invitation.show": "its address is in an invitation that somebody was handed",
     "checkout.code": "a station shows it after a press, while an order waits for its payment",
-    **dict.fromkeys(("payout.ask", "payout_step.ask", "payout_step.results", "payout_step.preview", "slip.of_distribution"), BY_THE_DAY),
+    **dict.fromkeys(("payout.ask", "payout_step.ask", "payout_results.results", "payout_results.preview", "slip.of_distribution"), BY_THE_DAY),
     "documents.payment_letter": "a unit must owe for what it accepted that day",
     "books.ask_to_close": "on most days the month before is closed already",
     "pictures.show": "a picture that a cooperative uploaded",

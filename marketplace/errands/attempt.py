@@ -9,14 +9,14 @@ import json
 from typing import Any
 
 from marketplace.errands.errand import Errand
-from marketplace.errands.step import steps
+from marketplace.errands.step import Tell, Work, steps
 from marketplace.foundation import clock
-from marketplace.foundation.database import db, locked
+from marketplace.foundation.database import db, get, locked
 from marketplace.foundation.errors import MarketError, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.notices import message
 from marketplace.notices.message import Say
-from marketplace.organisations.actor import acting
+from marketplace.organisations.actor import Actor, acting
 
 MOST = 3  # attempts, whether they ended in an error or with the worker's death
 MOST_TOLD = 20  # lines of an error that names many
@@ -32,20 +32,35 @@ def begin(errand_id: int) -> bool:
         return False
     row.attempts += 1
     row.began_at = clock.now()
+    row.told = row.told_of = None
     db.session.flush()
     return True
 
 
-def carry_out(errand_id: int) -> None:
-    """Take the step, for the asker as they are now, and say what came of it. Raises what the step raises, and NotAllowed ``role.missing``
-    if the asker may not act for the organisation any more."""
+def ahead(errand_id: int, tell: Tell) -> Work | None:
+    """What the step does before its transaction, if it does any of it there: it reads, changes nothing, and tells how far it is. Answers with
+    the work that is left. Raises as ``carry_out``; not inside a transaction, since whoever is told writes it down in one."""
+    row = get(Errand, errand_id)
+    if row.kind.ahead is None or row.state != "ASKED":
+        return None
+    return row.kind.ahead(row.given, _asker(row), tell)
+
+
+def tell(errand_id: int, done: int, of: int) -> None:
+    """Note how far the attempt is: for whoever looks, and for nothing else."""
+    row = locked(Errand, errand_id)
+    if row.state == "ASKED":
+        row.told, row.told_of = done, of
+        db.session.flush()
+
+
+def carry_out(errand_id: int, work: Work | None = None) -> None:
+    """Take the step (``work``: what ``ahead`` left of it), for the asker as they are now, and say what came of it. Raises what the step
+    raises, and NotAllowed ``role.missing`` if the asker may not act for the organisation any more."""
     row = locked(Errand, errand_id)
     if row.state != "ASKED":
         return
-    actor = acting(row.asked_by_id, row.organisation_id)
-    if actor is None:
-        raise NotAllowed("role.missing", N_("这一步要由别的岗位来办。"))
-    outcome = row.kind.work(row.given, actor)
+    outcome = (work or row.kind.work)(row.given, _asker(row))
     _end(row, "DONE", outcome)
 
 
@@ -65,6 +80,13 @@ def fail(errand_id: int) -> bool:
         row.began_at = None
         db.session.flush()
     return row.state == "FAILED"
+
+
+def _asker(row: Errand) -> Actor:
+    actor = acting(row.asked_by_id, row.organisation_id)
+    if actor is None:
+        raise NotAllowed("role.missing", N_("这一步要由别的岗位来办。"))
+    return actor
 
 
 def _end(row: Errand, state: str, outcome: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ KIND = "errand"  # of the outbox's messages, and whom they are apart from others
 STATES = ("ASKED", "DONE", "REFUSED", "FAILED")
 TOLD = timedelta(days=1)  # how long a paper's page tells of an errand that came to nothing
 LATE = timedelta(minutes=2)  # after which an errand that nobody has begun means that no worker runs
+LOOKED_AT = 100  # errands of a subject among which one is looked for
 _OPEN = text("state = 'ASKED'")
 
 
@@ -55,6 +56,9 @@ class Errand(Public, Model):
     began_at: Mapped[datetime | None]  # of the attempt under way, or of the last one
     ended_at: Mapped[datetime | None]
     outcome: Mapped[dict[str, Any] | None]
+    # How far the attempt under way is with what it does ahead of its transaction: so much of so much, or None where nothing is told.
+    told: Mapped[int | None]
+    told_of: Mapped[int | None]
 
     @property
     def kind(self) -> Step:
@@ -66,6 +70,11 @@ class Errand(Public, Model):
         if self.state != "ASKED":
             return self.state
         return "RUNNING" if self.began_at else "AGAIN" if self.attempts else "WAITING"
+
+    @property
+    def seen(self) -> str:
+        """What whoever looks has seen of it: the stage, and how far it is."""
+        return f"{self.stage}-{self.told}" if self.stage == "RUNNING" and self.told_of else self.stage
 
     @property
     def refusal(self) -> MarketError:
@@ -121,6 +130,7 @@ def ask_again(errand_id: int, *, actor: Actor) -> Errand:
         raise Conflict("errand.state", N_("这一步已经有结果了，不用再办。"), state=row.state)
     must_be_free(row.subject)
     row.state, row.attempts, row.began_at, row.ended_at, row.outcome = "ASKED", 0, None, None, None
+    row.told = row.told_of = None
     row.asked_at, row.asked_by_id = clock.now(), actor.person_id
     db.session.flush()
     audit.record("errand.asked_again", row, person_id=actor.person_id, step=row.step, of=row.subject)
@@ -154,6 +164,12 @@ def standing(subject: str, version: int) -> Errand | None:
         return row
     came_to_nothing = row.state != "DONE" and row.given.get("version", version) == version
     return row if came_to_nothing and clock.now() - row.ended_at < TOLD else None
+
+
+def latest(step: str, subject: str, given: Mapping[str, Any]) -> Errand | None:
+    """The last errand of this step with just that given, however it ended."""
+    query = select(Errand).where(Errand.subject == subject, Errand.step == step).order_by(Errand.id.desc())
+    return next((row for row in db.session.scalars(query.limit(LOOKED_AT)) if row.given == dict(given)), None)
 
 
 def waiting(organisation_id: int) -> Sequence[Errand]:

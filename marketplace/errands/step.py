@@ -9,31 +9,42 @@ from typing import Any
 
 from marketplace.organisations.actor import Actor
 
-# What was given, and whose it is; answers with "paper", the outside name of what came of it, and the figures that ``done`` tells.
+# What was given, and whose it is; answers with "paper", the outside name of what came of it (or with "then", the page where it is), and
+# the figures that ``done`` tells.
 Work = Callable[[Mapping[str, Any], Actor], dict[str, Any]]
+# Says how far something is: so much of so much.
+Tell = Callable[[int, int], None]
+# What of a step changes nothing and is done before its transaction, so that it can tell how far it is; answers with the work that is left.
+Ahead = Callable[[Mapping[str, Any], Actor, Tell], Work]
 
 
 @dataclass(frozen=True)
 class Step:
     """``title`` says what is done to which paper (``%(of)s``), ``done`` what came of it. ``roles`` are a cooperative's.
 
-    ``work`` runs inside a transaction, for the asker as they are then: it checks everything that it would check on a page.
+    ``work`` runs inside a transaction, for the asker as they are then: it checks everything that it would check on a page. Where there
+    is something to do ``ahead``, what that answers with is the work.
     """
 
     title: str
     done: str
     roles: tuple[str, ...]
     work: Work
+    ahead: Ahead | None = None
 
 
 steps: dict[str, Step] = {}
 
 
-def step(name: str, title: str, done: str, *roles: str) -> Callable[[Work], Work]:
+def silent(_done: int, _of: int) -> None:
+    """Tells nobody: where a page waits."""
+
+
+def step(name: str, title: str, done: str, *roles: str, ahead: Ahead | None = None) -> Callable[[Work], Work]:
     """Register the work of the step ``name``."""
 
     def register(work: Work) -> Work:
-        steps[name] = Step(title, done, roles, work)
+        steps[name] = Step(title, done, roles, work, ahead)
         return work
 
     return register

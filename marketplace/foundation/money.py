@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 FEN_MAX = 10**15  # ten thousand milliard yuan: anything above is a typing error, and it stays far inside a bigint
 
+_WIDE = str.maketrans("０１２３４５６７８９．，￥", "0123456789.,¥")
 _YUAN = re.compile(r"(?P<yuan>[0-9]{1,13})(?:\.(?P<fen>[0-9]{1,2}))?")
 
 
@@ -19,7 +20,9 @@ def parse_yuan(text: str) -> int:
 
     Signs, exponents and more than two decimals are refused: an amount of money is never guessed.
     """
-    plain = text.strip().translate(str.maketrans("０１２３４５６７８９．，￥", "0123456789.,¥"))
+    plain = text.strip()
+    if not plain.isascii():
+        plain = plain.translate(_WIDE)
     plain = plain.removeprefix("¥").strip()
     if "," in plain and not re.fullmatch(r"[0-9]{1,3}(,[0-9]{3})+(\.[0-9]{1,2})?", plain):
         raise ValueError(text)

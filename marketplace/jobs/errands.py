@@ -1,6 +1,7 @@
 """The job of errands: steps with very many households, taken one after another by a worker of their own, so that nothing else waits for them."""
 
 import logging
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,7 @@ from marketplace.errands import attempt
 from marketplace.errands.errand import KIND
 from marketplace.foundation import outbox
 from marketplace.foundation.database import transaction
-from marketplace.foundation.errors import MarketError
+from marketplace.foundation.errors import Conflict, MarketError
 from marketplace.jobs.schedule import drained, job
 
 log = logging.getLogger("market.jobs")
@@ -23,7 +24,8 @@ def _attempt(payload: dict[str, Any]) -> None:
     if not transaction(partial(attempt.begin, number)):
         return
     try:
-        transaction(partial(attempt.carry_out, number))
+        work = attempt.ahead(number, partial(_tell, number))
+        transaction(partial(attempt.carry_out, number, work))
     except Exception as error:
         if isinstance(error, MarketError) and error.code != "database.busy":
             transaction(partial(attempt.refuse, number, error))
@@ -31,3 +33,9 @@ def _attempt(payload: dict[str, Any]) -> None:
         log.exception("errand %s failed", number)
         if not transaction(partial(attempt.fail, number)):
             raise
+
+
+def _tell(number: int, done: int, of: int) -> None:
+    """Write down how far it is; where others are writing, it is told the next time."""
+    with suppress(Conflict):
+        transaction(partial(attempt.tell, number, done, of), attempts=1)

@@ -7,10 +7,12 @@ repeats them, also where it puts stars over a part. A word that nobody explained
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
+from marketplace.errands.step import Tell, silent
 from marketplace.foundation.crypto import last_four, masked_name
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
@@ -27,12 +29,13 @@ LONGEST_HEADING = 300  # characters of a cell that may be a heading
 LOOKED_AT = 20  # lines from the top among which the heading is
 Expected = Callable[[int], int | None]
 Payee = tuple[int, str, str, int]  # sequence, name, account, fen
+TOLD_EVERY = 5_000  # lines
+_POINTS = str.maketrans("", "", "·•・．.")  # in names, which banks write as they like
 _OUR_NUMBER = re.compile(r"DF[0-9]{8}-[0-9A-Z]{10}")
 _FOOT = re.compile(r"^[*#\-\s]*(合计|总计|小计|共计|本页|打印|制表|说明|注[:：]|备注[:：]|以下空白|成功笔数|失败笔数)")
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """The bank's word on one item. ``outcome``: paid, returned (credited back after the debit), refused (never debited) or unknown
     (the bank is still at it, or does not know)."""
 
@@ -42,8 +45,7 @@ class Result:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Said:
+class _Said(NamedTuple):
     """What a line says, as it stands there."""
 
     line: int
@@ -71,28 +73,36 @@ class UnknownWords(InvalidInput):
         super().__init__("results.words", N_("银行有 %(count)s 种说法还不知道是什么意思，请先说明。"), field="file", count=len(words), words=dict(words), errors=[])
 
 
-def read(content: bytes, *, number: str, expected: Expected, answer: Answer = PLAIN, payees: Callable[[], Iterable[Payee]] = tuple) -> list[Result]:
+def read(
+    content: bytes, *, number: str, expected: Expected, answer: Answer = PLAIN, payees: Callable[[], Iterable[Payee]] = tuple, tell: Tell = silent
+) -> list[Result]:
     """The results in a file. ``expected``: fen as sent of a sequence, None for one that was not; ``payees``: what was frozen, in order.
+    ``tell`` hears how far it is: every line is looked at twice, as it stands there and beside what was sent.
 
     Raises UnknownHeading, UnknownWords, InvalidInput as ``payout_answer_lines.lines``, and ``results.bad`` with all errors of all lines
     in ``errors``: another batch's number, an unknown or repeated sequence, an amount, a name or an account other than was sent, a
     return without a reason in a file of our own heading.
     """
-    said, own, its = _said(content, answer)
+    of = 2 * payout_answer_lines.number_of(content)
+    said, own, its = _said(content, answer, lambda line: tell(min(line, of // 2), of))
     errors: list[tuple[int, str]] = []
     numbered = said if own or all(each.sequence or each.wrong for each in said) else _numbered(said, payees, its, errors)
     results: dict[int, Result] = {}
     lines: dict[int, _Said] = {}
     unread: Counter[str] = Counter()
-    for each in numbered:
-        found = _result(each, number, expected, its, own=own)
+    outcome = cache(its.outcome)  # a hundred thousand lines say a handful of words
+    for at, each in enumerate(numbered):
+        if at % TOLD_EVERY == 0:
+            tell(min(of // 2 + at, of), of)
+        found = _result(each, number, expected, its, outcome, own=own)
         if isinstance(found, str):
             errors.append((each.line, found))
         elif found.sequence in results:
             errors.append((each.line, _("第 %(sequence)s 笔出现了两次", sequence=found.sequence)))
         else:
             results[found.sequence], lines[found.sequence] = found, each
-            unread.update([each.result] if not found.outcome else [])
+            if not found.outcome:
+                unread[each.result] += 1
     errors += _other_payees(lines, payees) if any(each.name or each.account for each in lines.values()) else []
     if not said:
         raise bad([_("文件里一笔结果也没有")])
@@ -148,7 +158,7 @@ def bad(errors: list[str]) -> InvalidInput:
     )  # fmt: skip
 
 
-def _said(content: bytes, answer: Answer) -> tuple[list[_Said], bool, Answer]:
+def _said(content: bytes, answer: Answer, tell: Callable[[int], None]) -> tuple[list[_Said], bool, Answer]:
     """Every line that says something, whether the file has our own heading, and the answer that it is read by."""
     found = payout_answer_lines.lines(content)
     top = list(islice(found, LOOKED_AT))
@@ -163,6 +173,8 @@ def _said(content: bytes, answer: Answer) -> tuple[list[_Said], bool, Answer]:
     wanted = max(places.values()) + 1
     said = []
     for line, cells in chain(top, found):
+        if line % TOLD_EVERY == 0:
+            tell(line)
         if line <= heading or not any(cells) or (not own and _is_foot(cells, places)):
             continue
         if len(cells) >= wanted and not (own and len(cells) > wanted):
@@ -212,12 +224,14 @@ def _numbered(said: Sequence[_Said], payees: Callable[[], Iterable[Payee]], answ
                 errors.append((each.line, _("账号尾号 %(last)s 不在这一批里", last=last_four(each.account))))
                 continue
             waiting.remove(fitting)
-            each = replace(each, sequence=str(fitting[1]))
+            each = each._replace(sequence=str(fitting[1]))
         numbered.append(each)
     return numbered
 
 
-def _result(said: _Said, number: str, expected: Expected, answer: Answer, *, own: bool) -> Result | str:
+def _result(
+    said: _Said, number: str, expected: Expected, answer: Answer, means: Callable[[str], str | None], *, own: bool
+) -> Result | str:
     if said.wrong:
         return said.wrong
     other = _other_number(said, number, own=own)
@@ -233,7 +247,7 @@ def _result(said: _Said, number: str, expected: Expected, answer: Answer, *, own
         return _("金额 %(amount)s 读不出来", amount=said.amount[:20])
     if fen != sent_fen:
         return _("金额 %(amount)s 和发出的 %(sent)s 不同", amount=said.amount[:20], sent=yuan(sent_fen))
-    outcome = answer.outcome(said.result)
+    outcome = means(said.result)
     if outcome is None:
         if own or not said.result:
             return _("结果 %(result)s 不认识", result=said.result[:20])
@@ -266,6 +280,8 @@ def _other_payees(lines: Mapping[int, _Said], payees: Callable[[], Iterable[Paye
 
 def _same(told: str, ours: str) -> bool:
     """Whether what the bank repeats is what we sent; it may put stars over a part."""
+    if told == ours:
+        return True
     told, ours = _plain(told).replace("＊", "*"), _plain(ours)
     if "*" not in told:
         return told == ours
@@ -274,7 +290,7 @@ def _same(told: str, ours: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[\s·•・．.]", "", bare(text))
+    return "".join(bare(text).split()).translate(_POINTS)
 
 
 def _fen(text: str, answer: Answer) -> int:

@@ -7,20 +7,33 @@ from collections.abc import Iterator
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.sheet import first_sheet, text_of
+from marketplace.foundation.sheet import FARTHEST, first_sheet, text_of
 from marketplace.settlement.payout_file import bare
 
 LARGEST = 16 * 1024 * 1024  # a line is some forty bytes
+_WORKBOOK = b"PK\x03\x04"
 Line = tuple[int, list[str]]  # its number in the file, from 1, and its cells
 
 
 def lines(content: bytes) -> Iterator[Line]:
     """Every line of the file. InvalidInput (field ``file``): ``results.large``, ``results.bad``, and as ``first_sheet``."""
-    if len(content) > LARGEST:
-        raise InvalidInput("results.large", N_("回盘文件超过 %(limit)s MB，不像是这一批的结果。"), field="file", limit=LARGEST // 1024 // 1024)
-    if content.startswith(b"PK\x03\x04"):
+    must_not_be_large(content)
+    if content.startswith(_WORKBOOK):
         return ((number, [bare(text_of(cell)) for cell in row]) for number, row in enumerate(first_sheet(content), 1))
     return _of_text(_decoded(content))
+
+
+def must_not_be_large(content: bytes) -> None:
+    """Raise InvalidInput ``results.large`` (field ``file``) for more than LARGEST."""
+    if len(content) > LARGEST:
+        raise InvalidInput("results.large", N_("回盘文件超过 %(limit)s MB，不像是这一批的结果。"), field="file", limit=LARGEST // 1024 // 1024)
+
+
+def number_of(content: bytes, in_workbook: int = FARTHEST[1]) -> int:
+    """About how many lines there are, without reading them. A workbook is packed: it is taken to have ``in_workbook``, at most as many as one may."""
+    if content.startswith(_WORKBOOK):
+        return min(in_workbook, FARTHEST[1])
+    return max(content.count(b"\n"), content.count(b"\r")) + 1
 
 
 def _decoded(content: bytes) -> str:

@@ -32,6 +32,7 @@ from marketplace.settlement import (
     payout_transfer,
 )
 from marketplace.settlement.distribution_share import Distribution
+from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_import import Changed
 from marketplace.settlement.payout_item import (
     BATCH_STATES,
@@ -46,7 +47,8 @@ from marketplace.settlement.payout_recall import PayoutRecall
 
 __all__ = [
     "BATCH_STATES", "ITEM_STATES", "PayoutBatch", "PayoutItem", "approve", "bank_file", "bank_file_path", "bank_file_sent", "by_number", "go_on",
-    "going", "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "recall", "reissue", "returned", "start", "use_layout", "withdraw",
+    "going", "import_results", "items_of", "make", "mark_sent", "must_go_by", "purpose_of", "recall", "reissue", "returned", "start", "take_results",
+    "use_layout", "withdraw",
 ]  # fmt: skip
 
 
@@ -226,13 +228,13 @@ def import_results(batch_id: int, content: bytes, *, actor: Actor) -> Changed:
     and nobody recorded as handed over say that it was. Of what was cancelled or came back here and the bank says it paid, and of what
     two people found against its results, a second person is asked; the rest of the file is applied.
     """
-    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
-    must_go_by("bank", row)
-    payout_recall.must_be_out(row)
-    if row.state == "APPROVED":
-        payout_part.frozen(row)
-        _sent(row, actor)
-    return payout_import.apply(row, content, person_id=actor.person_id)
+    row = _told(batch_id, actor)
+    return payout_import.apply(row, payout_import.read(row, content), person_id=actor.person_id)
+
+
+def take_results(batch_id: int, results: Sequence[Result], *, actor: Actor) -> Changed:
+    """The same of a results file that was read before."""
+    return payout_import.apply(_told(batch_id, actor), results, person_id=actor.person_id)
 
 
 def reissue(batch_id: int, *, actor: Actor, channel: str = "") -> PayoutBatch:
@@ -291,6 +293,17 @@ def must_go_by(channel: str, row: PayoutBatch) -> None:
     if row.channel != channel:
         words = N_("这一批走支付宝，由系统一笔一笔去转、去问结果，没有银行的文件和回盘。") if row.channel == "alipay" else N_("这一批走银行，由会计把文件交给银行。")
         raise Conflict("payout.channel", words)
+
+
+def _told(batch_id: int, actor: Actor) -> PayoutBatch:
+    """The batch, held, of which the bank's results are at hand."""
+    row = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
+    must_go_by("bank", row)
+    payout_recall.must_be_out(row)
+    if row.state == "APPROVED":
+        payout_part.frozen(row)
+        _sent(row, actor)
+    return row
 
 
 def _draft(

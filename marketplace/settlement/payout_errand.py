@@ -1,16 +1,18 @@
 """The steps of a payout batch that are errands where payments are many."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select
 
-from marketplace.errands.step import step
+from marketplace.errands.step import Tell, Work, step
 from marketplace.foundation.database import db
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.settlement import payout_batch, payout_results
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_results import Understood
 
 Given = Mapping[str, Any]
 
@@ -48,6 +50,21 @@ def _start(given: Given, actor: Actor) -> dict[str, Any]:
 @step("payout.go-on", N_("接着转代发 %(of)s"), N_("已接着转，没有转成的正在转。"), "accountant", "director")
 def _go_on(given: Given, actor: Actor) -> dict[str, Any]:
     return {"paper": payout_batch.go_on(given["id"], actor=actor, version=given["version"]).public_id}
+
+
+def _ahead(given: Given, actor: Actor, tell: Tell) -> Work:
+    """A file is read before the transaction: nobody waits for it, and the page says how far it is."""
+    found = payout_results.understood(given["results"], actor=actor, tell=tell)
+    return partial(_taken_in, found)
+
+
+def _taken_in(found: Understood, given: Given, actor: Actor) -> dict[str, Any]:
+    return {"then": given["then"], "lines": payout_results.take_in(given["results"], found, actor=actor).lines}
+
+
+@step("payout.read", N_("读代发 %(of)s 的回盘"), N_("文件读过了，账还没有动。请去看读出了什么，再确认记入。"), "accountant", "director", ahead=_ahead)
+def _read(given: Given, actor: Actor) -> dict[str, Any]:
+    return _taken_in(payout_results.understood(given["results"], actor=actor), given, actor)
 
 
 @step(

@@ -1,12 +1,12 @@
 """The bank's results applied to a batch: what each line changes, told beforehand; and all of it in a handful of statements."""
 
 from array import array
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, and_, func, select, update
 
+from marketplace.errands.step import Tell, silent
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, one_of
 from marketplace.foundation.errors import Conflict
@@ -22,7 +22,6 @@ from marketplace.settlement import (
 )
 from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_item import ITEM_STATES, UNSEEN, PayoutBatch, PayoutItem, seen_anew
-from marketplace.settlement.payout_part import PayoutPart
 
 CHANGES = ("paid", "returned", "refused", "unknown", "", "contradiction")
 # What a file alone does not change, since two people stand against it, or would be paid twice: it is asked. "found": paid after all what
@@ -66,33 +65,37 @@ class Standing:
     def change(self, result: Result) -> str:
         """What a result changes: "paid", "returned", "refused" or "unknown"; "" if it was known; "contradiction" if it cannot be; of a file
         also one of ``ASKED``."""
-        state, spoken = ITEM_STATES[self.state[result.sequence]], self.spoken.get(result.sequence, "")
-        if self.cancelled:
-            return "found" if result.outcome == "paid" and not spoken else ""
-        if state in payout_found.BACK and result.outcome == "paid":
-            return "" if spoken == "asked" else "found"
-        if state == "paid" and spoken:
-            refused = "contradiction" if spoken == "found again" else "unmade"
-            return "" if spoken == "asked" else {"returned": "back", "refused": refused}.get(result.outcome, "")
-        # Approved: the bank had the file before anybody said so here.
-        if state in ("approved", "sent") or (state == "unknown" and result.outcome != state) or (state == "paid" and result.outcome == "returned"):
-            return result.outcome
-        # What does not know yet says nothing of what is paid under another number.
-        known = state == result.outcome or (state, result.outcome) == ("reissued", "unknown") or (state in ("returned", "reissued") and result.outcome in ("returned", "refused"))
-        return "" if known else "contradiction"
+        return change_of(ITEM_STATES[self.state[result.sequence]], result.outcome, spoken=self.spoken.get(result.sequence, ""), cancelled=self.cancelled)
 
 
-def read(batch: PayoutBatch, content: bytes) -> tuple[Standing, list[Result]]:
-    """How the batch stands, and what a results file says of it. InvalidInput as ``payout_answer.read``."""
+def change_of(state: str, outcome: str, *, spoken: str, cancelled: bool) -> str:
+    """What the bank's word ``outcome`` changes of a payment in this state; see ``Standing.change``."""
+    if cancelled:
+        return "found" if outcome == "paid" and not spoken else ""
+    if state in payout_found.BACK and outcome == "paid":
+        return "" if spoken == "asked" else "found"
+    if state == "paid" and spoken:
+        refused = "contradiction" if spoken == "found again" else "unmade"
+        return "" if spoken == "asked" else {"returned": "back", "refused": refused}.get(outcome, "")
+    # Approved: the bank had the file before anybody said so here.
+    if state in ("approved", "sent") or (state == "unknown" and outcome != state) or (state == "paid" and outcome == "returned"):
+        return outcome
+    # What does not know yet says nothing of what is paid under another number.
+    known = state == outcome or (state, outcome) == ("reissued", "unknown") or (state in ("returned", "reissued") and outcome in ("returned", "refused"))
+    return "" if known else "contradiction"
+
+
+def read(batch: PayoutBatch, content: bytes, tell: Tell = silent) -> list[Result]:
+    """What a results file says of a batch. InvalidInput as ``payout_answer.read``."""
+    return payout_answer.read(
+        content, number=batch.number, expected=Standing(batch.id).expected, answer=payout_layout.answer_of(batch),
+        payees=lambda: payout_part.payees(batch), tell=tell,
+    )  # fmt: skip
+
+
+def apply(batch: PayoutBatch, results: Sequence[Result], *, person_id: int) -> Changed:
+    """Apply what a results file says to a batch that is held; see ``payout_batch.import_results``."""
     standing = Standing(batch.id, spoken=payout_reversal.spoken(batch.id), cancelled=batch.state == "CANCELLED")
-    return standing, payout_answer.read(
-        content, number=batch.number, expected=standing.expected, answer=payout_layout.answer_of(batch), payees=lambda: payout_part.payees(batch)
-    )
-
-
-def apply(batch: PayoutBatch, content: bytes, *, person_id: int) -> Changed:
-    """Apply a results file to a batch that is held; see ``payout_batch.import_results``."""
-    standing, results = read(batch, content)
     asked: dict[str, list[Result]] = {change: [] for change in ASKED}
     for result in results:
         asked.get(standing.change(result), []).append(result)
@@ -191,21 +194,3 @@ def _not_known(batch: PayoutBatch, results: Sequence[Result]) -> None:
     for reason, some in by_reason.items():
         db.session.execute(update(PayoutItem).where(_of(batch, some)).values(state="unknown", reason=reason, unknown_since=clock.now()), **UNSEEN)
     seen_anew()
-
-
-def missing(standing: Standing, results: Sequence[Result], parts: Sequence[PayoutPart]) -> list[int]:
-    """Payments that wait for an answer and stand in a file of the batch of which the results speak, but not in the results."""
-    told = {result.sequence for result in results}
-    waiting = {ITEM_STATES.index(state) for state in ("sent", "unknown")}
-    its = [part for part in parts if any(part.first <= sequence <= part.last for sequence in told)]
-    return [sequence for part in its for sequence in range(part.first, part.last + 1) if sequence not in told and standing.state[sequence] in waiting]
-
-
-def counted(standing: Standing, results: Sequence[Result]) -> dict[str, tuple[int, int]]:
-    """Number and fen of lines by what they change."""
-    numbers, sums = Counter[str](), Counter[str]()
-    for result in results:
-        change = standing.change(result)
-        numbers[change] += 1
-        sums[change] += result.fen
-    return {change: (numbers[change], sums[change]) for change in (*CHANGES, *ASKED)}

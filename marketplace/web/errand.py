@@ -50,7 +50,7 @@ class Wanted:
 def handed_over(wanted: Wanted, actor: Actor) -> Any:
     """Have a worker take the step, and lead to where one sees how it stands."""
     same = errand.already(wanted.step, wanted.subject, wanted.given)
-    return led_to(same.public_id if same else transaction(lambda: _ask(wanted, actor)))
+    return led_to(same.public_id if same else transaction(lambda: asked(wanted, actor)))
 
 
 def once(wanted: Wanted, work: Callable[[], dict[str, Any]], *, key: str, request: Any, actor: Actor) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def once(wanted: Wanted, work: Callable[[], dict[str, Any]], *, key: str, reques
         return {"errand": same.public_id}
 
     def either() -> dict[str, Any]:
-        return {"errand": _ask(wanted, actor)} if wanted.takes_long else work()
+        return {"errand": asked(wanted, actor)} if wanted.takes_long else work()
 
     return transaction(lambda: idempotency.once(f"{wanted.step}:{wanted.organisation_id}", key, request, either))
 
@@ -69,7 +69,8 @@ def led_to(public_id: str) -> Any:
     return redirect(url_for("errand.show", public_id=public_id), 303)
 
 
-def _ask(wanted: Wanted, actor: Actor) -> str:
+def asked(wanted: Wanted, actor: Actor) -> str:
+    """Have a worker take the step, inside a transaction; the errand's outside name."""
     row = errand.ask(
         wanted.step, wanted.subject, organisation_id=wanted.organisation_id, name=wanted.name, households=wanted.households, path=wanted.path,
         given=wanted.given, actor=actor,
@@ -80,10 +81,10 @@ def _ask(wanted: Wanted, actor: Actor) -> str:
 @bp.get("/<public_id>")
 @needs("money.read")
 def show(public_id: str) -> Any:
-    """``was``: the stage that whoever asks has seen; they are told nothing until it is another."""
+    """``was``: what whoever asks has seen; they are told nothing until it is another."""
     actor = the_actor()
     row = own(public_id, actor)
-    if request.args.get("was") == row.stage:
+    if request.args.get("was") == row.seen:
         return "", 204
     return render_template(
         "errand/show.html",
@@ -116,5 +117,7 @@ def again(public_id: str) -> Any:
 
 def _result(row: Errand) -> str:
     """Where what came of it is."""
-    paper = (row.outcome or {}).get("paper") if row.state == "DONE" else None
-    return url_for(f"{row.step.partition('.')[0]}.show", public_id=paper) if paper else row.path
+    outcome = (row.outcome or {}) if row.state == "DONE" else {}
+    if outcome.get("paper"):
+        return url_for(f"{row.step.partition('.')[0]}.show", public_id=outcome["paper"])
+    return str(outcome.get("then", row.path))

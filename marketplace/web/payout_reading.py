@@ -5,14 +5,17 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import select
 
+from marketplace.errands import errand
 from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
-from marketplace.settlement import payout_form, payout_results
+from marketplace.settlement import payout_answer_lines, payout_errand, payout_form, payout_results
 from marketplace.settlement.payout_results import Asked, PayoutResults
+from marketplace.web.errand import handed_over
 from marketplace.web.payout import own
 from marketplace.web.payout_layouts import outcome_words
+from marketplace.web.payout_results import reading_of
 from marketplace.web.payout_words import state_words
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk
@@ -53,6 +56,7 @@ def answer(public_id: str, results_id: str) -> Any:
     number, asked = row.id, payout_results.asked(row)
     typed = form.get("heading_line", "")
     heading = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 3 else 0
+    errand.must_be_free(payout_errand.of(row.batch_id))
     if "look" in form:
         return redirect(url_for(".ask", public_id=public_id, results_id=results_id, heading=heading), 303)
     words = {word: form.get(f"word-{at}", "") for at, word in enumerate(sorted(asked.words))}
@@ -74,10 +78,14 @@ def answer(public_id: str, results_id: str) -> Any:
         row = _results(public_id, results_id)
         again = asked if asked.words else payout_results.asked(row, heading)
         return _page(public_id, row, again, {str(error.data.get("field", "columns")): said(error)}, error.data.get("errors", [])), 422
+    if kept.read_at is None:
+        batch = own(public_id, actor)
+        flash(_("记住了，以后这家银行的回盘都这样读。"), "done")
+        return handed_over(reading_of(batch, kept, payout_answer_lines.number_of(payout_results.content_of(kept), batch.items)), actor)
     if not kept.lines:  # the columns are known now, and some of the words are not
         return redirect(url_for(".ask", public_id=public_id, results_id=results_id), 303)
     flash(_("记住了，以后这家银行的回盘都这样读。"), "done")
-    return redirect(url_for("payout_step.preview", public_id=public_id, results_id=results_id), 303)
+    return redirect(url_for("payout_results.preview", public_id=public_id, results_id=results_id), 303)
 
 
 def _results(public_id: str, results_id: str) -> PayoutResults:

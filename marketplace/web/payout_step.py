@@ -1,16 +1,14 @@
-"""The steps of a payout batch, each a page that asks first; and the bank's results, looked at before anything changes."""
+"""The steps of a payout batch, each a page that asks first."""
 
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from sqlalchemy import select
 
 from marketplace.errands import errand
 from marketplace.foundation.config import settings
 from marketplace.foundation.crypto import last_four, masked_name
-from marketplace.foundation.database import by_public_id, db, transaction
-from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_, said
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
 from marketplace.households import account_proposal
 from marketplace.households.alipay_account import ALIPAY, tail
@@ -19,16 +17,12 @@ from marketplace.organisations.actor import Actor
 from marketplace.payments import withdrawal
 from marketplace.settlement import (
     household_credit,
-    payout_answer_lines,
     payout_batch,
     payout_errand,
     payout_recall,
-    payout_results,
 )
 from marketplace.settlement.payout_account import new_accounts
-from marketplace.settlement.payout_answer import RESULT_HEADER, UnknownHeading, UnknownWords
 from marketplace.settlement.payout_item import PayoutBatch
-from marketplace.settlement.payout_results import PayoutResults
 from marketplace.web import asked_step
 from marketplace.web.asked_step import Places, Step
 from marketplace.web.errand import Wanted, handed_over
@@ -44,7 +38,7 @@ permission("payout.step", COOPERATIVE="accountant director")
 permission("payout.make", COOPERATIVE="accountant")
 permission("payout.approve", COOPERATIVE="director")
 
-SHOWN = 500  # lines of a preview; their numbers are always of all
+SHOWN = 500  # payments that would be issued again, by name; their number is always of all
 
 
 def _of_new_accounts(row: PayoutBatch) -> str:
@@ -157,89 +151,10 @@ def take(public_id: str, step: str) -> Any:
     return asked_step.take(number, chosen, actor, again=lambda: own(public_id, actor), places=lambda row: _places(row, step))
 
 
-@bp.get("/<public_id>/results")
-@needs("payout.step")
-def results(public_id: str) -> Any:
-    return _upload(own(public_id, the_actor()), {}, [])
-
-
-@bp.post("/<public_id>/results")
-@needs("payout.step")
-def receive(public_id: str) -> Any:
-    actor = the_actor()
-    row, sent = own(public_id, actor), request.files.get("file")
-    number = row.id
-    errand.must_be_free(payout_errand.of(number))
-    try:
-        if sent is None or not sent.filename:
-            raise InvalidInput("file.missing", N_("请选择银行给的回盘文件。"), field="file")
-        with sent.stream:  # a large upload lies in a file of its own until it is closed
-            content, name = sent.stream.read(payout_answer_lines.LARGEST + 1), sent.filename
-        kept = transaction(lambda: payout_results.receive(number, content, name=name, actor=actor))
-    except InvalidInput as error:
-        return _upload(own(public_id, actor), {"file": said(error)}, error.data.get("errors", [])), 422
-    if not kept.lines:
-        return redirect(url_for("payout_reading.ask", public_id=public_id, results_id=kept.public_id), 303)
-    return redirect(url_for(".preview", public_id=public_id, results_id=kept.public_id), 303)
-
-
-@bp.get("/<public_id>/results/<results_id>")
-@needs("payout.step")
-def preview(public_id: str, results_id: str) -> Any:
-    """Every line with what it would change, before anything does."""
-    actor = the_actor()
-    row = own(public_id, actor)
-    kept = _results(row, results_id)
-    try:
-        looked = payout_results.looked_at(kept, SHOWN)
-    except (UnknownHeading, UnknownWords):
-        return redirect(url_for("payout_reading.ask", public_id=public_id, results_id=results_id), 303)
-    houses = {
-        house.id: (house.code, masked_name(house.name))
-        for house in db.session.scalars(select(Household).where(Household.id.in_({item.household_id for item in (*(line.item for line in looked.lines), *looked.first_missing)})))
-    }
-    return render_template(
-        "payout/preview.html",
-        row=row,
-        kept=kept,
-        lines=looked.lines,
-        houses=houses,
-        counts=looked.counts,
-        total=looked.total,
-        missing=looked.missing,
-        first_missing=looked.first_missing,
-        crumbs=[*_crumbs(row), (_("回盘"), None)],
-        **desk(actor),
-    )
-
-
-@bp.post("/<public_id>/results/<results_id>")
-@needs("payout.step")
-def apply(public_id: str, results_id: str) -> Any:
-    actor = the_actor()
-    row = own(public_id, actor)
-    kept, subject = _results(row, results_id), payout_errand.of(row.id)
-    number = kept.id
-    if kept.applied_at is None and errand.takes_long(kept.lines):
-        path, given = url_for("payout.show", public_id=public_id), {"results": number, "paper": public_id}
-        return handed_over(Wanted("payout.results", subject, row.organisation_id, row.number, kept.lines, path, given), actor)
-    errand.must_be_free(subject)
-    changed = transaction(lambda: payout_results.apply(number, actor=actor))
-    if len(changed) > changed.asked or not changed.asked:
-        flash(_("已记下：%(paid)s 笔到账，%(back)s 笔退回，%(unknown)s 笔银行还没有结果。", paid=changed.paid, back=changed.returned, unknown=changed.unknown), "done")
-    if changed.asked:
-        flash(_("已请理事长核对 %(n)s 笔。核对以前，账没有动。", n=changed.asked), "done")
-    return redirect(url_for("payout.show", public_id=public_id), 303)
-
-
-def _results(row: PayoutBatch, results_id: str) -> PayoutResults:
-    return by_public_id(PayoutResults, results_id, select(PayoutResults).where(PayoutResults.batch_id == row.id))
-
-
 def _places(row: PayoutBatch, step: str) -> Places:
     show = url_for("payout.show", public_id=row.public_id)
     post = url_for(".take", public_id=row.public_id, step=step)
-    return Places(show, post, _crumbs(row), payout_errand.of(row.id), row.number, lambda: row.items)
+    return Places(show, post, crumbs_of(row), payout_errand.of(row.id), row.number, lambda: row.items)
 
 
 def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
@@ -258,7 +173,7 @@ def _ask_reissue(row: PayoutBatch, actor: Actor) -> str:
         cap_fen=settings().payout_cap_fen,
         shown=SHOWN,
         accounts_waiting=account_proposal.waiting(actor.organisation_id, found.order_by(None).with_only_columns(Household.id, maintain_column_froms=True)),
-        crumbs=[*_crumbs(row), (_("补发"), None)],
+        crumbs=[*crumbs_of(row), (_("补发"), None)],
         **desk(actor),
     )
 
@@ -270,14 +185,5 @@ def _account_now(house: Household, channel: str) -> tuple[str, str]:
     return house.bank_name, last_four(house.bank_account)
 
 
-def _upload(row: PayoutBatch, errors: dict[str, str], bad_lines: list[str]) -> str:
-    payout_batch.must_go_by("bank", row)
-    payout_recall.must_be_out(row)
-    return render_template(
-        "payout/results.html", row=row, errors=errors, bad_lines=bad_lines[:200], more=max(0, len(bad_lines) - 200),
-        heading=",".join(RESULT_HEADER), crumbs=[*_crumbs(row), (_("回盘"), None)], **desk(the_actor()),
-    )  # fmt: skip
-
-
-def _crumbs(row: PayoutBatch) -> list[tuple[str, str | None]]:
+def crumbs_of(row: PayoutBatch) -> list[tuple[str, str | None]]:
     return [(_("代发"), url_for("payout.index")), (f"{row.number} · {state_words()[row.channel][row.state]}", url_for("payout.show", public_id=row.public_id))]

@@ -59,7 +59,7 @@ def next_strip(row: PayoutBatch, counts: Counts, actor: Actor) -> tuple[str, str
     if row.state == "SENT":
         sent, unknown = counts.get("sent", (0, 0))[0], counts.get("unknown", (0, 0))[0]
         if accountant or director:
-            here = url_for("payout_step.results", public_id=row.public_id)
+            here = url_for("payout_results.results", public_id=row.public_id)
             if unknown and not sent:
                 return _("银行还没有弄清 %(n)s 笔。再有回盘就导入；问清楚了的，点开那一笔记下。没有结果的不要补发，否则会付两次。", n=unknown), _("导入回盘"), here
             return _("银行一般一个工作日内给结果，还有 %(n)s 笔没有结果。", n=sent + unknown), _("导入回盘"), here

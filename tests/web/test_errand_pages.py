@@ -135,11 +135,15 @@ def test_the_whole_payout_by_the_worker(many: Flask) -> None:
     worker(many)
     assert "已同意，内容已冻结。" in director.get(asked.location).text
     assert "已记下，等银行的结果。" in taken(accountant, f"{address}/step/send", version=now())
-    results = upload(accountant, row, "1,10.00,paid,", "2,20.00,returned,户名不符", "3,30.00,unknown,")
+    brought = upload(accountant, row, "1,10.00,paid,", "2,20.00,returned,户名不符", "3,30.00,unknown,")
+    worker(many)
+    found = re.search(rf"{address}/results/\w+", accountant.get(brought.location).text)
+    assert found is not None
+    results = found[0]
     assert owed(market) == [0, 0, 0]
-    assert "1 笔到账，1 笔退回，1 笔银行还没有结果" in taken(accountant, results.location)
+    assert "1 笔到账，1 笔退回，1 笔银行还没有结果" in taken(accountant, results)
     assert owed(market) == [0, 2_000, 0]
-    assert accountant.post(results.location).status_code == 409
+    assert accountant.post(results).status_code == 409
     assert "补发批次做好了" in taken(accountant, f"{address}/step/reissue", channel="bank")
     assert accountant.post(f"{address}/step/reissue", data={"channel": "bank"}).status_code == 409
     assert db.session.query(PayoutBatch).count() == 2
