@@ -175,10 +175,12 @@ def is_dispute(number: str) -> bool:
 
 
 def sent_over(payment_id: int, way: str, *, disputes: bool = False, came_back: bool = True) -> int:
-    """Fen of a payment that went back, or are on their way, over ``way``; with ``came_back`` also what went and was sent back by the buyer's bank,
-    as the channel may still tell of it in a sum. With ``disputes``: also what a lost one took, which no sum of refunds tells."""
-    stands, returned = Refund.state.not_in(("requested", "failed")), (Refund.state == "failed") & Refund.succeeded_at.is_not(None)
-    went = stands | returned if came_back else stands
+    """Fen of a payment that went back, or are on their way, over ``way``, also what left though no book holds it; with ``came_back`` also what went
+    and was sent back by the buyer's bank, as the channel may still tell of it in a sum. With ``disputes``: also what a lost one took, which no sum
+    of refunds tells."""
+    failed = Refund.state == "failed"
+    stands = Refund.state.not_in(("requested", "failed")) | (failed & (Refund.sub_code == LEFT))
+    went = stands | (failed & Refund.succeeded_at.is_not(None)) if came_back else stands
     query = select(func.coalesce(func.sum(Refund.fen), 0)).where(Refund.payment_id == payment_id, Refund.way == way, went)
     if not disputes:
         query = query.where(~or_(*(Refund.out_request_no.startswith(each, autoescape=True) for each in DISPUTES)))

@@ -12,7 +12,15 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
 from marketplace.orders import cancellation, order_refund, refund_reissue
 from marketplace.orders.order import locked_order
-from marketplace.payments import bank_refund, bill_difference, bill_import, call, refund_call, refund_news
+from marketplace.payments import (
+    bank_refund,
+    bill_difference,
+    bill_import,
+    call,
+    refund_call,
+    refund_loss,
+    refund_news,
+)
 from marketplace.payments import payment as payments
 from marketplace.payments.alipay_outcome import BillRow
 from marketplace.payments.bank_refund import BankRefund
@@ -183,6 +191,32 @@ def test_a_transfer_that_was_made_before_its_number_was_typed_is_told_as_double(
         refund, payment = the(number)
         assert (refund.state, payment.refunded_fen) == ("succeeded", fen)
         assert [trade.held(market, kind) for kind in ("alipay", "buyer_funds", "bank", "refunds_payable")] == [PAID - fen, PAID - fen, 0, 0]
+    assert unsound() == []
+
+
+@pytest.mark.both
+def test_the_very_notice_that_tells_of_it_is_no_refund_that_somebody_else_made(app: Flask, market: Market) -> None:
+    """More than half of the price: what is left of the order is not enough for it, and is not what the channel tells of either."""
+    most = 10_000
+    number = stopped(app, market, most)
+    proposed = transaction(lambda: refund_reissue.propose(number, *PAYEE, actor=market.accountant).id)
+    again = transaction(lambda: refund_reissue.decide(proposed, approved=True, actor=market.director).refund_id or 0)
+    transaction(lambda: bank_refund.record(again, "BOC2026112500017", clock.business_date(), actor=market.accountant))
+    refund, payment = the(number)
+    said = trade.succeeded(payment.id, at=clock.now(), refunded_fen=most, refund_no=refund.out_request_no)
+    for _ in range(2):
+        assert transaction(lambda: payments.apply(said)) == "repeated"
+    refund, payment = the(number)
+    assert (refund.state, refund.sub_code, payment.refunded_fen, trade.order(refund.order_id or 0).refunded_fen) == ("failed", LEFT, most, most)
+    assert len(list(db.session.scalars(select(Refund.id)))) == 2
+    assert [trade.held(market, kind) for kind in ("alipay", "bank", "buyer_funds")] == [PAID, -most, PAID - most]
+    # Borne by the cooperative, the books say what Alipay says; and only what somebody really gave back there comes off the order.
+    loss = transaction(lambda: refund_loss.propose(number, "打过三次电话，买家不还。", actor=market.accountant).id)
+    transaction(lambda: refund_loss.decide(loss, actor=market.director, version=1, approved=True))
+    more = trade.succeeded(payment.id, at=clock.now(), refunded_fen=most + 1_500)
+    assert transaction(lambda: payments.apply(more)) == "refunded_elsewhere"
+    assert trade.order(refund.order_id or 0).refunded_fen == most + 1_500
+    assert [trade.held(market, kind) for kind in ("alipay", "bank", "buyer_funds")] == [PAID - most - 1_500, -most, PAID - most - 1_500]
     assert unsound() == []
 
 
