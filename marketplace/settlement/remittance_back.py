@@ -2,13 +2,13 @@
 none is taken for a buyer's, until two people say that it is a remittance (``row_decision``): those of its amount are proposed, by the payee's name.
 
 What was posted is reversed, so that it lies where it lay before, and can be proposed again. What was recovered beside it for earlier refunds had
-been paid to buyers, and stays.
+been paid to buyers, and stays. What a refund took before the bank paid is the share's own then: what later shares recovered of that goes back to them.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import select
@@ -17,14 +17,14 @@ from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, locked, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
-from marketplace.ledger import posting
+from marketplace.ledger import account, balance, posting, share_event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.payments import row_decision, statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
-from marketplace.settlement.remittance import Remittance, fund_holder
+from marketplace.settlement.remittance import SHARES, Remittance, fund_holder
 
 LATE = timedelta(days=100)  # within which a bank sends back what it cannot credit
 _SAYS_SO = re.compile(r"退汇|退票|退回|退款|户名不符|账号不符|账户不存在|入账失败|销户")
@@ -109,9 +109,27 @@ def _came_back(remittance_id: int, seen: StatementRow) -> int:
     row.version += 1
     entries = [each for each in of_source("remittance", row.id) if each.kind in _POSTED]
     made = {each.book: posting.reverse(each.id, source=Source("remittance", row.id, number), at=clock.beijing_midnight(seen.day)) for number, each in enumerate(entries)}
+    _give_again(row, clock.beijing_midnight(seen.day))
     db.session.flush()
     audit.record("remittance.returned", row, fen=row.fen, row_id=seen.id)
     return made[row.organisation_id]
+
+
+def _give_again(row: Remittance, at: datetime) -> None:
+    """Nothing is to be recovered of what did not leave; more than nothing was: it had been taken from a later share."""
+    if row.kind not in SHARES:
+        return
+    share, recoverable = SHARES[row.kind]
+    owner = account.owner_of(share, row.village_id)
+    account.lock([account.named(kind, row.organisation_id, owner) for kind in (share, recoverable)])
+    fen = -balance.held(recoverable, row.organisation_id, owner)
+    if fen <= 0:
+        return
+    source = Source("remittance", row.id)
+    if row.village_id is not None:
+        share_event.collective_recovery_undone(book=row.organisation_id, source=source, village_id=row.village_id, fen=fen, at=at)
+    else:
+        share_event.fund_recovery_undone(book=row.organisation_id, source=source, fen=fen, at=at)
 
 
 statement_row.arrivals.append(_SentBack())

@@ -6,17 +6,28 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, NotFound
-from marketplace.ledger import balance
+from marketplace.ledger import balance, event
+from marketplace.ledger.posting import Source
 from marketplace.payments import row_decision, row_undo
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementLink
+from marketplace.reporting import books
 from marketplace.settlement import difference, pair_undo, reconciliation, remittance
 from marketplace.settlement.remittance import Remittance
 from tests import builders
 from tests.builders import Market
 from tests.payments.statement import row, take
-from tests.settlement.test_remittance import books_hold, earning, remitted
+from tests.settlement.test_recovery import settled
+from tests.settlement.test_remittance import (
+    approve,
+    books_hold,
+    earning,
+    paid,
+    propose,
+    recoverable,
+    remitted,
+)
 from tests.web.work_desk import browser
 
 
@@ -111,3 +122,27 @@ def test_only_what_was_paid_before_of_just_this_amount_comes_back_and_once(app: 
     take(other.accountant, [(f"{clock.business_date()}", 1_800, "石上村", "退汇", "S9")])
     with pytest.raises(NotFound):
         transaction(lambda: row_decision.propose(row("S9").id, "SENT_BACK", "退汇的", remittance_id=number, actor=other.accountant))
+
+
+@pytest.mark.both
+def test_what_later_shares_recovered_of_it_is_theirs_again(app: Flask) -> None:
+    """A refund took of both shares before the bank paid, the next month made some of that good, and then the bank sent both payments back."""
+    market = earning()
+    builders.operator()
+    village, fund = propose(market, "COLLECTIVE", 1_800, "v"), propose(market, "FUND", 1_000, "f")
+    for each in (village, fund):
+        approve(each, market)
+    with transaction():
+        event.refund_after_settlement(
+            book=market.cooperative, source=Source("refund", 99), revenue_fen=0, freight_fen=0, collectives={market.village: 500}, fund_fen=400, pools={},
+        )  # fmt: skip
+    for each in (village, fund):
+        paid(each, market)
+    assert recoverable(market) == (500, 200)
+    settled(market, 30_000)  # the village gets ¥18.00 and the fund ¥12.00
+    assert [remitted(market, kind, fen).recovered_fen for kind, fen in (("COLLECTIVE", 1_440), ("FUND", 1_000))] == [360, 200]
+    of_statement(market, (1_800, "石上村村民委员会", f"退汇 {village.number}", "S1"), (1_000, "防贫基金", f"退汇 {fund.number}", "S2"))
+    assert recoverable(market) == (0, 0)
+    owner = f"village:{market.village}"
+    assert (balance.held("village_collective", market.cooperative, owner), balance.held("relief_fund", market.cooperative)) == (1_800 - 500 + 360, 1_000)
+    assert [each.detail for each in books.check() if each.rule == "nobody_owes_what_cannot_be_owed" and not each.ok] == []
