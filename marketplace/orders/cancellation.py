@@ -22,6 +22,12 @@ def hears_of_called_off(hook: CalledOff) -> CalledOff:
     return hook
 
 
+def tell(order: Order, *, person_id: int | None) -> None:
+    """An order has ended before anything was shipped: what hung on it ends, too."""
+    for hook in _called_off.values():
+        hook(order, person_id)
+
+
 def cancel(order_id: int, *, actor: Actor, reason: str = "") -> Order:
     """The buyer, the cooperative or the operator calls an order off. WrongState once a part of it was shipped."""
     order = locked_order(order_id)
@@ -44,7 +50,6 @@ def call_off(order: Order, reason: str, *, person_id: int | None) -> Order:
     left = order.paid_fen - order.refunded_fen
     if left:
         order_refund.pay_back(order, left, reason, person_id=person_id)
-    for hook in _called_off.values():
-        hook(order, person_id)
+    tell(order, person_id=person_id)
     audit.record("order.cancelled", order, person_id=person_id, reason=order.cancel_reason)
     return order

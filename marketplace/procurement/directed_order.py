@@ -37,6 +37,7 @@ PROGRAMMES = ("COUNTY", "832", "UNION")
 # Without letters and digits that are misread on a bank's counter.
 _LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 APPROVAL = ("SUBMITTED", "APPROVED", "RETURNED", "CONFIRMED", "DECLINED", "CANCELLED")
+ENDED = ("RETURNED", "DECLINED", "CANCELLED")
 
 
 class DirectedOrder(Public, Model):
@@ -241,7 +242,7 @@ def decline(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrd
 def _called_off(order: Order, _person_id: int | None) -> None:
     """All that was paid went back before anything left: the unit's side ends with the order."""
     row = of_order(order.id) if order.kind == "DIRECTED" else None
-    if row is not None:
+    if row is not None and row.approval not in ENDED:
         row.approval = "CANCELLED"
         db.session.flush()
 
@@ -287,6 +288,7 @@ def end(row: DirectedOrder, order: Order, to: str, reason: str, actor: Actor | N
     order.version += 1
     stock.release(waiting_packs(lines_of(order.id)), source_type="order", source_id=order.id)
     person_id, organisation_id = (actor.person_id, actor.organisation_id) if actor else (None, None)
+    cancellation.tell(order, person_id=person_id)
     audit.record(f"directed_order.{to.lower()}", row, person_id=person_id, organisation_id=organisation_id, reason=order.cancel_reason)
     return row
 

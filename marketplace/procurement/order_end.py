@@ -15,6 +15,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.notices import message
 from marketplace.notices.message import Say
+from marketplace.orders import cancellation
 from marketplace.orders.order import Order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
@@ -62,7 +63,7 @@ def give_up(directed_order_id: int, reason: str, *, actor: Actor) -> DirectedOrd
     reason = _worded(reason)
     open_ = open_of(row.id)
     if open_ is not None:
-        _close(open_, "APPROVED", reason, actor)
+        _close(open_, "APPROVED", reason, actor.person_id)
     directed_order.end(row, order, "DECLINED", reason, actor)
     _tell("order.given_up", row, reason, *_people_of_unit(row, order))
     return row
@@ -101,7 +102,7 @@ def decide(end_request_id: int, *, approved: bool, version: int, reason: str = "
     if approved:
         _must_be_possible(row, order)
     approval.decide(asked, maker_id=asked.asked_by_id, actor=actor, version=version, approved=approved, reason=reason)
-    _close(asked, "APPROVED" if approved else "RETURNED", reason, actor)
+    _close(asked, "APPROVED" if approved else "RETURNED", reason, actor.person_id)
     if approved:
         directed_order.end(row, order, "CANCELLED", asked.reason, actor)
     _tell("order.end_agreed" if approved else "order.end_refused", row, reason.strip(), (asked.asked_by_id, row.organisation_id), number=asked.id)
@@ -114,7 +115,7 @@ def withdraw(end_request_id: int, *, actor: Actor) -> EndRequest:
     directed_order.of_unit(known.directed_order_id, actor, "buyer", "approver")
     asked = locked(EndRequest, end_request_id)
     _must_be_open(asked)
-    return _close(asked, "WITHDRAWN", "", actor)
+    return _close(asked, "WITHDRAWN", "", actor.person_id)
 
 
 def open_of(directed_order_id: int) -> EndRequest | None:
@@ -151,11 +152,20 @@ def _worded(reason: str) -> str:
     return reason.strip()
 
 
-def _close(asked: EndRequest, state: str, answer: str, actor: Actor) -> EndRequest:
+@cancellation.hears_of_called_off
+def _ended(order: Order, person_id: int | None) -> None:
+    """The order has ended, by whatever way: that is what was asked."""
+    row = directed_order.of_order(order.id)
+    asked = open_of(row.id) if row is not None else None
+    if asked is not None:
+        _close(asked, "APPROVED", "", person_id)
+
+
+def _close(asked: EndRequest, state: str, answer: str, person_id: int | None) -> EndRequest:
     asked.state, asked.answer = state, answer.strip()[:300]
-    asked.decided_at, asked.decided_by_id = clock.now(), actor.person_id
+    asked.decided_at, asked.decided_by_id = clock.now(), person_id
     db.session.flush()
-    audit.record(f"end_request.{state.lower()}", asked, person_id=actor.person_id, directed_order_id=asked.directed_order_id)
+    audit.record(f"end_request.{state.lower()}", asked, person_id=person_id, directed_order_id=asked.directed_order_id)
     return asked
 
 

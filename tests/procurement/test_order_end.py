@@ -1,15 +1,21 @@
 """An order that was taken on and cannot be, or is not wanted any more: either side can end it while nothing was sent and no money is there."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.notices import message
 from marketplace.notices.message import Message
+from marketplace.orders import return_request
 from marketplace.orders.order import WrongState
-from marketplace.procurement import order_end
+from marketplace.orders.return_request import ReturnRequest
+from marketplace.payments import match_undo
+from marketplace.procurement import order_end, pay_deadline
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.order_end import EndRequest
 from marketplace.reporting import books
@@ -129,3 +135,30 @@ def test_on_the_pages(app: Flask, at: UnitMarket) -> None:
     assert seller.post(f"{desk}/{rows[other]}/end", data={"end_reason": "没有货了"}).status_code == 302
     assert "没有货了" in unit.get(f"/unit/orders/{rows[other]}").text
     assert "没有货了" in seller.get(desk).text
+
+
+def test_what_was_asked_is_answered_when_the_order_ends_otherwise(at: UnitMarket) -> None:
+    """Its time to pay ran out; or all that had been paid went back."""
+    late, paid = confirmed(at, 10, terms="PREPAY", key="late"), confirmed(at, 5, key="paid")
+    for made in (late, paid):
+        transaction(lambda made=made: order_end.ask(made, "活动取消了", actor=at.buyer))  # type: ignore[misc]
+    match(at, receipt(at, 1_000), paid, 1_000)
+    order_id = order_of(paid).id
+    row = transaction(lambda: return_request.raise_request(order_id, 1_000, "活动取消了", actor=at.buyer).id)
+    transaction(lambda: return_request.approve(row, actor=at.market.clerk))
+    with clock.travel(clock.now() + timedelta(days=31 + pay_deadline.LATEST_DAYS)):
+        transaction(lambda: pay_deadline.lapse(late))
+    assert [stands(at, made)[:2] for made in (late, paid)] == [("CANCELLED", "CANCELLED")] * 2
+    assert [[each.state for each in order_end.of_order(made)] for made in (late, paid)] == [["APPROVED"]] * 2
+    assert order_end.open_at(at.market.cooperative) == {}
+
+
+def test_money_that_was_asked_back_is_no_question_any_more_once_the_order_has_ended(at: UnitMarket) -> None:
+    made = confirmed(at, 10)
+    number = match(at, receipt(at, 1_000), made, 1_000)
+    order_id = order_of(made).id
+    row = transaction(lambda: return_request.raise_request(order_id, 1_000, "付错了", actor=at.buyer).id)
+    undo = transaction(lambda: match_undo.ask(number, "核错了单", actor=at.market.accountant).id)
+    transaction(lambda: match_undo.decide(undo, version=1, approved=True, actor=at.market.director))
+    transaction(lambda: order_end.give_up(made, "没有货了", actor=at.market.director))
+    assert (stands(at, made)[0], db.session.get_one(ReturnRequest, row).state) == ("DECLINED", "WITHDRAWN")
