@@ -13,13 +13,13 @@ from marketplace.foundation.database import db, get, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.foundation.money import format_yuan
-from marketplace.orders import order_refund
+from marketplace.orders import order_refund, return_request
 from marketplace.orders.order import Order, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.proposal import put
+from marketplace.payments import bank_refund, refund_waiver
 from marketplace.payments import refund as refunds
-from marketplace.payments import refund_waiver
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.payment import ONLINE, Payment
 from marketplace.payments.refund import Refund
@@ -156,8 +156,9 @@ def again_fen(failed: Refund) -> int:
 
 
 def may_be_waived(failed: Refund) -> bool:
-    """Whether the money has somewhere to go if it does not go back: to be divided with its order, or it is divided already."""
-    if failed.order_id is None:
+    """Whether the money has somewhere to go if it does not go back: to be divided with its order, or it is divided already. Who was never sent
+    the goods has nothing to keep instead."""
+    if failed.order_id is None or return_request.never_sent(_first(failed).id):
         return False
     order = get(Order, failed.order_id)
     return order.cancelled_at is None and not order_refund.undivided(order)
@@ -165,7 +166,7 @@ def may_be_waived(failed: Refund) -> bool:
 
 def _must_be_divisible(failed: Refund) -> None:
     if not may_be_waived(failed):
-        raise Conflict("waiver.buyers", N_("这笔钱没有分给任何人，是买家的，不能不退：退不回去就转账退给买家。"))
+        raise Conflict("waiver.buyers", N_("这笔钱没有分给任何人，或者退的货没有发过，是买家的，不能不退：退不回去就转账退给买家。"))
 
 
 def _must_be_unasked(failed: Refund) -> None:
@@ -178,14 +179,19 @@ def _must_be_unasked(failed: Refund) -> None:
 
 def _must_be_agreed(failed: Refund) -> None:
     """After the split a refund takes from households' shares; what one person approved before it is looked at by a second one then."""
-    first = failed
-    while first.reissues_id is not None:
-        first = get(Refund, first.reissues_id)
+    first = _first(failed)
     order = get(Order, failed.order_id) if failed.order_id is not None else None
     if order is None or order.settled_at is None or (first.approved_at >= order.settled_at and not first.elsewhere):
         return
     if order_refund.takes_shares(order, *order_refund.still_asked(order, get(Payment, failed.payment_id), failed)):
         raise Conflict("refund.divided", N_("这张订单已经分账，再退要动用农户、村集体和基金的份额，要两个人同意：请改走银行，由理事长审。"))
+
+
+def _first(refund: Refund) -> Refund:
+    """What was approved first, if this one makes it again."""
+    while refund.reissues_id is not None:
+        refund = get(Refund, refund.reissues_id)
+    return refund
 
 
 def _agreed(bank_refund_id: int, actor: Actor) -> BankRefund:
@@ -225,6 +231,7 @@ def _failed(refund_id: int, actor: Actor) -> Refund:
 def _again(failed: Refund, way: str, actor: Actor) -> Refund:
     payment = locked(Payment, failed.payment_id)
     refund_waiver.drop(failed.id)
+    bank_refund.drop(failed.id)
     if failed.order_id is None:
         return refunds.give_back(payment, way=way, reissues_id=failed.id, approved_by_id=actor.person_id)
     order = locked_order(failed.order_id)

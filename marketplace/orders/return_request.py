@@ -22,6 +22,7 @@ from marketplace.orders.order import Order, OrderLine, is_buyers, lines_of, lock
 from marketplace.orders.return_choice import BEFORE_SHIPPING, SHIPS_STILL, Chosen
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
+from marketplace.organisations.approval import OwnWork
 from marketplace.supply import stock
 
 
@@ -134,14 +135,17 @@ def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest
     """The cooperative agrees: the refund is approved and leaves by itself, and packs that have not left come off the order. Nothing shipped and
     nothing left to ship: the order is called off.
 
-    What a colleague proposed is for a director to agree to: OwnWork if it is one's own.
+    What a colleague proposed is for a director to agree to. OwnWork if it is one's own, also of one who sells here and bought here.
     """
     order, request = _answering(request_id, actor)
     if request.by_seller:
         _decide(request, actor, approved=True, reason=answer)
+    elif request.raised_by_id == actor.person_id:
+        raise OwnWork("approval.own", N_("自己经办的，不能自己审批。请换一位同事来审。"))
     lines = lines_of(order.id)
     off = _never_sent(order, request, lines)
-    whole = order.fulfilment == "READY" and request.fen == order.paid_fen - order.refunded_fen
+    # All the money is the whole order only where all of it is paid: of one paid in part it may be a few packs'.
+    whole = order.fulfilment == "READY" and not order.open_fen and request.fen == order.paid_fen - order.refunded_fen
     if whole or (order.fulfilment in BEFORE_SHIPPING and all(line.to_ship == off.get(line.id, 0) for line in lines)):
         _close(request, "APPROVED", answer, actor.person_id)
         cancellation.call_off(order, "returned", person_id=actor.person_id)
@@ -214,10 +218,23 @@ def taken_off_since(order_ids: Sequence[int], since: datetime) -> Counter[int]:
     return found
 
 
+def never_sent(refund_id: int) -> bool:
+    """Whether a refund is for packs that came off an order before they left."""
+    return any(db.session.scalars(select(ReturnRequest.unsent).where(ReturnRequest.refund_id == refund_id)))
+
+
 def open_of(order_id: int) -> ReturnRequest | None:
     """The open request of an order: it holds settlement."""
     query = select(ReturnRequest).where(ReturnRequest.order_id == order_id, ReturnRequest.state == "OPEN")
     return db.session.scalars(query).one_or_none()
+
+
+def overtaken(order: Order, *, person_id: int) -> None:
+    """A unit has signed for what came, and what did not is paid back as short: a request that names packs which had not left would pay for them
+    once more. What else is wrong is asked for anew."""
+    request = open_of(order.id)
+    if request is not None and request.unsent:
+        _close(request, "WITHDRAWN", "", person_id)
 
 
 @cancellation.hears_of_called_off

@@ -19,6 +19,7 @@ from marketplace.payments import bank_transfer, bill_difference
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import DOUBTED, Refund
+from marketplace.payments.refund_waiver import MADE_AGAIN
 
 
 class BankRefund(Public, Model):
@@ -84,6 +85,13 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
     refunds.succeed(refund.id, at=bank_transfer.moment_of(paid_on))
     audit.record("refund.transferred", refund, person_id=actor.person_id, fen=refund.fen, bank_refund_id=row.id)
     return row
+
+
+def drop(refund_id: int) -> None:
+    """The refund was made again: nobody decides any more on a payee who was proposed for it."""
+    for row in db.session.scalars(select(BankRefund).where(BankRefund.replaces_id == refund_id, BankRefund.state == "PROPOSED")):
+        row.state, row.reason = "RETURNED", MADE_AGAIN
+    db.session.flush()
 
 
 def _went_twice(refund: Refund) -> None:

@@ -14,7 +14,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.orders import order_refund
+from marketplace.orders import order_refund, return_request
 from marketplace.orders.order import Order, OrderLine, freight_back, lines_of, locked_order, waiting_packs
 from marketplace.organisations.actor import Actor
 from marketplace.procurement.directed_order import (
@@ -70,6 +70,7 @@ def accept(order_id: int, arrived: Sequence[Arrived], *, actor: Actor, note: str
     db.session.add(row)
     db.session.flush()
     _sign(row, order, directed, lines, said)
+    return_request.overtaken(order, person_id=actor.person_id)
     _release_unshipped(order, lines)
     _reckon(row, order, directed, lines)
     if not order.paid_fen + order.accepted_fen + order.freight_fen:

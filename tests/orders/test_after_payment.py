@@ -10,9 +10,13 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.orders import cancellation, expiry, order_refund, received, return_request, shipment
 from marketplace.orders.order import WrongState, lines_of, locked_order
+from marketplace.organisations.actor import acting
+from marketplace.organisations.approval import OwnWork
+from marketplace.organisations.person import grant
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund, RefundTooMuch
+from marketplace.reporting import books
 from marketplace.supply.batch import Batch
 from tests import builders
 from tests.orders import trade
@@ -201,3 +205,18 @@ def test_a_return_before_shipment_calls_the_order_off(app: Flask) -> None:
         return_request.approve(request_id, actor=market.clerk)
     assert (trade.order(order_id).fulfilment, trade.order(order_id).payment) == ("CANCELLED", "REFUNDED")
     assert trade.free(market.pack) == (10, 0)
+
+
+def test_who_sells_here_and_bought_here_does_not_answer_their_own_return(app: Flask) -> None:
+    market, buyer = builders.market(), builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 1))
+    transaction(lambda: grant(buyer.person_id, market.cooperative, "clerk"))
+    seller = acting(buyer.person_id, market.cooperative)
+    assert seller is not None
+    asked = transaction(lambda: return_request.raise_request(order_id, trade.order(order_id).paid_fen, "不想要了", actor=buyer).id)
+    with pytest.raises(OwnWork), transaction():
+        return_request.approve(asked, actor=seller)
+    assert trade.order(order_id).refunded_fen == 0
+    transaction(lambda: return_request.approve(asked, actor=market.clerk))
+    assert trade.order(order_id).fulfilment == "CANCELLED"
+    assert [each.detail for each in books.check() if not each.ok] == []

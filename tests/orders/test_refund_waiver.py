@@ -10,8 +10,8 @@ from sqlalchemy import select
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
-from marketplace.orders import cancellation, order_refund, received, refund_reissue, return_request
-from marketplace.orders.order import locked_order
+from marketplace.orders import cancellation, order_refund, received, refund_reissue, return_request, shipment
+from marketplace.orders.order import lines_of, locked_order
 from marketplace.organisations.approval import OwnWork
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
@@ -204,3 +204,22 @@ def test_the_pages_say_what_is_waited_for_and_both_decide_there(app: Flask, mark
     assert "两个人同意了不再退" in accountant.get(address).text
     assert browser(app, builders.market(name="乙社").accountant).post(f"{address}/waiver", data={"waiver_reason": "买家"}).status_code == 404
     assert settled(order_id) == 17_600
+
+
+@pytest.mark.both
+def test_who_was_never_sent_the_goods_has_nothing_to_keep_instead(market: Market) -> None:
+    """One of two tins was taken off before it left; the refund of it was refused, and so was what was made instead."""
+    buyer = builders.customer()
+    order_id = trade.bought(buyer, (market.pack, 2))
+    (line,) = lines_of(order_id)
+    transaction(lambda: shipment.ship(order_id, [(line.id, market.batch, 1)], "顺丰速运", actor=market.clerk))
+    row = transaction(lambda: return_request.raise_request(order_id, 0, "不用这么多", actor=buyer, packs={line.id: 1}, unsent={line.id: 1}).id)
+    transaction(lambda: return_request.approve(row, actor=market.clerk))
+    number = db.session.scalars(select(Refund.id)).one()
+    db.session.rollback()
+    transaction(lambda: refunds.fail(number, "ACQ.TRADE_HAS_FINISHED"))
+    again = transaction(lambda: refund_reissue.resend(number, actor=market.accountant).id)
+    transaction(lambda: refunds.fail(again, "ACQ.TRADE_HAS_FINISHED"))
+    with pytest.raises(Conflict, match=r"waiver\.buyers"):
+        asked(market, again)
+    assert unsound() == []

@@ -16,10 +16,12 @@ from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.payments import bank_refund, call, refund_call
 from marketplace.payments import payment as payments
+from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.channel import Answer
 from marketplace.payments.outcome import Outcome
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_waiver import MADE_AGAIN
 from marketplace.reporting import books
 from marketplace.settlement import reconciliation
 from tests import builders
@@ -107,6 +109,20 @@ def test_it_is_made_again_once(market: Market, failed: int) -> None:
         refund_reissue.decide(proposed, approved=True, actor=market.director)
     with pytest.raises(Conflict), transaction():
         refund_reissue.resend(failed, actor=market.director)
+    assert unsound() == []
+
+
+def test_a_payee_who_was_proposed_is_out_of_it_once_it_is_sent_again(app: Flask, market: Market, failed: int) -> None:
+    proposed = transaction(lambda: refund_reissue.propose(failed, *PAYEE, actor=market.accountant).id)
+    again = transaction(lambda: refund_reissue.resend(failed, actor=market.accountant).id)
+    row = db.session.get_one(BankRefund, proposed)
+    assert (row.state, row.reason) == ("RETURNED", MADE_AGAIN)
+    page = browser(app, market.director).get(f"/cooperative/refunds/{db.session.get_one(Refund, failed).public_id}").text
+    assert "已经重办" in page and "同意转账" not in page
+    transaction(lambda: refunds.fail(again, "ACQ.REFUSED"))
+    once_more = transaction(lambda: refund_reissue.propose(again, *PAYEE, actor=market.accountant).id)
+    transaction(lambda: refund_reissue.decide(once_more, approved=False, reason="户名不对", actor=market.director))
+    assert db.session.get_one(BankRefund, once_more).reason == "户名不对"
     assert unsound() == []
 
 

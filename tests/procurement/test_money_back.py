@@ -270,3 +270,33 @@ def test_goods_that_went_back_of_what_was_accepted_come_off_their_own_line(app: 
     parts = db.session.scalars(select(SettlementLine.base_fen).order_by(SettlementLine.id)).all()
     assert parts == [8 * 8_000, 10_000]
     assert stands(at, made) == ("PAID", 0, 0)
+
+
+def test_as_many_packs_less_as_were_paid_leave_the_others_ordered(app: Flask) -> None:
+    """Half was paid early, and half the packs are not wanted: the other half is still to come, and to be paid."""
+    at = unit_market()
+    made = confirmed(at, 10)
+    pays(at, made, 40_000)
+    gives_back(at, made, packs=5)
+    assert (stands(at, made), order_of(made).fulfilment, trade.free(at.market.pack)) == (("PARTLY_PAID", 40_000, 0), "READY", (100, 5))
+    ship(at, made, 5)
+    accept(at, made, 5, short=5)
+    assert stands(at, made) == ("PARTLY_PAID", 40_000, 40_000)
+    pays(at, made, 40_000)
+    assert stands(at, made) == ("PAID", 0, 0)
+
+
+def test_packs_that_were_asked_off_and_are_short_then_are_paid_back_once(app: Flask) -> None:
+    """The unit asked for two packs less, nobody answered, eight came, and the unit signed for eight."""
+    at = unit_market()
+    made = confirmed(at, 10)
+    pays(at, made, 80_000)
+    order_id = order_of(made).id
+    line = lines_of(order_id)[0].id
+    asked = transaction(lambda: return_request.raise_request(order_id, 0, "用不了这么多", actor=at.buyer, packs={line: 2}, unsent={line: 2}).id)
+    ship(at, made, 8)
+    accept(at, made, 8, short=2)
+    assert (stands(at, made), order_of(made).refunded_fen) == (("PAID", 0, 0), 16_000)
+    with pytest.raises(Conflict, match=r"return\.answered"), transaction():
+        return_request.approve(asked, actor=at.market.clerk)
+    assert order_of(made).refunded_fen == 16_000
