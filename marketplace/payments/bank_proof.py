@@ -1,13 +1,14 @@
 """What bears out that a row of a bank's file is the bank's: who brought the file, and whether its balances go on from what came before it and lead
 to what came after. A file is a text that anybody can edit; a credit that was written into it breaks the chain on one side or the other.
 
-A file without balances bears out nothing: the director looks into the online banking and confirms it.
+One that was written in together with a debit of as much does not: so what the file's debits are is said first. A file without balances bears out
+nothing. In either case the director may look into the online banking and confirm it.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import func, select, tuple_
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, locked, not_found
@@ -16,12 +17,13 @@ from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
 from marketplace.payments.bank_statement import BankReceipt, BankStatement
-from marketplace.payments.statement_row import StatementRow
+from marketplace.payments.statement_row import StatementLink, StatementRow
 
 
 @dataclass(frozen=True)
 class Proof:
-    """``state``: CLOSED on both sides, NOT_YET (no later statement so far), GAP, NO_BALANCES, or CONFIRMED by a second person without balances."""
+    """``state``: CLOSED on both sides, NOT_YET (no later statement so far), GAP, DEBITS that nobody explained and that make up for it, NO_BALANCES,
+    or CONFIRMED by a second person without balances."""
 
     statement: BankStatement
     state: str
@@ -46,14 +48,18 @@ def of_receipt(receipt: BankReceipt) -> Proof:
     after = db.session.scalars(select(StatementRow).where(own, at > (last.day, last.id)).order_by(*order).limit(1)).one_or_none()
     if _breaks(before, first) or _breaks(last, after):
         return Proof(statement, "GAP")
+    if statement.confirmed_by_id is None and _unexplained(statement) >= receipt.fen:
+        return Proof(statement, "DEBITS")
     return Proof(statement, "NOT_YET" if after is None or after.balance_fen is None else "CLOSED")
 
 
 def must_bear_out(receipt: BankReceipt) -> None:
-    """Raise Conflict ``statement.gap`` or ``statement.unproven`` where what the file says is not to be paid upon."""
+    """Raise Conflict ``statement.gap``, ``statement.debits`` or ``statement.unproven`` where what the file says is not to be paid upon."""
     state = of_receipt(receipt).state
     if state == "GAP":
         raise Conflict("statement.gap", N_("这笔到账所在的流水和前后的流水接不上，可能缺了一份或被改过。补上缺的流水、接得上以后，才能退钱。"))
+    if state == "DEBITS":
+        raise Conflict("statement.debits", N_("这份流水里没说明的支出，够抵这笔到账：一进一出，余额也接得上。先说明那几笔支出，或请理事长在网银里核对、确认这份流水以后，才能退钱。"))
     if state == "NO_BALANCES":
         raise Conflict("statement.unproven", N_("这笔到账所在的流水没有余额，看不出是不是银行写的。请理事长在网银里核对，确认这份流水以后，才能退钱。"))
 
@@ -79,6 +85,13 @@ def brought_by(organisation_id: int, person_id: int) -> bool:
         BankStatement.organisation_id == organisation_id, BankStatement.imported_by_id == person_id, BankStatement.taken_at.is_not(None)
     )
     return db.session.scalars(query.limit(1)).first() is not None
+
+
+def _unexplained(statement: BankStatement) -> int:
+    """Fen of the file's debits that are linked to nothing in the books."""
+    told = select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == StatementRow.id).correlate(StatementRow).scalar_subquery()
+    left = select(func.coalesce(func.sum(told - StatementRow.fen), 0)).where(StatementRow.statement_id == statement.id, StatementRow.fen < 0)
+    return int(db.session.scalar(left) or 0)
 
 
 def _breaks(before: StatementRow | None, after: StatementRow | None) -> bool:

@@ -12,13 +12,13 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
 from marketplace.ledger import balance
 from marketplace.organisations.approval import OwnWork
-from marketplace.payments import bank_proof, bank_statement, receipt_return
+from marketplace.payments import bank_proof, bank_statement, receipt_return, row_decision
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.settlement import difference
 from marketplace.settlement.difference import Difference
 from tests import builders
 from tests.builders import Market
-from tests.payments.statement import receipt, take
+from tests.payments.statement import receipt, row, take
 from tests.web.work_desk import browser
 
 NOW = datetime(2026, 3, 12, 3, tzinfo=UTC)
@@ -100,4 +100,27 @@ def test_a_file_without_balances_is_confirmed_by_a_second_person(app: Flask, mar
     assert director.post(path).status_code == 303
     db.session.expire_all()
     assert bank_proof.of_receipt(receipt("N1")).state == "CONFIRMED"
+    assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("way", ["said", "confirmed"])
+def test_a_credit_that_a_debit_beside_it_makes_up_for_is_borne_out_by_no_balance(app: Flask, market: Market, way: str) -> None:
+    """Written in together, they lead from the statement before to the one after."""
+    rows = [(DAY, 50_000, "靖安县第一中学", "货款", "X1", "62170011"), (DAY, -50_000, "某公司", "材料", "X2", "62170022"), (DAY, -100, "银行", "费", "A2")]
+    take(market.accountant, rows, opening_fen=10_000)  # type: ignore[arg-type]
+    made = proposed(market, "X1")
+    take(market.accountant, [("2026-03-12", 1, "银行", "结息", "A3")], opening_fen=9_900)
+    assert bank_proof.of_receipt(receipt("X1")).state == "DEBITS"
+    director = browser(app, market.director)
+    assert "没说明的支出够抵这笔到账" in director.get(RETURNS).text
+    assert director.post(f"{RETURNS}/{made.public_id}/decide", data={"version": "1", "decision": "approve"}).status_code == 409
+    db.session.rollback()
+    if way == "said":
+        told = transaction(lambda: row_decision.propose(row("X2").id, "UNRELATED", "买材料", actor=market.accountant).id)
+        transaction(lambda: row_decision.decide(told, version=1, approved=True, actor=market.director))
+    else:
+        assert director.post(f"{RETURNS}/{made.public_id}/statement").status_code == 303
+    db.session.expire_all()
+    assert bank_proof.of_receipt(receipt("X1")).state == "CLOSED"
     assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
