@@ -1,7 +1,7 @@
 """Settlement: an order's money is divided once it can no longer come back. One order never twice.
 
-Due: paid, received, the return window over, no return open, no match of a receipt asked to be undone, no refund under way that the channel
-may still refuse, and none that it refused and that is neither made again nor given up: its money is the buyer's, and would be divided.
+Due: paid, received, the return window over, no return open, no match of a receipt asked to be undone, no refund under way (a transfer that nobody
+has recorded is), and none that was refused and is neither made again nor given up: its money is the buyer's, and would be divided.
 """
 
 from collections import Counter
@@ -78,7 +78,7 @@ _WHY: dict[str, str] = {
     "not_received": N_("这张订单还没有确认收货，收货后才能结算。"),
     "return_window": N_("退货期到 %(day)s，过后才能结算。"),
     "return_open": N_("这张订单有一项退货申请还没有答复，答复后才能结算。"),
-    "refund_going": N_("这张订单有一笔退款还在路上，退到或退不成之后才能结算。"),
+    "refund_going": N_("这张订单有一笔退款还在路上：退到、退不成，或者转账的记下流水号以后，才能结算。"),
     "refund_refused": N_("这张订单有一笔退款没退成：等会计重办，或者会计提出、理事长同意不再退，然后才能结算。"),
     "match_asked": N_("这张订单的一笔核销在等理事长决定撤不撤销，决定后才能结算。"),
     "overpaid": N_("实付的钱多于货款和运费，要先由会计核对。"),
@@ -122,8 +122,8 @@ def _held(order_ids: Sequence[int]) -> dict[int, str]:
     }
 
 
-# A transfer over the bank is made by a person and is not refused by any channel: it holds nothing up.
-REFUND_GOING = Refund.state.in_(GOING) & (Refund.way != "bank")
+# Also a transfer over the bank that was agreed and that nobody has recorded: whether it left, and to whom, is not known yet.
+REFUND_GOING = Refund.state.in_(GOING)
 # Refused, it holds the split until somebody makes it again, or two people give it up: nobody takes it from the shares alone later.
 REFUND_REFUSED = refunds.refused()
 

@@ -319,8 +319,8 @@ class AnyWay(RuleBasedStateMachine):
         return model.organisation_id == self.market.cooperative
 
     def _refund_going(self, order_id: int) -> bool:
-        """One that the channel may still refuse."""
-        going = select(func.count()).where(Refund.order_id == order_id, Refund.state.in_(GOING), Refund.way != "bank")
+        """One of which nobody knows yet how it ends; also a transfer that is not recorded."""
+        going = select(func.count()).where(Refund.order_id == order_id, Refund.state.in_(GOING))
         return bool(db.session.scalar(going))
 
     def _refund_refused(self, order_id: int) -> bool:

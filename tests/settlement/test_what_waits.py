@@ -10,6 +10,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.language import said
 from marketplace.orders import received, refund_reissue, return_request
+from marketplace.payments import bank_refund
 from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books, cooperative_money
@@ -17,6 +18,7 @@ from marketplace.settlement import settlement
 from marketplace.settlement.settlement import NotDue
 from tests import builders
 from tests.orders import trade
+from tests.procurement.unit_market import accept, confirmed, match, order_of, receipt, ship, unit_market
 from tests.settlement.builders import order
 
 
@@ -57,3 +59,25 @@ def test_whoever_waits_for_the_window_is_told_until_when(app: Flask) -> None:
     with clock.travel(received_at + timedelta(days=1)), pytest.raises(NotDue) as refused:
         transaction(lambda: settlement.settle(order_id))
     assert said(refused.value) == "退货期到 2026-03-08，过后才能结算。"
+
+
+@pytest.mark.both
+def test_a_transfer_back_that_nobody_has_recorded_holds_the_split(app: Flask) -> None:
+    """A pack is short of what a unit had paid: until its money is back with the unit, nobody divides the rest."""
+    at = unit_market()
+    made = confirmed(at, 10)
+    match(at, receipt(at, 80_000), made, 80_000)
+    ship(at, made, 9)
+    accept(at, made, 9, short=1)
+    order_id = order_of(made).id
+    with clock.travel(clock.now() + timedelta(days=8)):
+        with pytest.raises(NotDue, match=r"settlement\.refund_going"):
+            transaction(lambda: settlement.settle(order_id))
+        assert settlement.settle_due() == []
+        (waits,) = cooperative_money.waiting(at.market.cooperative)
+        assert (waits.why, waits.fen) == ("refund_going", 72_000)
+        refund_id = db.session.scalars(select(Refund.id)).one()
+        transaction(lambda: bank_refund.record(refund_id, "WY2601", clock.business_date(), actor=at.market.accountant))
+        assert settlement.settle_due() == [order_id]
+        assert transaction(lambda: settlement.settle(order_id)).base_fen == 72_000
+    assert [each.detail for each in books.check() if not each.ok] == []
