@@ -13,6 +13,7 @@ from marketplace.households.linkage_group import LinkageGroup, LinkageShare
 from marketplace.organisations.organisation import Organisation, ServiceStation
 from marketplace.organisations.region import Region
 from marketplace.procurement.target import Target
+from marketplace.settlement import payout_found
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.settlement import Settlement
 from marketplace.supply.batch import Batch, Delivery
@@ -69,13 +70,11 @@ def _count(model: Any, *where: Any) -> int:
 
 def brought(year: int) -> dict[str, int]:
     """What the market brought to households in a year: ``pool_fen`` set aside for them at settlement, ``paid_fen`` that reached
-    their accounts (both Beijing time), ``households`` that were paid, and ``linked`` households with a share in force today."""
+    their accounts, what was paid twice once (both Beijing time), ``households`` that were paid, and ``linked`` households with a share in force today."""
     first, following = clock.beijing_midnight(date(year, 1, 1)), clock.beijing_midnight(date(year + 1, 1, 1))
     pool = select(func.coalesce(func.sum(Settlement.pool_fen), 0)).where(Settlement.period.like(f"{year}-%"))
-    paid = select(func.coalesce(func.sum(PayoutItem.fen), 0), func.count(PayoutItem.household_id.distinct())).join(
-        PayoutBatch, PayoutBatch.id == PayoutItem.batch_id
-    )
-    paid = paid.where(PayoutItem.state == "paid", PayoutBatch.made_at >= first, PayoutBatch.made_at < following)
+    each = payout_found.arrived([PayoutItem.household_id], PayoutBatch.made_at >= first, PayoutBatch.made_at < following).subquery("each")
+    paid = select(func.coalesce(func.sum(each.c.fen), 0), func.count(each.c.household_id.distinct()))
     paid_fen, households = db.session.execute(paid).one()
     today = clock.business_date()
     linked = select(func.count(LinkageShare.household_id.distinct())).where(

@@ -18,6 +18,7 @@ from marketplace.foundation.database import db
 from marketplace.households.household import Household
 from marketplace.households.linkage_group import LinkageShare
 from marketplace.organisations.region import Region
+from marketplace.settlement import payout_found
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 
@@ -245,13 +246,9 @@ def _earned(year: int) -> Any:
 
 
 def _paid(year: int) -> Any:
-    return (
-        select(PayoutItem.household_id, func.sum(PayoutItem.fen).label("fen"))
-        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
-        .where(PayoutItem.state == "paid", Distribution.period.like(f"{year}-%"))
-        .group_by(PayoutItem.household_id)
-    )
+    its = select(Distribution.id).where(Distribution.period.like(f"{year}-%"))
+    each = payout_found.arrived([PayoutItem.household_id], PayoutBatch.distribution_id.in_(its)).subquery("each")
+    return select(each.c.household_id, func.sum(each.c.fen).label("fen")).group_by(each.c.household_id)
 
 
 def _linked(year: int) -> Any:

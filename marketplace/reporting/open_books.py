@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, select, union_all
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation import clock
@@ -17,6 +17,7 @@ from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.organisation import Organisation
+from marketplace.settlement import payout_found
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.household_credit import OUTSIDE, CreditMove
 from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
@@ -127,15 +128,8 @@ def notices(*, standing: bool, limit: int = 20) -> list[tuple[PublicNotice, Orga
 
 def paid(number: int) -> dict[int, int]:
     """Fen on households' bank accounts, by cooperative, of distributions whose period is in the year; what was paid twice is in it once."""
-    its = Distribution.period.like(f"{number}-%")
-    items = (
-        select(PayoutItem.organisation_id, PayoutItem.fen)
-        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
-        .join(Distribution, Distribution.id == PayoutBatch.distribution_id)
-        .where(PayoutItem.state == "paid", its)
-    )
-    twice = select(CreditMove.organisation_id, -CreditMove.fen).join(Distribution, Distribution.id == CreditMove.distribution_id)
-    each = union_all(items, twice.where(CreditMove.kind == "TWICE", its)).subquery("each")
+    its = select(Distribution.id).where(Distribution.period.like(f"{number}-%"))
+    each = payout_found.arrived([PayoutItem.organisation_id], PayoutBatch.distribution_id.in_(its)).subquery("each")
     query = select(each.c.organisation_id, func.sum(each.c.fen)).group_by(each.c.organisation_id)
     return {row[0]: int(row[1]) for row in db.session.execute(query)}
 

@@ -10,6 +10,7 @@ from marketplace.ledger import account, balance
 from marketplace.ledger.account import Account
 from marketplace.organisations.organisation import Organisation
 from marketplace.reporting import fairness
+from marketplace.settlement import payout_found
 from marketplace.settlement.distribution import Distribution, DistributionShare
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import SettlementLine
@@ -58,21 +59,18 @@ def owed(village_id: int) -> list[Owed]:
 
 
 def received(household_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
-    """Household id → (credited, paid) in fen, of all time. Two queries."""
+    """Household id → (credited, paid) in fen, of all time; what was paid twice is in it once. Two queries."""
     credited = (
         select(DistributionShare.household_id, func.sum(DistributionShare.fen))
         .join(Distribution, Distribution.id == DistributionShare.distribution_id)
         .where(Distribution.posted_at.is_not(None), DistributionShare.household_id.in_(household_ids))
         .group_by(DistributionShare.household_id)
     )
-    paid = (
-        select(PayoutItem.household_id, func.sum(PayoutItem.fen))
-        .where(PayoutItem.state == "paid", PayoutItem.household_id.in_(household_ids))
-        .group_by(PayoutItem.household_id)
-    )
+    each = payout_found.arrived([PayoutItem.household_id], PayoutItem.household_id.in_(household_ids)).subquery("each")
+    paid = select(each.c.household_id, func.sum(each.c.fen)).group_by(each.c.household_id)
     credits = {row[0]: int(row[1]) for row in db.session.execute(credited)}
     payments = {row[0]: int(row[1]) for row in db.session.execute(paid)}
-    return {each: (credits.get(each, 0), payments.get(each, 0)) for each in household_ids}
+    return {number: (credits.get(number, 0), payments.get(number, 0)) for number in household_ids}
 
 
 def households(village_id: int, year: int) -> fairness.Fairness:

@@ -340,10 +340,11 @@ def _draft(
 
 
 def _cancel(row: PayoutBatch) -> PayoutBatch:
-    # What a cancelled re-issue wanted to send came back before: it waits for another one. Of what it wanted to send a part only, the
-    # rest may be in another batch by now: all that is left is owed of the distribution.
+    # What a cancelled re-issue wanted to send came back before: it waits for another one, unless two people found meanwhile that it had been
+    # paid. Of what it wanted to send a part only, the rest may be in another batch by now: all that is left is owed of the distribution.
     before = aliased(PayoutItem)
     again = select(before.id).join(PayoutItem, PayoutItem.reissue_of_id == before.id).where(PayoutItem.batch_id == row.id, PayoutItem.fen == before.fen)
+    again = again.where(before.state == "reissued")
     db.session.execute(update(PayoutItem).where(PayoutItem.id.in_(again)).values(state="returned"), **UNSEEN)
     seen_anew()
     row.state = "CANCELLED"

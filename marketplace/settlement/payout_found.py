@@ -4,13 +4,14 @@ A new entry takes it from the household's credit. What of that has been paid to 
 cooperative's own loss: no household ever owes. It waits as a task until somebody says how it ended.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
+    CompoundSelect,
     ForeignKey,
     Index,
     Select,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    union_all,
     update,
 )
 from sqlalchemy.orm import Mapped, aliased, mapped_column
@@ -174,6 +176,20 @@ def standing(batch_id: int) -> dict[int, str]:
 def only_twice() -> Select[int]:
     """Ids of payments that were found when all of it had been paid already."""
     return select(PayoutFound.item_id).where(PayoutFound.beyond_fen == PayoutFound.fen, PayoutFound.state == "DONE", _stands())
+
+
+def arrived(columns: Sequence[Any], *of: ColumnElement[bool]) -> CompoundSelect[Any]:
+    """(``columns``, fen) of payments that were made, and below zero what of them had been paid already: summed, what reached households. Columns
+    and conditions are of PayoutItem and PayoutBatch."""
+    paid = select(*columns, PayoutItem.fen.label("fen")).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id).where(PayoutItem.state == "paid", *of)
+    twice = (
+        select(*columns, -PayoutFound.beyond_fen)
+        .select_from(PayoutFound)
+        .join(PayoutItem, PayoutItem.id == PayoutFound.item_id)
+        .join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id)
+        .where(PayoutFound.beyond_fen > 0, PayoutFound.state == "DONE", _stands(), *of)
+    )
+    return union_all(paid, twice)
 
 
 def undo(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:

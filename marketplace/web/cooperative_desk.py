@@ -15,6 +15,7 @@ from marketplace.orders.order import Order
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
+from marketplace.settlement import payout_found
 from marketplace.settlement.difference import Difference
 from marketplace.settlement.payout_batch import PayoutItem
 from marketplace.settlement.settlement import Settlement
@@ -118,7 +119,8 @@ def _singles(cooperative_id: int) -> tuple[int, int, int, int, int, date | None]
     waiting = select(func.coalesce(func.sum(Order.paid_fen - Order.refunded_fen), 0)).where(
         Order.organisation_id == cooperative_id, Order.settled_at.is_(None), Order.paid_fen > Order.refunded_fen
     )
-    paid = select(func.coalesce(func.sum(PayoutItem.fen), 0)).where(PayoutItem.organisation_id == cooperative_id, PayoutItem.state == "paid")
+    arrived = payout_found.arrived([], PayoutItem.organisation_id == cooperative_id).subquery("arrived")
+    paid = select(func.coalesce(func.sum(arrived.c.fen), 0))
     expires = select(Cooperative.licence_expires_on).where(Cooperative.organisation_id == cooperative_id)
     asked = (answer, listings, changes, anomalies, waiting, paid, expires)
     row = db.session.execute(select(*(each.scalar_subquery() for each in asked))).one()

@@ -11,10 +11,11 @@ from marketplace.households.household import Household
 from marketplace.ledger import balance
 from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.approval import OwnWork
-from marketplace.reporting import books, money_health
+from marketplace.reporting import books, county_figures, fairness, money_health, open_books, village
 from marketplace.settlement import (
     payout_batch,
     payout_found,
+    payout_found_batch,
     payout_reversal,
     payout_word,
     reconciliation,
@@ -25,6 +26,7 @@ from tests import builders
 from tests.builders import Market
 from tests.ledger.account_book import read
 from tests.settlement.test_payout_batch import approved, bring, made, posted, sent
+from tests.settlement.test_payout_many import capped
 from tests.settlement.test_payout_unknown import items, statement, told
 
 pytestmark = pytest.mark.both
@@ -303,3 +305,87 @@ def test_one_payment_of_a_cancelled_batch_that_was_found_leaves_the_banks_file_i
     assert [state for state, _reason in told(row)] == ["paid"] * 3
     assert (balance.held("outside", market.cooperative), balance.held("bank", market.cooperative)) == (-6_000, -12_000)
     assert broken() == []
+
+
+def test_what_was_found_while_it_was_issued_again_stays_paid_when_that_is_taken_back(app: Flask) -> None:
+    """A household is owed more of the distribution than came back, so that the first payment can be found while the second is a draft."""
+    market, distribution_id = posted()
+    capped(app, 1_500)
+    row = sent(market, distribution_id)
+    bring(row, market, f"{row.number},1,10.00,paid,", f"{row.number},2,15.00,paid,", f"{row.number},3,15.00,returned,户名不符")
+    fresh = transaction(lambda: payout_batch.reissue(row.id, actor=market.accountant))
+    found(market, items(row)[2].id)
+    transaction(lambda: payout_batch.withdraw(fresh.id, actor=market.accountant, version=1))
+    assert [state for state, _reason in told(row)] == ["paid"] * 3
+    with pytest.raises(Conflict, match=r"payout\.nothing_returned"), transaction():
+        payout_batch.reissue(row.id, actor=market.accountant)
+    assert balance.held("household", market.cooperative, f"household:{market.households[2]}") == 1_500
+    assert broken() == []
+
+
+def test_what_was_paid_twice_reached_its_household_once_in_every_figure(app: Flask) -> None:
+    market, row = answered("refused,户名不符")
+    fresh = again(market, row)
+    bring(fresh, market, f"{fresh.number},1,20.00,paid,")
+    found(market, items(row)[1].id)
+    home, year = market.households[1], clock.business_date().year
+    brought = county_figures.brought(year)
+    assert (brought["paid_fen"], brought["households"]) == (6_000, 3)
+    assert village.received([home])[home] == (2_000, 2_000)
+    assert {each.id: each.paid_fen for each in fairness.homes(year)}[home] == 2_000
+    assert open_books.paid(year) == {market.cooperative: 6_000}
+    # It was not there after all: then it never was twice.
+    asked = transaction(lambda: payout_reversal.propose(items(row)[1].id, "看错了行，流水上没有这一笔", actor=market.accountant))
+    transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=market.director))
+    assert (county_figures.brought(year)["paid_fen"], village.received([home])[home]) == (6_000, (2_000, 2_000))
+
+
+def test_a_cancelled_batch_that_the_bank_paid_is_one_question_and_one_answer(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = cancelled(market, distribution_id)
+    with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
+        payout_found_batch.propose(row.id, "付", actor=market.accountant)
+    with pytest.raises(NotFound), transaction():
+        payout_found_batch.propose(row.id, WHY, actor=builders.market(name="另一家").accountant)
+    said = [transaction(lambda: payout_found_batch.propose(row.id, WHY, actor=market.accountant)) for _ in range(2)]
+    waits = payout_found_batch.waiting(row.id)
+    assert (said, waits.count, waits.fen) == ([3, 0], 3, 6_000)
+    word = {"count": 3, "last_id": waits.last_id, "approved": True}
+    for who, error in ((market.accountant, NotAllowed), (builders.market(name="第三家").director, NotFound)):
+        with pytest.raises(error), transaction():
+            payout_found_batch.decide(row.id, actor=who, **word)
+    with pytest.raises(Conflict, match=r"found\.changed"), transaction():
+        payout_found_batch.decide(row.id, actor=market.director, **{**word, "count": 2})
+    done = transaction(lambda: payout_found_batch.decide(row.id, actor=market.director, **word))
+    assert (done.done, done.left, [state for state, _reason in told(row)]) == (3, 0, ["paid"] * 3)
+    assert (balance.held("bank", market.cooperative), balance.held("outside", market.cooperative), broken()) == (-6_000, 0, [])
+    statement(market, (-6_000, "代发专户", f"代发 {row.number}", "S1"))
+    assert list(reconciliation.position(market.cooperative, "bank").items) == []
+    with pytest.raises(Conflict, match=r"found\.changed"), transaction():
+        payout_found_batch.decide(row.id, actor=market.director, **word)
+
+
+def test_of_a_cancelled_batch_what_waits_in_another_is_left_and_ones_own_word_too(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = cancelled(market, distribution_id)
+    fresh = made(market, distribution_id)
+    transaction(lambda: payout_batch.approve(fresh.id, actor=market.director, version=1))
+    transaction(lambda: payout_batch.mark_sent(fresh.id, actor=market.accountant))
+    bring(fresh, market, f"{fresh.number},1,10.00,paid,", f"{fresh.number},2,20.00,paid,")
+    own = transaction(lambda: payout_found.propose(items(row)[0].id, WHY, actor=market.director).id)
+    waits = payout_found_batch.waiting(row.id)
+    with pytest.raises(OwnWork), transaction():
+        payout_found_batch.decide(row.id, count=1, last_id=waits.last_id, approved=True, actor=market.director)
+    assert transaction(lambda: payout_found_batch.propose(row.id, WHY, actor=market.accountant)) == 2
+    waits = payout_found_batch.waiting(row.id)
+    done = transaction(lambda: payout_found_batch.decide(row.id, count=3, last_id=waits.last_id, approved=True, actor=market.director))
+    assert (done.done, done.left, payout_found_batch.waiting(row.id).count) == (1, 2, 2), "the third is on its way in the other batch"
+    assert (db.session.get_one(PayoutFound, own).state, [state for state, _reason in told(row)]) == ("PROPOSED", ["reissued", "paid", "reissued"])
+    second = builders.person(market.cooperative, "director")
+    bring(fresh, market, f"{fresh.number},3,30.00,paid,")
+    waits = payout_found_batch.waiting(row.id)
+    with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
+        payout_found_batch.decide(row.id, count=2, last_id=waits.last_id, approved=False, actor=second)
+    transaction(lambda: payout_found_batch.decide(row.id, count=2, last_id=waits.last_id, approved=True, actor=second))
+    assert [state for state, _reason in told(row)] == ["paid"] * 3
+    assert (balance.held("outside", market.cooperative), balance.held("bank", market.cooperative), broken()) == (-6_000, -12_000, [])

@@ -10,8 +10,10 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.settlement import difference, payout_batch
 from marketplace.settlement.difference import Difference
+from tests import builders
 from tests.payments.statement import receipt, row, take
 from tests.settlement.test_payout_batch import approved, bring, posted, sent
+from tests.settlement.test_payout_found import cancelled
 from tests.web.test_payout_pages import step
 from tests.web.work_desk import browser
 
@@ -84,3 +86,28 @@ def test_a_payout_that_was_booked_as_a_receipt_is_repaired_and_a_pairing_taken_a
         assert accountant.post(address, data={**apart, "link": "nothing-1", "apart": "看错了行"}).status_code == 404
         assert accountant.post(address, data={**apart, "apart": "看错了行，不是同一笔"}).status_code == 303
         assert "看错了行，不是同一笔" in accountant.get(address).text
+
+
+def test_a_whole_batch_that_was_called_off_and_paid_is_decided_on_one_page(app: Flask) -> None:
+    market, distribution_id = posted()
+    row = cancelled(market, distribution_id)
+    show, page = f"/payouts/{row.public_id}", f"/payouts/{row.public_id}/found"
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    assert page in accountant.get(show).text
+    assert "提出 3 笔" in accountant.get(page).text
+    assert accountant.post(page, data={"found": "付"}).status_code == 422
+    assert accountant.post(page, data={"found": "流水上扣了整批"}).status_code == 303
+    assert browser(app, market.clerk).get(page).status_code == 403
+    assert browser(app, builders.market(name="乙社").accountant).get(page).status_code == 404
+    assert "是您提出的" in accountant.get(page).text
+    told = director.get(show).text
+    assert "3 笔共 ¥60.00 银行其实付了" in told and "第 2 笔" not in told.split("每一笔")[0]
+    asked = director.get(page).text
+    data = {name: re.findall(rf'name="{name}" value="(\d+)"', asked)[0] for name in ("count", "last")}
+    assert accountant.post(f"{page}/decision", data={**data, "decision": "approve"}).status_code == 403
+    assert director.post(f"{page}/decision", data={**data, "decision": "return", "answer": ""}).status_code == 422
+    assert director.post(f"{page}/decision", data={**data, "count": "2", "decision": "approve"}).status_code == 409
+    assert director.post(f"{page}/decision", data={**data, "decision": "approve"}).status_code == 303
+    db.session.rollback()
+    assert [each.state for each in payout_batch.items_of(row.id)] == ["paid"] * 3
+    assert "没有等核对的" in director.get(page).text

@@ -1,0 +1,96 @@
+"""A batch that was called off here and that the bank paid: what one says of all its payments, and another decides on, on one page."""
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from marketplace.foundation.crypto import masked_name
+from marketplace.foundation.database import by_public_id, db, transaction
+from marketplace.foundation.errors import InvalidInput, NotAllowed
+from marketplace.foundation.language import gettext as _
+from marketplace.foundation.language import said
+from marketplace.households.household import Household
+from marketplace.settlement import payout_found_batch
+from marketplace.settlement.payout_found import PayoutFound
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+from marketplace.web import form_input
+from marketplace.web.payout import own
+from marketplace.web.permission import needs, permission, the_actor
+from marketplace.web.shared_desk import desk, names_of
+
+bp = Blueprint("payout_found", __name__, url_prefix="/payouts")
+
+permission("payout.step", COOPERATIVE="accountant director")
+permission("payout.approve", COOPERATIVE="director")
+
+PAGE = 100
+
+
+@bp.get("/<public_id>/found")
+@needs("payout.step")
+def show(public_id: str) -> Any:
+    """The payments that one person says the bank made, and what to do about them."""
+    return _page(own(public_id, the_actor()), {})
+
+
+@bp.post("/<public_id>/found")
+@needs("payout.step")
+def propose(public_id: str) -> Any:
+    """The bank paid the batch: all its payments wait for the second person."""
+    actor, reason = the_actor(), form_input.given("found")
+    number = own(public_id, actor).id
+    try:
+        count = transaction(lambda: payout_found_batch.propose(number, reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(own(public_id, actor), {"found": said(error)}), 422
+    flash(_("已提出 %(n)s 笔，等另一位（理事长）核对。核对以前，账没有动。", n=count), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/<public_id>/found/decision")
+@needs("payout.approve")
+def decide(public_id: str) -> Any:
+    """The other person's word on all of them."""
+    actor, approved, answer = the_actor(), form_input.approves(), form_input.given("answer")
+    count, last_id = form_input.whole("count"), form_input.whole("last", most=10**12)
+    number = own(public_id, actor).id
+    try:
+        decided = transaction(lambda: payout_found_batch.decide(number, count=count, last_id=last_id, approved=approved, answer=answer, actor=actor))
+    except (InvalidInput, NotAllowed) as error:
+        db.session.rollback()
+        return _page(own(public_id, actor), {"answer": said(error)}), 422 if isinstance(error, InvalidInput) else 403
+    flash(_("已更正，%(n)s 笔记为到账。", n=decided.done) if approved else _("已退回 %(n)s 笔，账照旧。", n=decided.done), "done")
+    if decided.left:
+        flash(_("还有 %(n)s 笔等核对：一次办不完的接着办；又做进了另一批、还没有结果的，等那一批有了结果再办。", n=decided.left), "wait")
+        return redirect(url_for(".show", public_id=public_id), 303)
+    return redirect(url_for("payout.show", public_id=public_id), 303)
+
+
+def _page(row: PayoutBatch, errors: dict[str, str]) -> str:
+    actor, after = the_actor(), request.args.get("after", "")
+    query = (
+        select(PayoutFound, PayoutItem, Household)
+        .join(PayoutItem, PayoutItem.id == PayoutFound.item_id)
+        .join(Household, Household.id == PayoutItem.household_id)
+        .where(PayoutItem.batch_id == row.id, PayoutFound.state == "PROPOSED")
+        .order_by(PayoutFound.id)
+    )
+    if after:
+        query = query.where(PayoutFound.id > by_public_id(PayoutFound, after, query.with_only_columns(PayoutFound)).id)
+    found = db.session.execute(query.limit(PAGE + 1)).all()
+    return render_template(
+        "payout/found.html",
+        row=row,
+        found=[(each, item, house, masked_name(house.name)) for each, item, house in found[:PAGE]],
+        people=names_of([each.proposed_by_id for each, _item, _house in found[:PAGE]]),
+        waiting=payout_found_batch.waiting(row.id),
+        most=payout_found_batch.MOST,
+        may_say=payout_found_batch.may_be_said(row),
+        all_own=all(each.proposed_by_id == actor.person_id for each, _item, _house in found),
+        next_url=url_for(".show", public_id=row.public_id, after=found[PAGE - 1][0].public_id) if len(found) > PAGE else None,
+        errors=errors,
+        crumbs=[(_("代发"), url_for("payout.index")), (row.number, url_for("payout.show", public_id=row.public_id)), (_("银行其实付了"), None)],
+        **desk(actor),
+    )
