@@ -77,6 +77,7 @@ NOT_MET = {
     "messages.show": "one of those who look around must have been written to",
     "messages.ask_to_confirm": "its address is in a letter to whoever wants letters",
     "operator_targets.adjustment": "a locked year must have been adjusted",
+    "payout_found.show": "a payout batch must have been called off after somebody took its file",
     "payout_item.moved": "leads on from where payments over the bank had their page once",
     **dict.fromkeys(("fund_return.show", "fund_return.ask"), "a cooperative must have asked the fund to give back"),
     "remittance.ask": "a remittance must wait for its next step",
