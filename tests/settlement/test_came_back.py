@@ -17,6 +17,7 @@ from marketplace.payments import refund as refunds
 from marketplace.payments.refund import Refund
 from marketplace.reporting import books
 from marketplace.settlement import settlement
+from marketplace.settlement.settlement import NotDue
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
@@ -108,17 +109,22 @@ def test_an_order_that_went_back_whole_and_settled_at_nothing_can_be_paid_back(a
 
 
 def test_what_left_after_its_bank_transfer_was_agreed_takes_no_share(app: Flask) -> None:
-    """The channel refused it, two people agreed to a transfer, the order was divided; then the channel tells that it had left."""
+    """The channel refused it, two people agreed to a transfer; then the channel tells that it had left. Until somebody says that the transfer was
+    not made, the order waits with its split."""
     sale = Sale()
     first = sale.refund(3_000)
     transaction(lambda: refunds.fail(first, "ACQ.TRADE_HAS_FINISHED"))
-    sale.over_the_bank(first)
-    sale.settle()
+    second = sale.over_the_bank(first)
     kept = sale.paid_fen - 3_000
-    transaction(lambda: refund_news.left(first))
-    shares, lies, promised = sale.held()
-    assert (shares + lies + promised, lies) == (kept, 0)
-    assert shares == kept - promised
+    for told in (False, True):
+        if told:
+            transaction(lambda: refund_news.left(first))
+        with pytest.raises(NotDue, match=r"settlement\.refund_going"):
+            sale.settle()
+        assert sale.held() == [0, kept - 3_000 * told, 3_000]
+    transaction(lambda: refund_news.not_transferred(second, actor=sale.market.accountant))
+    sale.settle()
+    assert sale.held() == [kept, 0, 0]
 
 
 def test_what_went_twice_and_came_back_once_gives_the_shares_back(app: Flask) -> None:
