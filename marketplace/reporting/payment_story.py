@@ -39,6 +39,9 @@ def story(payment: Payment) -> list[Step]:
     if payment.canceled_at:
         steps.append(Step(payment.canceled_at, "canceled"))
     for refund in refunds:
+        if refund.state == "failed" and refund.sub_code == LEFT and refund.elsewhere:
+            steps.append(Step(refund.approved_at, "refund_left", _of_refund(refund)))  # nobody here agreed to it, and no book holds it
+            continue
         steps.append(Step(refund.approved_at, "refund_approved", _of_refund(refund)))
         if refund.state == "failed":
             steps.append(Step(_failed_at(refund), "refund_failed", _of_refund(refund)))

@@ -26,6 +26,7 @@ STEPS: dict[str, str] = {
     "refund_approved": N_("同意退款"),
     "refund_failed": N_("渠道拒绝退款"),
     "refund_succeeded": N_("退款到账"),
+    "refund_left": N_("渠道又拿走了一次，账上没有钱可扣"),
     "repaid": N_("买家把多退的转回来了"),
     "call_query": N_("问支付宝付了没有"),
     "call_close": N_("请支付宝关掉这笔交易"),

@@ -20,7 +20,7 @@ from marketplace.payments import payment as payments
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import LEFT, RECOUNTED, Refund
-from marketplace.reporting import money_alarm, money_health
+from marketplace.reporting import money_alarm, money_health, payment_story
 from tests.builders import Market
 from tests.orders import trade
 from tests.payments.stripe_desk import Desk
@@ -98,6 +98,9 @@ def test_a_dispute_lost_of_what_had_gone_back_is_shown_until_two_people_end_it(a
     assert "lost_refunds" in {each.name for each in money_alarm.frequent()}
     db.session.rollback()
     lost = db.session.scalars(select(Refund.id).where(Refund.sub_code == LEFT)).one()
+    db.session.rollback()
+    kinds = [each.kind for each in payment_story.story(found(number))]
+    assert (kinds.count("refund_left"), kinds.count("refund_approved"), "refund_failed" in kinds) == (1, 1, False)
     db.session.rollback()
     proposed = transaction(lambda: refund_loss.propose(lost, "退了货款，发卡银行又追走一次。", actor=market.accountant).id)
     transaction(lambda: refund_loss.decide(proposed, actor=market.director, version=1, approved=True))
