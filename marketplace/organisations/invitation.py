@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.audit import AuditEvent
-from marketplace.foundation.database import Identified, Model, db, get, locked_where, not_found
+from marketplace.foundation.database import Identified, Model, db, get, locked, locked_where, not_found
 from marketplace.foundation.errors import Conflict, NotAllowed
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
@@ -62,10 +62,12 @@ def make(person_id: int, organisation_id: int, *, actor: Actor) -> str:
     Raises NotFound unless they belong to it, NotAllowed ``roles.two`` for whoever has a role of TRUSTED (``sign_in_proposal.link``).
     """
     actor.must_have("OPERATOR", "administrator")
+    # Held, so that no second administrator agrees to a role meanwhile: of two links made at once, the one without a code would be the later one.
+    person = locked(Person, person_id)
     must_belong(person_id, organisation_id)
     if is_trusted(person_id):
         raise NotAllowed("roles.two", N_("管钱、管审核、看户内情况的岗位，要两位管理员同意。"))
-    return renew(get(Person, person_id), actor.organisation_id, by_id=actor.person_id)
+    return renew(person, actor.organisation_id, by_id=actor.person_id)
 
 
 def make_for_served(person_id: int, *, actor: Actor) -> str:
@@ -74,7 +76,7 @@ def make_for_served(person_id: int, *, actor: Actor) -> str:
     NotFound for anybody else's buyer, Conflict ``invitation.known`` once there is a password.
     """
     actor.must_have("STATION", "station_clerk")
-    person = get(Person, person_id)
+    person = locked(Person, person_id)
     served = select(AuditEvent.id).where(
         AuditEvent.action == "person.served", AuditEvent.subject_type == Person.__tablename__, AuditEvent.subject_id == person.id,
         AuditEvent.organisation_id == actor.organisation_id,
@@ -87,7 +89,8 @@ def make_for_served(person_id: int, *, actor: Actor) -> str:
 
 
 def renew(person: Person, organisation_id: int, *, by_id: int, proposal_id: int | None = None) -> str:
-    """The token of the only link that works for a person from now on; in two parts if it came of a proposal. Whoever calls has asked who may."""
+    """The token of the only link that works for a person from now on; in two parts if it came of a proposal. Whoever calls holds the person, and
+    has asked who may."""
     now, token = clock.now(), secrets.token_urlsafe(24)
     for earlier in db.session.scalars(select(Invitation).where(Invitation.person_id == person.id, Invitation.used_at.is_(None))):
         earlier.expires_at = min(earlier.expires_at, now)

@@ -201,7 +201,9 @@ def _carry_out(row: SignInProposal) -> str | None:
     if row.kind in carried_out:
         carried_out[row.kind](row)
         return None
-    person, known = get(Person, row.person_id), _is_known(row)
+    # Held in the order of ``write_roles``: nobody makes a link, or takes a role, between the question who knows the password and the answer.
+    locked(Organisation, row.organisation_id)
+    person, known = locked(Person, row.person_id), _is_known(row)
     if row.kind == "ROLES":
         membership.write_roles(row.person_id, row.organisation_id, row.roles.split(), read=row.roles_before.split(), by_id=row.proposed_by_id)
         if known:

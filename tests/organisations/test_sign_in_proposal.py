@@ -1,6 +1,7 @@
 """One administrator is one person: what decides about money, and a password of who does, takes a second one, or the machine."""
 
 import re
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -158,6 +159,40 @@ def test_who_signed_in_as_a_clerk_before_is_not_the_director_afterwards(app: Fla
     assert client.get("/cooperative").status_code == 302
     assert client.post("/sign-in", data={"login": "li-hua", "password": "known-to-me-8"}).status_code == 422
     assert client.get(f"/invitation/{early}").status_code == 410
+
+
+@pytest.mark.both
+def test_no_link_of_one_part_is_made_while_a_second_person_agrees(app: Flask) -> None:
+    """The attack: keep asking for a link of a clerk's while another administrator agrees that they become director. The later link is the one
+    that works, and it took no code."""
+    market, (first, second) = builders.market(), two()
+    clerk = market.clerk.person_id
+    transaction(lambda: sign_in_proposal.set_roles(clerk, market.cooperative, ["director"], read=["clerk"], actor=first))
+    number, agreed, said = proposed().id, threading.Event(), list[str]()
+    db.session.rollback()
+
+    def ask() -> None:
+        with app.app_context():
+            agreed.wait()
+            try:
+                transaction(lambda: invitation.make(clerk, market.cooperative, actor=first))
+                said.append("made")
+            except NotAllowed as error:
+                said.append(error.code)
+            finally:
+                db.session.remove()
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    with transaction():
+        token = sign_in_proposal.decide(number, version=1, approved=True, actor=second)
+        agreed.set()
+        thread.join(0.4)  # without a row that both lock, the link is made before this commit
+    thread.join()
+    assert said == ["roles.two"]
+    working = [link for link in db.session.query(invitation.Invitation) if link.works]
+    assert [link.in_two for link in working] == [True]
+    assert invitation.of_token(token or "") is not None
 
 
 @pytest.mark.both
