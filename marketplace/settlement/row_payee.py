@@ -13,6 +13,8 @@ from sqlalchemy import Select, select
 
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
+from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.region import Region
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
@@ -20,10 +22,13 @@ from marketplace.payments.refund import Refund
 from marketplace.payments.statement_row import Seen
 from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutItem, payee_of
+from marketplace.settlement.remittance import Remittance, fund_holder
 
 ALIKE = 500  # payments of one amount that are looked at
 # A bank debits a whole file at once, and names an account of its own.
 _OWN = re.compile(r"代发|银行|信用社|信用合作|信用联社|农商|专户|清算|过渡|暂收")
+# A remittance goes to an organisation whose account nobody has registered: the bank's word for it says what it is, and is no person's name.
+_KINDS = {"COLLECTIVE": re.compile(r"村|社区|居委会"), "FUND": re.compile(r"基金|财政"), "REVENUE": re.compile(r"合作社")}
 
 
 class Payee(NamedTuple):
@@ -55,6 +60,8 @@ def of_entry(source_type: str, source_id: int, fen: int | None = None) -> list[P
 def pays(row: Seen, source_type: str, source_id: int) -> bool:
     """Whether a debit may be this entry, by whom it went to."""
     if source_type in _PAYOUTS and _OWN.search(row.name):
+        return True
+    if source_type == "remittance" and (not _bare(row.name) or _KINDS[db.session.get_one(Remittance, source_id).kind].search(row.name)):
         return True
     payees = of_entry(source_type, source_id, -row.fen)
     return payees is None or fits(row, payees)
@@ -92,6 +99,13 @@ def _of_found(number: int, _fen: int | None) -> list[Payee]:
     return _households(_items().where(PayoutItem.id == select(PayoutFound.item_id).where(PayoutFound.id == number).scalar_subquery()))
 
 
+def _remitted(number: int, _fen: int | None) -> list[Payee]:
+    its = db.session.get_one(Remittance, number)
+    if its.kind == "FUND":
+        return [Payee(fund_holder().name_zh, "")]
+    return [Payee(db.session.get_one(Region, its.village_id).name_zh if its.village_id else db.session.get_one(Organisation, its.organisation_id).name_zh, "")]
+
+
 def _items() -> Select[Any, Any]:
     return select(PayoutItem, Household).join(Household, Household.id == PayoutItem.household_id).order_by(PayoutItem.id).limit(ALIKE)
 
@@ -101,7 +115,7 @@ def _households(query: Select[Any, Any]) -> list[Payee]:
 
 
 _PAYOUTS: dict[str, Any] = {"payout_batch": _of_batch, "payout_item": _of_item, "payout_found": _of_found}
-_PAYEES: dict[str, Any] = {"receipt_return": _returned, "refund": _refunded, **_PAYOUTS}
+_PAYEES: dict[str, Any] = {"receipt_return": _returned, "refund": _refunded, "remittance": _remitted, **_PAYOUTS}
 
 
 def _bare(text: str) -> str:
@@ -115,6 +129,17 @@ def _same_account(told: str, known: str, named: bool) -> bool:
 
 
 def _same(told: str, known: str) -> bool:
+    """Whether what the bank tells is what we know. Between stars one part is looked for after the other: a pattern made of what somebody wrote
+    into a file may take for ever to say no."""
     if "*" not in told:
         return told == known
-    return bool(told.strip("*")) and re.fullmatch(re.sub(r"\*+", ".*", re.sub(r"[^\w*]", "", told)), known) is not None
+    first, *between, last = re.split(r"\*+", told)
+    at, end = len(first), len(known) - len(last)
+    if not told.strip("*") or end < at or not known.startswith(first) or not known.endswith(last):
+        return False
+    for part in between:
+        at = known.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
