@@ -102,12 +102,12 @@ def own(difference_id: int, *, actor: Actor) -> Difference:
 
 def explain(difference_id: int, explanation: str, *, version: int, actor: Actor) -> Difference:
     """Say what a difference is; nothing is posted and it stays on the list. Raises InvalidInput ``difference.explanation``,
-    Conflict ``difference.explained``, OwnWork if rows are missing and the same person brought the statements."""
+    Conflict ``difference.explained``, OwnWork as ``is_anothers`` says."""
     actor.must_have("COOPERATIVE", "accountant", "director")
     row = _held(difference_id, actor)
     row.must_be_version(version)
-    if row.kind == "MISSING_ROWS" and row.side == "bank" and bank_proof.brought_by(row.organisation_id, actor.person_id):
-        raise OwnWork("approval.own", N_("流水是您导入的，缺了哪些行请另一位同事（例如理事长）对着网银核对以后写明。"))
+    if is_anothers(row, actor):
+        raise OwnWork("approval.own", N_("转出去的钱、流水缺的行，请没有导入流水的理事长对着网银核对以后写明。"))
     if not 4 <= len(explanation.strip()) <= 300:
         raise InvalidInput("difference.explanation", N_("请写明这笔差异是怎么回事，4 到 300 个字。"), field="explanation")
     row.state, row.explanation = "EXPLAINED", explanation.strip()
@@ -115,6 +115,15 @@ def explain(difference_id: int, explanation: str, *, version: int, actor: Actor)
     db.session.flush()
     audit.record("difference.explained", row, person_id=actor.person_id, fen=row.fen)
     return row
+
+
+def is_anothers(row: Difference, actor: Actor) -> bool:
+    """Whether another than this person says what a difference is. Whoever brings the statements does not say alone which rows they lack; whoever
+    transfers does not say alone what went out and is in no book: a director does, who brought no statement. Else it is for ``row_decision``."""
+    went_out = row.row_id is not None and row.fen > 0
+    if row.side == "bank" and (went_out or row.kind == "MISSING_ROWS") and bank_proof.brought_by(row.organisation_id, actor.person_id):
+        return True
+    return went_out and not actor.has("director")
 
 
 def pair(difference_id: int, other_id: int, *, version: int, actor: Actor) -> StatementLink:

@@ -19,7 +19,7 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
-from marketplace.payments import bank_proof, row_decision
+from marketplace.payments import row_decision
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.statement_row import SIDES, StatementLink, StatementRow
 from marketplace.settlement import difference, pair_undo, reconciliation
@@ -291,7 +291,7 @@ def _show(row: Difference, errors: dict[str, str]) -> str:
             for each in pair_undo.paired(row.organisation_id, row_id=row.row_id, entry_id=row.entry_id)
         ],
         undone=[(each, db.session.get_one(StatementRow, each.row_id), db.session.get(Person, each.undone_by_id)) for each in pair_undo.undone(row.row_id, row.entry_id)],
-        owns=not actor.is_operator, own_files=works and row.kind == "MISSING_ROWS" and row.side == "bank" and bank_proof.brought_by(row.organisation_id, actor.person_id), may_part=not actor.is_operator and actor.has("accountant"),
+        owns=not actor.is_operator, anothers=works and difference.is_anothers(row, actor), may_part=not actor.is_operator and actor.has("accountant"),
         person=db.session.get(Person, row.owner_id) if row.owner_id else None,
         crumbs=[*_begin(actor), (_("对账"), url_for(".index")), (_("差异"), url_for(".differences")), (row.day.isoformat(), None)], **desk(actor),
     )  # fmt: skip

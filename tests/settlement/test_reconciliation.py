@@ -17,6 +17,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.jobs import payments as jobs
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
+from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import account_bill, row_decision, withdrawal
 from marketplace.payments.alipay_account_bill import AccountBill, AccountRow, read_account_bill
@@ -32,6 +33,7 @@ from tests.orders import trade
 from tests.payments.statement import row, take
 from tests.settlement.test_payout_batch import bring, posted, sent
 from tests.web.test_buying_emulator import emulator, settings
+from tests.web.work_desk import browser
 
 __all__ = ["emulator", "settings"]
 
@@ -112,6 +114,14 @@ def test_a_transfer_is_known_by_our_number_or_the_banks(market: Market, how: str
     assert reconciled(market) == []
 
 
+@pytest.mark.parametrize(("name", "known"), [("中源白茶合作社", True), ("中源白茶*", True), ("", True), ("会计本人", False)])
+def test_a_remittance_in_the_remark_is_not_one_that_went_to_somebody_else(market: Market, name: str, known: bool) -> None:
+    """The attack: of an approved remittance the accountant transfers to themself, and writes our number into the remark."""
+    number = paid_out(market, 30_000, "HD001")
+    covered(market, (DAY, -30_000, name, f"划款 {number}", "B2", "62170099"))
+    assert reconciled(market) == ([] if known else [("bank", "ONLY_OURS", -30_000), ("bank", "ONLY_THEIRS", 30_000)])
+
+
 @pytest.mark.both
 def test_only_ours_only_theirs_and_another_amount_are_each_found_and_add_up(market: Market) -> None:
     paid_out(market, 30_000, "HD001")  # the bank never did it
@@ -165,8 +175,8 @@ def test_a_person_explains_pairs_or_waits_and_each_ends(market: Market) -> None:
     assert len(reconciled(market)) == 3
     fee = db.session.query(Difference).filter_by(row_id=row("B3").id).one()
     with transaction():
-        difference.own(fee.id, actor=market.accountant)
-        difference.explain(fee.id, "银行的账户管理费，下月补记", version=1, actor=market.accountant)
+        difference.own(fee.id, actor=market.director)
+        difference.explain(fee.id, "银行的账户管理费，下月补记", version=1, actor=market.director)
     ours, theirs = task("ONLY_OURS"), db.session.query(Difference).filter_by(row_id=row("B2").id).one()
     assert [each.id for each in difference.partners(ours)] == [theirs.id]
     with pytest.raises(Conflict, match=r"pair\.debit"), transaction():
@@ -174,7 +184,7 @@ def test_a_person_explains_pairs_or_waits_and_each_ends(market: Market) -> None:
     it_stands(market, "B2", ours)
     assert [db.session.get_one(Difference, each).state for each in (fee.id, ours.id, theirs.id)] == ["EXPLAINED", "GONE", "GONE"]
     assert (reconciled(market), broken(), total_fits(market)) == ([], [], True)
-    assert fee.owner_id == fee.explained_by_id == market.accountant.person_id
+    assert fee.owner_id == fee.explained_by_id == market.director.person_id
 
 
 def test_what_was_explained_is_asked_again_when_the_amount_is_another(market: Market) -> None:
@@ -182,10 +192,33 @@ def test_what_was_explained_is_asked_again_when_the_amount_is_another(market: Ma
     reconciled(market)
     asked = task("ONLY_THEIRS")
     with transaction():
-        difference.explain(asked.id, "银行的账户管理费", version=1, actor=market.accountant)
+        difference.explain(asked.id, "银行的账户管理费", version=1, actor=market.director)
     asked.fen = 900
     db.session.commit()
     assert reconciled(market) == [("bank", "ONLY_THEIRS", 800)]
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("side", ["bank", "alipay"])
+def test_who_transfers_does_not_say_alone_what_went_out(app: Flask, market: Market, side: str) -> None:
+    """The attack: transfer to oneself, bring the true statement, call it the bank's charge; and nothing is open any more."""
+    if side == "bank":
+        covered(market, ("2026-03-11", -50_000, "会计本人", "往来款", "B3", "62170099"))
+    else:
+        moved = AccountRow("S1", "transfer", "T1", "", -50_000, -50_000, NOON, "转账")
+        transaction(lambda: account_bill.take(market.cooperative, bill(market, moved)))
+    assert reconciled(market) == [(side, "ONLY_THEIRS", 50_000)]
+    asked = task("ONLY_THEIRS")
+    both = replace(market.accountant, roles=frozenset({"accountant", "director"}))
+    for who in (market.accountant, both) if side == "bank" else (market.accountant,):
+        with pytest.raises(OwnWork), transaction():
+            difference.explain(asked.id, "手续费，下月补记", version=1, actor=who)
+    path = f"/reconciliation/differences/{asked.public_id}"
+    sees = {who: 'value="explain"' in browser(app, actor).get(path).text for who, actor in (("accountant", market.accountant), ("director", market.director))}
+    assert sees == {"accountant": False, "director": True}
+    assert broken() == ["bank_and_alipay_are_statement_and_bill"]
+    transaction(lambda: difference.explain(asked.id, "会计转走的，已报案", version=1, actor=market.director))
+    assert broken() == []
 
 
 def test_who_may_and_what_cannot_be(market: Market) -> None:
