@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
-from flask_limiter.util import get_remote_address
 
 from marketplace.disclosure import tree_head
 from marketplace.foundation import clock
@@ -15,7 +14,7 @@ from marketplace.notices import objection
 from marketplace.notices.public_notice import PublicNotice
 from marketplace.organisations.organisation import Organisation
 from marketplace.reporting import open_books
-from marketplace.web.limits import limiter
+from marketplace.web.limits import address, limiter
 from marketplace.web.permission import current_actor, public
 
 bp = Blueprint("transparency", __name__)
@@ -49,7 +48,7 @@ def notice(public_id: str) -> str:
 
 def of_this_notice() -> str:
     """Who speaks, by their address, and against what: one voice is not a hundred."""
-    return f"{get_remote_address()} {request.path}"
+    return f"{address()} {request.path}"
 
 
 @bp.post("/notices/<public_id>/objections")

@@ -41,3 +41,13 @@ def test_a_route_without_a_permission_is_named(app: Flask) -> None:
     bare.add_url_rule("/open-door", view_func=lambda: "")
     with pytest.raises(RuntimeError, match="/open-door"):
         every_route_declares(bare)
+
+
+@pytest.mark.parametrize(("first", "second", "one"), [
+    ("2001:db8:1:2::1", "2001:db8:1:2:ffff::99", True), ("2001:db8:1:2::1", "2001:db8:1:3::1", False), ("::ffff:10.1.1.1", "10.1.1.1", True), ("10.1.1.1", "10.1.1.2", False),
+])  # fmt: skip
+def test_a_line_has_one_address_however_many_it_writes(app: Flask, first: str, second: str, one: bool) -> None:
+    """The attack: half of an IPv6 address is one's own to choose, for each try another."""
+    guess = {"login": "13900139000", "password": "guess-guess"}
+    said = [app.test_client().post("/sign-in", data=guess, environ_base={"REMOTE_ADDR": each}).status_code for each in [first] * 10 + [second]]
+    assert said == [422] * 10 + [429 if one else 422]

@@ -26,6 +26,7 @@ from marketplace.payments.payment import Payment
 from tests import builders
 from tests.orders import trade
 from tests.payments.gateway import WrittenChannel
+from tests.web.work_desk import browser
 
 ADDRESS = {
     "recipient": "王小明",
@@ -255,3 +256,16 @@ def test_quantities_in_the_cart_change_and_go(app: Flask) -> None:
     client.post("/cart/change", data={"pack": pack, "quantity": "3", "remove": "1"})
     assert "购物车是空的" in client.get("/cart").text
     assert client.post("/cart/add", data={"pack": pack, "quantity": "１"}).status_code == 400
+
+
+@pytest.mark.parametrize("way", ["post pay", "post card/x", "post scan/x", "get returned"])
+def test_ways_to_a_cashier_and_back_are_tried_so_often(app: Flask, way: str) -> None:
+    """Each is a call of a channel. One person's tries are counted, from whatever address, and are nobody else's."""
+    method, _space, name = way.partition(" ")
+    one, other = (browser(app, builders.customer()) for _ in range(2))
+
+    def tried(who: FlaskClient, number: int) -> int:
+        return who.open(f"/orders/nowhere/{name}", method=method.upper(), environ_base={"REMOTE_ADDR": f"10.0.0.{number}"}).status_code
+
+    assert [tried(one, number) for number in range(31)] == [404] * 30 + [429]
+    assert tried(other, 30) == 404

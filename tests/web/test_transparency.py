@@ -57,3 +57,21 @@ def test_anybody_objects_while_it_stands_and_stays_unnamed(app: Flask) -> None:
         late = app.test_client().post(f"{address}/objections", data=given)
         assert late.status_code == 409
     assert app.test_client().get("/notices/zzzzzzzzzzzzzzzz").status_code == 404
+
+
+def test_one_address_speaks_ten_times_a_day_against_a_notice(app: Flask) -> None:
+    """Nobody is paid before every objection is answered: one voice is not a hundred."""
+    market, told = builders.market(), []
+    for _ in range(2):
+        order_id = order(market, 13_600)
+        period = transaction(lambda n=order_id: settlement.settle(n)).period  # type: ignore[misc]
+        row = transaction(lambda p=period: distribution.draft(market.cooperative, p, actor=market.accountant))  # type: ignore[misc]
+        transaction(lambda n=row.id: distribution.approve(n, actor=market.director, version=1))  # type: ignore[misc]
+        told.append(transaction(lambda n=row.id: distribution.publish(n, actor=market.director)).public_id)  # type: ignore[misc]
+
+    def said(notice: str, address: str, text: str = "少算了") -> int:
+        return app.test_client().post(f"/notices/{notice}/objections", data={"text": text}, environ_base={"REMOTE_ADDR": address}).status_code
+
+    assert [said(told[0], f"2001:db8::{number}", f"少算了 {number}") for number in range(11)] == [302] * 10 + [429]
+    assert (said(told[1], "2001:db8::1"), said(told[0], "2001:db8:1::1")) == (302, 302)
+    assert db.session.query(Objection).count() == 12
