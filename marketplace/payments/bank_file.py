@@ -2,6 +2,7 @@
 
 import csv
 import io
+from itertools import islice
 
 from marketplace.foundation.errors import InvalidInput
 from marketplace.foundation.language import N_
@@ -48,11 +49,10 @@ def _decoded(content: bytes) -> str:
 
 
 def _of_text(text: str) -> list[Line]:
-    kept = text.splitlines()
-    delimiter = "\t" if sum(line.count("\t") for line in kept) > sum(line.count(",") for line in kept) else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t" if text.count("\t") > text.count(",") else ",")
     try:
-        return [(reader.line_num, [_plain(cell) for cell in cells]) for cells in reader]
+        # One more than may be: a file of nothing but ends of lines would be millions of lists.
+        return [(reader.line_num, [_plain(cell) for cell in cells]) for cells in islice(reader, MOST_LINES + 1)]
     except csv.Error as error:
         raise InvalidInput("statement.encoding", N_("这个文件读不出来。请从网银下载 CSV 或另存为 .xlsx 再传。"), field="file") from error
 

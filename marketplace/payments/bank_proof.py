@@ -22,8 +22,8 @@ from marketplace.payments.statement_row import StatementLink, StatementRow
 
 @dataclass(frozen=True)
 class Proof:
-    """``state``: CLOSED on both sides, NOT_YET (no later statement so far), GAP, DEBITS that nobody explained and that make up for it, NO_BALANCES,
-    or CONFIRMED by a second person without balances."""
+    """``state``: CLOSED on both sides, NOT_YET (no later statement so far), GAP, DEBITS that nobody explained and that make up for it, NO_BALANCES
+    (or of a row beside it, to which nothing can be held), or CONFIRMED by a second person without balances."""
 
     statement: BankStatement
     state: str
@@ -38,8 +38,9 @@ def of_receipt(receipt: BankReceipt) -> Proof:
     own = (StatementRow.organisation_id == receipt.organisation_id) & (StatementRow.side == "bank")
     row = db.session.scalars(select(StatementRow).where(own, StatementRow.serial == receipt.serial)).one_or_none()
     statement = db.session.get_one(BankStatement, receipt.statement_id if row is None or row.statement_id is None else row.statement_id)
+    untold = Proof(statement, "NO_BALANCES" if statement.confirmed_by_id is None else "CONFIRMED")
     if row is None or row.balance_fen is None:
-        return Proof(statement, "NO_BALANCES" if statement.confirmed_by_id is None else "CONFIRMED")
+        return untold
     at, order = tuple_(StatementRow.day, StatementRow.id), (StatementRow.day, StatementRow.id)
     its = select(StatementRow).where(own, StatementRow.statement_id == statement.id)
     first = db.session.scalars(its.order_by(*order).limit(1)).one()
@@ -48,9 +49,11 @@ def of_receipt(receipt: BankReceipt) -> Proof:
     after = db.session.scalars(select(StatementRow).where(own, at > (last.day, last.id)).order_by(*order).limit(1)).one_or_none()
     if _breaks(before, first) or _breaks(last, after):
         return Proof(statement, "GAP")
+    if any(each is not None and each.balance_fen is None for each in (before, first, last, after)):
+        return untold
     if statement.confirmed_by_id is None and _unexplained(statement) >= receipt.fen:
         return Proof(statement, "DEBITS")
-    return Proof(statement, "NOT_YET" if after is None or after.balance_fen is None else "CLOSED")
+    return Proof(statement, "NOT_YET" if after is None else "CLOSED")
 
 
 def must_bear_out(receipt: BankReceipt) -> None:

@@ -40,7 +40,11 @@ def name_of(serial: str) -> Name:
     told = _NAME.fullmatch(serial)
     assert told is not None
     number, day, count, back, count_of_back = told.groups()
-    return Name(number, datetime.strptime(day, "%Y%m%d").date() if day else None, int(count or count_of_back or 1), back is not None)  # noqa: DTZ007 -- a day of the bank's calendar
+    try:
+        its_day = datetime.strptime(day, "%Y%m%d").date() if day else None  # noqa: DTZ007 -- a day of the bank's calendar
+    except ValueError:  # not a day that we wrote: the bank's number has such an end
+        number, its_day = f"{number}@{day}", None
+    return Name(number, its_day, int(count or count_of_back or 1), back is not None)
 
 
 def number_of(serial: str) -> str:

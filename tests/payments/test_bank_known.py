@@ -131,3 +131,9 @@ def test_a_name_is_read_as_it_is_written(serial: str, name: Name) -> None:
 def test_what_was_written_before_is_read_too_and_a_hash_is_no_number() -> None:
     assert name_of("L1#back#2") == Name("L1", count=2, reverses=True)
     assert (number_of("row:0a1b#back"), number_of("L1@20260302#back")) == ("", "L1")
+
+
+@pytest.mark.parametrize("number", ["X@99999999", "X@20261340#2", "@00000000#back"])
+def test_a_number_that_ends_like_a_name_of_ours_is_read(market: Market, number: str) -> None:
+    assert take(market, (1, "10.00", "甲单位", number)).new == 1
+    assert take(market, (1, "10.00", "甲单位", number)).known == 1

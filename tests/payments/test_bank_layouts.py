@@ -1,5 +1,6 @@
 """Three banks' ways of writing a statement, CSV and Excel alike; what does not add up or is another account's is refused whole."""
 
+import tracemalloc
 from datetime import UTC, date, datetime
 from io import BytesIO
 
@@ -253,6 +254,17 @@ def test_what_is_no_statement_says_why(app: Flask, content: bytes, code: str) ->
     with pytest.raises(InvalidInput) as refused:
         take(content, builders.market())
     assert refused.value.code == code
+
+
+def test_a_file_of_ends_of_lines_is_refused_before_it_is_made_into_lists() -> None:
+    """Five million of them took more than a gigabyte."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInput, match=r"statement\.large"):
+            bank_file.lines(b"x" + b"\n" * (bank_file.LARGEST - 1))
+        assert tracemalloc.get_traced_memory()[1] < 100 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 STRANGE = "村镇银行\n发生日,进,出,结余,谁,说明\n2026-03-11,5.00,,5.00,甲,款\n2026-03-12,,2.00,3.00,乙,费\n"

@@ -124,3 +124,26 @@ def test_a_credit_that_a_debit_beside_it_makes_up_for_is_borne_out_by_no_balance
     db.session.expire_all()
     assert bank_proof.of_receipt(receipt("X1")).state == "CLOSED"
     assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_balances_beside_which_none_stand_bear_out_nothing(market: Market, side: str) -> None:
+    """The attack: read the files around a credit of one's own making without their balances, and nothing contradicts it."""
+    untold = "交易日期,收入金额,支出金额,对方户名,摘要,流水号\n2026-03-12,1.00,,银行,结息,N1\n"
+    forged = [("2026-03-12", 50_000, "靖安县第一中学", "货款", "X1", "62170011")]
+    if side == "before":
+        transaction(lambda: bank_statement.import_csv(untold.encode(), actor=market.accountant))
+        take(market.accountant, forged, opening_fen=777_000)
+    else:
+        take(market.accountant, forged, opening_fen=10_000)
+        assert bank_proof.of_receipt(receipt("X1")).state == "NOT_YET"
+        transaction(lambda: bank_statement.import_csv(untold.encode(), actor=market.accountant))
+    made = proposed(market, "X1")
+    assert bank_proof.of_receipt(receipt("X1")).state == "NO_BALANCES"
+    with pytest.raises(Conflict, match=r"statement\.unproven"):
+        agreed(market, made)
+    number = receipt("X1").statement_id
+    transaction(lambda: bank_proof.confirm(number, actor=market.director))
+    assert bank_proof.of_receipt(receipt("X1")).state == "CONFIRMED"
+    assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
