@@ -16,6 +16,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments import stripe_event
 from marketplace.payments.stripe_api import BadEvent
 
+LARGEST = 1024 * 1024  # bytes of an event: no more than that is read of anybody
 bp = Blueprint("stripe_notice", __name__)
 log = logging.getLogger("market.payments")
 
@@ -28,6 +29,7 @@ def _without_csrf(state: BlueprintSetupState) -> None:
 @bp.post("/stripe/notice/<seller_id>")
 def hear(seller_id: str) -> Any:
     """200 once it is kept, whatever it says; 400 if it is not to be believed, 404 for no cooperative's address."""
+    request.max_content_length = LARGEST
     organisation_id = transaction(lambda: db.session.scalar(select(Organisation.id).where(Organisation.public_id == seller_id[:16])))
     if organisation_id is None:
         return _answer("unknown", 404)

@@ -38,8 +38,8 @@ def show() -> Any:
 
 
 def _is_known() -> bool:
-    """Whether there is a cart already: each new one is rows that we keep for a month."""
-    return bool(request.cookies) and ("cart" in session or current_actor() is not None)
+    """Whether there is a cart already, or a buyer, who has one: each new one is rows that we keep for a month. A cookie may name one that is gone."""
+    return bool(request.cookies) and (_buyer_id() is not None or cart.found(session.get("cart")) is not None)
 
 
 @bp.post("/cart/add")

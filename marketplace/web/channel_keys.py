@@ -18,6 +18,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments import channel_key, key_material, key_print
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.web import payment_words
+from marketplace.web.limits import limiter, signed_in
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, names_of, typed_version
 
@@ -43,6 +44,7 @@ def index() -> Any:
 
 
 @bp.post("/stripe")
+@limiter.limit("10 per hour", key_func=signed_in)  # Stripe is asked, and may take its time
 @needs("key.handle")
 def add_stripe() -> Any:
     actor = the_actor()

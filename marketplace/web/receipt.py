@@ -74,6 +74,8 @@ def household_proof(token: str) -> Response:
 
 
 @bp.post("/h/<token>/payments/<public_id>")
+@limiter.limit("300 per hour")  # one address may be a whole village's
+@limiter.limit("30 per hour", key_func=lambda: request.path)  # of one payment: every answer is kept
 @public
 def answer(token: str, public_id: str) -> Any:
     chosen, words = request.form.get("answer", ""), request.form.get("text", "")

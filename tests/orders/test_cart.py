@@ -136,3 +136,26 @@ def test_carts_that_visitors_left_are_forgotten_and_nobody_elses(app: Flask) -> 
     db.session.rollback()
     assert {row.id for row in db.session.query(cart.Cart)} == {ids[1], fresh}
     assert {line.cart_id for line in db.session.query(cart.CartLine)} == {ids[1]}
+
+
+def test_a_cookie_of_a_cart_that_is_gone_opens_no_more_than_others_do(app: Flask) -> None:
+    """The attack: send the cookie of a cart that one has signed in with since, again and again; each time another one is made."""
+    market = builders.market(on_hand=500)
+    form = {"pack": db.session.get_one(Pack, market.pack).public_id, "quantity": "1"}
+    stale = app.test_client()
+    stale.post("/cart/add", data=form)
+    with stale.session_transaction() as session:
+        token = session["cart"]
+    with transaction():
+        cart.claim(token, builders.customer().organisation_id)
+
+    def tried(clerk: bool) -> int:
+        client = app.test_client()
+        with client.session_transaction() as session:
+            session["cart"] = token
+            if clerk:  # signed in, and no buyer
+                session["person_id"], session["organisation_id"] = market.clerk.person_id, market.clerk.organisation_id
+        return client.post("/cart/add", data=form).status_code
+
+    said = [tried(clerk=number % 2 == 1) for number in range(120)]
+    assert (said[:119], said[119]) == ([303] * 119, 429)

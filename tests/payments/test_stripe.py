@@ -11,6 +11,7 @@ from flask import Flask
 from sqlalchemy import select
 from stripe import WebhookSignature
 
+from marketplace.api.stripe_notice import LARGEST
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, OutsideFailure
@@ -161,6 +162,8 @@ def test_an_event_is_taken_only_if_it_is_signed_lately_and_of_a_payment_of_ours(
         assert told(app, market, junk) == 400, junk
     assert told(app, market, event(payment, account="acct_of_others")) == 400
     assert app.test_client().post("/stripe/notice/nobody", data=body).status_code == 404
+    seller = db.session.get_one(Organisation, market.cooperative).public_id
+    assert app.test_client().post(f"/stripe/notice/{seller}", data=b"x" * (LARGEST + 1)).status_code == 413
     other = builders.market(name="另一家")
     assert told(app, other, body) == 400  # it has no channel
     takes_cards(other, account="acct_1OtherCooperative")

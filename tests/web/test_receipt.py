@@ -3,6 +3,7 @@
 from flask import Flask
 
 from marketplace.disclosure import household_statement
+from marketplace.disclosure.household_answer import HouseholdAnswer
 from marketplace.foundation.database import db, transaction
 from marketplace.orders.order import Order
 from marketplace.settlement import settlement
@@ -68,3 +69,14 @@ def test_a_household_reads_its_own_rows_and_answers(app: Flask) -> None:
 def test_an_empty_statement_says_what_to_expect(app: Flask) -> None:
     market = builders.market()
     assert "还没有分到您家的钱" in app.test_client().get(f"/h/{token_of(market.households[0])}").text
+
+
+def test_an_answer_is_given_so_often_and_every_one_is_kept(app: Flask) -> None:
+    market = builders.market()
+    order_id = order(market, 30_000)
+    pay(market, distribute(market, transaction(lambda: settlement.settle(order_id)).period), returned=0)
+    first, client = market.households[0], app.test_client()
+    address = f"/h/{token_of(first)}/payments/{item_of(first)}"
+    said = [client.post(address, data={"answer": "RECEIVED"}).status_code for _ in range(31)]
+    assert (said[:30], said[30]) == ([302] * 30, 429)
+    assert db.session.query(HouseholdAnswer).count() == 30
