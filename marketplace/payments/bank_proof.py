@@ -8,7 +8,7 @@ nothing. In either case the director may look into the online banking and confir
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 
 from marketplace.foundation import audit, clock
 from marketplace.foundation.database import db, locked, not_found
@@ -80,6 +80,13 @@ def confirm(statement_id: int, *, actor: Actor) -> BankStatement:
         db.session.flush()
         audit.record("bank_statement.confirmed", statement, person_id=actor.person_id)
     return statement
+
+
+def unproven() -> ColumnElement[bool]:
+    """Of a statement: it has rows without a balance, from which whatever somebody left out or wrote in is not seen, and nobody else looked into the
+    online banking."""
+    untold = select(StatementRow.id).where(StatementRow.statement_id == BankStatement.id, StatementRow.balance_fen.is_(None)).exists()
+    return BankStatement.taken_at.is_not(None) & BankStatement.confirmed_by_id.is_(None) & untold
 
 
 def brought_by(organisation_id: int, person_id: int) -> bool:

@@ -15,8 +15,8 @@ from marketplace.foundation.outbox import BACKOFF, OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import certificate_end, refund_loss, stripe_look
-from marketplace.payments.bank_statement import BankMatch, BankReceipt
+from marketplace.payments import bank_proof, certificate_end, refund_loss, stripe_look
+from marketplace.payments.bank_statement import BankMatch, BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
@@ -131,6 +131,7 @@ TROUBLES: tuple[Trouble, ...] = (
         "reconciliation", Difference, lambda: Difference.state == "OPEN", Difference.found_at, func.abs(Difference.fen), Difference.number,
     ),
     Trouble("statements", Cooperative, lambda: unseen_since() < clock.now() - UNSEEN, unseen_since(), None, Cooperative.bank_name),
+    Trouble("unproven_statements", BankStatement, bank_proof.unproven, BankStatement.taken_at, None, BankStatement.last_day),
     Trouble(
         "returns_to_transfer", ReceiptReturn, lambda: ReceiptReturn.state.in_(("PROPOSED", "APPROVED")), ReceiptReturn.proposed_at, ReceiptReturn.fen,
         ReceiptReturn.number,

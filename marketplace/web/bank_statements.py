@@ -10,7 +10,7 @@ from marketplace.foundation.errors import InvalidInput, MarketError
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.organisations.actor import scoped
-from marketplace.payments import bank_file, bank_layout, bank_statement
+from marketplace.payments import bank_file, bank_layout, bank_proof, bank_statement
 from marketplace.payments.bank_reading import UnknownLayout
 from marketplace.payments.bank_statement import BankStatement, Look
 from marketplace.payments.statement_row import StatementRow
@@ -23,6 +23,7 @@ bp = Blueprint("bank_statements", __name__, url_prefix="/cooperative/bank/statem
 
 permission("cooperative.read", COOPERATIVE="*")
 permission("bank.match", COOPERATIVE="accountant")
+permission("bank.undo", COOPERATIVE="director")
 
 PAGE = 25
 SHOWN = 200  # rows of a file that a page lists; what needs a person comes first
@@ -50,15 +51,16 @@ def column_words() -> dict[str, str]:
 def index() -> Any:
     """Every file that was taken, the latest first."""
     actor = the_actor()
-    query = select(BankStatement).where(BankStatement.organisation_id == actor.organisation_id, BankStatement.taken_at.is_not(None))
+    own = BankStatement.organisation_id == actor.organisation_id, BankStatement.taken_at.is_not(None)
+    query = select(BankStatement, bank_proof.unproven()).where(*own)
     before = request.args.get("before", "")
     if before:
         query = query.where(BankStatement.id < _own(before).id)
-    rows = list(db.session.scalars(query.order_by(BankStatement.id.desc()).limit(PAGE + 1)))
+    rows = db.session.execute(query.order_by(BankStatement.id.desc()).limit(PAGE + 1)).all()
     return render_template(
         "bank/statements.html",
         rows=rows[:PAGE],
-        next_url=url_for(".index", before=rows[PAGE - 1].public_id) if len(rows) > PAGE else None,
+        next_url=url_for(".index", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         crumbs=[(_("对公到账"), _home()), (_("流水"), None)],
         **desk(actor),
     )
@@ -96,6 +98,16 @@ def take(public_id: str) -> Any:
         return _page(_own(public_id), None, said(error)), 422
     flash(_("共 %(rows)s 行：新到账 %(new)s 笔 %(fen)s，以前导入过 %(known)s 笔，支出 %(debits)s 笔。", rows=took.rows, new=took.new, fen=money(took.new_fen), known=took.known, debits=took.debits), "done")
     return redirect(url_for("unit_seller.bank"), 303)
+
+
+@bp.post("/<public_id>/confirm")
+@needs("bank.undo")
+def confirm(public_id: str) -> Any:
+    """The director found the same in the online banking."""
+    actor, number = the_actor(), _own(public_id).id
+    transaction(lambda: bank_proof.confirm(number, actor=actor))
+    flash(_("记下了：这份流水您在网银里核对过。"), "done")
+    return redirect(url_for(".index"), 303)
 
 
 @bp.get("/<public_id>/layout")

@@ -135,6 +135,10 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "differences": (LABELS["differences"], N_("账上和账单不一样，要合作社说明。"), N_("账和账单一致。")),
     "reconciliation": (LABELS["reconciliation"], N_("账上余额和银行流水、支付宝账单对不上的项，要合作社说明。超过一天没有说明的，当天就要问。"), N_("账和流水、账单对得上。")),
     "statements": (LABELS["statements"], N_("银行账户动了一个星期，还没有导入过新的流水，或从来没有导入过：账和银行没有对过。"), N_("银行流水都跟上了。")),
+    "unproven_statements": (
+        LABELS["unproven_statements"], N_("文件里没有余额，少了一行、多了一行都看不出来。要合作社的理事长（不是导入的那位）对着网银核对，在“导入过的流水”里记下。"),
+        N_("没有余额的流水都有人核对过。"),
+    ),
     "returns_to_transfer": (LABELS["returns_to_transfer"], N_("多付、付晚的钱，等理事长同意，或等会计转账。"), N_("没有要退回付款人的钱。")),
     "withdrawals": (LABELS["withdrawals"], N_("从支付宝提现超过三天，银行流水上还没有。"), N_("提现都到账了。")),
     "unknown_payouts": (LABELS["unknown_payouts"], N_("银行说在处理、可疑，或支付宝没有说清。钱在途中；再一份回盘、银行流水，或会计问清楚以后记下。"), N_("每一笔代发都有结果。")),

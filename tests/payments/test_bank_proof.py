@@ -13,7 +13,9 @@ from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
 from marketplace.ledger import balance
 from marketplace.organisations.approval import OwnWork
 from marketplace.payments import bank_proof, bank_statement, receipt_return, row_decision
+from marketplace.payments.bank_statement import BankStatement
 from marketplace.payments.receipt_return import ReceiptReturn
+from marketplace.reporting import money_health
 from marketplace.settlement import difference
 from marketplace.settlement.difference import Difference
 from tests import builders
@@ -147,3 +149,33 @@ def test_balances_beside_which_none_stand_bear_out_nothing(market: Market, side:
     transaction(lambda: bank_proof.confirm(number, actor=market.director))
     assert bank_proof.of_receipt(receipt("X1")).state == "CONFIRMED"
     assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
+
+
+STATEMENTS = "/cooperative/bank/statements"
+UNTOLD = "交易日期,收入金额,支出金额,对方户名,摘要,流水号\n2026-03-12,1.00,,银行,结息,N1\n"
+
+
+def unproven(of: int | None = None) -> int:
+    return next(each.count for each in money_health.standing(of) if each.name == "unproven_statements")
+
+
+@pytest.mark.both
+def test_a_file_from_which_a_row_may_be_missing_unseen_is_asked_after_until_another_has_looked(app: Flask, market: Market) -> None:
+    """The attack: leave one's own debit out of a file, and have it read without its balances. No sum tells that it is missing."""
+    assert (unproven(), "有余额" in browser(app, market.director).get(STATEMENTS).text) == (0, True)
+    other = builders.market(name="乙社")
+    with transaction():
+        number = bank_statement.import_csv(UNTOLD.encode(), actor=market.accountant).statement_id
+    public_id = db.session.get_one(BankStatement, number).public_id
+    assert (unproven(), unproven(market.cooperative), unproven(other.cooperative)) == (1, 1, 0)
+    county = browser(app, builders.person(builders.operator(), "treasurer")).get("/operator/money/unproven_statements")
+    assert (county.status_code, "2026-03-12" in county.text) == (200, True)
+    accountant, director = browser(app, market.accountant), browser(app, market.director)
+    path = f"{STATEMENTS}/{public_id}/confirm"
+    assert [path in each.get(STATEMENTS).text for each in (accountant, director)] == [False, True]
+    assert [each.post(path).status_code for each in (accountant, browser(app, market.clerk), browser(app, other.director))] == [403, 403, 404]
+    assert unproven() == 1
+    assert director.post(path).status_code == 303
+    assert (unproven(), db.session.get_one(BankStatement, number).confirmed_by_id) == (0, market.director.person_id)
+    page = director.get(STATEMENTS).text
+    assert ("在网银里核对过" in page, path in page) == (True, False)
