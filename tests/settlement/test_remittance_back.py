@@ -41,8 +41,8 @@ def of_statement(market: Market, *rows: tuple[int, str, str, str], opening_fen: 
 @pytest.mark.parametrize(("kind", "fen"), [("COLLECTIVE", 1_800), ("FUND", 1_200), ("REVENUE", 21_000)])
 def test_what_the_payees_bank_sends_back_lies_where_it_lay_and_goes_again(app: Flask, kind: str, fen: int) -> None:
     market, holder = earning(), builders.operator()
-    first = remitted(market, kind, fen)
-    of_statement(market, (-fen, "石上村村民委员会", f"划款 {first.number}", "S1"), (fen, "石上村村民委员会", f"退汇 {first.number} 账号不符", "S2"))
+    first, payee = remitted(market, kind, fen), {"COLLECTIVE": "石上村村民委员会", "FUND": "靖安县防贫基金", "REVENUE": "某某合作社一般户"}[kind]
+    of_statement(market, (-fen, payee, f"划款 {first.number}", "S1"), (fen, payee, f"退汇 {first.number} 账号不符", "S2"))
     db.session.expire_all()
     assert (first.state, first.returned_on, db.session.query(BankReceipt).count()) == ("RETURNED", clock.business_date(), 0)
     assert (balance.held("bank", market.cooperative), remittance.available(market.cooperative).of(kind, market.village)) == (30_000, fen)
@@ -54,7 +54,7 @@ def test_what_the_payees_bank_sends_back_lies_where_it_lay_and_goes_again(app: F
     again = transaction(lambda: remittance.propose(kind, fen, village_id=market.village if kind == "COLLECTIVE" else None, actor=market.accountant, key="again"))
     transaction(lambda: remittance.approve(again.id, actor=market.director, version=1))
     transaction(lambda: remittance.record_paid(again.id, paid_on=clock.business_date(), bank_serial="WY900001", actor=market.accountant, version=2))
-    of_statement(market, (-fen, "石上村村民委员会", f"划款 {again.number}", "S3"))
+    of_statement(market, (-fen, payee, f"划款 {again.number}", "S3"))
     assert (balance.held("bank", market.cooperative), books_hold(), db.session.query(StatementLink).count()) == (30_000 - fen, True, 3)
 
 
