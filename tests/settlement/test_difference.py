@@ -1,5 +1,6 @@
 """A difference is told once and asked until it is explained: another amount is another question, and so is one that comes back."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, NotAllowed, NotFound
+from marketplace.organisations.approval import OwnWork
 from marketplace.payments import account_bill, bill_difference
 from marketplace.payments.alipay_account_bill import AccountRow
 from marketplace.payments.bill_difference import BillDifference
@@ -112,3 +114,26 @@ def test_what_was_explained_went_away_and_comes_back_is_asked_again(market: Mark
     take(market.accountant, [("2026-03-13", 1, "银行", "利息", "END2")], opening_fen=99_301, lost_fen=-700)
     assert broken() == ["bank_and_alipay_are_statement_and_bill"]
     assert reconciled(market) == [("bank", "MISSING_ROWS", 700)]
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("side", ["bank", "alipay"])
+def test_who_transfers_does_not_say_alone_what_went_out(app: Flask, market: Market, side: str) -> None:
+    """The attack: transfer to oneself, bring the true statement, call it the bank's charge; and nothing is open any more."""
+    if side == "bank":
+        covered(market, ("2026-03-11", -50_000, "会计本人", "往来款", "B3", "62170099"))
+    else:
+        moved = AccountRow("S1", "transfer", "T1", "", -50_000, -50_000, NOON, "转账")
+        transaction(lambda: account_bill.take(market.cooperative, bill(market, moved)))
+    assert reconciled(market) == [(side, "ONLY_THEIRS", 50_000)]
+    asked = task("ONLY_THEIRS")
+    both = replace(market.accountant, roles=frozenset({"accountant", "director"}))
+    for who in (market.accountant, both) if side == "bank" else (market.accountant,):
+        with pytest.raises(OwnWork), transaction():
+            difference.explain(asked.id, "手续费，下月补记", version=1, actor=who)
+    path = f"/reconciliation/differences/{asked.public_id}"
+    sees = {who: 'value="explain"' in browser(app, actor).get(path).text for who, actor in (("accountant", market.accountant), ("director", market.director))}
+    assert sees == {"accountant": False, "director": True}
+    assert broken() == ["bank_and_alipay_are_statement_and_bill"]
+    transaction(lambda: difference.explain(asked.id, "会计转走的，已报案", version=1, actor=market.director))
+    assert broken() == []

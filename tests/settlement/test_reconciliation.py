@@ -17,7 +17,6 @@ from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, No
 from marketplace.jobs import payments as jobs
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
-from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import account_bill, row_decision, withdrawal
 from marketplace.payments.alipay_account_bill import AccountBill, AccountRow, read_account_bill
@@ -33,7 +32,6 @@ from tests.orders import trade
 from tests.payments.statement import row, take
 from tests.settlement.test_payout_batch import bring, posted, sent
 from tests.web.test_buying_emulator import emulator, settings
-from tests.web.work_desk import browser
 
 __all__ = ["emulator", "settings"]
 
@@ -196,29 +194,6 @@ def test_what_was_explained_is_asked_again_when_the_amount_is_another(market: Ma
     asked.fen = 900
     db.session.commit()
     assert reconciled(market) == [("bank", "ONLY_THEIRS", 800)]
-
-
-@pytest.mark.both
-@pytest.mark.parametrize("side", ["bank", "alipay"])
-def test_who_transfers_does_not_say_alone_what_went_out(app: Flask, market: Market, side: str) -> None:
-    """The attack: transfer to oneself, bring the true statement, call it the bank's charge; and nothing is open any more."""
-    if side == "bank":
-        covered(market, ("2026-03-11", -50_000, "会计本人", "往来款", "B3", "62170099"))
-    else:
-        moved = AccountRow("S1", "transfer", "T1", "", -50_000, -50_000, NOON, "转账")
-        transaction(lambda: account_bill.take(market.cooperative, bill(market, moved)))
-    assert reconciled(market) == [(side, "ONLY_THEIRS", 50_000)]
-    asked = task("ONLY_THEIRS")
-    both = replace(market.accountant, roles=frozenset({"accountant", "director"}))
-    for who in (market.accountant, both) if side == "bank" else (market.accountant,):
-        with pytest.raises(OwnWork), transaction():
-            difference.explain(asked.id, "手续费，下月补记", version=1, actor=who)
-    path = f"/reconciliation/differences/{asked.public_id}"
-    sees = {who: 'value="explain"' in browser(app, actor).get(path).text for who, actor in (("accountant", market.accountant), ("director", market.director))}
-    assert sees == {"accountant": False, "director": True}
-    assert broken() == ["bank_and_alipay_are_statement_and_bill"]
-    transaction(lambda: difference.explain(asked.id, "会计转走的，已报案", version=1, actor=market.director))
-    assert broken() == []
 
 
 def test_who_may_and_what_cannot_be(market: Market) -> None:
