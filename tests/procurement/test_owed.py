@@ -34,6 +34,7 @@ from tests.procurement.unit_market import (
     order_of,
     receipt,
     ship,
+    transferred,
     unit_market,
 )
 from tests.web.test_documents import words
@@ -112,6 +113,7 @@ def test_half_paid_and_something_returned_is_one_debt_everywhere(app: Flask, at:
             match(at, rest, made, 50_000, key="2")
         match(at, rest, made, 40_000, key="3")
         assert (order_of(made).payment, order_of(made).owed_fen) == ("PAID", 0)
+        transferred(at)
         assert transaction(lambda: settlement.settle(order_of(made).id)).base_fen == 70_000
 
 
@@ -125,6 +127,7 @@ def test_what_was_paid_may_go_back_whole_while_the_rest_is_owed(at: UnitMarket) 
         assert settlement.settle_due() == []
         assert set(figures(at, made).values()) == {50_000}
         match(at, came(at, 50_000, "S2", AFTER), made, 50_000, key="2")
+        transferred(at)
         assert transaction(lambda: settlement.settle(order_of(made).id)).base_fen == 50_000
 
 
@@ -136,6 +139,7 @@ def test_what_was_paid_may_go_back_whole_and_the_rest_be_cut(at: UnitMarket) -> 
     transaction(lambda: price_cut.decide(cut, version=1, approved=True, actor=at.market.director))
     assert (order_of(made).payment, order_of(made).owed_fen) == ("REFUNDED", 0)
     with clock.travel(AFTER):
+        transferred(at)
         assert transaction(lambda: settlement.settle(order_of(made).id)).base_fen == 0
 
 
@@ -177,6 +181,7 @@ def test_what_went_back_before_the_acceptance_is_not_owed_again(at: UnitMarket) 
     assert order_of(made).open_fen == balance.held("receivable", at.market.cooperative) == 40_000
     with clock.travel(AFTER):
         match(at, came(at, 40_000, "S2", AFTER), made, 40_000, key="2")
+        transferred(at)
         assert transaction(lambda: settlement.settle(order_of(made).id)).base_fen == 72_000
 
 

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.orders import shipment
 from marketplace.orders.destination import Destination
 from marketplace.orders.order import Order, lines_of
 from marketplace.organisations.actor import Actor
-from marketplace.payments import bank_match, bank_statement
+from marketplace.payments import bank_match, bank_refund, bank_statement
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.payments.refund import Refund
 from marketplace.procurement import acceptance, directed_order
 from marketplace.procurement.acceptance import Arrived
 from marketplace.procurement.directed_order import DirectedOrder
@@ -77,6 +81,13 @@ def match(at: UnitMarket, receipt_id: int, made: int, fen: int, *, key: str = "m
     order_id = order_of(made).id
     with transaction():
         return bank_match.match(receipt_id, "order", order_id, fen, actor=at.market.accountant, key=key).id
+
+
+def transferred(at: UnitMarket) -> None:
+    """The accountant has made and recorded every transfer back that was agreed: until then it holds its order's split."""
+    for number in db.session.scalars(select(Refund.id).where(Refund.way == "bank", Refund.state == "approved").order_by(Refund.id)).all():
+        with transaction():
+            bank_refund.record(number, f"WY{number:06}", clock.business_date(), actor=at.market.accountant)
 
 
 def order_of(made: int) -> Order:
