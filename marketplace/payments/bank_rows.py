@@ -120,7 +120,7 @@ class Reading:
             falls, rises = _broken(steps[::-1]), _broken(steps)
             if rises and falls:
                 raise _does_not_lead(*(falls if newest_first else rises))
-            newest_first = bool(rises) or (newest_first and not falls)
+            newest_first = bool(rises) or (not falls and self._newest_first(steps, newest_first))
         if newest_first:
             self.rows, steps = self.rows[::-1], steps[::-1]
         if self._has_balances():
@@ -133,6 +133,16 @@ class Reading:
                     "statement.chain", N_("期初余额加上各行是 %(told)s，文件里的期末余额却是 %(said)s。文件不完整或被改过，没有导入。"),
                     field="file", told=format_yuan(told), said=format_yuan(self.closing_fen),
                 )  # fmt: skip
+
+    def _newest_first(self, steps: "list[Step]", by_day: bool) -> bool:
+        """Of rows that lead both ways, as what is debited and credited back on one day: the way that fits what stands above and below them."""
+        downwards, upwards = self._fits(steps[0], steps[-1]), self._fits(steps[-1], steps[0])
+        return by_day if downwards == upwards else upwards
+
+    def _fits(self, first: "Step", last: "Step") -> bool:
+        opening = None if first.balance_fen is None or first.fen is None else first.balance_fen - first.fen
+        begins = self.opening_fen is None or opening in (None, self.opening_fen)
+        return begins and (self.closing_fen is None or last.balance_fen in (None, self.closing_fen))
 
     def _hear_ends(self, first: "Step", last: "Step") -> None:
         """The balance before the first row and after the last, which may stand above and below them too."""

@@ -6,22 +6,27 @@ a second run of days follows the first.
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import select
 
 from marketplace.foundation import clock
-from marketplace.foundation.database import db, transaction
+from marketplace.foundation.database import db, get, transaction
 from marketplace.foundation.money import format_yuan
-from marketplace.ledger.account import Account
+from marketplace.households.household import Household
+from marketplace.ledger.account import Account, owner_of
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bank_match, bank_statement
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.statement_row import StatementRow
-from marketplace.settlement import difference, row_payee
+from marketplace.settlement import difference, fund_return, payout_batch, row_payee
+from marketplace.settlement.fund_return import FundReturn
+from marketplace.settlement.payout_batch import PayoutBatch
+from marketplace.settlement.payout_item import payee_of
 from marketplace.settlement.reconciliation_link import linked_of_entry, moved, numbers_of, whose
+from marketplace.simulation import bank_answer
 from marketplace.simulation.people import People
 
 WORDS = {
@@ -32,6 +37,7 @@ WORDS = {
 
 
 ACCOUNT = "3605009999000001"
+FUND = "3605009999000002"
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,10 @@ def evening(bank: Bank, people: People, done: Counter[str]) -> None:
     """Every cooperative whose account moved today takes its statement in, matches what it proposes first, and reconciles."""
     for cooperative_id in people.cooperatives:
         rows = [*bank.transfers.pop(cooperative_id, ()), *_ordered(cooperative_id)]
+        credited, given = _credited_back(cooperative_id), _given_back(cooperative_id)
+        done["credited back before a file says so"] += len(credited)
+        done["fund given back"] += len(given)
+        rows += [*credited, *given]
         if rows:
             take(cooperative_id, rows, people, done)
 
@@ -91,13 +101,41 @@ def _ordered(cooperative_id: int) -> list[Transfer]:
     paid = {(kind, numbers[entry_id]): _payee(kind, source_type, source_id) for entry_id, kind, source_type, source_id, _day, _fen in entries}
     rows = [Transfer(fen, *paid[kind, number], f"{WORDS[kind][1]} {number}", day) for (kind, number, day), fen in sums.items() if kind != "payout_returned"]
     back = {entry[0]: (numbers[entry[0]], entry[4]) for entry in entries if entry[1] == "payout_returned"}
+    paid_all_the_same = {(entry[0], owner) for entry in entries if entry[0] in back and entry[2] == "payout_batch" for owner in _called_back_wrongly(entry[3])}
     query = (
-        select(JournalLine.entry_id, -JournalLine.fen)
+        select(JournalLine.entry_id, -JournalLine.fen, Account.owner_ref)
         .join(Account, Account.id == JournalLine.account_id)
         .where(JournalLine.entry_id.in_(back), Account.kind == "household")
         .order_by(JournalLine.entry_id, JournalLine.line_no)
     )
-    return rows + [Transfer(fen, WORDS["payout_returned"][0], ACCOUNT, f"退票 {back[entry_id][0]}", back[entry_id][1]) for entry_id, fen in db.session.execute(query)]
+    return rows + [
+        Transfer(fen, WORDS["payout_returned"][0], ACCOUNT, f"退票 {back[entry_id][0]}", back[entry_id][1])
+        for entry_id, fen, owner in db.session.execute(query)
+        if (entry_id, owner) not in paid_all_the_same
+    ]
+
+
+def _called_back_wrongly(batch_id: int) -> list[str]:
+    """The owners of the household accounts that a batch's first file called returned though they were paid."""
+    batch = get(PayoutBatch, batch_id)
+    return [owner_of("household", each) for each in bank_answer.never_came_back(batch, payout_batch.items_of(batch_id))]
+
+
+def _credited_back(cooperative_id: int) -> list[Transfer]:
+    """What the bank credits back by itself, from the account that it could not credit, before a file says so."""
+    query = select(PayoutBatch).where(
+        PayoutBatch.organisation_id == cooperative_id, PayoutBatch.channel == "bank", PayoutBatch.state.in_(("SENT", "DONE")),
+        PayoutBatch.sent_at > clock.now() - timedelta(days=bank_answer.FORGETS),
+    )  # fmt: skip
+    batches = db.session.scalars(query.order_by(PayoutBatch.id)).all()
+    came = [(batch, item) for batch in batches for item in bank_answer.credited_back(batch, payout_batch.items_of(batch.id))]
+    return [Transfer(item.fen, payee_of(get(Household, item.household_id))[0], item.bank_account, f"退票 {batch.number}") for batch, item in came]
+
+
+def _given_back(cooperative_id: int) -> list[Transfer]:
+    """What the relief fund's holder was agreed to give back."""
+    query = select(FundReturn).where(FundReturn.organisation_id == cooperative_id, FundReturn.state == "APPROVED").order_by(FundReturn.id)
+    return [Transfer(row.fen, fund_return.holder_of(row).name_zh, FUND, f"防贫基金退回 {row.number}") for row in db.session.scalars(query)]
 
 
 def _payee(kind: str, source_type: str, source_id: int) -> tuple[str, str]:

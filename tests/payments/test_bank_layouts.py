@@ -189,6 +189,20 @@ def test_what_stands_above_and_below_must_fit(changed: tuple[str, str]) -> None:
         read(without.format(end="506.00"))
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_what_goes_and_comes_back_on_one_day_stands_in_the_order_that_fits_its_ends(newest_first: bool) -> None:
+    """A payout that the bank credits back at once leads upwards as well as downwards: only the balance before it tells."""
+    rows = ["2026-03-11,借,5.00,95.00,代发,A1", "2026-03-11,贷,5.00,100.00,退票,A2"]
+    if newest_first:
+        rows = ["2026-03-11,借,5.00,95.00,代发,A2", "2026-03-11,贷,5.00,100.00,退票,A1"]
+    opening = "95.00" if newest_first else "100.00"
+    sheet = read("\n".join([f"期初余额：{opening}", "记账日期,借贷标志,交易金额,余额,用途,流水号", *rows, f"期末余额：{opening}", ""]))
+    assert [row.serial for row in sheet.rows] == ["A1", "A2"]
+    assert sheet.opening_fen == sheet.closing_fen == (9_500 if newest_first else 10_000)
+    with pytest.raises(InvalidInput):
+        read("\n".join(["期初余额：90.00", "记账日期,借贷标志,交易金额,余额,用途,流水号", *rows, ""]))
+
+
 def test_another_accounts_statement_is_refused_whether_or_not_it_has_stars(app: Flask) -> None:
     market = builders.market()
     own = db.session.query(Cooperative).filter_by(organisation_id=market.cooperative).one().bank_account
