@@ -60,34 +60,40 @@ ANSWERS: tuple[tuple[str, str, dict[str, str], str, str], ...] = (
 )  # fmt: skip
 NOT_PAGES = {"static", "health.healthz", "health.readyz", "account.choose_language"}
 BY_THE_DAY = "there is one on some days of a month only, when a distribution is credited and not yet at the bank"
-# Routes that a walk through a fresh demonstration need not come to, and why.
-NOT_MET = {
+# Routes that a walk through a fresh demonstration need not come to, and why. Of these there is no picture: a file, or a way on to another page.
+ISSUED, REVERSED = "an invoice must have been issued, as a file from the tax bureau", "an invoice must have been reversed"
+ABSENT, LATE = "the list that it is the sheet of is empty", "a unit must be late with its payment"
+NO_PICTURE = {
     "checkout.returned": "leads on from the cashier to the order",
+    "checkout.card_returned": "leads on from the page where a card is asked for",
+    "payout_item.moved": "leads on from where payments over the bank had their page once",
+    "documents.payment_letter": "a unit must owe for what it accepted that day",
+    "pictures.show": "a picture that a cooperative uploaded",
+    **dict.fromkeys(("invoices.file", "cooperative_invoices.file"), ISSUED),
+    **dict.fromkeys(("invoices.red_file", "cooperative_invoices.red_file"), REVERSED),
+    **dict.fromkeys(("cooperative_overdue.letter", "cooperative_overdue.export"), LATE),
+    **dict.fromkeys(("money_sheets.changes", "money_sheets.fund_returns", "money_sheets.unclaimed_lists", "money_sheets.unclaimed_households"), ABSENT),
+}  # fmt: skip
+NOT_MET = {
+    **NO_PICTURE,
     "invitation.show": "its address is in an invitation that somebody was handed",
     "checkout.code": "a station shows it after a press, while an order waits for its payment",
     **dict.fromkeys(("payout.ask", "payout_step.ask", "payout_results.results", "payout_results.preview", "slip.of_distribution"), BY_THE_DAY),
-    "documents.payment_letter": "a unit must owe for what it accepted that day",
     "books.ask_to_close": "on most days the month before is closed already",
-    "pictures.show": "a picture that a cooperative uploaded",
-    **dict.fromkeys(("invoices.file", "cooperative_invoices.file"), "an invoice must have been issued, as a file from the tax bureau"),
-    **dict.fromkeys(("invoices.red_file", "cooperative_invoices.red_file"), "an invoice must have been reversed"),
-    **dict.fromkeys(("cooperative_overdue.show", "cooperative_overdue.letter", "cooperative_overdue.export"), "a unit must be late with its payment"),
+    "cooperative_overdue.show": LATE,
     "operator_schemes.show": "a cooperative must have asked for another split",
     "operator_rules.show": "a cooperative must have asked for another rule of a pool",
     "messages.show": "one of those who look around must have been written to",
     "messages.ask_to_confirm": "its address is in a letter to whoever wants letters",
     "operator_targets.adjustment": "a locked year must have been adjusted",
     "payout_found.show": "a payout batch must have been called off after somebody took its file",
-    "payout_item.moved": "leads on from where payments over the bank had their page once",
     **dict.fromkeys(("fund_return.show", "fund_return.ask"), "a cooperative must have asked the fund to give back"),
     "remittance.ask": "a remittance must wait for its next step",
     "withdrawals.ask": "a withdrawal must be under way",
-    "checkout.card_returned": "leads on from the page where a card is asked for",
     "sign_in_proposals.index": "an administrator must have asked for a sign-in that another agrees to",
     "channel_keys.ask": "a key must have been replaced by another",
-    **dict.fromkeys(("household_changes.show", "money_sheets.changes"), "a household must have moved, parted or left money behind"),
-    **dict.fromkeys(("unclaimed.show", "unclaimed.ask", "money_sheets.unclaimed_lists", "money_sheets.unclaimed_households"), "money must have lain unclaimed for years"),
-    "money_sheets.fund_returns": "a cooperative must have asked the fund to give back",
+    "household_changes.show": "a household must have moved, parted or left money behind",
+    **dict.fromkeys(("unclaimed.show", "unclaimed.ask"), "money must have lain unclaimed for years"),
     "payout_layouts.show": "a bank's layout of one's own must have been written",
     "payout_reading.ask": "a bank must have sent results in a layout of its own",
     "errand.show": "a cooperative of five thousand households must have asked for long work",
