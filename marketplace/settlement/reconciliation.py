@@ -21,7 +21,14 @@ from marketplace.payments import account_bill
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.bank_statement import BankStatement
 from marketplace.payments.statement_row import SIDES, StatementLink, StatementRow
-from marketplace.settlement.reconciliation_link import left, linked_of_entry, moved, numbers_of, whose
+from marketplace.settlement.reconciliation_link import (
+    left,
+    linked_of_entry,
+    moved,
+    numbers_of,
+    of_link,
+    whose,
+)
 
 CUT_OFF = timedelta(days=1)  # the provider's midnight and ours differ by a little, and a transfer of the evening arrives in the morning
 
@@ -247,7 +254,7 @@ def _open_entries() -> Any:
 @cache
 def _open_rows() -> Any:
     told = select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == StatementRow.id).correlate(StatementRow)
-    until = told.join(JournalEntry, JournalEntry.id == StatementLink.entry_id).where(_BEFORE_END).scalar_subquery()
+    until = told.where(of_link(JournalEntry, StatementLink.entry_id, _BEFORE_END)).scalar_subquery()
     return select(StatementRow, until, told.scalar_subquery()).where(_OWN, _UNTIL, StatementRow.fen != until).order_by(*_ORDER)
 
 
