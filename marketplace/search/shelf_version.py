@@ -34,6 +34,7 @@ SHOWN: dict[str, frozenset[str]] = {
     "settlement": frozenset(),
     "payout_batch": frozenset({"version"}),
     "payout_item": frozenset(),
+    "payout_found": frozenset({"version"}),  # what was paid twice is not counted twice
     "search_document": frozenset(),
 }
 _CHANGED = "shelf_changed"
