@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask import Flask
 from flask_migrate import upgrade
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 
 from marketplace import create_app
 from marketplace.foundation.config import read_settings
@@ -44,6 +44,12 @@ def refusals() -> set[tuple[str, str]]:
     return {(name, " ".join(body.split())) for name, body in db.session.execute(text(query))}
 
 
+def checks() -> dict[str, list[tuple[str, str]]]:
+    """The checks of every table of the database in use, as often as they stand there."""
+    known = inspect(db.engine)
+    return {name: sorted((str(each["name"]), " ".join(each["sqltext"].split())) for each in known.get_check_constraints(name)) for name in known.get_table_names()}
+
+
 def test_upgraded_is_what_the_models_say(upgraded: Flask) -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": of_this_engine})
@@ -60,3 +66,13 @@ def test_the_migrations_bring_every_refusal(upgraded: Flask, app: Flask) -> None
             assert modelled
             transaction(lambda: month.must_exist(month.ahead(2)))  # as in every database of the tests
             assert refusals() == modelled
+
+
+@pytest.mark.both
+def test_the_migrations_bring_every_check_once(upgraded: Flask, app: Flask) -> None:
+    """A table that is copied may keep its old check beside the new one: then both must hold, and what the new one allows is refused."""
+    modelled, engine = checks(), db.engine.dialect.name
+    with upgraded.app_context():
+        if db.engine.dialect.name == engine:
+            migrated = checks()
+            assert {name: its for name, its in migrated.items() if name in modelled} == modelled
