@@ -18,7 +18,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_match import Owed, Payable, desks
 from marketplace.payments.payment import Payment
 from marketplace.procurement.acceptance import pay_after_acceptance
-from marketplace.procurement.directed_order import SHIP_DAYS, DirectedOrder, of_order
+from marketplace.procurement.directed_order import PAY_DAYS, SHIP_DAYS, DirectedOrder, of_order
 
 
 class _DirectedOrders:
@@ -65,8 +65,9 @@ class _DirectedOrders:
         directed = of_order(order.id)
         count_out(order, payment.amount_fen)
         if directed is not None and directed.terms == "PREPAY" and order.fulfilment == "READY":
-            # Nothing has left: the goods wait for their money again.
+            # Nothing has left: the goods wait for their money again. The unit had been told that it had paid, so it has its days anew.
             order.fulfilment, directed.ship_by = "WAITING", None
+            directed.pay_by = clock.business_date() + timedelta(days=PAY_DAYS)
         if directed is not None and order.received_at is not None:
             pay_after_acceptance(order, directed)
         order.version += 1

@@ -10,6 +10,7 @@ from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.orders import order_refund
 from marketplace.orders.order import locked_order
+from marketplace.payments import match_undo
 from marketplace.procurement import pay_deadline
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.reporting import books
@@ -79,6 +80,22 @@ def test_what_was_paid_in_part_waits_for_a_person(app: Flask) -> None:
     with clock.travel(clock.now() + timedelta(days=60)):
         assert pay_deadline.lapsed() == []
         with pytest.raises(Conflict):
+            lapse(made)
+
+
+def test_who_had_paid_and_did_not_after_all_has_the_days_anew(app: Flask) -> None:
+    """The transfer was another unit's, and that comes out after the deadline: the order waits again, and does not end the same night."""
+    at = unit_market()
+    made = confirmed(at, 10, terms="PREPAY")
+    number = match(at, receipt(at, order_of(made).total_fen), made, order_of(made).total_fen)
+    assert order_of(made).fulfilment == "READY"
+    with clock.travel(clock.now() + timedelta(days=60)):
+        today = clock.business_date()
+        undo = transaction(lambda: match_undo.ask(number, "是另一家的款", actor=at.market.accountant)).id
+        transaction(lambda: match_undo.decide(undo, version=1, approved=True, actor=at.market.director))
+        assert (order_of(made).fulfilment, db.session.get_one(DirectedOrder, made).pay_by) == ("WAITING", today + timedelta(days=30))
+        assert pay_deadline.lapsed() == []
+        with pytest.raises(Conflict, match=r"deadline\.running"):
             lapse(made)
 
 

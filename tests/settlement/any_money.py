@@ -49,7 +49,8 @@ _number = itertools.count(1)
 
 START = datetime(2025, 3, 3, 2, tzinfo=UTC)  # so that months are over when they are closed
 # A unit signs for what came, be it all or not.
-UNITS_WAYS = WAYS | {"PARTLY_SHIPPED": {"PARTLY_SHIPPED", "SHIPPED", "RECEIVED"}}
+# A unit's order that is paid before it is sent waits again if the transfer turns out to be another's.
+UNITS_WAYS = WAYS | {"READY": WAYS["READY"] | {"WAITING"}, "PARTLY_SHIPPED": {"PARTLY_SHIPPED", "SHIPPED", "RECEIVED"}}
 # Split schemes that leave odd fen, or nothing, in one place or another.
 SCHEMES = ((7_000, 2_000, 600, 400), (3_334, 3_333, 3_332, 1), (0, 10_000, 0, 0), (9_997, 1, 1, 1))
 
