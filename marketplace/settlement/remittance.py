@@ -25,6 +25,7 @@ from marketplace.ledger.posting import Source
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor, own_row
 from marketplace.organisations.organisation import Organisation
+from marketplace.organisations.region import Region
 from marketplace.payments import bank_transfer
 from marketplace.payments.withdrawal import Withdrawal
 
@@ -269,6 +270,13 @@ def fund_holder() -> Organisation:
     if row is None:
         raise Conflict("fund.holder", N_("没有设定防贫基金由谁持有，请联系县运营方。"))
     return row
+
+
+def payee_name(row: Remittance) -> str:
+    """To whom a remittance goes, by the name under which the market knows them."""
+    if row.village_id is not None:
+        return db.session.get_one(Region, row.village_id).name_zh
+    return (fund_holder() if row.kind == "FUND" else db.session.get_one(Organisation, row.organisation_id)).name_zh
 
 
 def _lock(organisation_id: int, kind: str, village_id: int | None) -> None:

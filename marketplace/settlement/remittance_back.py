@@ -20,11 +20,9 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import account, balance, posting, share_event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.region import Region
 from marketplace.payments import row_decision, statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
-from marketplace.settlement.remittance import SHARES, Remittance, fund_holder
+from marketplace.settlement.remittance import SHARES, Remittance, payee_name
 
 LATE = timedelta(days=100)  # within which a bank sends back what it cannot credit
 _SAYS_SO = re.compile(r"退汇|退票|退回|退款|户名不符|账号不符|账户不存在|入账失败|销户")
@@ -71,16 +69,8 @@ def candidates(row: Seen, organisation_id: int) -> list[Candidate]:
         Remittance.organisation_id == organisation_id, Remittance.state == "PAID", Remittance.fen == row.fen, Remittance.paid_on <= row.day,
         Remittance.paid_on > row.day - LATE,
     )  # fmt: skip
-    found = [Candidate(each, _payee(each), _is_likely(row, _payee(each))) for each in db.session.scalars(query.order_by(Remittance.paid_on.desc(), Remittance.id.desc()))]
+    found = [Candidate(each, payee_name(each), _is_likely(row, payee_name(each))) for each in db.session.scalars(query.order_by(Remittance.paid_on.desc(), Remittance.id.desc()))]
     return sorted(found, key=lambda each: not each.likely)
-
-
-def _payee(its: Remittance) -> str:
-    """To whom it went, by the name under which the market knows them."""
-    if its.village_id is not None:
-        return db.session.get_one(Region, its.village_id).name_zh
-    holder = fund_holder() if its.kind == "FUND" else db.session.get_one(Organisation, its.organisation_id)
-    return holder.name_zh
 
 
 def _is_likely(row: Seen, payee: str) -> bool:

@@ -13,8 +13,6 @@ from sqlalchemy import Select, select
 
 from marketplace.foundation.database import db
 from marketplace.households.household import Household
-from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.region import Region
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.receipt_return import ReceiptReturn
@@ -22,7 +20,7 @@ from marketplace.payments.refund import Refund
 from marketplace.payments.statement_row import Seen
 from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutItem, payee_of
-from marketplace.settlement.remittance import Remittance, fund_holder
+from marketplace.settlement.remittance import Remittance, payee_name
 
 ALIKE = 500  # payments of one amount that are looked at
 # A bank debits a whole file at once, and names an account of its own.
@@ -100,10 +98,7 @@ def _of_found(number: int, _fen: int | None) -> list[Payee]:
 
 
 def _remitted(number: int, _fen: int | None) -> list[Payee]:
-    its = db.session.get_one(Remittance, number)
-    if its.kind == "FUND":
-        return [Payee(fund_holder().name_zh, "")]
-    return [Payee(db.session.get_one(Region, its.village_id).name_zh if its.village_id else db.session.get_one(Organisation, its.organisation_id).name_zh, "")]
+    return [Payee(payee_name(db.session.get_one(Remittance, number)), "")]
 
 
 def _items() -> Select[Any, Any]:
