@@ -139,19 +139,24 @@ class AnyRefund(MoneyHolds):
     @precondition(lambda self: self._has(Refund, "failed"))
     @rule(which=st.integers(0, 3), agrees=st.booleans())
     def two_people_give_a_refused_refund_up(self, which: int, agrees: bool) -> None:
-        """Only where its money has somewhere to go."""
+        """Only where its money has somewhere to go, and the goods that it was for were the buyer's."""
         failed = self._rows(Refund, Refund.state == "failed")
         refund = failed[which % len(failed)]
         number, order = refund.id, trade.order(refund.order_id) if refund.order_id else None
         again = db.session.scalar(select(Refund.id).where(Refund.reissues_id == number))
         may = order is not None and again is None and refund.sub_code not in NOT_AGAIN and order.cancelled_at is None
-        may = may and (order is None or order.settled_at is None or not self._undivided(order))
+        may = may and (order is None or order.settled_at is None or not self._undivided(order)) and not self._for_goods_that_never_left(refund)
 
         def give_up() -> None:
             asked = refund_reissue.waive(number, "买家留下了货", actor=self.market.accountant)
             refund_reissue.decide_waiver(asked.id, version=asked.version, approved=agrees, reason="" if agrees else "买家要退", actor=self.market.director)
 
         self.tried(may, give_up)
+
+    def _for_goods_that_never_left(self, refund: Refund) -> bool:
+        while refund.reissues_id is not None:
+            refund = db.session.get_one(Refund, refund.reissues_id)
+        return any(each.unsent for each in self._rows(ReturnRequest, ReturnRequest.refund_id == refund.id))
 
     @precondition(lambda self: self._has(Refund, "succeeded"))
     @rule(which=st.integers(0, 3))
