@@ -7,6 +7,7 @@ nothing. In either case the director may look into the online banking and confir
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, tuple_
 
@@ -23,7 +24,7 @@ from marketplace.payments.statement_row import StatementLink, StatementRow
 @dataclass(frozen=True)
 class Proof:
     """``state``: CLOSED on both sides, NOT_YET (no later statement so far), GAP, DEBITS that nobody explained and that make up for it, NO_BALANCES
-    (or of a row beside it, to which nothing can be held), or CONFIRMED by a second person without balances."""
+    (or of a row of the file or beside it, to which nothing can be held), or CONFIRMED by a second person without balances."""
 
     statement: BankStatement
     state: str
@@ -49,7 +50,7 @@ def of_receipt(receipt: BankReceipt) -> Proof:
     after = db.session.scalars(select(StatementRow).where(own, at > (last.day, last.id)).order_by(*order).limit(1)).one_or_none()
     if _breaks(before, first) or _breaks(last, after):
         return Proof(statement, "GAP")
-    if any(each is not None and each.balance_fen is None for each in (before, first, last, after)):
+    if _has_untold(statement) or any(each is not None and each.balance_fen is None for each in (before, after)):
         return untold
     if statement.confirmed_by_id is None and _unexplained(statement) >= receipt.fen:
         return Proof(statement, "DEBITS")
@@ -85,8 +86,7 @@ def confirm(statement_id: int, *, actor: Actor) -> BankStatement:
 def unproven() -> ColumnElement[bool]:
     """Of a statement: it has rows without a balance, from which whatever somebody left out or wrote in is not seen, and nobody else looked into the
     online banking."""
-    untold = select(StatementRow.id).where(StatementRow.statement_id == BankStatement.id, StatementRow.balance_fen.is_(None)).exists()
-    return BankStatement.taken_at.is_not(None) & BankStatement.confirmed_by_id.is_(None) & untold
+    return BankStatement.taken_at.is_not(None) & BankStatement.confirmed_by_id.is_(None) & _untold(BankStatement.id)
 
 
 def brought_by(organisation_id: int, person_id: int) -> bool:
@@ -102,6 +102,15 @@ def _unexplained(statement: BankStatement) -> int:
     told = select(func.coalesce(func.sum(StatementLink.fen), 0)).where(StatementLink.row_id == StatementRow.id).correlate(StatementRow).scalar_subquery()
     left = select(func.coalesce(func.sum(told - StatementRow.fen), 0)).where(StatementRow.statement_id == statement.id, StatementRow.fen < 0)
     return int(db.session.scalar(left) or 0)
+
+
+def _untold(statement_id: Any) -> ColumnElement[bool]:
+    return select(StatementRow.id).where(StatementRow.statement_id == statement_id, StatementRow.balance_fen.is_(None)).exists()
+
+
+def _has_untold(statement: BankStatement) -> bool:
+    """Whether the file left any balance out: then none of its rows was held to the one before it when it was read."""
+    return bool(db.session.scalar(select(_untold(statement.id))))
 
 
 def _breaks(before: StatementRow | None, after: StatementRow | None) -> bool:

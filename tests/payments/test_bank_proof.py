@@ -175,7 +175,29 @@ def test_a_file_from_which_a_row_may_be_missing_unseen_is_asked_after_until_anot
     assert [path in each.get(STATEMENTS).text for each in (accountant, director)] == [False, True]
     assert [each.post(path).status_code for each in (accountant, browser(app, market.clerk), browser(app, other.director))] == [403, 403, 404]
     assert unproven() == 1
+    rows = director.get(f"{STATEMENTS}/{public_id}")  # whoever says so has read them
+    assert (rows.status_code, "结息" in rows.text, "去核销" in rows.text, f"{STATEMENTS}/{public_id}" in director.get(STATEMENTS).text) == (200, True, False, True)
+    assert director.post(f"{STATEMENTS}/{public_id}/take").status_code == 403
     assert director.post(path).status_code == 303
     assert (unproven(), db.session.get_one(BankStatement, number).confirmed_by_id) == (0, market.director.person_id)
     page = director.get(STATEMENTS).text
     assert ("在网银里核对过" in page, path in page) == (True, False)
+
+
+@pytest.mark.both
+@pytest.mark.parametrize("blank", [1, 3, 4])
+def test_a_file_that_leaves_one_balance_out_bears_out_none_of_its_rows(market: Market, blank: int) -> None:
+    """The attack: a row without a balance, and none of the file's is held to the one before it: a credit written in leads from nowhere to nowhere."""
+    lines = ["交易日期,收入金额,支出金额,账户余额,对方户名,对方账号,摘要,流水号"]
+    # The bank's own rows lead from ¥100.00 to ¥111.01 without the second one.
+    for at, (fen, left, name) in enumerate((("1.00", "101.00", "银行"), ("500.00", "601.00", "第一中学"), ("10.00", "111.00", "银行"), ("0.01", "111.01", "银行")), 1):
+        lines.append(f"2026-03-12,{fen},,{'' if at == blank else left},{name},36050001,,X{at}")
+    transaction(lambda: bank_statement.import_csv("\n".join(lines).encode(), actor=market.accountant))
+    take(market.accountant, [("2026-03-12", 1, "银行", "结息", "A9")], opening_fen=11_101)
+    made = proposed(market, "X2")
+    assert bank_proof.of_receipt(receipt("X2")).state == "NO_BALANCES"
+    with pytest.raises(Conflict, match=r"statement\.unproven"):
+        agreed(market, made)
+    number = receipt("X2").statement_id
+    transaction(lambda: bank_proof.confirm(number, actor=market.director))
+    assert agreed(market, db.session.get_one(ReceiptReturn, made.id)).state == "APPROVED"
