@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
@@ -157,3 +158,15 @@ def test_another_key_of_the_account_ends_it_and_the_old_one_may_be_destroyed_at_
     stripe_says.says = {"sk_test_movedaway0123": "acct_1MovedAway00"}
     jobs.keys()
     assert wrong(market) == [(OURS, "key.unread", market.cooperative)]
+
+
+def test_stripe_is_asked_about_new_keys_so_often(app: Flask, market: Market, stripe_says: Counter) -> None:
+    """One person's tries are counted, from whatever address, and are nobody else's."""
+    one, two = browser(app, market.accountant), browser(app, market.director)
+
+    def tried(who: FlaskClient, number: int) -> int:
+        given = {"account": "acct_1Tea0000", "secret_key": f"sk_test_guess{number:07}", "webhook_secret": "whsec_secretsecret"}
+        return who.post("/keys/stripe", data=given, environ_base={"REMOTE_ADDR": f"10.0.0.{number}"}).status_code
+
+    assert [tried(one, number) for number in range(11)] == [422] * 10 + [429]
+    assert (len(stripe_says.asked), tried(two, 11)) == (10, 422)

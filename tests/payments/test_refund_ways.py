@@ -126,6 +126,20 @@ def test_a_payee_who_was_proposed_is_out_of_it_once_it_is_sent_again(app: Flask,
     assert unsound() == []
 
 
+def test_a_payee_that_still_waits_from_before_is_sent_back_and_not_agreed(market: Market, failed: int) -> None:
+    """The refund was made again before such payees were out of it by that."""
+    proposed = transaction(lambda: refund_reissue.propose(failed, *PAYEE, actor=market.accountant).id)
+    transaction(lambda: refund_reissue.resend(failed, actor=market.accountant))
+
+    def waits() -> None:
+        db.session.get_one(BankRefund, proposed).state = "PROPOSED"
+
+    transaction(waits)
+    with pytest.raises(Conflict, match=r"refund\.not_failed|refund\.reissued"):
+        transaction(lambda: refund_reissue.decide(proposed, approved=True, actor=market.director))
+    assert transaction(lambda: refund_reissue.decide(proposed, approved=False, reason="已经重发了", actor=market.director).state) == "RETURNED"
+
+
 def test_nobody_approves_their_own_payee_and_strangers_see_nothing(market: Market, failed: int) -> None:
     proposed = transaction(lambda: refund_reissue.propose(failed, *PAYEE, actor=market.director).id)
     with pytest.raises(OwnWork), transaction():

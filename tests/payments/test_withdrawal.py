@@ -15,12 +15,14 @@ from marketplace.payments import refund as refunds
 from marketplace.payments import withdrawal
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.payment import Payment
+from marketplace.payments.statement_row import StatementLink
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.reporting import books, money_health
 from tests import builders
 from tests.builders import Market
 from tests.orders import trade
-from tests.payments.statement import take
+from tests.payments.statement import receipt, row, take
+from tests.payments.test_receipt_return import decided
 
 NOW = datetime(2026, 3, 12, 3, tzinfo=UTC)
 ALIPAY = "支付宝（中国）网络技术有限公司"
@@ -138,3 +140,19 @@ def test_one_that_does_not_arrive_is_on_the_page_of_money_health(market: Market)
     assert waiting() == 0
     with clock.travel(datetime(2026, 3, 16, 3, tzinfo=UTC)):
         assert waiting() == 1
+
+
+@pytest.mark.both
+def test_a_credit_that_is_older_than_its_order_is_another_withdrawal(market: Market) -> None:
+    """Two people say of a credit of the day before that it came from Alipay: what was ordered today is still on its way, and arrives when it does."""
+    ordered = record(market.accountant, 5_000, day=date(2026, 3, 12)).id
+    take(market.accountant, [("2026-03-11", 5_000, "清算", "跨行转入", "B1")])
+    decided(market, "B1", "WITHDRAWAL")
+    assert [(each.ordered_on.day, each.state) for each in db.session.query(Withdrawal).order_by(Withdrawal.id)] == [(12, "SENT"), (11, "ARRIVED")]
+    take(market.accountant, [("2026-03-12", 5_000, "清算", "跨行转入", "B2")], opening_fen=5_000)
+    decided(market, "B2", "WITHDRAWAL")
+    assert [each.state for each in db.session.query(Withdrawal)] == ["ARRIVED"] * 2
+    its = db.session.get_one(Withdrawal, ordered)
+    assert [link.entry_id for link in db.session.query(StatementLink).filter_by(row_id=row("B2").id)] == [its.entry_id]
+    assert (receipt("B2").state, held(market)) == ("unrelated", (7_600, 10_000, 0))
+    assert [finding.rule for finding in books.check() if not finding.ok] == []

@@ -300,3 +300,18 @@ def test_packs_that_were_asked_off_and_are_short_then_are_paid_back_once(app: Fl
     with pytest.raises(Conflict, match=r"return\.answered"), transaction():
         return_request.approve(asked, actor=at.market.clerk)
     assert order_of(made).refunded_fen == 16_000
+
+
+def test_what_is_asked_for_goods_that_left_still_waits_once_the_rest_is_signed_for(app: Flask) -> None:
+    """Two of the eight that came are bad: that is no packs that are short, and nobody else pays for them."""
+    at = unit_market()
+    made = confirmed(at, 10)
+    pays(at, made, 80_000)
+    order_id = order_of(made).id
+    line = lines_of(order_id)[0].id
+    ship(at, made, 8)
+    asked = transaction(lambda: return_request.raise_request(order_id, 0, "有两件发霉", actor=at.buyer, packs={line: 2}, unsent={line: 0}).id)
+    accept(at, made, 8, short=2)
+    assert order_of(made).refunded_fen == 16_000
+    assert transaction(lambda: return_request.approve(asked, actor=at.market.clerk).state) == "APPROVED"
+    assert order_of(made).refunded_fen == 32_000

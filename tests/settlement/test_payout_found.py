@@ -15,7 +15,6 @@ from marketplace.reporting import books, county_figures, fairness, money_health,
 from marketplace.settlement import (
     payout_batch,
     payout_found,
-    payout_found_batch,
     payout_reversal,
     payout_word,
     reconciliation,
@@ -28,6 +27,8 @@ from tests.ledger.account_book import read
 from tests.settlement.test_payout_batch import approved, bring, made, posted, sent
 from tests.settlement.test_payout_many import capped
 from tests.settlement.test_payout_unknown import items, statement, told
+from tests.web.test_figures_of_money import figures
+from tests.web.work_desk import browser
 
 pytestmark = pytest.mark.both
 
@@ -334,58 +335,8 @@ def test_what_was_paid_twice_reached_its_household_once_in_every_figure(app: Fla
     assert village.received([home])[home] == (2_000, 2_000)
     assert {each.id: each.paid_fen for each in fairness.homes(year)}[home] == 2_000
     assert open_books.paid(year) == {market.cooperative: 6_000}
+    assert [fen for _label, fen, _href in figures(browser(app, market.clerk), "/cooperative")][3] == 6_000
     # It was not there after all: then it never was twice.
     asked = transaction(lambda: payout_reversal.propose(items(row)[1].id, "看错了行，流水上没有这一笔", actor=market.accountant))
     transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=market.director))
     assert (county_figures.brought(year)["paid_fen"], village.received([home])[home]) == (6_000, (2_000, 2_000))
-
-
-def test_a_cancelled_batch_that_the_bank_paid_is_one_question_and_one_answer(app: Flask) -> None:
-    market, distribution_id = posted()
-    row = cancelled(market, distribution_id)
-    with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
-        payout_found_batch.propose(row.id, "付", actor=market.accountant)
-    with pytest.raises(NotFound), transaction():
-        payout_found_batch.propose(row.id, WHY, actor=builders.market(name="另一家").accountant)
-    said = [transaction(lambda: payout_found_batch.propose(row.id, WHY, actor=market.accountant)) for _ in range(2)]
-    waits = payout_found_batch.waiting(row.id)
-    assert (said, waits.count, waits.fen) == ([3, 0], 3, 6_000)
-    word = {"count": 3, "last_id": waits.last_id, "approved": True}
-    for who, error in ((market.accountant, NotAllowed), (builders.market(name="第三家").director, NotFound)):
-        with pytest.raises(error), transaction():
-            payout_found_batch.decide(row.id, actor=who, **word)
-    with pytest.raises(Conflict, match=r"found\.changed"), transaction():
-        payout_found_batch.decide(row.id, actor=market.director, **{**word, "count": 2})
-    done = transaction(lambda: payout_found_batch.decide(row.id, actor=market.director, **word))
-    assert (done.done, done.left, [state for state, _reason in told(row)]) == (3, 0, ["paid"] * 3)
-    assert (balance.held("bank", market.cooperative), balance.held("outside", market.cooperative), broken()) == (-6_000, 0, [])
-    statement(market, (-6_000, "代发专户", f"代发 {row.number}", "S1"))
-    assert list(reconciliation.position(market.cooperative, "bank").items) == []
-    with pytest.raises(Conflict, match=r"found\.changed"), transaction():
-        payout_found_batch.decide(row.id, actor=market.director, **word)
-
-
-def test_of_a_cancelled_batch_what_waits_in_another_is_left_and_ones_own_word_too(app: Flask) -> None:
-    market, distribution_id = posted()
-    row = cancelled(market, distribution_id)
-    fresh = made(market, distribution_id)
-    transaction(lambda: payout_batch.approve(fresh.id, actor=market.director, version=1))
-    transaction(lambda: payout_batch.mark_sent(fresh.id, actor=market.accountant))
-    bring(fresh, market, f"{fresh.number},1,10.00,paid,", f"{fresh.number},2,20.00,paid,")
-    own = transaction(lambda: payout_found.propose(items(row)[0].id, WHY, actor=market.director).id)
-    waits = payout_found_batch.waiting(row.id)
-    with pytest.raises(OwnWork), transaction():
-        payout_found_batch.decide(row.id, count=1, last_id=waits.last_id, approved=True, actor=market.director)
-    assert transaction(lambda: payout_found_batch.propose(row.id, WHY, actor=market.accountant)) == 2
-    waits = payout_found_batch.waiting(row.id)
-    done = transaction(lambda: payout_found_batch.decide(row.id, count=3, last_id=waits.last_id, approved=True, actor=market.director))
-    assert (done.done, done.left, payout_found_batch.waiting(row.id).count) == (1, 2, 2), "the third is on its way in the other batch"
-    assert (db.session.get_one(PayoutFound, own).state, [state for state, _reason in told(row)]) == ("PROPOSED", ["reissued", "paid", "reissued"])
-    second = builders.person(market.cooperative, "director")
-    bring(fresh, market, f"{fresh.number},3,30.00,paid,")
-    waits = payout_found_batch.waiting(row.id)
-    with pytest.raises(InvalidInput, match=r"reason\.missing"), transaction():
-        payout_found_batch.decide(row.id, count=2, last_id=waits.last_id, approved=False, actor=second)
-    transaction(lambda: payout_found_batch.decide(row.id, count=2, last_id=waits.last_id, approved=True, actor=second))
-    assert [state for state, _reason in told(row)] == ["paid"] * 3
-    assert (balance.held("outside", market.cooperative), balance.held("bank", market.cooperative), broken()) == (-6_000, -12_000, [])

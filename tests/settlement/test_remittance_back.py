@@ -1,5 +1,7 @@
 """A payment to a village that its bank sends back is the village's again, and can be made once more."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 
@@ -13,7 +15,7 @@ from marketplace.payments.bank_statement import BankReceipt
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementLink
 from marketplace.reporting import books
-from marketplace.settlement import difference, pair_undo, reconciliation, remittance
+from marketplace.settlement import difference, pair_undo, reconciliation, remittance, remittance_back
 from marketplace.settlement.remittance import Remittance
 from tests import builders
 from tests.builders import Market
@@ -122,6 +124,19 @@ def test_only_what_was_paid_before_of_just_this_amount_comes_back_and_once(app: 
     take(other.accountant, [(f"{clock.business_date()}", 1_800, "石上村", "退汇", "S9")])
     with pytest.raises(NotFound):
         transaction(lambda: row_decision.propose(row("S9").id, "SENT_BACK", "退汇的", remittance_id=number, actor=other.accountant))
+
+
+def test_a_credit_of_the_day_before_or_of_a_hundred_days_later_is_none_of_it(app: Flask) -> None:
+    market = earning()
+    first = remitted(market, "COLLECTIVE", 1_800)
+    paid_on, number = clock.business_date(), first.id
+    with clock.travel(clock.now() + remittance_back.LATE):
+        days = [f"{paid_on + each}" for each in (timedelta(days=-1), remittance_back.LATE - timedelta(days=1), remittance_back.LATE)]
+        take(market.accountant, [(day, 1_800, "石上村", "退汇", f"S{at}") for at, day in enumerate(days)], opening_fen=30_000)
+        for serial in ("S0", "S2"):
+            with pytest.raises(Conflict, match=r"remittance\.unlike"):
+                said(market, serial, number)
+        assert said(market, "S1", number)
 
 
 @pytest.mark.both
