@@ -1,6 +1,7 @@
 """Files: content-addressed under DATA_DIR, each with an owner and a sensitivity, served only through a permission."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,6 +17,7 @@ from marketplace.foundation.database import Model, Public, db
 from marketplace.foundation.errors import InvalidInput, OutsideFailure
 from marketplace.foundation.language import N_
 
+log = logging.getLogger("market.files")
 SENSITIVITIES = ("PUBLIC", "INTERNAL", "PERSONAL")
 LARGEST = 20 * 1024 * 1024
 
@@ -68,25 +70,12 @@ def store(content: bytes, *, name: str, media_type: str, organisation_id: int, s
 def store_chunks(
     chunks: Iterable[bytes], *, name: str, media_type: str, organisation_id: int, sensitivity: str = "INTERNAL"
 ) -> StoredFile:
-    """The same for what we write ourselves, of any size: it is never whole in memory."""
-    folder = settings().data_dir / "files"
-    folder.mkdir(parents=True, exist_ok=True)
-    hashed, size = hashlib.sha256(), 0
-    with NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as out:
-        try:
-            for chunk in chunks:
-                out.write(chunk)
-                hashed.update(chunk)
-                size += len(chunk)
-            out.flush()
-            os.fsync(out.fileno())
-        except BaseException:
-            Path(out.name).unlink()
-            raise
-    digest = hashed.hexdigest()
-    path = _path(digest)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Path(out.name).replace(path)
+    """The same for what we write ourselves, of any size: it is never whole in memory. OutsideFailure ``file.unkept`` if the disk takes no more."""
+    try:
+        digest, size = _written(chunks)
+    except OSError as error:
+        log.exception("a file could not be kept")
+        raise OutsideFailure("file.unkept", N_("文件没有存下来，服务器的磁盘可能满了。什么也没有改。请告诉县运营方，腾出地方以后再办一次。")) from error
     row = StoredFile(
         organisation_id=organisation_id,
         sha256=digest,
@@ -99,6 +88,28 @@ def store_chunks(
     db.session.add(row)
     db.session.flush()
     return row
+
+
+def _written(chunks: Iterable[bytes]) -> tuple[str, int]:
+    """Write the bytes under their hash, durably; hash and number of bytes. OSError, and then nothing is left of them."""
+    folder = settings().data_dir / "files"
+    folder.mkdir(parents=True, exist_ok=True)
+    hashed, size = hashlib.sha256(), 0
+    with NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as out:
+        try:
+            for chunk in chunks:
+                out.write(chunk)
+                hashed.update(chunk)
+                size += len(chunk)
+            out.flush()
+            os.fsync(out.fileno())
+            path = _path(hashed.hexdigest())
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except BaseException:
+            Path(out.name).unlink()
+            raise
+    Path(out.name).replace(path)
+    return path.name, size
 
 
 def _path(digest: str) -> Path:

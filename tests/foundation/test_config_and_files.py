@@ -116,6 +116,13 @@ def test_every_setting_is_documented() -> None:
         assert f"`{variable(each.name)}`" in page, each.name
 
 
+def test_a_file_that_the_disk_does_not_take_is_said_so_and_leaves_nothing(app: Flask, settings: Settings) -> None:
+    (settings.data_dir / "files").write_text("no folder")  # whatever it is that does not let it be written
+    with pytest.raises(OutsideFailure, match=r"file\.unkept"), transaction():
+        files.store(b"x", name="a.csv", media_type="text/csv", organisation_id=1)
+    assert db.session.query(files.StoredFile).count() == 0
+
+
 def test_a_file_is_kept_by_its_content_and_damage_is_noticed(app: Flask, settings: Settings) -> None:
     with transaction():
         row = files.store("数据".encode(), name="../账.csv", media_type="text/csv", organisation_id=1)
