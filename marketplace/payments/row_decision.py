@@ -31,6 +31,13 @@ from marketplace.payments.refund import LEFT, Refund
 from marketplace.payments.statement_row import Seen, StatementLink, StatementRow
 
 KINDS = ("UNRELATED", "WITHDRAWAL", "TAKES_BACK", "STANDS", "RECEIPT", "SENT_BACK")
+# What has to be named with some of them: its field, and what is said where it is not.
+WHICH = {
+    "TAKES_BACK": ("receipt", N_("请选择退的是哪一笔到账。")),
+    "STANDS": ("entry", N_("请选择是账上的哪一笔。")),
+    "SENT_BACK": ("remittance", N_("请选择是哪一笔划款。")),
+    "REPAID": ("refund", N_("请选择是哪一笔多退的款。")),
+}
 # How many fen of an entry no row is linked to, signed as it moved the account: (organisation, entry, side). A rung above knows.
 left_open: list[Callable[[int, int, str], int]] = []
 _OPEN = "state = 'PROPOSED'"
@@ -78,6 +85,11 @@ class RowDecision(Proposal, Model):
     state: Mapped[str] = mapped_column(String(10), default="PROPOSED")
     answer: Mapped[str] = mapped_column(String(300), default="")
     undone_at: Mapped[datetime | None]  # two people said since that it was wrong (``row_undo``)
+
+
+def waiting_on(row_id: int) -> RowDecision | None:
+    """What somebody said of the row, and nobody has decided on."""
+    return db.session.scalars(select(RowDecision).where(RowDecision.row_id == row_id, RowDecision.state == "PROPOSED")).one_or_none()
 
 
 def suggested(organisation_id: int, row: Seen) -> str:
@@ -143,6 +155,8 @@ def propose(
     """
     actor.must_have("COOPERATIVE", "accountant")
     named = {"TAKES_BACK": receipt_id, "STANDS": entry_id, "SENT_BACK": remittance_id, "REPAID": refund_id}
+    if kind in WHICH and named[kind] is None:
+        raise InvalidInput("decision.kind", WHICH[kind][1], field=WHICH[kind][0])
     if any((each is not None) != (kind == name) for name, each in named.items()):
         raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
     kind, channel = ("WITHDRAWAL", "stripe") if kind == "STRIPE" else ("UNRELATED" if kind == "REPAID" else kind, "alipay")
@@ -154,7 +168,7 @@ def propose(
         raise InvalidInput("decision.kind", N_("请选择这一行是什么。"), field="kind")
     if not 2 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明理由，300 字以内。"), field="reason")
-    known = db.session.scalars(select(RowDecision).where(RowDecision.row_id == row.id, RowDecision.state == "PROPOSED")).one_or_none()
+    known = waiting_on(row.id)
     if known is not None:
         as_now = (kind, channel, receipt_id, entry_id, remittance_id, refund_id)
         if (known.kind, known.channel, known.receipt_id, known.entry_id, known.remittance_id, known.refund_id) == as_now:

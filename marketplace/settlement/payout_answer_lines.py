@@ -18,6 +18,8 @@ Line = tuple[int, list[str]]  # its number in the file, from 1, and its cells
 def lines(content: bytes) -> Iterator[Line]:
     """Every line of the file. InvalidInput (field ``file``): ``results.large``, ``results.bad``, and as ``first_sheet``."""
     must_not_be_large(content)
+    if not content.strip():
+        raise _bad(_("文件是空的"))
     if content.startswith(_WORKBOOK):
         return ((number, [bare(text_of(cell)) for cell in row]) for number, row in enumerate(first_sheet(content), 1))
     return _of_text(_decoded(content))
@@ -37,8 +39,8 @@ def number_of(content: bytes, in_workbook: int = FARTHEST[1]) -> int:
 
 
 def _decoded(content: bytes) -> str:
-    # The old .xls too is a folder of binary parts, and some of them would pass as Chinese.
-    for encoding in ("utf-8-sig", "gb18030") if not content.startswith(b"\xd0\xcf\x11\xe0") else ():
+    # The old .xls too is a folder of binary parts, and some of them would pass as Chinese; a picture begins with zeros.
+    for encoding in ("utf-8-sig", "gb18030") if not content.startswith(b"\xd0\xcf\x11\xe0") and b"\0" not in content[:16] else ():
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:

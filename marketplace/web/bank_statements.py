@@ -24,6 +24,7 @@ bp = Blueprint("bank_statements", __name__, url_prefix="/cooperative/bank/statem
 permission("cooperative.read", COOPERATIVE="*")
 permission("bank.match", COOPERATIVE="accountant")
 permission("bank.undo", COOPERATIVE="director")
+permission("bank.statement", COOPERATIVE="accountant director")
 
 PAGE = 25
 SHOWN = 200  # rows of a file that a page lists; what needs a person comes first
@@ -67,9 +68,9 @@ def index() -> Any:
 
 
 @bp.get("/<public_id>")
-@needs("bank.match")
+@needs("bank.statement")
 def show(public_id: str) -> Any:
-    """Each row with what becomes of it. A file whose header nobody knows leads to the page on which its columns are named."""
+    """Each row with what becomes of it; a director holds them against the online banking. A file whose header nobody knows leads to the page on which its columns are named."""
     row = _own(public_id)
     try:
         seen = bank_statement.look(row)

@@ -95,6 +95,7 @@ def show(public_id: str) -> Any:
         done=_(row.kind.done, **row.outcome) if row.state == "DONE" and row.outcome else "",
         refused=said(row.refusal) if row.state == "REFUSED" else "",
         reasons=row.refusal.data.get("errors", []) if row.state == "REFUSED" else [],
+        wrong=row.refusal.data.get("count", 0) if row.state == "REFUSED" else 0,
         before=errand.before(row) if row.stage == "WAITING" else 0,
         late=row.stage == "WAITING" and clock.now() - row.asked_at > errand.LATE,
         usual=errand.usual_seconds(row) if row.state == "ASKED" else None,

@@ -45,7 +45,10 @@ def propose(public_id: str) -> Any:
     except InvalidInput as error:
         db.session.rollback()
         return _page(own(public_id, actor), {"found": said(error)}), 422
-    flash(_("已提出 %(n)s 笔，等另一位（理事长）核对。核对以前，账没有动。", n=count), "done")
+    if count:
+        flash(_("已提出 %(n)s 笔，等另一位（理事长）核对。核对以前，账没有动。", n=count), "done")
+    else:
+        flash(_("这些笔别人已经提出过了，没有再提一遍。"), "wait")
     return redirect(url_for(".show", public_id=public_id), 303)
 
 

@@ -120,7 +120,8 @@ def say(public_id: str) -> Any:
         transaction(lambda: row_decision.propose(row_id, kind, form.get("why", ""), **named, actor=actor))
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        field = {"reason.missing": "why", "remittance.unlike": "remittance", "refund.repaid": "refund"}.get(error.code, "kind")
+        fields = {"reason.missing": "why", "remittance.unlike": "remittance", "refund.repaid": "refund", "decision.kind": str(error.data.get("field", "kind"))}
+        field = fields.get(error.code, "kind")
         return _receipt(_own(public_id), {field: said(error)}), 409 if isinstance(error, Conflict) else 422
     flash(_("已经交给理事长。同意之前，账不变。"), "done")
     return redirect(url_for(".decisions"), 303)
@@ -297,10 +298,11 @@ def _about(decisions: Sequence[RowDecision]) -> dict[int, tuple[str, str]]:
 
 def _receipt(row: BankReceipt, errors: dict[str, str]) -> str:
     its_row = _statement_row(row)
+    waits = row_decision.waiting_on(its_row.id) if its_row else None
     suggested = row_decision.suggested(row.organisation_id, its_row) if its_row else "UNRELATED"
     back = remittance_back.candidates(its_row, row.organisation_id) if its_row else []
     return render_template(
-        "bank/receipt.html", row=row, left=format_yuan(row.left_fen), errors=errors, values=request.form,
+        "bank/receipt.html", row=row, left=format_yuan(row.left_fen), errors=errors, values=request.form, waits=decision_words()[word_of(waits)] if waits else "",
         suggested="SENT_BACK" if suggested == "UNRELATED" and back and back[0].likely else suggested,
         takes_cards=account.existing("stripe", row.organisation_id), stands=stands(row.organisation_id, row.fen) if its_row else [],
         sent_back=[(each.remittance.public_id, f"{each.remittance.number} · {each.payee} · {day(each.remittance.paid_on)}") for each in back],

@@ -187,7 +187,7 @@ def work(public_id: str) -> Any:
         transaction(steps[step])
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        field = {"reason.missing": "apart" if step == "apart" else "why", "pair.decided": "apart", "pair.debit": "pair", "entry.amount": "entry", "difference.explanation": "explanation", "decision.kind": "kind", "receipt.amount": "receipt"}.get(error.code, step)
+        field = {"reason.missing": "apart" if step == "apart" else "why", "pair.decided": "apart", "pair.debit": "pair", "entry.amount": "entry", "difference.explanation": "explanation", "decision.kind": str(error.data.get("field", "kind")), "receipt.amount": "receipt"}.get(error.code, step)
         return _show(_own(public_id), {field: said(error)}), 409 if isinstance(error, Conflict) else 422
     done = {"own": _("您在办这一项。"), "explain": _("已记下说明。"), "pair": _("对到一起了。"), "say": _("已经交给理事长。同意之前，账不变。"), "apart": _("拆开了，两边都要再说明。")}
     flash(done[step], "done")

@@ -53,8 +53,11 @@ def test_it_is_said_on_the_page_agreed_and_told_with_its_refund(app: Flask, mark
     page = clerk.get(f"/cooperative/bank/receipts/{its}").text
     assert ("买家转回来了" in page, db.session.get_one(Refund, borne).out_request_no in page) == (True, True)
     path, form = f"/cooperative/bank/receipts/{its}/say", {"kind": "REPAID", "why": "买家打电话说转回来了"}
-    assert clerk.post(path, data=form).status_code == 422  # which one?
+    which = clerk.post(path, data=form)
+    assert (which.status_code, "请选择是哪一笔多退的款" in which.text, 'href="#refund"' in which.text) == (422, True, True)
     assert clerk.post(path, data=form | {"refund": public_id}).status_code == 303
+    waits = clerk.get(f"/cooperative/bank/receipts/{its}").text
+    assert ("已经说明是“买家转回来的多退的款”" in waits, path in waits) == (True, False)
     decision = db.session.query(RowDecision).one()
     assert (decision.kind, decision.refund_id, decision.fen) == ("UNRELATED", borne, PAID)
     said = director.get("/cooperative/bank/decisions").text

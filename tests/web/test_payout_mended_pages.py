@@ -41,6 +41,8 @@ def test_a_file_that_was_taken_and_a_payment_that_was_made_after_all_on_their_pa
     assert accountant.post(f"{page}/found", data={"found": "付"}).status_code == 422
     assert accountant.post(f"{page}/found", data={"found": "流水第 3 行已扣款"}).status_code == 303
     assert "是您提出的" in accountant.get(page).text
+    again = director.post(page, data={"found": "流水上扣了整批"}, follow_redirects=True).text
+    assert ("别人已经提出过了" in again, "已提出 0 笔" in again, 'href="#together"' in again) == (True, False, True)
     (decide,) = re.findall(rf'action="({page}/found/[^"]+)"', director.get(page).text)
     assert director.post(decide, data={"version": 1, "decision": "return", "answer": ""}).status_code == 422
     assert director.post(decide, data={"version": 1, "decision": "approve"}).status_code == 303
