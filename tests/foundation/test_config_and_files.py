@@ -18,7 +18,7 @@ from marketplace.foundation.config import (
     read_settings,
     variable,
 )
-from marketplace.foundation.database import transaction
+from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import InvalidInput, OutsideFailure
 
 
