@@ -1,4 +1,4 @@
-"""An attempt at an errand: begun, then carried out in one transaction with its outcome, or else refused or failed.
+"""An attempt at an errand: begun, then carried out in one transaction with its outcome (or in goes, each with how far it came), or else refused or failed.
 
 Whoever attempts an errand holds its row. A second worker, to whom the outbox gave it because the first took longer than a claim
 lasts, waits there (on SQLite: for the first one's whole transaction) and finds it ended; if the first one died, nothing of what it did is there, and the
@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from marketplace.errands.errand import Errand
-from marketplace.errands.step import Tell, Work, steps
+from marketplace.errands.step import GOES_ON, GONE, Tell, Work, steps
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, get, locked
 from marketplace.foundation.errors import MarketError, NotAllowed
@@ -32,7 +32,8 @@ def begin(errand_id: int) -> bool:
         return False
     row.attempts += 1
     row.began_at = clock.now()
-    row.told = row.told_of = None
+    if row.gone is None:
+        row.told = row.told_of = None
     db.session.flush()
     return True
 
@@ -54,25 +55,32 @@ def tell(errand_id: int, done: int, of: int) -> None:
         db.session.flush()
 
 
-def carry_out(errand_id: int, work: Work | None = None) -> None:
-    """Take the step (``work``: what ``ahead`` left of it), for the asker as they are now, and say what came of it. Raises what the step
-    raises, and NotAllowed ``role.missing`` if the asker may not act for the organisation any more."""
+def carry_out(errand_id: int, work: Work | None = None) -> bool:
+    """Take the step (``work``: what ``ahead`` left of it), for the asker as they are now, and say what came of it. True if it has an end;
+    False if it is in goes, and this was not the last. Raises what the step raises, and NotAllowed ``role.missing`` if the asker may not act
+    for the organisation any more."""
     row = locked(Errand, errand_id)
     if row.state != "ASKED":
-        return
-    outcome = (work or row.kind.work)(row.given, _asker(row))
-    _end(row, "DONE", outcome)
+        return True
+    outcome = (work or row.kind.work)({**row.given, GONE: row.gone} if row.gone else row.given, _asker(row))
+    if not outcome.get(GOES_ON):
+        _end(row, "DONE", outcome)
+        return True
+    row.gone, row.attempts = outcome, 1
+    row.told, row.told_of = row.through, row.households
+    db.session.flush()
+    return False
 
 
 def refuse(errand_id: int, error: MarketError) -> None:
-    """The rules say no: nothing was changed, and it is not tried again."""
+    """The rules say no: nothing (more) was changed, and it is not tried again."""
     row = locked(Errand, errand_id)
     if row.state == "ASKED":
         _end(row, "REFUSED", {"code": error.code, "message": error.message, "data": _plain(error.data)})
 
 
 def fail(errand_id: int) -> bool:
-    """Something broke: nothing was changed. True if that was the last attempt."""
+    """Something broke: nothing (more) was changed. True if that was the last attempt."""
     row = locked(Errand, errand_id)
     if row.state == "ASKED" and row.attempts >= MOST:
         _end(row, "FAILED", {})
@@ -93,7 +101,7 @@ def _end(row: Errand, state: str, outcome: dict[str, Any]) -> None:
     row.state, row.ended_at, row.outcome = state, clock.now(), outcome
     db.session.flush()
     message.write(
-        "errand.ended", f"errand:{row.public_id}:{row.asked_at:%Y%m%d%H%M%S}", {"step": row.step, "name": row.name, "state": state, "outcome": outcome},
+        "errand.ended", f"errand:{row.public_id}:{row.asked_at:%Y%m%d%H%M%S}", {"step": row.step, "name": row.name, "state": state, "outcome": outcome, "through": row.through},
         person_id=row.asked_by_id, organisation_id=row.organisation_id, path=f"/errands/{row.public_id}", by_mail=True,
     )  # fmt: skip
 
@@ -111,7 +119,9 @@ def _ended(data: dict[str, Any], say: Say) -> tuple[str, str]:
     title = say(step.title, of=data["name"])
     if data["state"] == "DONE":
         return say(N_("办好了：%(title)s"), title=title), say(step.done, **outcome)
+    through = data.get("through", 0)
+    stands = say(N_("已经办好 %(n)s 户，都记下了；其余的没有改。"), n=through) if through else say(N_("什么也没有改。"))
     if data["state"] == "FAILED":
-        return say(N_("没有办成：%(title)s"), title=title), say(N_("系统试了几次都没有办成，什么也没有改。可以再试一次；还是不行，请联系县运营方。"))
+        return say(N_("没有办成：%(title)s"), title=title), "\n\n".join((say(N_("系统试了几次都没有办成。可以再试一次；还是不行，请联系县运营方。")), stands))
     why = say(outcome["message"], **outcome["data"]) if "%(" in outcome["message"] else say(outcome["message"])
-    return say(N_("没有办：%(title)s"), title=title), "\n\n".join((why, say(N_("什么也没有改。"))))
+    return say(N_("没有办：%(title)s"), title=title), f"{why}\n\n{stands}"

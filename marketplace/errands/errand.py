@@ -31,7 +31,7 @@ class Errand(Public, Model):
     """``subject`` is what the step is taken with; ``name`` what people call it, ``path`` the page from which it was asked for.
 
     DONE: ``outcome`` is what the step answered. REFUSED: the error's code, message and data; nothing was changed. FAILED: given up
-    after ``attempt.MOST`` attempts, and nothing was changed either; it may be asked for again.
+    after ``attempt.MOST`` attempts, and nothing was changed either; it may be asked for again. Of a step in goes: nothing beyond ``gone``.
     """
 
     __tablename__ = "errand"
@@ -59,6 +59,7 @@ class Errand(Public, Model):
     # How far the attempt under way is with what it does ahead of its transaction: so much of so much, or None where nothing is told.
     told: Mapped[int | None]
     told_of: Mapped[int | None]
+    gone: Mapped[dict[str, Any] | None]  # what the last go answered, of a step in goes: that much is done, and the next one goes on from there
 
     @property
     def kind(self) -> Step:
@@ -70,6 +71,11 @@ class Errand(Public, Model):
         if self.state != "ASKED":
             return self.state
         return "RUNNING" if self.began_at else "AGAIN" if self.attempts else "WAITING"
+
+    @property
+    def through(self) -> int:
+        """How many households its goes are through: what has been done of an errand that stopped."""
+        return int((self.gone or {}).get("done", 0))
 
     @property
     def seen(self) -> str:
@@ -130,7 +136,8 @@ def ask_again(errand_id: int, *, actor: Actor) -> Errand:
         raise Conflict("errand.state", N_("这一步已经有结果了，不用再办。"), state=row.state)
     must_be_free(row.subject)
     row.state, row.attempts, row.began_at, row.ended_at, row.outcome = "ASKED", 0, None, None, None
-    row.told = row.told_of = None
+    if row.gone is None:
+        row.told = row.told_of = None
     row.asked_at, row.asked_by_id = clock.now(), actor.person_id
     db.session.flush()
     audit.record("errand.asked_again", row, person_id=actor.person_id, step=row.step, of=row.subject)

@@ -10,8 +10,10 @@ from typing import Any
 from marketplace.organisations.actor import Actor
 
 # What was given, and whose it is; answers with "paper", the outside name of what came of it (or with "then", the page where it is), and
-# the figures that ``done`` tells.
+# the figures that ``done`` tells. A step in goes answers with GOES_ON besides where another go is left, and is given back all of that answer as GONE.
 Work = Callable[[Mapping[str, Any], Actor], dict[str, Any]]
+GOES_ON = "goes_on"
+GONE = "gone"
 # Says how far something is: so much of so much.
 Tell = Callable[[int, int], None]
 # What of a step changes nothing and is done before its transaction, so that it can tell how far it is; answers with the work that is left.
@@ -23,7 +25,8 @@ class Step:
     """``title`` says what is done to which paper (``%(of)s``), ``done`` what came of it. ``roles`` are a cooperative's.
 
     ``work`` runs inside a transaction, for the asker as they are then: it checks everything that it would check on a page. Where there
-    is something to do ``ahead``, what that answers with is the work.
+    is something to do ``ahead``, what that answers with is the work. A step ``in_goes`` is not done at once but in many transactions,
+    each of which stands: "done" of its answer is how many of the errand's households are through. It must be able to go on from any of them.
     """
 
     title: str
@@ -31,6 +34,7 @@ class Step:
     roles: tuple[str, ...]
     work: Work
     ahead: Ahead | None = None
+    in_goes: bool = False
 
 
 steps: dict[str, Step] = {}
@@ -40,11 +44,11 @@ def silent(_done: int, _of: int) -> None:
     """Tells nobody: where a page waits."""
 
 
-def step(name: str, title: str, done: str, *roles: str, ahead: Ahead | None = None) -> Callable[[Work], Work]:
+def step(name: str, title: str, done: str, *roles: str, ahead: Ahead | None = None, in_goes: bool = False) -> Callable[[Work], Work]:
     """Register the work of the step ``name``."""
 
     def register(work: Work) -> Work:
-        steps[name] = Step(title, done, roles, work, ahead)
+        steps[name] = Step(title, done, roles, work, ahead, in_goes)
         return work
 
     return register

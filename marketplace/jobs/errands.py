@@ -1,6 +1,7 @@
 """The job of errands: steps with very many households, taken one after another by a worker of their own, so that nothing else waits for them."""
 
 import logging
+import time
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from marketplace.foundation.database import transaction
 from marketplace.foundation.errors import Conflict, MarketError
 from marketplace.jobs.schedule import drained, job
 
+BREATH = 0.1  # seconds between two goes of a step: SQLite gives the turn to whoever asks at the right moment
 log = logging.getLogger("market.jobs")
 
 job("errands", 2, "take the steps with very many households that people asked for", asks=KIND)(partial(drained, KIND))
@@ -25,7 +27,8 @@ def _attempt(payload: dict[str, Any]) -> None:
         return
     try:
         work = attempt.ahead(number, partial(_tell, number))
-        transaction(partial(attempt.carry_out, number, work))
+        while not transaction(partial(attempt.carry_out, number, work)):
+            time.sleep(BREATH)
     except Exception as error:
         if isinstance(error, MarketError) and error.code != "database.busy":
             transaction(partial(attempt.refuse, number, error))

@@ -43,8 +43,7 @@ def decide(subject: Any, *, maker_id: int, actor: Actor, version: int, approved:
     one person, InvalidInput ``reason.missing`` if something is returned without a reason."""
     if maker_id == actor.person_id:
         raise OwnWork("approval.own", N_("自己经办的，不能自己审批。请换一位同事来审。"))
-    if not approved and not reason.strip():
-        raise InvalidInput("reason.missing", N_("退回时请写明理由，对方才知道怎么改。"), field="reason")
+    must_say_why(approved, reason)
     row = Approval(
         organisation_id=actor.organisation_id,
         subject_type=subject.__tablename__,
@@ -60,6 +59,12 @@ def decide(subject: Any, *, maker_id: int, actor: Actor, version: int, approved:
     db.session.flush()
     audit.record(f"approval.{row.decision.lower()}", subject, person_id=actor.person_id, organisation_id=actor.organisation_id, approval_id=row.id)
     return row
+
+
+def must_say_why(approved: bool, reason: str) -> None:
+    """Raise InvalidInput ``reason.missing`` if something is returned without a reason."""
+    if not approved and not reason.strip():
+        raise InvalidInput("reason.missing", N_("退回时请写明理由，对方才知道怎么改。"), field="reason")
 
 
 def last_word(subject_type: str, subject_id: int) -> Approval | None:

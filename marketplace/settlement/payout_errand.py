@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from marketplace.errands.step import Tell, Work, step
+from marketplace.errands.step import GOES_ON, GONE, Tell, Work, step
 from marketplace.foundation.database import db
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor
-from marketplace.settlement import payout_batch, payout_results
+from marketplace.settlement import payout_batch, payout_found_batch, payout_results
+from marketplace.settlement.payout_found_batch import Go
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 from marketplace.settlement.payout_results import Understood
 
@@ -78,3 +79,37 @@ def _results(given: Given, actor: Actor) -> dict[str, Any]:
 @step("payout.reissue", N_("补发代发 %(of)s 退回的款"), N_("补发批次做好了，等理事长审批。"), "accountant")
 def _reissue(given: Given, actor: Actor) -> dict[str, Any]:
     return {"paper": payout_batch.reissue(given["id"], actor=actor, channel=given["channel"]).public_id}
+
+
+@step(
+    "payout.found-say", N_("提出代发 %(of)s 银行其实付了"), N_("已提出 %(changed)s 笔，等另一位（理事长）核对。核对以前，账没有动。"), "accountant", "director",
+    in_goes=True,
+)  # fmt: skip
+def _found_said(given: Given, actor: Actor) -> dict[str, Any]:
+    return _gone(given, payout_found_batch.propose(given["id"], given["reason"], after=_last(given), actor=actor))
+
+
+@step(
+    "payout.found-approve", N_("核对代发 %(of)s 银行其实付了的"), N_("看了 %(done)s 笔，%(changed)s 笔记为到账。还等着的，列在这一批的“银行其实付了”里。"), "director",
+    in_goes=True,
+)  # fmt: skip
+def _found_approved(given: Given, actor: Actor) -> dict[str, Any]:
+    return _gone(given, payout_found_batch.decide(given["id"], last_id=given["last_id"], approved=True, answer=given["answer"], after=_last(given), actor=actor))
+
+
+@step(
+    "payout.found-return", N_("退回代发 %(of)s 银行其实付了的"), N_("看了 %(done)s 笔，退回 %(changed)s 笔，账照旧。"), "director",
+    in_goes=True,
+)  # fmt: skip
+def _found_returned(given: Given, actor: Actor) -> dict[str, Any]:
+    return _gone(given, payout_found_batch.decide(given["id"], last_id=given["last_id"], approved=False, answer=given["answer"], after=_last(given), actor=actor))
+
+
+def _last(given: Given) -> int:
+    return int(given.get(GONE, {}).get("last", 0))
+
+
+def _gone(given: Given, go: Go) -> dict[str, Any]:
+    """All the goes so far, this one among them."""
+    gone = given.get(GONE, {"done": 0, "changed": 0})
+    return {"then": given["then"], "done": gone["done"] + go.seen, "changed": gone["changed"] + go.done, "last": go.last, GOES_ON: go.last > 0}

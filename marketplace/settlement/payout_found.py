@@ -41,6 +41,7 @@ from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.payout_item import UNSEEN, PayoutBatch, PayoutItem, seen_anew
 
 BACK = ("returned", "reissued")
+SECOND = N_("同一笔钱又做进了另一批，还没有结果。没有交银行的先撤回那一批，交了的等它有结果，再来更正。")
 UNDER_WAY = ("draft", "approved", "sent", "unknown")
 _STANDS = text("state <> 'RETURNED' AND undone_at IS NULL")
 
@@ -298,7 +299,7 @@ def _taken_from_credit(batch: PayoutBatch, item: PayoutItem) -> int:
     others = list(db.session.scalars(its.where(PayoutItem.id != item.id)))
     back = [each for each in others if each.state == "returned"]
     if owed + sum(each.fen for each in back) < item.fen and any(each.state in UNDER_WAY for each in others):
-        raise Conflict("found.second", N_("同一笔钱又做进了另一批，还没有结果。没有交银行的先撤回那一批，交了的等它有结果，再来更正。"))
+        raise Conflict("found.second", SECOND)
     for each in back:
         if owed >= item.fen:
             break

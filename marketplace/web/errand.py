@@ -97,6 +97,7 @@ def show(public_id: str) -> Any:
         reasons=row.refusal.data.get("errors", []) if row.state == "REFUSED" else [],
         wrong=row.refusal.data.get("count", 0) if row.state == "REFUSED" else 0,
         before=errand.before(row) if row.stage == "WAITING" else 0,
+        stands=_("已经办好 %(n)s 户，都记下了；其余的没有改。", n=f"{row.through:,}") if row.through else _("什么也没有改。"),
         late=row.stage == "WAITING" and clock.now() - row.asked_at > errand.LATE,
         usual=errand.usual_seconds(row) if row.state == "ASKED" else None,
         most=attempt.MOST,

@@ -164,7 +164,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
         N_("正在用的密钥都是本账户的。"),
     ),
     "certificates": (LABELS["certificates"], N_("三十天内到期或已经过期的证书。到期以后收不了款、退不了款：请在“收款密钥”里换。"), N_("证书都还用得久。")),
-    "failed_errands": (LABELS["failed_errands"], N_("户数多的分配或代发，后台试了几次都没有办成，什么也没有改。点开可以看是哪一步；合作社可以再试一次。"), N_("没有办不成的步骤。")),
+    "failed_errands": (LABELS["failed_errands"], N_("户数多的分配或代发，后台试了几次都没有办成。点开可以看是哪一步、办了多少；合作社可以再试一次。"), N_("没有办不成的步骤。")),
     "errands": (LABELS["errands"], N_("户数多的分配或代发，后台正在办或在排队。等了很久没有开始的，看看后台任务是不是停了。"), N_("没有在办的步骤。")),
     "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
     "outside": (LABELS["outside"], N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
