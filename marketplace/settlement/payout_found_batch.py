@@ -19,7 +19,7 @@ from marketplace.settlement import payout_cap, payout_found, payout_recall
 from marketplace.settlement.payout_found import PayoutFound
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
-MOST = 200  # payments of one go: a second or two
+MOST = 50  # payments of one go: about a second, in which nobody else writes on SQLite
 
 
 @dataclass(frozen=True)
