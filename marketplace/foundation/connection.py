@@ -8,7 +8,8 @@ import json
 import select
 import sqlite3
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,12 +57,27 @@ def _prepare_postgresql(connection: Any, record: Any) -> None:
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Any) -> None:
     if connection.dialect.name == "sqlite":
-        immediate = connection.get_execution_options().get("immediate", False)
-        begin = "BEGIN IMMEDIATE" if immediate else "BEGIN"
+        options = connection.get_execution_options()
+        begin = "BEGIN IMMEDIATE" if options.get("immediate", False) else "BEGIN"
         try:
-            connection.connection.driver_connection.execute(begin)
+            with _patient(connection.connection.driver_connection, options.get("wait")):
+                connection.connection.driver_connection.execute(begin)
         except sqlite3.Error as error:
             raise translated(error, begin, connection) from error
+
+
+@contextmanager
+def _patient(own: Any, seconds: float | None) -> Iterator[None]:
+    """Let SQLite wait no longer than so many seconds for whoever writes; None: as long as the connection waits anyway."""
+    usual = own.execute("PRAGMA busy_timeout").fetchone()[0] if seconds is not None else 0
+    if seconds is None or (least := int(seconds * 1000)) >= usual:
+        yield
+        return
+    own.execute(f"PRAGMA busy_timeout={least}")
+    try:
+        yield
+    finally:
+        own.execute(f"PRAGMA busy_timeout={usual}")
 
 
 @event.listens_for(Engine, "checkin")

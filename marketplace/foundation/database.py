@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
+from flask import has_request_context, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     ARRAY,
@@ -42,6 +43,9 @@ from sqlalchemy.types import TypeDecorator
 from marketplace.foundation.connection import translated  # whose import prepares every connection
 from marketplace.foundation.errors import Conflict, NotFound
 from marketplace.foundation.language import N_
+
+PAGE_WAIT = 20.0  # seconds that one page waits until it may write, all its transactions and their attempts together; then it says so
+_WAITED = "market.waited"  # of a request: for how long it has waited
 
 T = TypeVar("T")
 BigInt = BigInteger().with_variant(Integer, "sqlite")
@@ -159,7 +163,8 @@ def transaction(work: Callable[[], T] | None = None, *, attempts: int = 4) -> An
 
     ``with transaction():`` tries once. ``transaction(work)`` runs ``work`` again, from the start, when the database says
     that it lost a race (serialisation failure, deadlock, busy), or the connection broke: ``work`` must do nothing outside
-    the database. Nesting raises RuntimeError. After the last attempt the race is a Conflict ``database.busy``.
+    the database. Nesting raises RuntimeError. After the last attempt, or when somebody who looks at a page has waited for
+    ``PAGE_WAIT``, the race is a Conflict ``database.busy``.
     """
     if work is None:
         return _one_transaction()
@@ -175,7 +180,7 @@ def transaction(work: Callable[[], T] | None = None, *, attempts: int = 4) -> An
             broken = error.connection_invalidated and not worked
             if not broken and not lost_race(error):
                 raise
-            if attempt == attempts - 1:
+            if attempt == attempts - 1 or _patience() == 0:
                 if broken:
                     raise
                 raise Conflict("database.busy", N_("现在办理的人太多，这一步没有保存。请稍等几秒再试一次。")) from error
@@ -194,7 +199,7 @@ def _one_transaction() -> Iterator[None]:
     session.rollback()
     session.info["in_transaction"] = True
     try:
-        session.info["connection"] = session.connection(execution_options={"immediate": True})
+        session.info["connection"] = _begun(session)
         yield
         session.commit()
     except BaseException:
@@ -203,6 +208,21 @@ def _one_transaction() -> Iterator[None]:
     finally:
         session.info["in_transaction"] = False
         session.info.pop("connection", None)
+
+
+def _begun(session: Any) -> Any:
+    """The connection of a transaction that has begun: on SQLite once nobody else writes. What a page waits for that is counted."""
+    begin = time.monotonic()
+    try:
+        return session.connection(execution_options={"immediate": True, "wait": _patience()})
+    finally:
+        if has_request_context():
+            request.environ[_WAITED] = request.environ.get(_WAITED, 0.0) + time.monotonic() - begin
+
+
+def _patience() -> float | None:
+    """For how many seconds more whoever looks at a page waits for the database; None for a job: nobody sits before it."""
+    return max(0.0, PAGE_WAIT - request.environ.get(_WAITED, 0.0)) if has_request_context() else None
 
 
 def insert_many(table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, at_once: int = 10_000) -> int:

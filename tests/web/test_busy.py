@@ -1,6 +1,9 @@
 """A database that has no time for a buyer: 503 and when to come again, a page that says what to do, and everything as it was."""
 
 import re
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,7 +15,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from marketplace.catalogue.product import Pack
-from marketplace.foundation.database import db
+from marketplace.foundation import database
+from marketplace.foundation.database import db, transaction
+from marketplace.foundation.errors import Conflict
 from marketplace.orders.order import Order, Purchase
 from marketplace.payments.payment import Payment
 from tests import builders
@@ -22,13 +27,13 @@ HOME = {"recipient": "王小明", "phone": "13800138000", "province": "江西省
 
 
 @contextmanager
-def busy() -> Iterator[None]:
-    """Somebody else holds what everybody wants, and nobody waits for long."""
+def busy(milliseconds: int = 1) -> Iterator[None]:
+    """Somebody else holds what everybody wants, and no connection waits longer than so (SQLite) for it."""
     sqlite = db.engine.dialect.name == "sqlite"
 
     def hurry(connection: object, record: object, fairy: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]
-        cursor.execute("PRAGMA busy_timeout=1" if sqlite else "SET lock_timeout = '20ms'")
+        cursor.execute(f"PRAGMA busy_timeout={milliseconds}" if sqlite else "SET lock_timeout = '20ms'")
         cursor.close()
 
     def calm(connection: object, record: object) -> None:
@@ -119,3 +124,40 @@ def test_a_page_that_waited_too_long_says_when_to_come_again(app: Flask, trouble
     answer = app.test_client().get("/wait")
     told = ("disk" not in str(trouble), answer.headers.get("Retry-After"))
     assert (answer.status_code, *told) == ((503, True, "3") if told[0] else (500, False, None))
+
+
+def test_all_that_a_page_waits_for_who_writes_is_bounded(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection has patience of its own each time: four attempts of a transaction, and there may be several of these, would be a minute and more."""
+    monkeypatch.setattr(database, "PAGE_WAIT", 0.3)
+    form = HOME | {"idempotency_key": key_in(client.get("/checkout").text)}
+    with busy(600):
+        begin = time.monotonic()
+        answer = client.post("/checkout", data=form)
+        waited = time.monotonic() - begin
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "3")
+    assert 0.25 < waited < 0.9
+    assert counted() == (0, 0)
+    assert client.post("/checkout", data=form).status_code == 303
+
+
+def test_a_page_of_many_steps_waits_no_longer_and_a_job_does(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "PAGE_WAIT", 0.2)
+    other = sqlite3.connect(str(db.engine.url.database), isolation_level=None, check_same_thread=False)
+
+    def patience() -> int:
+        return int(db.session.connection().exec_driver_sql("PRAGMA busy_timeout").scalar_one())
+
+    usual = patience()
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        begin = time.monotonic()
+        with app.test_request_context("/"):
+            for _ in range(3):
+                with pytest.raises(Conflict, match=r"database\.busy"):
+                    transaction(lambda: None)
+        assert 0.15 < time.monotonic() - begin < 0.9
+        threading.Timer(0.4, lambda: other.execute("ROLLBACK")).start()
+        assert transaction(lambda: "done") == "done"  # nobody sits before a job
+        assert patience() == usual
+    finally:
+        other.close()
