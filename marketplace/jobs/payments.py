@@ -17,6 +17,7 @@ from marketplace.payments import (
     bill_import,
     call,
     key_check,
+    lacking_permission,
     retention,
     stripe_look,
     stripe_seller,
@@ -25,6 +26,7 @@ from marketplace.payments import (
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill, BillAbsent
 from marketplace.payments.channel import Channel, client_for
+from marketplace.payments.stripe_seller import LacksPermission
 from marketplace.settlement import difference, reconciliation, transfer_bill
 
 log = logging.getLogger("market.jobs")
@@ -145,19 +147,47 @@ def cards() -> str:
 def _look_again(payload: dict[str, Any]) -> None:
     its = int(payload["organisation_id"]), str(payload["account"])
     if its in transaction(stripe_look.accounts):  # else its last key was retired since, and nothing of it can move any more
-        look_at_account(*its)
+        look_at_account(*its, only=str(payload.get("what", "")))
 
 
-def look_at_account(organisation_id: int, account: str) -> int:
-    """Learn from one account's lists; how much was new. Never inside a transaction. OutsideFailure if they are not to be had."""
+def look_at_account(organisation_id: int, account: str, *, only: str = "") -> int:
+    """Learn from one account's lists, or ``only`` from one of them; how much was new. Never inside a transaction. OutsideFailure if they are not
+    to be had; but of two, one that the key may not read waits by itself."""
+    learnt = 0
+    for what, kind in stripe_look.LISTS.items():
+        if only not in ("", what):
+            continue
+        lacks = ""
+        try:
+            learnt += _LOOKS[what](organisation_id, account)
+        except LacksPermission as error:
+            lacks = str(error.data["permission"])
+            if only:
+                transaction(partial(lacking_permission.heard, organisation_id, account, kind, lacks))
+                raise
+            transaction(partial(stripe_look.failed, organisation_id, account, what))
+        transaction(partial(lacking_permission.heard, organisation_id, account, kind, lacks))
+    return learnt
+
+
+def _refunds(organisation_id: int, account: str) -> int:
     seller = transaction(lambda: stripe_seller.client_for(organisation_id, account=account))
-    back, asked = seller.lately("refunds", clock.now() - stripe_look.REFUNDS), seller.lately("disputes", clock.now() - stripe_look.DISPUTES)
+    back = seller.lately("refunds", clock.now() - stripe_look.REFUNDS)
     said = [transaction(partial(stripe_look.take_refund, organisation_id, each)) for each in back]
     for intent in transaction(partial(stripe_look.made_there, organisation_id, account, back)):
         of_payment = transaction(partial(stripe_seller.client_for, organisation_id, account=account, trade_no=intent))
         said.append(transaction(partial(stripe_look.take_elsewhere, organisation_id, account, intent, of_payment.refunds())))
-    said += [transaction(partial(stripe_look.take_dispute, organisation_id, account, each)) for each in asked]
-    return sum(each in ("applied", "refunded_elsewhere", "came_back", "disputed", "lost") for each in said)
+    return sum(each in ("applied", "refunded_elsewhere", "came_back") for each in said)
+
+
+def _disputes(organisation_id: int, account: str) -> int:
+    seller = transaction(lambda: stripe_seller.client_for(organisation_id, account=account))
+    asked = seller.lately("disputes", clock.now() - stripe_look.DISPUTES)
+    said = [transaction(partial(stripe_look.take_dispute, organisation_id, account, each)) for each in asked]
+    return sum(each in ("disputed", "lost") for each in said)
+
+
+_LOOKS = {"refunds": _refunds, "disputes": _disputes}
 
 
 @job("keys", 24 * 3600, "ask Stripe whose account each key in use opens", asks="gateway")

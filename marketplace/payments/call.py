@@ -19,7 +19,7 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.payments import channel_key
+from marketplace.payments import channel_key, lacking_permission
 from marketplace.payments import payment as payments
 from marketplace.payments.channel import UNSENT, Answer, Attempt, Cashier, Channel, client_for, merging
 from marketplace.payments.further_call import Whose, further
@@ -207,6 +207,9 @@ def _answered(call_id: int, outcome: str, told: dict[str, Any]) -> None:
     call = get(PaymentCall, call_id)
     call.answered_at, call.outcome, call.answer = clock.now(), outcome, told
     db.session.flush()
+    lacks = str(told.get("lacks", ""))
+    if lacks or (call.channel == "stripe" and outcome != "unknown" and not told.get("unsent")):
+        lacking_permission.heard(call.organisation_id, call.account, call.kind, lacks)
 
 
 def _record_page(payment_id: int, answer: Answer) -> None:

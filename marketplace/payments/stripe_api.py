@@ -18,6 +18,8 @@ TOLERANCE = 300  # seconds that an event's signature may be old
 CURRENCY = "cny"  # two decimals at Stripe: its minor unit is the fen
 LEAST_FEN, MOST_FEN = 400, 99_999_999  # what Stripe takes for one payment: about half a dollar, and eight digits
 
+_PERMISSION = re.compile(r"\brak_[a-z0-9_]{1,50}\b")  # of a restricted key, in the words with which Stripe refuses a call
+
 
 class StripeRefused(Exception):
     """Stripe said no, for good; ``code`` is its word."""
@@ -28,11 +30,12 @@ class StripeRefused(Exception):
 
 
 class StripeMisconfigured(Exception):
-    """Stripe does not know our key, or (``of_kind``) does not let it do this: a person must mend it."""
+    """Stripe does not know our key, or does not let it do this: a person must mend it. ``lacks`` is the permission that is missing then, as
+    Stripe names it."""
 
-    def __init__(self, code: str, *, of_kind: bool = False) -> None:
+    def __init__(self, code: str, *, lacks: str = "") -> None:
         super().__init__(code)
-        self.code, self.of_kind = code[:60], of_kind
+        self.code, self.lacks = code[:60], lacks
 
 
 class BadEvent(InvalidInput):
@@ -55,7 +58,7 @@ class StripeApi:
 
     def own_account(self) -> dict[str, Any]:
         """The account that the key opens."""
-        return self._plain(self._client.v1.accounts.retrieve_current)
+        return self._plain("rak_accounts_kyc_basic_read", self._client.v1.accounts.retrieve_current)
 
     def create_session(self, number: str, fen: int, subject: str, *, return_url: str, expires_at: int) -> dict[str, Any]:
         """A page of Stripe's on which this is paid, once. Amount and account limits are the caller's."""
@@ -69,63 +72,69 @@ class StripeApi:
             "cancel_url": return_url,
             "expires_at": expires_at,
         }
-        return self._plain(lambda: self._client.v1.checkout.sessions.create(params, {"idempotency_key": f"pay-{number}"}))
+        return self._plain("rak_checkout_session_write", lambda: self._client.v1.checkout.sessions.create(params, {"idempotency_key": f"pay-{number}"}))
 
     def session(self, session_id: str) -> dict[str, Any]:
         """The page as it stands, with its payment and the payment's charge."""
-        return self._plain(lambda: self._client.v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent.latest_charge"]}))
+        expanded: Any = {"expand": ["payment_intent.latest_charge"]}
+        return self._plain("rak_checkout_session_read", lambda: self._client.v1.checkout.sessions.retrieve(session_id, expanded))
 
     def expire(self, session_id: str) -> dict[str, Any]:
         """Let nobody pay there any more. StripeRefused if it is paid or over."""
-        return self._plain(lambda: self._client.v1.checkout.sessions.expire(session_id))
+        return self._plain("rak_checkout_session_write", lambda: self._client.v1.checkout.sessions.expire(session_id))
 
-    def intent(self, intent_id: str) -> dict[str, Any]:
-        """A payment with its charge, and what the charge did to the account's balance."""
-        return self._plain(lambda: self._client.v1.payment_intents.retrieve(intent_id, {"expand": ["latest_charge.balance_transaction"]}))
+    def intent(self, intent_id: str, *, with_balance: bool = False) -> dict[str, Any]:
+        """A payment with its charge; ``with_balance``: and what the charge did to the account's balance, which is another permission."""
+        expanded: Any = {"expand": ["latest_charge.balance_transaction" if with_balance else "latest_charge"]}
+        needs = "rak_balance_transaction_source_read" if with_balance else "rak_payment_intent_read"
+        return self._plain(needs, lambda: self._client.v1.payment_intents.retrieve(intent_id, expanded))
 
     def refund_named(self, refund_id: str) -> dict[str, Any]:
         """One refund, as it stands."""
-        return self._plain(lambda: self._client.v1.refunds.retrieve(refund_id))
+        return self._plain("rak_charge_read", lambda: self._client.v1.refunds.retrieve(refund_id))
 
     def dispute(self, dispute_id: str) -> dict[str, Any]:
         """One dispute, as it stands, with what it did to the balance."""
-        return self._plain(lambda: self._client.v1.disputes.retrieve(dispute_id))
+        return self._plain("rak_dispute_read", lambda: self._client.v1.disputes.retrieve(dispute_id))
 
     def refunds(self, intent_id: str) -> list[dict[str, Any]]:
         """All refunds of a payment."""
-        return self._listed(self._client.v1.refunds.list, payment_intent=intent_id)
+        return self._listed("rak_charge_read", self._client.v1.refunds.list, payment_intent=intent_id)
 
     def refunds_since(self, moment: datetime) -> list[dict[str, Any]]:
         """The account's refunds made since then, whoever ordered them."""
-        return self._listed(self._client.v1.refunds.list, since=moment)
+        return self._listed("rak_charge_read", self._client.v1.refunds.list, since=moment)
 
     def disputes_since(self, moment: datetime) -> list[dict[str, Any]]:
         """The account's disputes begun since then, each as it stands, with what it did to the balance."""
-        return self._listed(self._client.v1.disputes.list, since=moment)
+        return self._listed("rak_dispute_read", self._client.v1.disputes.list, since=moment)
 
     def refund(self, intent_id: str, number: str, fen: int) -> dict[str, Any]:
         params: Any = {"payment_intent": intent_id, "amount": fen, "metadata": {"out_request_no": number}}
-        return self._plain(lambda: self._client.v1.refunds.create(params, {"idempotency_key": number}))
+        return self._plain("rak_charge_write", lambda: self._client.v1.refunds.create(params, {"idempotency_key": number}))
 
-    def _listed(self, ask: Callable[[Any], Any], *, since: datetime | None = None, **params: Any) -> list[dict[str, Any]]:
+    def _listed(self, needs: str, ask: Callable[[Any], Any], *, since: datetime | None = None, **params: Any) -> list[dict[str, Any]]:
         """A whole list, the latest first, as Stripe gives it; or as far back as ``since``."""
         rows: list[dict[str, Any]] = []
         until = since.timestamp() if since else 0
         while True:
             further = {"starting_after": rows[-1]["id"]} if rows else {}
-            page = self._plain(partial(ask, {**params, "limit": 100, **further}))
+            page = self._plain(needs, partial(ask, {**params, "limit": 100, **further}))
             rows += page["data"]
             if not page.get("has_more") or not page["data"] or rows[-1]["created"] < until:
                 return [each for each in rows if each["created"] >= until]
 
-    def _plain(self, ask: Callable[[], Any]) -> dict[str, Any]:
-        """What Stripe answers. StripeRefused, StripeMisconfigured; OutsideFailure ``stripe.unknown`` if it may have happened or not."""
+    def _plain(self, needs: str, ask: Callable[[], Any]) -> dict[str, Any]:
+        """What Stripe answers; ``needs`` is the permission that a restricted key needs for it, where Stripe does not say which one.
+        StripeRefused, StripeMisconfigured; OutsideFailure ``stripe.unknown`` if it may have happened or not."""
         import stripe
 
         try:
             said: dict[str, Any] = ask().to_dict()
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
-            raise StripeMisconfigured(error.code or type(error).__name__, of_kind=isinstance(error, stripe.PermissionError)) from error
+            named = _PERMISSION.search(str(error))
+            lacks = named[0] if named else needs if isinstance(error, stripe.PermissionError) else ""
+            raise StripeMisconfigured(error.code or type(error).__name__, lacks=lacks) from error
         except stripe.InvalidRequestError as error:
             raise StripeRefused(error.code or "invalid_request") from error
         except stripe.StripeError as error:

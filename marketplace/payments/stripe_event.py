@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import db, get, locked
+from marketplace.foundation.database import db, get, locked, transaction
 from marketplace.foundation.errors import OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.payments import call, channel_key, refund_news, stripe_look, stripe_seller
@@ -28,7 +28,8 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
 from marketplace.payments.stripe_api import CURRENCY, BadEvent, event_of
 
-KIND = "event"  # of the calls that ask
+# The kinds of the calls that ask, by what is asked for: a key that may not read the one of them may read the others.
+KINDS = {"payment": "event", "page": "event_page", "refund": "event_refund", "dispute": "event_dispute"}
 QUEUE = "stripe.event"
 NO_FEN = -1  # what no amount of our currency is: it fits nothing
 NOT_SO = "refused:not_so"  # Stripe does not say what the event claimed
@@ -169,13 +170,19 @@ def _waiting(organisation_id: int, heard: Heard) -> AlipayNotice | None:
 
 @outbox.handles(QUEUE, asks="gateway")
 def _ask(payload: dict[str, Any]) -> None:
-    if call.send(KIND, int(payload["notice_id"])) == "unknown":
+    notice_id = int(payload["notice_id"])
+    if call.send(transaction(lambda: _kind(notice_id)), notice_id) == "unknown":
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
 def _claim(notice: AlipayNotice) -> dict[str, Any]:
     assert notice.claim is not None  # whatever is asked about has one
     return notice.claim
+
+
+def _kind(notice_id: int) -> str:
+    claim = _claim(get(AlipayNotice, notice_id))
+    return KINDS["page" if str(claim["name"]).startswith("cs_") else claim["about"]]
 
 
 def _whose(notice_id: int) -> Whose:
@@ -258,4 +265,4 @@ def _apply_dispute(notice: AlipayNotice, answer: Answer) -> str:
     return (done or "repeated") if rightly else "refused:fen"
 
 
-further[KIND] = Further(_whose, _standing, _opened, _question, _record)
+further.update({kind: Further(_whose, _standing, _opened, _question, _record) for kind in KINDS.values()})

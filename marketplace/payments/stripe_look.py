@@ -29,14 +29,17 @@ REFUNDS, DISPUTES = timedelta(days=30), timedelta(days=180)  # how far back is l
 
 SENT_BACK = "sent_back_by_bank"  # the sub code of a refund made on Stripe's pages that the buyer's bank refused later
 AGAIN = "stripe.look"  # the outbox's: this account's lists once more
+# The lists, each with the kind of call that asks for one of the same: a key may read both or neither.
+LISTS = {"refunds": "event_refund", "disputes": "event_dispute"}
 
 
-def failed(organisation_id: int, account: str) -> None:
-    """An account's lists could not be looked at: they are soon looked at again. What waits for that already goes on waiting, as often tried."""
-    key = f"{organisation_id}:{account}"
+def failed(organisation_id: int, account: str, what: str = "") -> None:
+    """An account's lists could not be looked at, or the key may not read one of them, ``what``: soon looked at again. What waits for that already
+    goes on waiting, as often tried."""
+    key = f"{organisation_id}:{account}:{what}".rstrip(":")
     waits = select(OutboxMessage.id).where(OutboxMessage.kind == AGAIN, OutboxMessage.key == key, OutboxMessage.done_at.is_(None))
     if db.session.scalar(waits) is None:
-        outbox.put(AGAIN, key, {"organisation_id": organisation_id, "account": account})
+        outbox.put(AGAIN, key, {"organisation_id": organisation_id, "account": account, "what": what})
 
 
 def accounts() -> list[tuple[int, str]]:

@@ -42,6 +42,13 @@ class HeardRefund:
     sub_code: str
 
 
+class LacksPermission(OutsideFailure):
+    """Stripe knows the key, and does not let it do this; ``permission`` in data."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__("channel.lacks", N_("这把密钥没有权限 %(permission)s，要在 Stripe 后台给它补上。"), permission=permission)
+
+
 class StripeSeller:
     """``payments.channel.Channel`` over one account. ``page`` is the session, ``trade_no`` the payment intent, as far as they are known."""
 
@@ -121,7 +128,7 @@ class StripeSeller:
             return Answer("refused", sub_code="not_paid", told=UNSENT)
 
         def ask() -> Answer:
-            intent = self.api.intent(self.trade_no)
+            intent = self.api.intent(self.trade_no, with_balance=True)
             if (intent.get("metadata") or {}).get("out_trade_no") != out_trade_no:
                 return Answer("refused", sub_code=OTHER)
             charge = intent.get("latest_charge")
@@ -165,7 +172,7 @@ class StripeSeller:
 
     def lately(self, what: Literal["refunds", "disputes"], since: datetime) -> list[dict[str, Any]]:
         """The account's refunds or disputes since then, of this shop or another. OutsideFailure ``channel.unknown`` if they are not to be had,
-        ``channel.stopped`` if Stripe does not take the key."""
+        ``channel.stopped`` if Stripe does not take the key; LacksPermission if it may not read them."""
         listed = self.api.refunds_since if what == "refunds" else self.api.disputes_since
         return _had(lambda: listed(since))
 
@@ -244,7 +251,7 @@ def _answered(ask: Callable[[], Answer]) -> Answer:
     except StripeRefused as error:
         return Answer("refused", sub_code=error.code)
     except StripeMisconfigured as error:
-        return Answer("unknown", sub_code=error.code, told={"misconfigured": True} | ({"of_kind": True} if error.of_kind else {}))
+        return Answer("unknown", sub_code=error.code, told={"misconfigured": True} | ({"of_kind": True, "lacks": error.lacks} if error.lacks else {}))
     except OutsideFailure as error:
         return Answer("unknown", sub_code=str(error.data.get("reason", ""))[:60])
 
@@ -253,6 +260,8 @@ def _had(ask: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     try:
         return ask()
     except StripeMisconfigured as error:
+        if error.lacks:
+            raise LacksPermission(error.lacks) from error
         raise OutsideFailure("channel.stopped", N_("支付渠道不接受我们的密钥或权限，先停十分钟。请检查密钥和配置。"), reason=error.code) from error
     except StripeRefused as error:
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"), reason=error.code) from error

@@ -17,7 +17,7 @@ from marketplace.reporting import books, money_health
 HEAD_LATE = timedelta(days=2)  # a tree head is due every day
 MOST = 500  # rows of one kind that a look takes; more are no other alarm
 # Of money's health (after how many minutes is its own; 0: at once). What waits for people in the ordinary way is only in the digest.
-AT_ONCE = ("alarm", "stopped_payouts", "refused_refunds", "lost_refunds", "bills", "differences", "reconciliation", "statements", "withdrawals", "notices", "disputes", "looks", "outside", "keys", "failed_errands", "letters")
+AT_ONCE = ("alarm", "stopped_payouts", "refused_refunds", "lost_refunds", "bills", "differences", "reconciliation", "statements", "withdrawals", "notices", "disputes", "looks", "outside", "permissions", "keys", "failed_errands", "letters")
 UNKNOWN = ("unknown_payments", "unknown_refunds", "unknown_transfers")
 ONCE = ("notices", "disputes", "letters")
 FREQUENT = (*AT_ONCE, *UNKNOWN, "certificates", "certificates_over", "head")
@@ -31,7 +31,7 @@ LABELS: dict[str, str] = {
     "unknown_payouts": N_("没有结果的代发"), "unanswered_payouts": N_("两天没有回盘的代发"), "payout_reversals": N_("等核对的代发冲回"), "transfer_endings": N_("等核对的转账结果"),
     "payouts_found": N_("等核对的代发更正"), "paid_twice": N_("付了两次的代发"),
     "failed_errands": N_("没有办成的大批步骤"), "errands": N_("正在办的大批步骤"), "letters": N_("停发的邮件"), "events": N_("等 Stripe 回答的通知"), "match_undos": N_("等同意的撤销核销"), "row_undos": N_("等同意的撤销流水说明"), "remittances": N_("等同意或等转账的划款"),
-    "keys": N_("不是本账户的密钥"), "certificates": N_("要换的证书"), "certificates_over": N_("已经过期、用不了的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
+    "permissions": N_("密钥缺少的权限"), "keys": N_("不是本账户的密钥"), "certificates": N_("要换的证书"), "certificates_over": N_("已经过期、用不了的证书"), "head": N_("封存没有按时签发"), "books": N_("账本有规则不成立"),
     "log": N_("封存的记录对不上"),
 }  # fmt: skip
 

@@ -15,12 +15,13 @@ from marketplace.foundation.outbox import BACKOFF, OutboxMessage
 from marketplace.ledger import balance
 from marketplace.ledger.account import Account
 from marketplace.organisations.organisation import Cooperative
-from marketplace.payments import bank_proof, certificate_end, refund_loss, stripe_look
+from marketplace.payments import bank_proof, certificate_end, lacking_permission, refund_loss, stripe_look
 from marketplace.payments.bank_statement import BankMatch, BankReceipt, BankStatement
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.channel_key import SIGNS, ChannelKey
+from marketplace.payments.lacking_permission import LackingPermission
 from marketplace.payments.match_undo import MatchUndo
 from marketplace.payments.notice_inbox import ASKING, AlipayNotice
 from marketplace.payments.payment import OPEN, Payment
@@ -49,7 +50,7 @@ UNSEEN = timedelta(days=7)  # after which a bank that moved should have been loo
 UNEXPLAINED = timedelta(days=1)  # a difference that is older and unexplained is an alarm
 
 
-AT_ONCE = ("alarm", "keys", "stopped_payouts", "failed_errands")  # alarms however young they are
+AT_ONCE = ("alarm", "permissions", "keys", "stopped_payouts", "failed_errands")  # alarms however young they are
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,10 @@ def _of_its_transfer(column: Any) -> Any:
 TROUBLES: tuple[Trouble, ...] = (
     Trouble(
         "alarm", PaymentCall,
-        lambda: (PaymentCall.answered_at >= clock.now() - UNTRIED) & PaymentCall.answer["misconfigured"].as_boolean() & ~_accepted_since(),
+        lambda: (PaymentCall.answered_at >= clock.now() - UNTRIED)
+        & PaymentCall.answer["misconfigured"].as_boolean()
+        & PaymentCall.answer["lacks"].as_string().is_(None)  # that is told by name
+        & ~_accepted_since(),
         PaymentCall.made_at, None, PaymentCall.request_no,
     ),
     Trouble(
@@ -190,6 +194,7 @@ TROUBLES: tuple[Trouble, ...] = (
         "remittances", Remittance, lambda: Remittance.state.in_(REMITTANCE_OPEN), func.coalesce(Remittance.approved_at, Remittance.proposed_at), Remittance.fen,
         Remittance.number,
     ),
+    Trouble("permissions", LackingPermission, lacking_permission.open_ones, LackingPermission.since, None, LackingPermission.permission),
     Trouble("keys", ChannelKey, lambda: ChannelKey.state.in_(SIGNS) & ChannelKey.wrong_since.is_not(None), ChannelKey.wrong_since, None, ChannelKey.account),
     Trouble("certificates", ChannelKey, certificate_end.keys, cast(null(), UtcDateTime), None, ChannelKey.account),
     Trouble("failed_errands", Errand, lambda: Errand.state == "FAILED", Errand.ended_at, None, Errand.name),

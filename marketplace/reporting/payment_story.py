@@ -18,7 +18,7 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.refund import LEFT, Refund
 from marketplace.payments.refund_call import ASK, SEND
 from marketplace.payments.refund_loss import RefundLoss
-from marketplace.payments.stripe_event import KIND as EVENT
+from marketplace.payments.stripe_event import KINDS as EVENTS
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,12 @@ def _calls(payment: Payment, refunds: Sequence[Refund]) -> list[Step]:
         about.append((PaymentCall.kind.in_((SEND, ASK))) & (PaymentCall.subject_id.in_([each.id for each in refunds])))
     if payment.channel == "stripe":
         told = select(AlipayNotice.id).where(AlipayNotice.out_trade_no.in_([payment.out_trade_no, *(each.out_request_no for each in refunds)]))
-        about.append((PaymentCall.kind == EVENT) & PaymentCall.subject_id.in_(told))
+        about.append(PaymentCall.kind.in_(EVENTS.values()) & PaymentCall.subject_id.in_(told))
     calls = db.session.scalars(select(PaymentCall).where(or_(*about)).order_by(PaymentCall.id))
     return [
         Step(
             each.made_at,
-            f"call_{each.kind}",
+            "call_event" if each.kind in EVENTS.values() else f"call_{each.kind}",
             {"number": each.request_no, "outcome": each.outcome, "code": (each.answer or {}).get("sub_code", ""), "answered_at": each.answered_at},
         )
         for each in calls

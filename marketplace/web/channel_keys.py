@@ -15,8 +15,9 @@ from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import channel_key, key_material, key_print
+from marketplace.payments import channel_key, key_material, key_print, lacking_permission
 from marketplace.payments.channel_key import ChannelKey
+from marketplace.payments.lacking_permission import HOW, OTHER, WAITS
 from marketplace.web import payment_words
 from marketplace.web.limits import limiter, signed_in
 from marketplace.web.permission import needs, permission, the_actor
@@ -155,6 +156,8 @@ def _page(errors: dict[str, str], which: str) -> str:
         now=clock.now(),
         notice_url=_notice_url(actor),
         wrong_key=payment_words.WRONG_KEY,
+        lacks=[(row, *lacking_permission.in_console(row.permission), WAITS.get(row.kind, OTHER)) for row in lacking_permission.of(actor.organisation_id)],
+        how=HOW,
         errors=errors,
         which=which,
         values={} if which == "" else {"account": request.form.get("account", "")},  # secrets are never sent back

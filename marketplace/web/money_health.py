@@ -13,10 +13,11 @@ from marketplace.foundation.language import N_, said, text
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.organisations.organisation import Organisation
-from marketplace.payments import bill_day, certificate_end, refused_notice, stripe_look
+from marketplace.payments import bill_day, certificate_end, lacking_permission, refused_notice, stripe_look
 from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.certificate_end import CertificateEnd
 from marketplace.payments.channel_key import ChannelKey
+from marketplace.payments.lacking_permission import OTHER, WAITS, LackingPermission
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import Refund
@@ -130,6 +131,8 @@ def _detail(row: Any) -> str:
     if isinstance(row, MissingBill):
         why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
         return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    if isinstance(row, LackingPermission):
+        return f"{row.account} · {_(WAITS.get(row.kind, OTHER))} · {_('在 Stripe 后台把 %(what)s 设成 %(access)s', **_in_console(row))}"
     if isinstance(row, ChannelKey) and row.wrong_code in payment_words.WRONG_KEY:
         return _(payment_words.WRONG_KEY[row.wrong_code])
     if isinstance(row, ChannelKey) and row.expires_at is not None:
@@ -138,6 +141,10 @@ def _detail(row: Any) -> str:
         code = (row.last_error or "").split(": ")[1:2]
         return _(payment_words.UNLOOKED[code[0]]) if code and code[0] in payment_words.UNLOOKED else ""
     return ""
+
+
+def _in_console(row: LackingPermission) -> dict[str, str]:
+    return dict(zip(("what", "access"), lacking_permission.in_console(row.permission), strict=True))
 
 
 def _fetched_by(row: Any) -> str:

@@ -92,6 +92,7 @@ UNFETCHED = {
 # Why the lists of a card account were not to be had the last time.
 UNLOOKED = {
     "channel.unknown": N_("Stripe 没有给出来"), "stripe.unknown": N_("Stripe 没有给出来"), "channel.stopped": N_("Stripe 不接受这家合作社的密钥或权限，请它的理事长换一套"),
+    "channel.lacks": N_("密钥没有读这些的权限，请它的理事长在 Stripe 后台补上"),
 }  # fmt: skip
 # What Stripe says of a key that is in use.
 WRONG_KEY = {"key.other_account": N_("是另一个账户的"), "key.unread": N_("Stripe 不认，或不让它查自己的账户")}
@@ -159,6 +160,10 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "match_undos": (LABELS["match_undos"], N_("会计说核销错了，等合作社的理事长同意。同意或退回以前，那张订单先不分账。"), N_("没有等同意的撤销。")),
     "row_undos": (LABELS["row_undos"], N_("会计说流水的一行说明错了，等合作社的理事长同意。"), N_("没有等同意的撤销。")),
     "remittances": (LABELS["remittances"], N_("划给村集体、防贫基金或合作社自己的钱：等理事长同意，或等会计在网银转账、记下流水号。"), N_("没有等着办的划款。")),
+    "permissions": (
+        LABELS["permissions"], N_("Stripe 说受限密钥没有这一项权限，要用它的那一类在等，其余的照常办。请合作社的理事长在 Stripe 后台给这把密钥补上，补上以后自动接着办。"),
+        N_("Stripe 的密钥不缺权限。"),
+    ),
     "keys": (
         LABELS["keys"], N_("每天问一次 Stripe，正在用的密钥是谁的账户：这几把不是合作社填的那个账户，或 Stripe 已经不认。钱可能收到别人那里，请合作社的理事长马上换一把。"),
         N_("正在用的密钥都是本账户的。"),
