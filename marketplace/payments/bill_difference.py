@@ -14,11 +14,12 @@ from marketplace.organisations.actor import Actor, own_row
 
 class BillDifference(Public, Model):
     """Amounts in fen, signed as in the bill; 0 on the side that has none. TWICE: a refund that was made again left after all, so that the
-    buyer has the money twice; ``ours_fen`` is what of it the books could follow, and no bill need have told it."""
+    buyer has the money twice; ``ours_fen`` is what of it the books could follow, and no bill need have told it. CURRENCY: a card channel kept a
+    fee in another currency, ``said``, which the books cannot hold: 0 fen on both sides."""
 
     __tablename__ = "bill_difference"
     __table_args__ = (
-        CheckConstraint("kind IN ('ONLY_THEIRS','ONLY_OURS','AMOUNT','TWICE')", name="kind"),
+        CheckConstraint("kind IN ('ONLY_THEIRS','ONLY_OURS','AMOUNT','TWICE','CURRENCY')", name="kind"),
         UniqueConstraint("organisation_id", "out_trade_no", "out_request_no", "kind", name="uq_bill_difference_subject"),
     )
 
@@ -29,6 +30,7 @@ class BillDifference(Public, Model):
     out_request_no: Mapped[str] = mapped_column(String(64), default="")
     ours_fen: Mapped[int]
     theirs_fen: Mapped[int]
+    said: Mapped[str] = mapped_column(String(60), default="", server_default="")  # the channel's own words: a currency and an amount
     found_at: Mapped[datetime] = mapped_column(index=True)
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     explained_at: Mapped[datetime | None]
@@ -37,7 +39,7 @@ class BillDifference(Public, Model):
 
 
 def found(
-    organisation_id: int, kind: str, out_trade_no: str, out_request_no: str, *, ours_fen: int, theirs_fen: int, bill_id: int | None = None
+    organisation_id: int, kind: str, out_trade_no: str, out_request_no: str, *, ours_fen: int, theirs_fen: int, bill_id: int | None = None, said: str = ""
 ) -> None:
     """Keep a difference as a task, once."""
     same = select(BillDifference.id).where(
@@ -51,7 +53,7 @@ def found(
     db.session.add(
         BillDifference(
             organisation_id=organisation_id, bill_id=bill_id, kind=kind, out_trade_no=out_trade_no, out_request_no=out_request_no,
-            ours_fen=ours_fen, theirs_fen=theirs_fen, found_at=clock.now(),
+            ours_fen=ours_fen, theirs_fen=theirs_fen, found_at=clock.now(), said=said[:60],
         )
     )  # fmt: skip
     db.session.flush()

@@ -19,7 +19,7 @@ from marketplace.foundation.language import N_
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.payments import channel_key, lacking_permission
+from marketplace.payments import bill_difference, channel_key, lacking_permission
 from marketplace.payments import payment as payments
 from marketplace.payments.channel import UNSENT, Answer, Attempt, Cashier, Channel, client_for, merging
 from marketplace.payments.further_call import Whose, further
@@ -269,8 +269,10 @@ def _applied(said: Outcome) -> str:
 
 
 def _record_fee(payment_id: int, answer: Answer) -> None:
-    """Post what the channel kept, once a payment."""
+    """Post what the channel kept, once a payment; what it kept in another currency no book can hold, and a person says what it was."""
     payment, fen = locked(Payment, payment_id), answer.told.get("fee_fen")
+    if answer.told.get("foreign"):
+        bill_difference.found(payment.organisation_id, "CURRENCY", payment.out_trade_no, "", ours_fen=0, theirs_fen=0, said=answer.told["foreign"])
     if answer.outcome == "succeeded" and fen and not of_source("payment", payment_id, "fee"):
         event.fee(book=payment.organisation_id, source=Source("payment", payment_id), fen=fen, channel=payment.channel)
 

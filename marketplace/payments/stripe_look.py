@@ -16,7 +16,7 @@ from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
-from marketplace.payments import refund_news, stripe_seller
+from marketplace.payments import bill_difference, refund_news, stripe_seller
 from marketplace.payments.channel import ENDED
 from marketplace.payments.channel_key import SIGNS, ChannelKey
 from marketplace.payments.notice_inbox import AlipayNotice
@@ -140,6 +140,8 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
     moved = [each for each in row.get("balance_transactions") or [] if each.get("currency") == CURRENCY]
     if (kept := sum(int(each.get("fee") or 0) for each in moved)) > 0:
         event.fee(book=organisation_id, source=Source("refund", refund.id), fen=kept, channel="stripe")
+    if foreign := stripe_seller.foreign_fees(row.get("balance_transactions") or []):
+        bill_difference.found(organisation_id, "CURRENCY", payment.out_trade_no, number, ours_fen=0, theirs_fen=0, said=foreign)
     audit.record("payment.dispute_lost", payment, fen=fen, fee_fen=kept)
     return "lost"
 

@@ -29,6 +29,7 @@ from marketplace.payments.stripe_api import (
 
 NEVER_OPENED = "not_opened"
 OTHER = "other_payment"  # the sub code of an answer about what is not the payment's that was asked about
+_WHOLE = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")  # currencies that Stripe counts without decimals
 LEAST_LIFE = 31 * 60  # seconds: Stripe keeps a page open for at least half an hour
 
 
@@ -123,7 +124,7 @@ class StripeSeller:
         return _answered(ask)
 
     def fee(self, out_trade_no: str) -> Answer:
-        """What Stripe kept. An account that is kept in another currency has no fee in fen: refused, for a person to book."""
+        """What Stripe kept. What it kept in another currency is no fee in fen: refused, with what it was as ``told["foreign"]``, for a person."""
         if not self.trade_no:
             return Answer("refused", sub_code="not_paid", told=UNSENT)
 
@@ -135,8 +136,8 @@ class StripeSeller:
             moved = charge.get("balance_transaction") if isinstance(charge, dict) else None
             if not isinstance(moved, dict):
                 return Answer("unknown", sub_code="no_balance")
-            if moved.get("currency") != CURRENCY:
-                return Answer("refused", sub_code="other_currency")
+            if foreign := foreign_fees([moved]):
+                return Answer("refused", sub_code="other_currency", told={"foreign": foreign})
             fen = moved.get("fee")
             return Answer("succeeded", told={"fee_fen": fen}) if isinstance(fen, int) and 0 <= fen <= int(intent["amount"]) else Answer("unknown")
 
@@ -167,7 +168,7 @@ class StripeSeller:
         thing = self.api.dispute(name)
         if thing.get("payment_intent") != self.trade_no:
             return Answer("refused", sub_code=OTHER)
-        moved = [{"currency": each.get("currency"), "fee": each.get("fee")} for each in thing.get("balance_transactions") or []]
+        moved = [{name: each.get(name) for name in ("currency", "fee", "fee_details")} for each in thing.get("balance_transactions") or []]
         return Answer("succeeded", told={each: thing.get(each) for each in ("id", "amount", "currency", "status", "payment_intent")} | {"balance_transactions": moved})
 
     def lately(self, what: Literal["refunds", "disputes"], since: datetime) -> list[dict[str, Any]]:
@@ -213,6 +214,18 @@ def heard_refund(thing: dict[str, Any]) -> HeardRefund | None:
         return None
     state = "succeeded" if thing.get("status") == "succeeded" else "failed"
     return HeardRefund(number, _fen(thing, "amount") or 0, state, str(thing.get("failure_reason") or thing["status"])[:60])
+
+
+def foreign_fees(moved: Sequence[dict[str, Any]]) -> str:
+    """What these movements of a balance kept in other currencies than ours, as people write it ("HKD 1.23"); empty if they kept nothing of the sort.
+    A movement has a currency, and so has each part of its fee."""
+    kept: dict[str, int] = {}
+    for each in moved:
+        parts = [part for part in each.get("fee_details") or [] if isinstance(part, dict)]
+        whole = [] if each.get("currency") == CURRENCY else [{"currency": each.get("currency"), "amount": each.get("fee")}]
+        for part in whole or [part for part in parts if part.get("currency") != CURRENCY]:
+            kept[str(part.get("currency"))] = kept.get(str(part.get("currency")), 0) + int(part.get("amount") or 0)
+    return " + ".join(f"{name.upper()} {amount if name in _WHOLE else f'{amount / 100:.2f}'}" for name, amount in sorted(kept.items()) if amount)
 
 
 def outcome_of_session(session: dict[str, Any], account: str) -> Outcome:

@@ -56,6 +56,7 @@ class Desk:
         self.kept: dict[str, tuple[bytes, int, bytes]] = {}
         self.keeps_keys = True
         self.fee = 0  # what Stripe keeps of each payment; localstripe keeps nothing
+        self.moved: dict[str, Any] = {}  # what else of a payment's movement is not as localstripe has it
         self.faults: list[tuple[str, str]] = []
         self.forbidden: dict[str, str] = {}  # what the key may not do: a part of "GET /v1/refunds?limit=100", and the permission that Stripe names
         self.asked: list[str] = []
@@ -127,7 +128,7 @@ class Desk:
             intent = json.loads(said.data)
             moved = (intent.get("latest_charge") or {}).get("balance_transaction")
             if isinstance(moved, dict):
-                moved["fee"] = self.fee
+                moved |= {"fee": self.fee} | self.moved
             return 200, json.dumps(intent | self.turned.get(intent["id"], {})).encode()
         if request.path == "/v1/refunds" and request.method == "GET" and said.status == 200:
             listed = json.loads(said.data)
