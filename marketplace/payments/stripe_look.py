@@ -14,9 +14,9 @@ from marketplace.foundation.database import db, locked
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
+from marketplace.payments import bill_difference, refund_news, stripe_seller
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
-from marketplace.payments import bill_difference, refund_news, stripe_seller
 from marketplace.payments.channel import ENDED
 from marketplace.payments.channel_key import SIGNS, ChannelKey
 from marketplace.payments.notice_inbox import AlipayNotice
