@@ -87,9 +87,11 @@ def _fetch_asked(payload: dict[str, Any]) -> None:
         _fetch(kind, wanted)
 
 
-def _open_channel(organisation_id: int) -> Channel:
-    call.must_be_open(organisation_id)
-    return client_for(organisation_id)
+def _open_channel(organisation_id: int, day: date) -> Channel:
+    """The channel that has the bill of a day: of the application that the cooperative has left, if it was paid there then."""
+    app_id, seller_id = bill_day.application(organisation_id, day)
+    call.must_be_open(organisation_id, account=app_id)
+    return client_for(organisation_id, account=app_id, seller_id=seller_id)
 
 
 def _fetch(kind: str, wanted: Sequence[tuple[int, date]]) -> int:
@@ -100,7 +102,7 @@ def _fetch(kind: str, wanted: Sequence[tuple[int, date]]) -> int:
         if organisation_id in stopped or time.monotonic() >= until:
             continue
         try:
-            channel = transaction(partial(_open_channel, organisation_id))
+            channel = transaction(partial(_open_channel, organisation_id, day))
             said = channel.bill(day) if kind == "trade" else channel.account_bill(day)
             why = transaction(partial(_take, organisation_id, day, kind, said))
         except MarketError as error:

@@ -50,8 +50,7 @@ def take_absent(organisation_id: int, day: date) -> bool:
     """As ``bill_import.take_absent``."""
     if not bill_day.was_silent(organisation_id, day):
         return False
-    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
-    take(organisation_id, AccountBill(day, seller.alipay_seller_id, (), ""))
+    take(organisation_id, AccountBill(day, bill_day.application(organisation_id, day)[1], (), ""))
     return True
 
 
@@ -61,8 +60,8 @@ def take(organisation_id: int, bill: AccountBill) -> KeptAccountBill:
     Raises InvalidInput ``bill.seller``, Conflict ``bill.changed`` if the day was kept with other rows. Whether a day goes on where the one
     before ended is seen when the books are reconciled.
     """
-    seller = locked_where(Cooperative, select(Cooperative).where(Cooperative.organisation_id == organisation_id))
-    if seller.alipay_seller_id != bill.seller_id:
+    locked_where(Cooperative, select(Cooperative).where(Cooperative.organisation_id == organisation_id))
+    if bill_day.application(organisation_id, bill.day)[1] != bill.seller_id:
         raise InvalidInput("bill.seller", N_("这份账单不是这家合作社的。"), field="seller_id")
     known = db.session.scalars(
         select(KeptAccountBill).where(KeptAccountBill.organisation_id == organisation_id, KeptAccountBill.day == bill.day)

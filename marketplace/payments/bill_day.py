@@ -1,7 +1,8 @@
 """Which days' bills of Alipay are wanted: every day since a cooperative was first paid there, until it is here, however long ago it was.
 
 A day that was asked for and did not come is a row, asked for again after growing pauses and shown as a trouble; it is gone once the bill is
-here. A season without trade, or a week without the gateway, leaves no hole behind which nothing is reconciled any more.
+here. A season without trade, or a week without the gateway, leaves no hole behind which nothing is reconciled any more. Of a cooperative that has
+left Alipay they are wanted as long as its money may move there; what can never come two people close (``bill_closure``).
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments.channel_key import LONGEST
 from marketplace.payments.payment import Payment
 from marketplace.payments.statement_row import StatementLink, StatementRow
 
@@ -50,22 +52,54 @@ def newest() -> date:
     return now.date() - timedelta(days=1 if now.hour >= READY_HOUR else 2)
 
 
-def since_first_payment() -> dict[int, date]:
-    """The Beijing day on which each cooperative's first payment over Alipay was opened."""
-    query = select(Payment.organisation_id, func.min(Payment.created_at)).where(Payment.channel == "alipay")
-    return {row[0]: clock.business_date(row[1]) for row in db.session.execute(query.group_by(Payment.organisation_id))}
+def spans() -> dict[int, tuple[date, date]]:
+    """The Beijing days, first and last, whose bills each cooperative wants: from its first payment over Alipay on, to the newest or its end there."""
+    query = select(Payment.organisation_id, func.min(Payment.created_at)).where(Payment.channel == "alipay").group_by(Payment.organisation_id)
+    last = ends()
+    return {own: (clock.business_date(first), min(newest(), last.get(own, date.max))) for own, first in db.session.execute(query).all()}
 
 
-def wanted(kind: str, first: dict[int, date], kept: Any, limit: int) -> list[tuple[int, date]]:
-    """(cooperative, day) to be asked for now, from ``first`` of each to the newest day and not in the table ``kept``: each one's newest day
-    before all older ones, which come oldest first, a step at a time."""
-    last = newest()
-    count = select(kept.organisation_id, func.count()).where(kept.day <= last).group_by(kept.organisation_id)
+def ends() -> dict[int, date]:
+    """Of each cooperative that has no application at Alipay any more the last day whose bill is wanted: ``LONGEST`` after its money last moved there.
+    Nothing goes back after that."""
+    left = select(Cooperative.organisation_id).where(Cooperative.alipay_app_id == "")
+    return {own: clock.business_date(at) + LONGEST for own in db.session.scalars(left).all() if (at := _last_moved(own)) is not None}
+
+
+def _last_moved(organisation_id: int) -> datetime | None:
+    """When money moved last over a cooperative's account at Alipay, by its books, or was last asked for there; None if it never was."""
+    moved = (
+        select(func.max(JournalEntry.event_at))
+        .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
+        .where(JournalEntry.book == organisation_id, JournalLine.account_id == (account.existing("alipay", organisation_id) or 0))
+    )
+    asked = select(func.max(Payment.created_at)).where(Payment.organisation_id == organisation_id, Payment.channel == "alipay")
+    return max((at for query in (moved, asked) if (at := db.session.scalar(query)) is not None), default=None)
+
+
+def application(organisation_id: int, day: date) -> tuple[str, str]:
+    """(application, seller) at Alipay whose bill of a Beijing day is the cooperative's: over which it was last paid until then, whatever it has now.
+    A new application of the same seller asks for the old one's days too."""
+    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
+    app_id, seller_id = seller.alipay_app_id, seller.alipay_seller_id
+    query = select(Payment.app_id, Payment.seller_id).where(
+        Payment.organisation_id == organisation_id, Payment.channel == "alipay", Payment.created_at < clock.beijing_midnight(day + timedelta(days=1))
+    )
+    row = db.session.execute(query.order_by(Payment.created_at.desc(), Payment.id.desc()).limit(1)).one_or_none()
+    if row is None or (app_id and row[1] == seller_id):
+        return app_id, seller_id
+    return row[0], row[1]
+
+
+def wanted(kind: str, days_of: dict[int, tuple[date, date]], kept: Any, limit: int) -> list[tuple[int, date]]:
+    """(cooperative, day) to be asked for now, of the ``days_of`` each (``spans``) and not in the table ``kept``: each one's newest day before all
+    older ones, which come oldest first, a step at a time."""
+    count = select(kept.organisation_id, func.count()).where(kept.day <= newest()).group_by(kept.organisation_id)
     have: dict[int, int] = {row[0]: row[1] for row in db.session.execute(count)}
     wait = select(MissingBill.organisation_id, MissingBill.day).where(MissingBill.kind == kind, MissingBill.ask_at > clock.now())
     waiting = {(row[0], row[1]) for row in db.session.execute(wait)}
     fresh, old = [], []
-    for seller, begin in sorted(first.items()):
+    for seller, (begin, last) in sorted(days_of.items()):
         if (last - begin).days + 1 <= have.get(seller, 0):
             continue
         known = set(db.session.scalars(select(kept.day).where(kept.organisation_id == seller, kept.day >= begin)))
@@ -136,9 +170,9 @@ def ask_for(organisation_id: int, days: Iterable[date], *, actor: Actor) -> int:
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one_or_none()
     if seller is None:
         raise not_found(Cooperative)
-    first, asked = since_first_payment().get(organisation_id), 0
+    span, asked = spans().get(organisation_id), 0
     for day in days:
-        if first is None or not first <= day <= newest():
+        if span is None or not span[0] <= day <= span[1]:
             raise InvalidInput("bill.day", N_("这一天没有账单可取：要在第一笔支付宝付款之后，并且第二天上午十点以后。"), field="day")
         outbox.put(_FETCH, f"{organisation_id}:{day}", {"organisation_id": organisation_id, "day": day.isoformat()})
         audit.record("bill.asked", seller, person_id=actor.person_id, organisation_id=organisation_id, day=str(day))

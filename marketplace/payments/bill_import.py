@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Identified, Model, Public, db
+from marketplace.foundation.database import Identified, Model, Public, db, locked_where
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.language import N_
 from marketplace.ledger import event
@@ -59,24 +59,21 @@ class ImportedRow(Identified, Model):
 
 def missing_days(limit: int = 50) -> list[tuple[int, date]]:
     """(cooperative, Beijing day) whose bill is out, not imported, and to be asked for now: see ``bill_day.wanted``."""
-    return bill_day.wanted("trade", bill_day.since_first_payment(), ImportedBill, limit)
+    return bill_day.wanted("trade", bill_day.spans(), ImportedBill, limit)
 
 
 def take_absent(organisation_id: int, day: date) -> bool:
     """Alipay has no bill of this day. Long after, and if our books moved nothing either, that is a bill without rows; else it may come yet."""
     if not bill_day.was_silent(organisation_id, day):
         return False
-    seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
-    take(organisation_id, Bill(day, seller.alipay_seller_id, (), ""))
+    take(organisation_id, Bill(day, bill_day.application(organisation_id, day)[1], (), ""))
     return True
 
 
 def take(organisation_id: int, bill: Bill) -> ImportedBill:
     """Import a bill that was read whole. The same day again changes nothing; with other content it is a Conflict ``bill.changed``."""
-    seller = db.session.scalars(
-        select(Cooperative).where(Cooperative.organisation_id == organisation_id).with_for_update()
-    ).one()
-    if seller.alipay_seller_id != bill.seller_id:
+    locked_where(Cooperative, select(Cooperative).where(Cooperative.organisation_id == organisation_id))
+    if bill_day.application(organisation_id, bill.day)[1] != bill.seller_id:
         raise InvalidInput("bill.seller", N_("这份账单不是这家合作社的。"), field="seller_id")
     known = db.session.scalars(
         select(ImportedBill).where(ImportedBill.organisation_id == organisation_id, ImportedBill.day == bill.day)

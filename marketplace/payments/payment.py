@@ -135,6 +135,8 @@ def account_of(organisation_id: int, channel: str) -> tuple[str, str]:
             raise Conflict("channel.closed", N_("这家合作社没有开通银行卡付款。"))
         return key.account, key.account
     seller = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one()
+    if not seller.alipay_app_id:
+        raise Conflict("channel.closed", N_("这家合作社没有开通支付宝付款。"))
     return seller.alipay_app_id, seller.alipay_seller_id
 
 

@@ -8,7 +8,7 @@ shows nothing that left. What may have left is never owed again on people's word
 import re
 from datetime import date, timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, select, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
@@ -18,8 +18,7 @@ from marketplace.foundation.language import N_
 from marketplace.foundation.money import shown_yuan
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
-from marketplace.payments import call, transfer, transfer_call
-from marketplace.payments.account_bill import KeptAccountBill
+from marketplace.payments import bill_closure, call, transfer, transfer_call
 from marketplace.payments.channel import NOT_TRANSFERRED
 from marketplace.payments.statement_row import StatementRow
 from marketplace.payments.transfer import GOING, Transfer
@@ -229,8 +228,7 @@ def _must_be_borne_out(row: TransferEnding, its: Transfer, billed: list[Statemen
             raise _unlike_the_bill(its, billed)
         return
     days = [row.paid_on, row.paid_on + timedelta(days=1)] if row.paid_on else []
-    here = select(func.count()).where(KeptAccountBill.organisation_id == its.organisation_id, KeptAccountBill.day.in_(days))
-    if db.session.scalar(here) == len(days):
+    if bill_closure.all_told(its.organisation_id, days):
         raise Conflict("ending.not_billed", N_("那一天的支付宝账单已经取到，上面没有这一笔。请再核对订单号和日期。"))
     if not known:
         raise Conflict("ending.not_known", N_("支付宝说没有这个单号的转账，账单上也还没有，所以不能记为已付。等账单取到再试。"))

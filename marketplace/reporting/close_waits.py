@@ -14,6 +14,7 @@ from marketplace.disclosure.log_leaf import LogLeaf
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.ledger.entry import JournalEntry
+from marketplace.payments import bill_day
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.reporting import cooperative_money
 from marketplace.settlement import reconciliation, taken_back
@@ -72,11 +73,14 @@ def _days_without(last: date) -> int:
     """Days up to the month's end of which a cooperative has no statement or bill, over all accounts that are followed; where a bank moved and
     none of its statements was ever taken, all days since it moved."""
     days = sum(max(0, (last - since).days + 1) for _book, since in reconciliation.never_seen())
+    ends = bill_day.ends()
     for book in reconciliation.cooperatives_with_statements():
         for side in reconciliation.followed(book):
             covered = reconciliation.covered(book, side)
             if covered is not None and covered.first <= last:
-                days += max(0, (last - covered.last).days)
+                # Of one that has left Alipay no bill is wanted once its money cannot move there any more.
+                until = min(last, ends.get(book, last)) if side == "alipay" else last
+                days += max(0, (until - covered.last).days)
     return days
 
 

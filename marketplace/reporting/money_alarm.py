@@ -27,7 +27,7 @@ LABELS: dict[str, str] = {
     "alarm": N_("支付渠道不接受我们的请求"), "unknown_payments": N_("结果不明的付款"), "unknown_refunds": N_("结果不明的退款"),
     "unknown_transfers": N_("结果不明的代发转账"), "stopped_payouts": N_("停下来的代发"), "refused_refunds": N_("渠道没有退成的退款"), "lost_refunds": N_("多退出去、账上还没有了结的退款"), "refunds_to_transfer": N_("要转账的退款"), "refunds_waiting": N_("等退出去的退款"),
     "reconciliation": N_("对账差异"), "statements": N_("断了的银行流水"), "unproven_statements": N_("没有余额、没人核对过的银行流水"), "returns_to_transfer": N_("要退回付款人的钱"), "withdrawals": N_("没到账的提现"),
-    "receipts": N_("没对上的到账"), "bills": N_("没取到的账单"), "differences": N_("和支付渠道的差异"), "notices": N_("对不上的通知"), "disputes": N_("买家向发卡银行追款"), "looks": N_("没有核对成的 Stripe 退款和追款"), "outside": N_("试了多次的任务"),
+    "receipts": N_("没对上的到账"), "bills": N_("没取到的账单"), "bill_closures": N_("等同意不再等的账单"), "differences": N_("和支付渠道的差异"), "notices": N_("对不上的通知"), "disputes": N_("买家向发卡银行追款"), "looks": N_("没有核对成的 Stripe 退款和追款"), "outside": N_("试了多次的任务"),
     "unknown_payouts": N_("没有结果的代发"), "unanswered_payouts": N_("两天没有回盘的代发"), "payout_reversals": N_("等核对的代发冲回"), "transfer_endings": N_("等核对的转账结果"),
     "payouts_found": N_("等核对的代发更正"), "paid_twice": N_("付了两次的代发"),
     "failed_errands": N_("没有办成的大批步骤"), "errands": N_("正在办的大批步骤"), "letters": N_("停发的邮件"), "events": N_("等 Stripe 回答的通知"), "match_undos": N_("等同意的撤销核销"), "row_undos": N_("等同意的撤销流水说明"), "remittances": N_("等同意或等转账的划款"),

@@ -17,6 +17,7 @@ from marketplace.ledger.account import Account
 from marketplace.organisations.organisation import Cooperative
 from marketplace.payments import bank_proof, certificate_end, lacking_permission, refund_loss, stripe_look
 from marketplace.payments.bank_statement import BankMatch, BankReceipt, BankStatement
+from marketplace.payments.bill_closure import BillClosure
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.call import PaymentCall
@@ -126,6 +127,7 @@ TROUBLES: tuple[Trouble, ...] = (
         lambda: MissingBill.day < case((MissingBill.reason == "bill.absent", clock.business_date() - SILENT), else_=clock.business_date() - BILL_LATE),
         MissingBill.day, None, MissingBill.day,
     ),
+    Trouble("bill_closures", BillClosure, lambda: BillClosure.state == "PROPOSED", BillClosure.proposed_at, None, BillClosure.first_day),
     Trouble(
         "differences", BillDifference, lambda: BillDifference.explained_at.is_(None), BillDifference.found_at,
         case((BillDifference.kind == "TWICE", func.abs(BillDifference.theirs_fen)), else_=func.abs(BillDifference.ours_fen - BillDifference.theirs_fen)),

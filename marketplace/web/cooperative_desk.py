@@ -46,7 +46,7 @@ def desk(actor: Actor) -> dict[str, Any]:
             (_("钱"), "cooperative_money.show", _on_money() or None),
             *([(_("付款"), "payments.of_cooperative"), (_("退款"), "cooperative_refunds.index")] if actor.has("accountant", "director") else []),
             *([(_("收款密钥"), "channel_keys.index")] if actor.has("accountant", "director") else []),
-            (_("对账"), "reconciliation.index", request.path.startswith("/reconciliation") or None, different or None),
+            (_("对账"), "reconciliation.index", request.path.startswith(("/reconciliation", "/cooperative/bills")) or None, different or None),
             *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("director", "accountant") else []),
             (_("发票"), "cooperative_invoices.index"),
             (_("商品"), "cooperative_goods.index"),

@@ -196,7 +196,7 @@ class Chaos:
         """Whether every bill is here, of every day until yesterday."""
         db.session.rollback()
         with clock.travel(self.shared.now()):
-            days = sum((bill_day.newest() - first).days + 1 for first in bill_day.since_first_payment().values())
+            days = sum((last - first).days + 1 for first, last in bill_day.spans().values())
         here = [db.session.scalar(select(func.count()).select_from(each)) for each in (ImportedBill, KeptAccountBill)]
         return here == [days, days]
 
