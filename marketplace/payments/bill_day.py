@@ -60,21 +60,22 @@ def spans() -> dict[int, tuple[date, date]]:
 
 
 def ends() -> dict[int, date]:
-    """Of each cooperative that has no application at Alipay any more the last day whose bill is wanted: ``LONGEST`` after its money last moved there.
-    Nothing goes back after that."""
-    left = select(Cooperative.organisation_id).where(Cooperative.alipay_app_id == "")
-    return {own: clock.business_date(at) + LONGEST for own in db.session.scalars(left).all() if (at := _last_moved(own)) is not None}
+    """Of each cooperative that has no application at Alipay any more the last day whose bill is wanted: ``LONGEST`` after it was last paid there, as
+    nothing goes back later; or when the books moved there last (a withdrawal, say), if that was later still."""
+    paid = select(Payment.organisation_id, func.max(Payment.created_at)).join(Cooperative, Cooperative.organisation_id == Payment.organisation_id)
+    left = paid.where(Cooperative.alipay_app_id == "", Payment.channel == "alipay").group_by(Payment.organisation_id)
+    return {own: max(clock.business_date(at) + LONGEST, _last_moved(own)) for own, at in db.session.execute(left).all()}
 
 
-def _last_moved(organisation_id: int) -> datetime | None:
-    """When money moved last over a cooperative's account at Alipay, by its books, or was last asked for there; None if it never was."""
+def _last_moved(organisation_id: int) -> date:
+    """The Beijing day on which the books moved last on a cooperative's account at Alipay."""
     moved = (
         select(func.max(JournalEntry.event_at))
         .join(JournalLine, (JournalLine.period == JournalEntry.period) & (JournalLine.entry_id == JournalEntry.id))
         .where(JournalEntry.book == organisation_id, JournalLine.account_id == (account.existing("alipay", organisation_id) or 0))
     )
-    asked = select(func.max(Payment.created_at)).where(Payment.organisation_id == organisation_id, Payment.channel == "alipay")
-    return max((at for query in (moved, asked) if (at := db.session.scalar(query)) is not None), default=None)
+    at = db.session.scalar(moved)
+    return clock.business_date(at) if at else date.min
 
 
 def application(organisation_id: int, day: date) -> tuple[str, str]:

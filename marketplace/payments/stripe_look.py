@@ -121,11 +121,16 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
     """A dispute as it stands: shown to people once (as the notice that was ``heard``, if one was); if it was lost, the buyer has the money
     back, and what Stripe took for it is a fee. What it took beyond what the payment holds is a loss that two people end (``refund_loss``)."""
     found = db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == str(row.get("payment_intent")))).one_or_none()
-    if found is None or row.get("currency") != CURRENCY:
+    if found is None:
         return ""
     payment = locked(Payment, found.id)
     said = "disputed" if _show(payment, row, heard) else ""
     number, fen = str(row["id"])[:64], int(row["amount"])
+    if row.get("currency") != CURRENCY:  # no book can hold what it took: a person says what that was
+        if row.get("status") == "lost":
+            taken = stripe_seller.in_words(str(row.get("currency")), fen)
+            bill_difference.found(organisation_id, "CURRENCY", payment.out_trade_no, number, ours_fen=0, theirs_fen=0, said=taken)
+        return said
     if row.get("status") != "lost" or db.session.scalar(select(Refund.id).where(Refund.out_request_no == number)):
         return said
     gone = refunds.sent_over(payment.id, "stripe", disputes=True, came_back=False)
@@ -148,18 +153,18 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
 
 def _show(payment: Payment, row: dict[str, Any], heard: AlipayNotice | None) -> bool:
     """Keep a dispute in the inbox, unless it is there."""
-    number = str(row["id"])[:128]
+    number, fen = str(row["id"])[:128], int(row["amount"]) if row.get("currency") == CURRENCY else None
     same = (AlipayNotice.notify_id == number) | (AlipayNotice.claim["name"].as_string() == number)
     known = select(AlipayNotice.id).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed", same)
     if db.session.scalar(known.limit(1)) is not None:
         return False
     if heard is not None:
-        heard.outcome, heard.total_fen = "disputed", int(row["amount"])
+        heard.outcome, heard.total_fen = "disputed", fen
         db.session.flush()
         return True
     db.session.add(
         AlipayNotice(
-            notify_id=number, out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], total_fen=int(row["amount"]),
+            notify_id=number, out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], total_fen=fen,
             received_at=clock.now(), outcome="disputed", channel="stripe",
         )
     )  # fmt: skip

@@ -225,7 +225,12 @@ def foreign_fees(moved: Sequence[dict[str, Any]]) -> str:
         whole = [] if each.get("currency") == CURRENCY else [{"currency": each.get("currency"), "amount": each.get("fee")}]
         for part in whole or [part for part in parts if part.get("currency") != CURRENCY]:
             kept[str(part.get("currency"))] = kept.get(str(part.get("currency")), 0) + int(part.get("amount") or 0)
-    return " + ".join(f"{name.upper()} {amount if name in _WHOLE else f'{amount / 100:.2f}'}" for name, amount in sorted(kept.items()) if amount)
+    return " + ".join(in_words(name, amount) for name, amount in sorted(kept.items()) if amount)
+
+
+def in_words(currency: str, amount: int) -> str:
+    """An amount as Stripe counts it, as people write it: HKD 1.23, JPY 60."""
+    return f"{currency.upper()} {amount if currency in _WHOLE else f'{amount / 100:.2f}'}"
 
 
 def outcome_of_session(session: dict[str, Any], account: str) -> Outcome:

@@ -175,12 +175,12 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     "letters": (LABELS["letters"], N_("邮件服务器不收，或试了两天还没有发出去。在“邮件”里看原因，再发一次。"), N_("没有停发的邮件。")),
     "outside": (LABELS["outside"], N_("查询、退款或消息，试了五次以上还没有办成，会接着试。"), N_("没有卡住的任务。")),
 }
-DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样"), "TWICE": N_("退了两次"), "CURRENCY": N_("手续费是外币")}
+DIFFERENCES = {"ONLY_THEIRS": N_("只在账单上"), "ONLY_OURS": N_("只在我们账上"), "AMOUNT": N_("金额不一样"), "TWICE": N_("退了两次"), "CURRENCY": N_("Stripe 用外币扣了钱")}
 # What is proposed to whoever looks at a difference: where it usually comes from, and what to do about it.
 PROPOSALS = {
     "ONLY_THEIRS": N_("建议：到支付宝商家平台按订单号查这笔。是门店收款或别的应用收的，写明来源；是商城的，请运营方补登。"),
     "ONLY_OURS": N_("建议：等后一天的账单，跨零点的会晚一天出现。仍没有的，到支付宝商家平台按订单号查；确实没有到账的，不要发货，请运营方更正。"),
     "AMOUNT": N_("建议：以支付宝账单为准。先查这笔有没有改价或部分退款，写明差额原因，请运营方更正我们的账。"),
-    "CURRENCY": N_("Stripe 用外币收了手续费，账上没有记，Stripe 余额比账上少。建议：在 Stripe 后台把结算币种改成人民币，以后的就会自动记账；这一笔按当天汇率折成人民币，写明多少。"),
+    "CURRENCY": N_("Stripe 用外币收了手续费或追走了钱，账上没有记，Stripe 余额比账上少。建议：在 Stripe 后台把结算币种改成人民币，以后的就会自动记账；这一笔按当天汇率折成人民币，写明多少。"),
     "TWICE": N_("建议：重办以后，原来那笔也退到了，买家多拿了一份。请联系买家退回多出的钱，再写明结果；账上没有跟上的，在那笔退款的页上定为合作社承担。"),
 }

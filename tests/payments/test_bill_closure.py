@@ -94,14 +94,15 @@ def test_of_who_has_left_bills_are_wanted_as_long_as_money_may_move(market: Mark
         treasurer = builders.person(builders.operator(), "treasurer")
         with pytest.raises(InvalidInput, match=r"bill\.day"):
             transaction(lambda: bill_day.ask_for(market.cooperative, [DAY + LONGEST + timedelta(days=1)], actor=treasurer))
-        with transaction():  # a refund went back later
-            event.alipay_unapplied(book=market.cooperative, source=Source("payment", payment_id), fen=5, at=NOON + timedelta(days=40))
-        assert bill_day.spans()[market.cooperative] == (DAY, DAY + timedelta(days=40) + LONGEST)
+        for later, source, last in ((40, payment_id, LONGEST), (400, payment_id + 1, timedelta(days=400))):  # a refund, and what was withdrawn at last
+            with transaction():
+                event.alipay_unapplied(book=market.cooperative, source=Source("payment", source), fen=5, at=NOON + timedelta(days=later))
+            assert bill_day.spans()[market.cooperative] == (DAY, DAY + last)
         # Nor does a month that is closed later wait for the others.
         db.session.rollback()
         transaction(lambda: account_bill.take_absent(market.cooperative, DAY))
-        (later,) = (each.count for each in close_waits.waits("2027-06") if each.name == "days")
-        assert later == (timedelta(days=40) + LONGEST).days
+        (waits,) = (each.count for each in close_waits.waits("2027-06") if each.name == "days")
+        assert waits == 400
 
 
 def test_the_bills_of_an_application_that_was_left_are_asked_of_it(emulator: Emulator, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,7 @@ def test_it_is_shown_with_its_age_until_it_is_explained(app: Flask, desk: Desk, 
     with clock.travel(clock.now() + timedelta(minutes=11)):
         outbox.drain(kinds={"payment.fee"})
     page = browser(app, market.accountant).get("/cooperative/differences").text
-    assert all(each in page for each in ("手续费是外币", "HKD 5.12", "按当天汇率"))
+    assert all(each in page for each in ("Stripe 用外币扣了钱", "HKD 5.12", "按当天汇率"))
     with clock.travel(clock.now() + timedelta(days=2)):
         db.session.rollback()
         assert "differences" in money_health.alarms(money_health.standing(market.cooperative))
@@ -80,6 +80,17 @@ def test_so_is_what_a_lost_dispute_took_in_another_currency(app: Flask, desk: De
     desk.disputes = [dispute(payment, "lost", id="dp_1", balance_transactions=[{"currency": "cny", "fee": 1500}, {"currency": "hkd", "fee": 8500}])]
     assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
     assert (told(), balance.held("fees", market.cooperative)) == ([("CURRENCY", "dp_1", "HKD 85.00")], 1500)
+
+
+def test_a_dispute_in_another_currency_is_shown_and_what_it_took_is_a_task(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    desk.disputes = [dispute(payment, "needs_response", id="dp_2", currency="hkd", amount=9900)]
+    assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
+    assert [(each.count, each.fen) for each in money_health.standing() if each.name == "disputes"] == [(1, 0)]
+    desk.disputes[0]["status"] = "lost"
+    assert jobs.cards() == ""
+    assert (told(), stand(market)["stripe"]) == ([("CURRENCY", "dp_2", "HKD 99.00")], payment.amount_fen)
 
 
 def test_what_came_and_went_in_another_currency_is_nothing() -> None:
