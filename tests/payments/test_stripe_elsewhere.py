@@ -184,7 +184,7 @@ def test_what_people_wrote_beside_a_refund_at_stripe_is_not_kept(app: Flask, des
     desk.turned[named] = {"metadata": {"out_request_no": refund.out_request_no, "note": "身份证 330802197001011234"}}
     assert told(app, market, refund_event(refund, "refund.updated", "succeeded", id=named)) == 200
     db.session.rollback()
-    kept: list[Any] = [each.answer for each in db.session.scalars(select(PaymentCall).where(PaymentCall.kind == "event"))]
+    kept: list[Any] = [each.answer for each in db.session.scalars(select(PaymentCall).where(PaymentCall.kind == "event_refund"))]
     assert [each["metadata"] for each in kept] == [{"out_request_no": refund.out_request_no}]
     assert db.session.scalars(select(OutboxMessage.id).where(OutboxMessage.kind == "stripe.event", OutboxMessage.done_at.is_(None))).all() == []
 
