@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.config import settings
-from marketplace.foundation.database import db, get, locked, transaction
+from marketplace.foundation.database import db, get, locked
 from marketplace.foundation.errors import OutsideFailure
 from marketplace.foundation.language import N_
 from marketplace.payments import call, channel_key, refund_news, stripe_look, stripe_seller
@@ -100,7 +100,8 @@ def take(organisation_id: int, heard: Heard) -> str:
         db.session.add(notice)
         db.session.flush()
     if outcome == ASKING:
-        outbox.put(QUEUE, str(notice.id), {"notice_id": notice.id})
+        kind = KINDS["page" if heard.name.startswith("cs_") else heard.about]
+        outbox.put(QUEUE, str(notice.id), {"notice_id": notice.id, "kind": kind})
     return outcome.partition(":")[0]
 
 
@@ -170,19 +171,13 @@ def _waiting(organisation_id: int, heard: Heard) -> AlipayNotice | None:
 
 @outbox.handles(QUEUE, asks="gateway")
 def _ask(payload: dict[str, Any]) -> None:
-    notice_id = int(payload["notice_id"])
-    if call.send(transaction(lambda: _kind(notice_id)), notice_id) == "unknown":
+    if call.send(str(payload.get("kind", KINDS["payment"])), int(payload["notice_id"])) == "unknown":
         raise OutsideFailure("channel.unknown", N_("支付渠道没有给出明确的结果，稍后自动再问。"))
 
 
 def _claim(notice: AlipayNotice) -> dict[str, Any]:
     assert notice.claim is not None  # whatever is asked about has one
     return notice.claim
-
-
-def _kind(notice_id: int) -> str:
-    claim = _claim(get(AlipayNotice, notice_id))
-    return KINDS["page" if str(claim["name"]).startswith("cs_") else claim["about"]]
 
 
 def _whose(notice_id: int) -> Whose:
