@@ -19,7 +19,7 @@ from tests.payments.statement import take
 from tests.settlement.builders import order
 from tests.settlement.test_difference import told_by_the_trade_bill
 from tests.settlement.test_distribution import after_notice, published, sold, this_period
-from tests.web.work_desk import browser
+from tests.web.work_desk import browser, rows_of
 
 
 def waiting(period: str) -> dict[str, tuple[int, int | None]]:
@@ -90,3 +90,20 @@ def test_the_page_tells_it_with_the_way_on(app: Flask) -> None:
     for words in ("结算了还没有拟定分配的收益池", "¥40.00", f"/distributions?period={period}", "还没有说明的对账差异", "不挡结账"):
         assert words in page, words
     assert "这个月的分配都记了账" not in page
+
+
+def test_the_checklist_is_taken_along_and_read_by_the_auditor_who_closes_nothing(app: Flask) -> None:
+    with clock.travel(clock.beijing_midnight(date(2026, 5, 12))):
+        market = builders.market()
+        period = trading(market)
+    with clock.travel(clock.beijing_midnight(date(2026, 6, 20))):
+        auditor, path = browser(app, person(operator(), "auditor")), f"/books/months/{period}/close"
+        page = auditor.get(path).text
+        assert "到期还没有结算的订单" in page and f'action="{path}"' not in page
+        assert f"{path}?export=1" in page and path in auditor.get("/books/months").text
+        told = {row[0]: row[1:4] for row in rows_of(auditor.get(f"{path}?export=1").data)[1:]}
+        assert told["到期还没有结算的订单"] == ["提醒", 1.0, 50.0]
+        assert (told["缺对账单的天数"][:2], told["还没有说明的对账差异"]) == (["提醒", 30.0], ["提醒", 1.0, 7.0])
+        assert told["这个月过完了"][0] == "办好了" and told["账目检查没有通过"][0] == "还没有"
+        assert auditor.post(path).status_code == 403
+        assert browser(app, market.director).get(path).status_code == 403
