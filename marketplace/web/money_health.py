@@ -1,5 +1,6 @@
 """Money health, for the county office: what is unknown, unmatched, waiting or different, with the oldest age of each; and the books."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -31,6 +32,7 @@ from marketplace.web import payment_words
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import day, moment
+from marketplace.web.spreadsheet import download
 
 bp = Blueprint("money_health", __name__, url_prefix="/operator/money")
 
@@ -45,6 +47,10 @@ PAGE = 50
 @needs("operator.read")
 def show() -> Any:
     found = sorted(money_health.standing(), key=lambda each: (not each.count, money_health.NAMES.index(each.name)))
+    if "export" in request.args:
+        columns = [(_("事项"), "text"), (_("件数"), "whole"), (_("金额"), "fen"), (_("最久的"), "moment")]
+        lines = [(_(payment_words.TROUBLES[each.name][0]), each.count, each.fen, each.oldest) for each in found]
+        return download(f"{_('资金健康')} {clock.business_date()}", columns, lines)
     return render_template(
         "payment/health.html",
         found=found,
@@ -94,8 +100,11 @@ def rows(name: str) -> Any:
     after = request.args.get("after", "0")
     if not (after.isascii() and after.isdigit() and len(after) < 16):
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="after")
-    found = money_health.rows(name, after_id=int(after), limit=PAGE + 1)
     label, about, nothing = payment_words.TROUBLES[name]
+    if "export" in request.args:
+        columns = [(_("号码"), "text"), (_("单位或合作社"), "text"), (_("金额"), "fen"), (_("从什么时候"), "moment"), (_("说明"), "text")]
+        return download(_(label), columns, _all_rows(name))
+    found = money_health.rows(name, after_id=int(after), limit=PAGE + 1)
     return render_template(
         "payment/health_rows.html",
         rows=[
@@ -106,6 +115,7 @@ def rows(name: str) -> Any:
         about=_(about),
         nothing=_(nothing),
         next_url=url_for(".rows", name=name, after=found[PAGE - 1][0].id) if len(found) > PAGE else None,
+        export_url=url_for(".rows", name=name, export=1),
         crumbs=[(_("资金健康"), url_for(".show")), (_(label), None)],
         **desk(the_actor()),
     )
@@ -120,6 +130,15 @@ def fetch(public_id: str) -> Any:
     transaction(lambda: bill_day.ask_for(organisation_id, [day], actor=actor))
     flash(_("已经让系统去取 %(day)s 的账单，几秒钟后再看。", day=f"{day:%Y-%m-%d}"), "done")
     return redirect(url_for(".rows", name="bills"), 303)
+
+
+def _all_rows(name: str) -> Iterator[tuple[Any, ...]]:
+    """For a sheet, page after page."""
+    after = 0
+    while found := money_health.rows(name, after_id=after, limit=PAGE):
+        for (row, number, fen, since), owner, _address in _named(found):
+            yield number, text(owner, "name") if owner else "", fen, since, _detail(row)
+        after = found[-1][0].id
 
 
 def _detail(row: Any) -> str:

@@ -76,6 +76,16 @@ def index() -> Any:
     if not actor.is_operator:
         query = query.where(ReconciledDay.organisation_id == actor.organisation_id)
         count = count.where(Difference.organisation_id == actor.organisation_id)
+    if "export" in request.args:
+        open_ones = {(row[0], row[1]): row[2] for row in db.session.execute(count.group_by(Difference.organisation_id, Difference.side))}
+        columns = [
+            (_("合作社"), "text"), (_("账户"), "text"), (_("对到哪天"), "day"), (_("账上"), "fen"), (_("对账单"), "fen"), (_("列出的各项"), "whole"), (_("待说明"), "whole"),
+        ]  # fmt: skip
+        lines = (
+            (text(owner, "name"), side_words()[row.side], row.day, row.ours_fen, row.theirs_fen, row.items, open_ones.get((owner.id, row.side), 0))
+            for row, owner in streamed(query)
+        )
+        return download(_("对账"), columns, lines)
     after = request.args.get("after", "")[:40]
     if after:
         query = query.where(Organisation.code > after)

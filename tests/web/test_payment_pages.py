@@ -217,9 +217,13 @@ def test_each_trouble_is_counted_with_its_fen_and_its_age(app: Flask, market: Ma
         assert standing()["alarm"].count == 0
         client = browser(app, builders.person(builders.operator(), "treasurer"))
         page = client.get("/operator/money").text
+        whole = {row[0]: row[1:3] for row in rows_of(client.get("/operator/money?export=1").data)[1:]}
+        assert len(whole) == len(money_health.NAMES) and whole["结果不明的退款"] == [1.0, 176.0]
         assert "结果不明的付款" in page and "1 小时前" in page
         rows = client.get("/operator/money/unknown_refunds").text
         assert "¥176.00" in rows and "/operator/payments/" in rows
+        (line,) = rows_of(client.get("/operator/money/unknown_refunds?export=1").data)[1:]
+        assert line[1:3] == ["中源白茶合作社", 176.0]
     of_one = {each.name: each.count for each in money_health.standing(market.cooperative)}
     other = {each.name: each.count for each in money_health.standing(builders.market(name="x", category="honey").cooperative)}
     assert of_one["refused_refunds"] == 1 and not any(other.values())

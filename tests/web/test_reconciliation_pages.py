@@ -152,6 +152,10 @@ def test_differences_are_worked_by_the_cooperative_and_read_by_the_auditor(app: 
     assert (balance.held("bank", market.cooperative), db.session.query(Difference).one().state) == (99_201, "GONE")
     month = rows_of(auditor.get(f"/reconciliation/of/{owner.public_id}/bank?export=month").data)
     assert [line[1:5] for line in month[1:]] == [[992.01, 992.01, 0, 0]]
+    for reader in (accountant, auditor):
+        (whole,) = rows_of(reader.get("/reconciliation?export=1").data)[1:]
+        assert whole[:2] + whole[3:] == [owner.name_zh, "银行", 992.01, 992.01, 0, 0]
+    assert len(rows_of(browser(app, builders.market(name="丙社").accountant).get("/reconciliation?export=1").data)) == 1
     lines = rows_of(accountant.get(f"/reconciliation/of/{owner.public_id}/bank?export=1").data)
     assert [line[0] for line in lines[1:]] == ["对账单余额", "账上余额"]
     assert [line[3] for line in lines[1:]] == [992.01, 992.01]
