@@ -15,7 +15,7 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.settlement import fund_return
 from marketplace.settlement.fund_return import FundReturn
-from marketplace.web import asked_step, form_input
+from marketplace.web import asked_step, form_input, state_filter
 from marketplace.web.asked_step import Places, Step
 from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import desk, names_of, typed_version
@@ -71,6 +71,9 @@ def index() -> Any:
     query = select(FundReturn, Organisation).join(Organisation, Organisation.id == FundReturn.organisation_id).order_by(FundReturn.id.desc())
     if not actor.is_operator:
         query = query.where(FundReturn.organisation_id == actor.organisation_id)
+    state = state_filter.chosen(state_words())
+    if state:
+        query = query.where(FundReturn.state == state)
     before = request.args.get("before", "")
     if before:
         query = query.where(FundReturn.id < own(before, actor).id)
@@ -78,7 +81,9 @@ def index() -> Any:
     return render_template(
         "money/fund_returns.html",
         rows=rows[:PAGE],
-        next_url=url_for(".index", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        state=state,
+        chips=state_filter.chips(state_words(), ".index"),
+        next_url=url_for(".index", state=state or None, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         states=state_words(),
         crumbs=[(_("划款"), url_for("remittance.index")), (_("基金退回"), None)],
         **desk(actor),

@@ -16,7 +16,7 @@ from marketplace.households import household_change
 from marketplace.households.household import Household
 from marketplace.households.household_change import KINDS, HouseholdChange, Other
 from marketplace.settlement import credit_division  # noqa: F401 - it hears of changes, and divides what was credited
-from marketplace.web import form_input
+from marketplace.web import form_input, state_filter
 from marketplace.web.operator_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import names_of
@@ -39,6 +39,9 @@ def state_words() -> dict[str, str]:
 @needs("household.change")
 def index() -> Any:
     query = select(HouseholdChange, Household).join(Household, Household.id == HouseholdChange.household_id).order_by(HouseholdChange.id.desc())
+    state = state_filter.chosen(state_words())
+    if state:
+        query = query.where(HouseholdChange.state == state)
     before = request.args.get("before", "")
     if before:
         query = query.where(HouseholdChange.id < by_public_id(HouseholdChange, before).id)
@@ -46,7 +49,9 @@ def index() -> Any:
     return render_template(
         "operator/household_changes.html",
         rows=rows[:PAGE],
-        next_url=url_for(".index", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        state=state,
+        chips=state_filter.chips(state_words(), ".index"),
+        next_url=url_for(".index", state=state or None, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         kinds={kind: _(name) for kind, name in KINDS.items()},
         states=state_words(),
         **desk(the_actor()),

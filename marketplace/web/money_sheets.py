@@ -1,5 +1,6 @@
 """Lists of money to take along as Excel: remittances, what the fund gave back, unclaimed lists and their households, a payout batch's items, households' changes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response
@@ -10,7 +11,6 @@ from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.language import gettext as _
 from marketplace.households.household import Household
 from marketplace.households.household_change import KINDS, HouseholdChange
-from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
 from marketplace.organisations.region import Region
@@ -20,7 +20,15 @@ from marketplace.settlement.payout_batch import PayoutBatch, PayoutItem
 from marketplace.settlement.remittance import Remittance
 from marketplace.settlement.unclaimed import Unclaimed, UnclaimedLine
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
-from marketplace.web import fund_return, household_changes, payout, payout_words, remittance, unclaimed
+from marketplace.web import (
+    fund_return,
+    household_changes,
+    payout,
+    payout_words,
+    remittance,
+    state_filter,
+    unclaimed,
+)
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download, streamed
 
@@ -53,7 +61,7 @@ def remittances() -> Response:
             row.number, owner, village or kinds[row.kind], row.fen, states[row.state], row.note, row.proposed_at, proposed_by, row.approved_at,
             approved_by, row.paid_on, row.bank_serial, row.withdrawn_reason, row.returned_on,
         )
-        for row, owner, village, proposed_by, approved_by in streamed(_own(query, Remittance, the_actor()))
+        for row, owner, village, proposed_by, approved_by in streamed(_asked(query, Remittance, states))
     )  # fmt: skip
     return download(_("划款"), columns, rows)
 
@@ -79,7 +87,7 @@ def fund_returns() -> Response:
             row.number, owner, row.fen, states[row.state], row.reason, row.proposed_at, proposed_by, row.approved_at, approved_by, row.received_on,
             row.bank_serial, row.withdrawn_reason,
         )
-        for row, owner, proposed_by, approved_by in streamed(_own(query, FundReturn, the_actor()))
+        for row, owner, proposed_by, approved_by in streamed(_asked(query, FundReturn, states))
     )  # fmt: skip
     return download(_("基金退回"), columns, rows)
 
@@ -98,7 +106,7 @@ def unclaimed_lists() -> Response:
             row.number, owner, row.until, row.households, row.total_fen, row.moved_fen, states[row.state], row.drafted_at, row.approved_at,
             row.published_at, row.posted_at, row.withdrawn_reason,
         )
-        for row, owner in streamed(_own(query, Unclaimed, the_actor()))
+        for row, owner in streamed(_asked(query, Unclaimed, states))
     )  # fmt: skip
     return download(_("无人领取的钱"), columns, rows)
 
@@ -182,6 +190,9 @@ def changes() -> Response:
         .order_by(HouseholdChange.id.desc())
     )
     states = household_changes.state_words()
+    state = state_filter.chosen(states)
+    if state:
+        query = query.where(HouseholdChange.state == state)
     columns = [
         (_("户"), "text"), (_("变动"), "text"), (_("最后一天"), "day"), (_("状态"), "text"), (_("原因"), "text"), (_("提出"), "moment"), (_("提出人"), "text"),
         (_("决定"), "moment"), (_("决定人"), "text"), (_("分出或继承的户"), "text"), (_("分出去几个人"), "whole"), (_("股份分出去"), "bp"), (_("没发的钱分出去"), "bp"),
@@ -196,5 +207,9 @@ def changes() -> Response:
     return download(_("户的变动"), columns, rows)
 
 
-def _own(query: Select[*tuple[Any, ...]], model: Any, actor: Actor) -> Select[*tuple[Any, ...]]:
-    return query if actor.is_operator else query.where(model.organisation_id == actor.organisation_id)
+def _asked(query: Select[*tuple[Any, ...]], model: Any, states: Mapping[str, str]) -> Select[*tuple[Any, ...]]:
+    """What its page shows: one's own, in the state that the address asks for."""
+    actor, state = the_actor(), state_filter.chosen(states)
+    if not actor.is_operator:
+        query = query.where(model.organisation_id == actor.organisation_id)
+    return query.where(model.state == state) if state else query

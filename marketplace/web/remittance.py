@@ -17,6 +17,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.region import Region
 from marketplace.settlement import remittance
 from marketplace.settlement.remittance import Remittance
+from marketplace.web import state_filter
 from marketplace.web.permission import holds, needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, names_of, typed_version
 from marketplace.web.shown import money
@@ -62,6 +63,9 @@ def index() -> Any:
     query = query.outerjoin(Region, Region.id == Remittance.village_id).order_by(Remittance.id.desc())
     if not actor.is_operator:
         query = query.where(Remittance.organisation_id == actor.organisation_id)
+    state = state_filter.chosen(state_words())
+    if state:
+        query = query.where(Remittance.state == state)
     before = request.args.get("before", "")
     if before:
         query = query.where(Remittance.id < own(before, actor).id)
@@ -69,7 +73,9 @@ def index() -> Any:
     return render_template(
         "money/remittances.html",
         rows=rows[:PAGE],
-        next_url=url_for(".index", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        state=state,
+        chips=state_filter.chips(state_words(), ".index"),
+        next_url=url_for(".index", state=state or None, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         states=state_words(),
         kinds=kind_words(),
         crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("划款"), None)],

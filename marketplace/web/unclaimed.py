@@ -21,7 +21,7 @@ from marketplace.settlement import unclaimed, unclaimed_return
 from marketplace.settlement.household_credit import CreditMove
 from marketplace.settlement.unclaimed import Unclaimed, UnclaimedLine
 from marketplace.settlement.unclaimed_return import UnclaimedReturn
-from marketplace.web import asked_step, form_input
+from marketplace.web import asked_step, form_input, state_filter
 from marketplace.web.asked_step import Places, Step
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shared_desk import desk, money_home, names_of
@@ -90,6 +90,10 @@ def index() -> Any:
     query = select(Unclaimed, Organisation).join(Organisation, Organisation.id == Unclaimed.organisation_id).order_by(Unclaimed.id.desc())
     if not actor.is_operator:
         query = query.where(Unclaimed.organisation_id == actor.organisation_id)
+    state = state_filter.chosen(state_words())
+    if state:
+        query = query.where(Unclaimed.state == state)
+    going = select(Unclaimed.id).where(Unclaimed.organisation_id == actor.organisation_id, Unclaimed.state.in_(unclaimed.OPEN)).limit(1)
     before = request.args.get("before", "")
     if before:
         query = query.where(Unclaimed.id < own(before, actor).id)
@@ -97,9 +101,11 @@ def index() -> Any:
     return render_template(
         "unclaimed/index.html",
         rows=rows[:PAGE],
-        next_url=url_for(".index", before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        state=state,
+        chips=state_filter.chips(state_words(), ".index"),
+        next_url=url_for(".index", state=state or None, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         now=None if actor.is_operator else unclaimed.counted(actor.organisation_id),
-        going=any(row.state in unclaimed.OPEN for row, _owner in rows),
+        going=not actor.is_operator and db.session.scalar(going) is not None,
         days=settings().unclaimed_days,
         states=state_words(),
         crumbs=[(_("钱") if not actor.is_operator else _("今天"), money_home(actor)), (_("无人领取的钱"), None)],

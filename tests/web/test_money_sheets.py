@@ -7,7 +7,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.database import db, transaction
 from marketplace.households.household import Household
-from marketplace.settlement import payout_batch, unclaimed_return
+from marketplace.settlement import payout_batch, unclaimed, unclaimed_return
 from tests import builders
 from tests.builders_people import operator, person
 from tests.settlement.test_household_change import DIVIDED, administrator, changed
@@ -78,3 +78,33 @@ def test_households_changes(app: Flask) -> None:
 @pytest.mark.parametrize("path", ["/remittances/export.xlsx", "/unclaimed/export.xlsx", "/operator/household-changes/export.xlsx"])
 def test_of_nothing_the_heading_alone(app: Flask, path: str) -> None:
     assert len(rows_of(browser(app, administrator()).get(path).data)) == 1
+
+
+def test_lists_are_filtered_by_state_on_the_page_and_in_the_sheet(app: Flask) -> None:
+    market = earning()
+    paid(approve(propose(market, "FUND", 500), market), market)
+    propose(market, "FUND", 300, key="again")
+    director = browser(app, market.director)
+    for state, fen in (("PAID", [5.0]), ("PROPOSED", [3.0]), ("WITHDRAWN", []), ("", [3.0, 5.0])):
+        assert [row[3] for row in rows_of(director.get(f"/remittances/export.xlsx?state={state}").data)[1:]] == fen
+        page = director.get(f"/remittances?state={state}").text
+        assert [f"¥{each:.2f}" in page for each in (5.0, 3.0)] == [each in fen for each in (5.0, 3.0)]
+    assert "没有这样的记录" in director.get("/remittances?state=WITHDRAWN").text
+    for path in ("/remittances", "/fund-returns", "/unclaimed"):
+        sheet = "/unclaimed/export.xlsx" if path == "/unclaimed" else f"{path}/export.xlsx"
+        assert (director.get(f"{path}?state=NONE").status_code, director.get(f"{sheet}?state=NONE").status_code) == (400, 400)
+    assert "还没有" in browser(app, builders.market(name="另一家").director).get("/remittances").text
+    assert "没有这样的记录" in director.get("/fund-returns?state=PROPOSED").text
+    office = browser(app, administrator())
+    assert "没有这样的记录" in office.get("/operator/household-changes?state=PROPOSED").text
+    assert office.get("/operator/household-changes?state=NONE").status_code == 400
+
+
+def test_a_list_of_unclaimed_money_stands_in_the_way_of_another_whatever_is_shown(app: Flask) -> None:
+    market, _ = waiting()
+    with clock.travel(clock.now() + LATER):
+        accountant = browser(app, market.accountant)
+        assert 'method="post" action="/unclaimed"' in accountant.get("/unclaimed").text
+        transaction(lambda: unclaimed.draft(actor=market.accountant))
+        for state in ("", "DRAFTED", "POSTED"):
+            assert 'method="post" action="/unclaimed"' not in accountant.get(f"/unclaimed?state={state}").text
