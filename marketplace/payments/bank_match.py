@@ -19,6 +19,7 @@ from marketplace.foundation.database import db, locked
 from marketplace.foundation.errors import Conflict, InvalidInput, NotFound
 from marketplace.foundation.idempotency import once
 from marketplace.foundation.language import N_
+from marketplace.foundation.money import parse_yuan
 from marketplace.ledger import event
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
@@ -100,6 +101,24 @@ def proposals(receipts: Sequence[BankReceipt], *, actor: Actor, limit: int = 5) 
     """The same for several receipts, by receipt; what is owed is looked up once for all of them."""
     owed = [payable for desk in desks.values() for payable in desk.open_of(actor.organisation_id)] if receipts else []
     return {receipt.id: _likely(_own(receipt, actor), owed)[:limit] for receipt in receipts}
+
+
+def owed_to(actor: Actor, words: str = "") -> list[Payable]:
+    """All that is owed over the bank to the actor's cooperative, what is due first; with ``words`` only what bears them in its reference
+    or its payer's name, or is owed in just that amount. For receipts of which nothing tells what they pay."""
+    if actor.kind != "COOPERATIVE":
+        return []
+    asked, fen = _plain(words), _yuan(words)
+    owed = [payable for desk in desks.values() for payable in desk.open_of(actor.organisation_id)]
+    found = [each for each in owed if asked in _plain(each.reference) or asked in _plain(each.payer_name) or each.open_fen == fen]
+    return sorted(found, key=lambda each: (each.pay_by or date.max, each.kind, each.id))
+
+
+def _yuan(words: str) -> int | None:
+    try:
+        return parse_yuan(words)
+    except ValueError:
+        return None
 
 
 def _likely(receipt: BankReceipt, owed: list[Payable]) -> list[Proposal]:
@@ -226,9 +245,10 @@ def references_waiting(organisation_id: int, references: Iterable[str]) -> set[s
     return {reference for reference in references if any(_plain(reference) in remark for remark in remarks)}
 
 
-def unmatched(actor: Actor) -> list[BankReceipt]:
-    """Receipts of the actor's cooperative with something left to match, oldest first."""
-    query = select(BankReceipt).where(
-        BankReceipt.organisation_id == actor.organisation_id, BankReceipt.state.in_(OPEN)
-    )
-    return list(db.session.scalars(query.order_by(BankReceipt.received_on, BankReceipt.id)))
+def unmatched(actor: Actor, *, after: BankReceipt | None = None, limit: int | None = None) -> list[BankReceipt]:
+    """Receipts of the actor's cooperative with something left to match, oldest first: those behind ``after``, ``limit`` at most."""
+    query = select(BankReceipt).where(BankReceipt.organisation_id == actor.organisation_id, BankReceipt.state.in_(OPEN))
+    if after is not None:
+        later = (BankReceipt.received_on == after.received_on) & (BankReceipt.id > after.id)
+        query = query.where((BankReceipt.received_on > after.received_on) | later)
+    return list(db.session.scalars(query.order_by(BankReceipt.received_on, BankReceipt.id).limit(limit)))

@@ -183,7 +183,18 @@ def _cuts(errors: dict[str, str]) -> Any:
         .join(DirectedOrder, DirectedOrder.order_id == Order.id)
         .join(Organisation, Organisation.id == PriceCut.unit_id)
         .where(PriceCut.organisation_id == actor.organisation_id)
-        .order_by(PriceCut.state != "OPEN", PriceCut.id.desc())
-        .limit(PAGE * 4)
+        .order_by(PriceCut.state != "OPEN", PriceCut.id.desc())  # what waits for an answer comes first
     )
-    return render_template("unit/bank_cuts.html", rows=db.session.execute(query).all(), errors=errors, **desk(actor))
+    after = request.args.get("after", "")
+    if after:
+        last = by_public_id(PriceCut, after, scoped(actor, PriceCut, "organisation_id"))
+        behind, answered = PriceCut.id < last.id, PriceCut.state != "OPEN"
+        query = query.where(answered & behind if last.state != "OPEN" else answered | behind)
+    rows = db.session.execute(query.limit(PAGE + 1)).all()
+    return render_template(
+        "unit/bank_cuts.html",
+        rows=rows[:PAGE],
+        errors=errors,
+        next_url=url_for(".cuts", after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
+        **desk(actor),
+    )

@@ -32,6 +32,7 @@ permission("cooperative.read", COOPERATIVE="*")
 permission("unit_order.confirm", COOPERATIVE="director clerk")
 permission("bank.match", COOPERATIVE="accountant")
 
+PAGE = 50
 # What a receipt may pay, by the word of the form.
 PAYABLES: dict[str, tuple[str, Any]] = {"order": ("order", Order), "late_interest": ("late_interest", LateInterest)}
 
@@ -46,12 +47,21 @@ def orders() -> Any:
         .join(Organisation, Organisation.id == DirectedOrder.organisation_id)
         .where(DirectedOrder.cooperative_id == actor.organisation_id, _shown_to_seller())
         .order_by(DirectedOrder.id.desc())
-        .limit(100)
     )
-    found = db.session.execute(query).all()
-    lines = lines_by_order([order.id for _row, order, _unit in found])
-    rows = [(row, order, unit, lines[order.id], order_end.may_end(row, order)) for row, order, unit in found]
-    return render_template("unit/seller_orders.html", rows=rows, asked=order_end.open_at(actor.organisation_id), states=states(), **desk(actor))
+    after = request.args.get("after", "")
+    if after:
+        query = query.where(DirectedOrder.id < by_public_id(DirectedOrder, after, scoped(actor, DirectedOrder, "cooperative_id")).id)
+    found = db.session.execute(query.limit(PAGE + 1)).all()
+    shown = found[:PAGE]
+    lines = lines_by_order([order.id for _row, order, _unit in shown])
+    return render_template(
+        "unit/seller_orders.html",
+        rows=[(row, order, unit, lines[order.id], order_end.may_end(row, order)) for row, order, unit in shown],
+        next_url=url_for(".orders", after=shown[-1][0].public_id) if len(found) > PAGE else None,
+        asked=order_end.open_at(actor.organisation_id),
+        states=states(),
+        **desk(actor),
+    )
 
 
 def _shown_to_seller() -> ColumnElement[bool]:
@@ -153,7 +163,10 @@ def _to_check(receipt: BankReceipt, proposal: Proposal) -> list[str]:
 
 def _bank(errors: dict[str, str]) -> str:
     actor = the_actor()
-    waiting = bank_match.unmatched(actor)[:50]
+    after = request.args.get("after", "")
+    begins = by_public_id(BankReceipt, after, scoped(actor, BankReceipt)) if after else None
+    found = bank_match.unmatched(actor, after=begins, limit=PAGE + 1)
+    waiting = found[:PAGE]
     proposed = bank_match.proposals(waiting, actor=actor, limit=3)
     taken_back = row_decision.taken_back(waiting)
     rows = [(receipt, [(each, _to_check(receipt, each)) for each in proposed[receipt.id]], new_public_id(), receipt.id in taken_back) for receipt in waiting]
@@ -161,5 +174,6 @@ def _bank(errors: dict[str, str]) -> str:
         "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
     }  # fmt: skip
     return render_template(
-        "unit/bank.html", rows=rows, reasons=reasons, errors=errors, plain=format_yuan, **desk(actor)
-    )
+        "unit/bank.html", rows=rows, reasons=reasons, errors=errors, plain=format_yuan,
+        next_url=url_for(".bank", after=waiting[-1].public_id) if len(found) > PAGE else None, **desk(actor),
+    )  # fmt: skip

@@ -3,14 +3,18 @@
 import io
 import re
 
+import pytest
 from flask import Flask
 
+from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.payments.bank_statement import BankReceipt
 from marketplace.procurement import directed_order
 from marketplace.procurement.directed_order import DirectedOrder
+from marketplace.procurement.price_cut import PriceCut
+from marketplace.web import cooperative_bank, unit_seller
 from tests import builders
-from tests.procurement.unit_market import order_of, submit, unit_market
+from tests.procurement.unit_market import confirmed, order_of, submit, unit_market
 from tests.web.test_unit_pages import browser
 
 
@@ -44,3 +48,34 @@ def test_confirm_import_and_match(app: Flask) -> None:
     assert (order_of(made).paid_fen, order_of(made).payment) == (80_000, "PAID")
     assert "¥100.00" in accountant.get("/cooperative/bank").get_data(as_text=True)
     assert accountant.post("/cooperative/bank").status_code == 422
+
+
+def test_orders_and_price_cuts_are_paged_by_key(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left out in silence: every order is on some page, and of price cuts those that wait come first."""
+    at = unit_market()
+    made = [confirmed(at, 10, key=f"{place}") for place in range(3)]
+    references = [db.session.get_one(DirectedOrder, each).reference for each in made]
+    with transaction():
+        for place, state in enumerate(("OPEN", "APPROVED", "OPEN")):
+            db.session.add(
+                PriceCut(
+                    organisation_id=at.market.cooperative, unit_id=at.unit, order_id=order_of(made[place]).id, fen=100, reason=f"理由{place}", state=state,
+                    asked_at=clock.now(), asked_by_id=at.buyer.person_id, version=1,
+                )
+            )  # fmt: skip
+    monkeypatch.setattr(unit_seller, "PAGE", 2)
+    monkeypatch.setattr(cooperative_bank, "PAGE", 1)
+    accountant = browser(app, at.market.accountant)
+
+    def walked(path: str, words: list[str]) -> list[list[int]]:
+        pages = []
+        while path:
+            page = accountant.get(path).text
+            shown = sorted((page.index(each), place) for place, each in enumerate(words) if each in page)
+            pages.append([place for _at, place in shown])
+            following = re.search(r'rel="next" href="([^"]+)"', page)
+            path = following[1].replace("&amp;", "&") if following else ""
+        return pages
+
+    assert walked("/cooperative/unit-orders", references) == [[2, 1], [0]]
+    assert walked("/cooperative/bank/cuts", ["理由0", "理由1", "理由2"]) == [[2], [0], [1]]
