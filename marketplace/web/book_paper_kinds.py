@@ -109,6 +109,10 @@ def _interest_words() -> dict[str, str]:
     return {"CLAIMED": _("等付"), "PAID": _("已付"), "WAIVED": _("免了")}
 
 
+def _refund_reason(code: str) -> str:
+    return _(payment_words.REFUND_REASONS[code]) if code in payment_words.REFUND_REASONS else code
+
+
 def _invoice_words() -> dict[str, str]:
     return {"REQUESTED": _("等开票"), "ISSUED": _("已开"), "REFUSED": _("不能开"), "WITHDRAWN": _("撤回"), "REVERSED": _("已冲红")}
 
@@ -198,7 +202,7 @@ PAPERS: dict[str, Paper] = {
          Column(N_("理由")), Column(N_("同意的人")), Column(N_("退到"), MOMENT)),
         lambda row: (
             row[0].approved_at, row[0].out_request_no, row[2], row[0].fen, _("在渠道那边退的") if row[0].elsewhere else _(payment_words.WAYS[row[0].way]),
-            _(payment_words.REFUND_STATES[row[0].state][0]), row[0].reason, row[3], row[0].succeeded_at,
+            _(payment_words.REFUND_STATES[row[0].state][0]), _refund_reason(row[0].reason), row[3], row[0].succeeded_at,
         ),
         lambda: _states(Refund.state, payment_words.REFUND_STATES), source="refund",
     ),

@@ -23,7 +23,7 @@ from marketplace.procurement import price_cut
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
-from marketplace.web import form_input
+from marketplace.web import form_input, payment_words
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.spreadsheet import download, streamed
@@ -98,7 +98,7 @@ def refunds() -> Any:
         "unit/bank_refunds.html",
         rows=rows[:PAGE],
         done=done,
-        reasons={"SHORTAGE": _("验收短缺"), "return": _("退货"), "returned": _("退货")},
+        reasons=payment_words.REFUND_REASONS,
         next_url=url_for(".refunds", view="done" if done else None, after=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
         **desk(actor),
     )

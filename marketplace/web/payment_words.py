@@ -19,6 +19,11 @@ REFUND_STATES: dict[str, tuple[str, str]] = {
     "succeeded": (N_("已退"), ""),
     "failed": (N_("渠道没有退成"), "bad"),
 }
+# Why a refund was made, where no person wrote it down.
+REFUND_REASONS = {
+    "SHORTAGE": N_("验收短缺"), "return": N_("退货"), "returned": N_("退货"), "buyer": N_("买家取消"), "cancelled": N_("取消"), "expired": N_("过期没付清"),
+    "late or double payment": N_("付晚或付重"), "made at the channel": N_("在渠道那边退的"),
+}  # fmt: skip
 WAYS = {"alipay": N_("支付宝原路退回"), "stripe": N_("银行卡原路退回"), "bank": N_("银行转账退回")}
 STEPS: dict[str, str] = {
     "opened": N_("开了一次付款"),

@@ -50,7 +50,7 @@ def papers() -> UnitMarket:
     payment_id = db.session.get_one(BankMatch, number).payable_id
     own, by = at.market.cooperative, accountant.person_id
     with transaction():
-        refund = Refund(organisation_id=own, payment_id=payment_id, order_id=order_id, out_request_no="R1", fen=300, reason="退货", way="bank", approved_at=now, approved_by_id=by)
+        refund = Refund(organisation_id=own, payment_id=payment_id, order_id=order_id, out_request_no="R1", fen=300, reason="late or double payment", way="bank", approved_at=now, approved_by_id=by)
         db.session.add(refund)
         db.session.flush()
         db.session.add_all([
@@ -95,6 +95,9 @@ def test_who_said_it_and_who_agreed_stand_beside_it(app: Flask) -> None:
     assert said[3:] == ["银行", 7.0, "和市场无关", "结息", at.market.accountant.person_name, "已同意", at.market.director.person_name, ""]
     (asked,) = rows_of(auditor.get("/books/papers?kind=match-undos&export=1").data)[1:]
     assert asked[2:6] == [800.0, "核到别的单位去了", at.market.accountant.person_name, "等同意"]
+    (refund,) = rows_of(auditor.get("/books/papers?kind=refunds&export=1").data)[1:]
+    assert refund[2:3] + refund[4:8] == ["R1", 3.0, "银行转账退回", "等退出去", "付晚或付重"], "a code of ours is told in words"
+    assert "付晚或付重" in browser(app, at.market.accountant).get("/cooperative/bank/refunds").text
     (back,) = rows_of(auditor.get("/books/papers?kind=returns&export=1").data)[1:]
     assert (back[3], str(back[4]), back[5], back[8]) == ("多付的人", PAYEE[-4:], 50.0, "等同意")
 
