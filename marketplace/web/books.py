@@ -111,6 +111,7 @@ def entries() -> Any:
         rows=rows[:PAGE],
         asked=asked,
         account_kind=kind,
+        filtered=any(asked.values()) or bool(kind),
         account=db.session.get(Account, number) if number is not None else None,
         next_url=url_for(".entries", **here, after=rows[PAGE - 1].id) if len(rows) > PAGE else None,
         export_url=url_for(".entries", **here, export=1),

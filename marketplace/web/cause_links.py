@@ -33,7 +33,7 @@ def _link(cause: Cause, actor: Actor) -> tuple[str, str] | None:
         case "unclaimed":
             return _("看这次无人认领的钱"), url_for("unclaimed.show", public_id=cause.key)
         case "household_change":
-            may = holds(actor, "household.change")
+            may = holds(actor, "household.changes")
             return (_("看这次户的变动"), url_for("household_changes.show", public_id=cause.key)) if may else None
         case "account":
             words = _("看那天的银行对账") if cause.side == "bank" else _("看那天的支付宝对账")

@@ -22,7 +22,7 @@ def county_roads(actor: Actor) -> list[tuple[Any, ...]]:
         *([(_("收款密钥"), "channel_keys.index")] if actor.has("administrator", "treasurer") else []),
         (_("单位和人员"), "operator_organisations.index"),
         *([(_("账簿"), "books.index", request.path.startswith("/books") or None)] if actor.has("administrator", "treasurer", "auditor") else []),
-        *([(_("户的变动"), "household_changes.index")] if actor.has("administrator") else []),
+        *([(_("户的变动"), "household_changes.index")] if actor.has("administrator", "auditor") else []),
         (_("审批记录"), "operator_audit.approvals"),
         *([(_("操作记录"), "operator_audit.index")] if actor.has("administrator", "auditor") else []),
     ]

@@ -24,6 +24,7 @@ from marketplace.web.shared_desk import names_of
 bp = Blueprint("household_changes", __name__, url_prefix="/operator/household-changes")
 
 permission("household.change", OPERATOR="administrator")
+permission("household.changes", OPERATOR="administrator auditor")  # to read them; the documents are not among them
 
 PAGE = 25
 LARGEST = 10 * 1024 * 1024
@@ -36,7 +37,7 @@ def state_words() -> dict[str, str]:
 
 
 @bp.get("")
-@needs("household.change")
+@needs("household.changes")
 def index() -> Any:
     query = select(HouseholdChange, Household).join(Household, Household.id == HouseholdChange.household_id).order_by(HouseholdChange.id.desc())
     state = state_filter.chosen(state_words())
@@ -100,7 +101,7 @@ def propose() -> Any:
 
 
 @bp.get("/<public_id>")
-@needs("household.change")
+@needs("household.changes")
 def show(public_id: str) -> Any:
     return _page(by_public_id(HouseholdChange, public_id), {})
 

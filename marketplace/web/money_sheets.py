@@ -35,7 +35,7 @@ from marketplace.web.spreadsheet import download, streamed
 bp = Blueprint("money_sheets", __name__)
 
 permission("money.read", COOPERATIVE="*", OPERATOR="administrator reviewer treasurer auditor")
-permission("household.change", OPERATOR="administrator")
+permission("household.changes", OPERATOR="administrator auditor")
 
 
 @bp.get("/remittances/export.xlsx")
@@ -178,7 +178,7 @@ def payout_items(public_id: str) -> Response:
 
 
 @bp.get("/operator/household-changes/export.xlsx")
-@needs("household.change")
+@needs("household.changes")
 def changes() -> Response:
     proposer, decider, other = aliased(Person), aliased(Person), aliased(Household)
     query = (

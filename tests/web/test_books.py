@@ -94,6 +94,7 @@ def test_entries_are_filtered_and_paged(app: Flask, market: Market) -> None:
     unapplied = account.existing("unapplied", market.cooperative)
     assert auditor.get(f"/books/entries?account={unapplied}&after={numbers()[4]}").text.count('href="/books/entries/') == 1
     assert "没有这样的凭证" in auditor.get("/books/entries?until=2001-01-01").text
+    assert "还没有账" in browser(app, builders.market(name="新社").director).get("/books/entries").text
     for bad in ("account=x", "since=2026-13-01", "account_kind=purse"):
         assert auditor.get(f"/books/entries?{bad}").status_code == 400
     exported = rows_of(auditor.get("/books/entries?account_kind=unapplied&export=1").data)

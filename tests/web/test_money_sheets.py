@@ -7,6 +7,8 @@ from marketplace.foundation import clock
 from marketplace.foundation.crypto import masked_name
 from marketplace.foundation.database import db, transaction
 from marketplace.households.household import Household
+from marketplace.households.household_change import HouseholdChange
+from marketplace.ledger.entry import JournalEntry
 from marketplace.settlement import payout_batch, unclaimed, unclaimed_return
 from tests import builders
 from tests.builders_people import operator, person
@@ -73,6 +75,24 @@ def test_households_changes(app: Flask) -> None:
     assert (line[1], line[3], line[9], line[11], line[12]) == ("分户", "已办", "JA-NEW-01", 0.5, 0.25)
     assert "export.xlsx" in mine.get("/operator/household-changes").text
     assert browser(app, market.director).get("/operator/household-changes/export.xlsx").status_code == 403
+
+
+def test_an_auditor_reads_what_became_of_households_and_of_their_money_but_no_document(app: Flask) -> None:
+    market, _ = posted()
+    changed(market.households[2], "SPLITS", DIVIDED)
+    auditor, office = browser(app, person(operator(), "auditor")), browser(app, administrator())
+    number = db.session.query(HouseholdChange.public_id).scalar()
+    path = f"/operator/household-changes/{number}"
+    assert path in auditor.get("/operator/household-changes").text and "/operator/household-changes/new" not in auditor.get("/operator/household-changes").text
+    assert len(rows_of(auditor.get("/operator/household-changes/export.xlsx").data)) == 2
+    page = auditor.get(path).text
+    assert "没发的钱分出去" in page and 'method="post" action="/operator/household-changes' not in page
+    assert f'action="{path}/document"' in office.get(path).text
+    for step in ("document", "decide"):
+        assert auditor.post(f"{path}/{step}").status_code == 403
+    entry = db.session.query(JournalEntry.id).filter_by(source_type="household_change").scalar()
+    assert path in auditor.get(f"/books/entries/{entry}").text
+    assert browser(app, person(operator(), "treasurer")).get(path).status_code == 403
 
 
 @pytest.mark.parametrize("path", ["/remittances/export.xlsx", "/unclaimed/export.xlsx", "/operator/household-changes/export.xlsx"])
