@@ -3,14 +3,11 @@
 What a cooperative's people see and work on their own pages, an auditor reads here for all of them: who said what of it, when, and who agreed.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func
 from sqlalchemy.orm import aliased
 
-from marketplace.foundation.crypto import last_four
 from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import text as text_of
@@ -19,15 +16,17 @@ from marketplace.households.household import Household
 from marketplace.orders.invoice import Invoice
 from marketplace.orders.order import Order
 from marketplace.organisations.organisation import Organisation
-from marketplace.organisations.person import Person
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_rows import number_of
 from marketplace.payments.bank_statement import BankMatch, BankReceipt, BankStatement
 from marketplace.payments.bill_difference import BillDifference
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.match_undo import MatchUndo
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_loss import RefundLoss
+from marketplace.payments.refund_waiver import RefundWaiver
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.row_undo import RowUndo
 from marketplace.payments.statement_row import StatementRow
@@ -36,53 +35,8 @@ from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
 from marketplace.settlement.settlement import Settlement
-from marketplace.web import payment_words, receipt_ways, reconciliation, withdrawals
-
-
-class Column(NamedTuple):
-    """A heading, how its cells are written (``spreadsheet.FORMATS``), and whether a page has room for it; a sheet has room for all."""
-
-    heading: str
-    kind: str = "text"
-    shown: bool = True
-
-
-@dataclass(frozen=True)
-class Paper:
-    """One kind. ``query`` selects the row itself and then its cooperative; ``cells`` makes of a result what ``columns`` name; ``at`` is
-    the day or moment that a page is filtered by; ``states`` are the filter's words, with the condition of each; ``source`` is what the ledger
-    calls such a row, if it posts."""
-
-    label: str
-    nothing: str
-    model: Any
-    at: Any
-    query: Callable[[], Select[*tuple[Any, ...]]]
-    columns: tuple[Column, ...]
-    cells: Callable[[Any], tuple[Any, ...]]
-    states: Callable[[], Mapping[str, tuple[str, ColumnElement[bool]]]]
-    source: str = ""
-
-
-_maker, _other = aliased(Person), aliased(Person)
-_unit = aliased(Organisation)
-
-
-def _of(model: Any, *more: Any, maker: Any = None, other: Any = None) -> Select[*tuple[Any, ...]]:
-    """Rows with their cooperative, ``more``, and the names of up to two people."""
-    query = select(model, Organisation, *more)
-    for person, column in ((_maker, maker), (_other, other)):
-        if column is not None:
-            query = query.add_columns(person.name_zh)
-    query = query.select_from(model).join(Organisation, Organisation.id == model.organisation_id)
-    for person, column in ((_maker, maker), (_other, other)):
-        if column is not None:
-            query = query.outerjoin(person, person.id == column)
-    return query
-
-
-def _states(column: Any, words: Mapping[str, Any]) -> dict[str, tuple[str, ColumnElement[bool]]]:
-    return {state: (_(said[0]) if isinstance(said, tuple) else said, column == state) for state, said in words.items()}
+from marketplace.web import channel_keys, payment_words, receipt_ways, reconciliation, withdrawals
+from marketplace.web.book_paper import Column, Paper, by_state, decided, decided_words, listed, tail
 
 
 def _receipt_words() -> dict[str, str]:
@@ -90,19 +44,7 @@ def _receipt_words() -> dict[str, str]:
 
 
 def _receipt_states() -> dict[str, tuple[str, ColumnElement[bool]]]:
-    return {"open": (_("还有剩余的"), BankReceipt.state.in_(("imported", "partial"))), **_states(BankReceipt.state, _receipt_words())}
-
-
-def _decided_words() -> dict[str, str]:
-    """What became of a proposal of one person that another decides on."""
-    return {
-        "PROPOSED": _("等同意"), "OPEN": _("等同意"), "APPROVED": _("已同意"), "PAID": _("已转账"), "REFUSED": _("没有同意"), "RETURNED": _("没有同意"),
-        "WITHDRAWN": _("不退了"),
-    }  # fmt: skip
-
-
-def _some(column: Any, *names: str) -> Callable[[], dict[str, tuple[str, ColumnElement[bool]]]]:
-    return lambda: _states(column, {name: _decided_words()[name] for name in names})
+    return {"open": (_("还有剩余的"), BankReceipt.state.in_(("imported", "partial"))), **by_state(BankReceipt.state, _receipt_words())}
 
 
 def _interest_words() -> dict[str, str]:
@@ -117,23 +59,31 @@ def _invoice_words() -> dict[str, str]:
     return {"REQUESTED": _("等开票"), "ISSUED": _("已开"), "REFUSED": _("不能开"), "WITHDRAWN": _("撤回"), "REVERSED": _("已冲红")}
 
 
-def _tail(account: str) -> str:
-    return last_four(account) if account else ""
+def _key_state(row: ChannelKey) -> str:
+    return "CONFIRMED" if row.state == "ADDED" and row.confirmed_at is not None else row.state
 
 
+def _key_states() -> dict[str, tuple[str, ColumnElement[bool]]]:
+    found = by_state(ChannelKey.state, channel_keys.STATES)
+    for name, checked in (("ADDED", ChannelKey.confirmed_at.is_(None)), ("CONFIRMED", ChannelKey.confirmed_at.is_not(None))):
+        found[name] = (found[name][0], (ChannelKey.state == "ADDED") & checked)
+    return found
+
+
+_unit = aliased(Organisation)
 # Orders behind what a unit owes: an order is named by its unit's reference.
 _BY_UNIT = (DirectedOrder.reference, _unit)
 
 
 def _of_unit(model: Any, **people: Any) -> Select[*tuple[Any, ...]]:
-    query = _of(model, *_BY_UNIT, **people)
+    query = listed(model, *_BY_UNIT, **people)
     return query.join(Order, Order.id == model.order_id).join(DirectedOrder, DirectedOrder.order_id == Order.id).join(_unit, _unit.id == model.unit_id)
 
 
 FEN, DAY, MOMENT = "fen", "day", "moment"
 PAPERS: dict[str, Paper] = {
     "receipts": Paper(
-        N_("到账"), N_("银行流水里收进来的每一笔会列在这里。"), BankReceipt, BankReceipt.received_on, lambda: _of(BankReceipt),
+        N_("到账"), N_("银行流水里收进来的每一笔会列在这里。"), BankReceipt, BankReceipt.received_on, lambda: listed(BankReceipt),
         (Column(N_("到账"), DAY), Column(N_("付款户名")), Column(N_("附言")), Column(N_("金额"), FEN), Column(N_("已核销"), FEN), Column(N_("同意退回"), FEN, shown=False),
          Column(N_("还没有着落"), FEN), Column(N_("状态")), Column(N_("流水号"), shown=False)),
         lambda row: (
@@ -145,7 +95,7 @@ PAPERS: dict[str, Paper] = {
     "matches": Paper(
         N_("核销"), N_("到账核销到订单以后会列在这里。"), BankMatch, BankMatch.confirmed_at,
         lambda: (
-            _of(BankMatch, BankReceipt, Payment.subject, maker=BankMatch.confirmed_by_id)
+            listed(BankMatch, BankReceipt, Payment.subject, maker=BankMatch.confirmed_by_id)
             .join(BankReceipt, BankReceipt.id == BankMatch.receipt_id)
             .join(Payment, Payment.id == BankMatch.payable_id)
         ),
@@ -156,71 +106,91 @@ PAPERS: dict[str, Paper] = {
     ),
     "match-undos": Paper(
         N_("撤销核销"), N_("会计请求撤销核销、理事长答复以后会列在这里。"), MatchUndo, MatchUndo.asked_at,
-        lambda: _of(MatchUndo, BankMatch.fen, maker=MatchUndo.asked_by_id, other=MatchUndo.decided_by_id).join(BankMatch, BankMatch.id == MatchUndo.match_id),
+        lambda: listed(MatchUndo, BankMatch.fen, maker=MatchUndo.asked_by_id, other=MatchUndo.decided_by_id).join(BankMatch, BankMatch.id == MatchUndo.match_id),
         (Column(N_("提出"), MOMENT), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人")),
          Column(N_("决定"), MOMENT, shown=False), Column(N_("答复"))),
-        lambda row: (row[0].asked_at, row[2], row[0].reason, row[3], _decided_words()[row[0].state], row[4], row[0].decided_at, row[0].answer),
-        _some(MatchUndo.state, "OPEN", "APPROVED", "RETURNED"), source="match_undo",
+        lambda row: (row[0].asked_at, row[2], row[0].reason, row[3], decided_words()[row[0].state], row[4], row[0].decided_at, row[0].answer),
+        decided(MatchUndo.state, "OPEN", "APPROVED", "RETURNED"), source="match_undo",
     ),
     "returns": Paper(
         N_("退回付款人"), N_("多付、付晚、付错而退回的会列在这里。"), ReceiptReturn, ReceiptReturn.proposed_at,
-        lambda: _of(ReceiptReturn, maker=ReceiptReturn.proposed_by_id, other=ReceiptReturn.decided_by_id),
+        lambda: listed(ReceiptReturn, maker=ReceiptReturn.proposed_by_id, other=ReceiptReturn.decided_by_id),
         (Column(N_("提出"), MOMENT), Column(N_("编号")), Column(N_("收款户名")), Column(N_("账号尾号"), shown=False), Column(N_("金额"), FEN), Column(N_("理由")),
          Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人")), Column(N_("转账"), DAY), Column(N_("银行流水号"), shown=False)),
         lambda row: (
-            row[0].proposed_at, row[0].number, row[0].payee_name, _tail(row[0].payee_account), row[0].fen, row[0].reason, row[2],
-            _decided_words()[row[0].state], row[3], row[0].paid_on, row[0].reference,
+            row[0].proposed_at, row[0].number, row[0].payee_name, tail(row[0].payee_account), row[0].fen, row[0].reason, row[2],
+            decided_words()[row[0].state], row[3], row[0].paid_on, row[0].reference,
         ),
-        _some(ReceiptReturn.state, "PROPOSED", "APPROVED", "PAID", "REFUSED", "WITHDRAWN"), source="receipt_return",
+        decided(ReceiptReturn.state, "PROPOSED", "APPROVED", "PAID", "REFUSED", "WITHDRAWN"), source="receipt_return",
     ),
     "decisions": Paper(
         N_("流水说明"), N_("流水上号码说不清的一行，说明以后会列在这里。"), RowDecision, RowDecision.proposed_at,
         lambda: (
-            _of(RowDecision, StatementRow, maker=RowDecision.proposed_by_id, other=RowDecision.decided_by_id)
+            listed(RowDecision, StatementRow, maker=RowDecision.proposed_by_id, other=RowDecision.decided_by_id)
             .join(StatementRow, StatementRow.id == RowDecision.row_id)
         ),
         (Column(N_("提出"), MOMENT), Column(N_("流水日期"), DAY, shown=False), Column(N_("对方")), Column(N_("金额"), FEN), Column(N_("说是什么")), Column(N_("理由")),
          Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人")), Column(N_("撤销"), MOMENT, shown=False)),
         lambda row: (
             row[0].proposed_at, row[2].day, row[2].name, row[0].fen, receipt_ways.decision_words()[receipt_ways.word_of(row[0])], row[0].reason, row[3],
-            _decided_words()[row[0].state], row[4], row[0].undone_at,
+            decided_words()[row[0].state], row[4], row[0].undone_at,
         ),
-        _some(RowDecision.state, "PROPOSED", "APPROVED", "REFUSED"), source="row_decision",
+        decided(RowDecision.state, "PROPOSED", "APPROVED", "REFUSED"), source="row_decision",
     ),
     "row-undos": Paper(
         N_("撤销说明"), N_("说错了的流水，请求撤销以后会列在这里。"), RowUndo, RowUndo.proposed_at,
-        lambda: _of(RowUndo, StatementRow, maker=RowUndo.proposed_by_id, other=RowUndo.decided_by_id).join(StatementRow, StatementRow.id == RowUndo.row_id),
+        lambda: listed(RowUndo, StatementRow, maker=RowUndo.proposed_by_id, other=RowUndo.decided_by_id).join(StatementRow, StatementRow.id == RowUndo.row_id),
         (Column(N_("提出"), MOMENT), Column(N_("流水日期"), DAY), Column(N_("对方")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")),
          Column(N_("状态")), Column(N_("决定人"))),
-        lambda row: (row[0].proposed_at, row[2].day, row[2].name, row[0].fen, row[0].reason, row[3], _decided_words()[row[0].state], row[4]),
-        _some(RowUndo.state, "PROPOSED", "APPROVED", "RETURNED"), source="row_undo",
+        lambda row: (row[0].proposed_at, row[2].day, row[2].name, row[0].fen, row[0].reason, row[3], decided_words()[row[0].state], row[4]),
+        decided(RowUndo.state, "PROPOSED", "APPROVED", "RETURNED"), source="row_undo",
     ),
     "refunds": Paper(
         N_("退款"), N_("同意退给买家的每一笔会列在这里。"), Refund, Refund.approved_at,
-        lambda: _of(Refund, Payment.out_trade_no, maker=Refund.approved_by_id).join(Payment, Payment.id == Refund.payment_id),
+        lambda: listed(Refund, Payment.out_trade_no, maker=Refund.approved_by_id).join(Payment, Payment.id == Refund.payment_id),
         (Column(N_("同意"), MOMENT), Column(N_("退款号")), Column(N_("付款单号"), shown=False), Column(N_("金额"), FEN), Column(N_("怎么退")), Column(N_("状态")),
          Column(N_("理由")), Column(N_("同意的人")), Column(N_("退到"), MOMENT)),
         lambda row: (
             row[0].approved_at, row[0].out_request_no, row[2], row[0].fen, _("在渠道那边退的") if row[0].elsewhere else _(payment_words.WAYS[row[0].way]),
             _(payment_words.REFUND_STATES[row[0].state][0]), _refund_reason(row[0].reason), row[3], row[0].succeeded_at,
         ),
-        lambda: _states(Refund.state, payment_words.REFUND_STATES), source="refund",
+        lambda: by_state(Refund.state, payment_words.REFUND_STATES), source="refund",
     ),
     "refund-transfers": Paper(
         N_("转账退款"), N_("渠道退不成、改由银行转账的会列在这里。"), BankRefund, BankRefund.proposed_at,
         lambda: (
-            _of(BankRefund, Refund.out_request_no, Refund.fen, maker=BankRefund.proposed_by_id, other=BankRefund.approved_by_id)
+            listed(BankRefund, Refund.out_request_no, Refund.fen, maker=BankRefund.proposed_by_id, other=BankRefund.approved_by_id)
             .outerjoin(Refund, Refund.id == func.coalesce(BankRefund.refund_id, BankRefund.replaces_id))
         ),
         (Column(N_("提出"), MOMENT), Column(N_("退款号")), Column(N_("金额"), FEN), Column(N_("账号尾号")), Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人")),
          Column(N_("转账"), DAY), Column(N_("银行流水号"), shown=False)),
         lambda row: (
-            row[0].proposed_at, row[2], row[3], _tail(row[0].payee_account), row[4], _decided_words()[row[0].state], row[5], row[0].paid_on, row[0].reference,
+            row[0].proposed_at, row[2], row[3], tail(row[0].payee_account), row[4], decided_words()[row[0].state], row[5], row[0].paid_on, row[0].reference,
         ),
-        _some(BankRefund.state, "PROPOSED", "APPROVED", "RETURNED", "PAID"),
+        decided(BankRefund.state, "PROPOSED", "APPROVED", "RETURNED", "PAID"),
+    ),
+    "refund-waivers": Paper(
+        N_("不再退的"), N_("渠道退不成、两个人同意不再退的会列在这里。"), RefundWaiver, RefundWaiver.proposed_at,
+        lambda: (
+            listed(RefundWaiver, Refund.out_request_no, Refund.fen, maker=RefundWaiver.proposed_by_id, other=RefundWaiver.decided_by_id)
+            .join(Refund, Refund.id == RefundWaiver.refund_id)
+        ),
+        (Column(N_("提出"), MOMENT), Column(N_("退款号")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人")),
+         Column(N_("答复"))),
+        lambda row: (row[0].proposed_at, row[2], row[3], row[0].reason, row[4], decided_words()[row[0].state], row[5], row[0].answer),
+        decided(RefundWaiver.state, "PROPOSED", "APPROVED", "RETURNED"),
+    ),
+    "refund-losses": Paper(
+        N_("合作社承担的"), N_("多退了、两个人同意由合作社承担的会列在这里。"), RefundLoss, RefundLoss.proposed_at,
+        lambda: (
+            listed(RefundLoss, Refund.out_request_no, maker=RefundLoss.proposed_by_id, other=RefundLoss.decided_by_id).join(Refund, Refund.id == RefundLoss.refund_id)
+        ),
+        (Column(N_("提出"), MOMENT), Column(N_("退款号")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人"))),
+        lambda row: (row[0].proposed_at, row[2], row[0].fen, row[0].reason, row[3], decided_words()[row[0].state], row[4]),
+        decided(RefundLoss.state, "PROPOSED", "DONE", "RETURNED"), source="refund_loss",
     ),
     "settlements": Paper(
-        N_("订单分账"), N_("订单到期分账以后会列在这里。"), Settlement, Settlement.settled_at, lambda: _of(Settlement),
+        N_("订单分账"), N_("订单到期分账以后会列在这里。"), Settlement, Settlement.settled_at, lambda: listed(Settlement),
         (Column(N_("结算"), MOMENT), Column(N_("月份"), shown=False), Column(N_("货款"), FEN), Column(N_("运费"), FEN), Column(N_("合作社的份额"), FEN), Column(N_("农户"), FEN),
          Column(N_("村集体"), FEN), Column(N_("防贫基金"), FEN)),
         lambda row: (
@@ -230,7 +200,7 @@ PAPERS: dict[str, Paper] = {
     ),
     "statements": Paper(
         N_("导入的流水"), N_("导入过的银行流水会列在这里。"), BankStatement, BankStatement.taken_at,
-        lambda: _of(BankStatement, maker=BankStatement.imported_by_id, other=BankStatement.confirmed_by_id).where(BankStatement.taken_at.is_not(None)),
+        lambda: listed(BankStatement, maker=BankStatement.imported_by_id, other=BankStatement.confirmed_by_id).where(BankStatement.taken_at.is_not(None)),
         (Column(N_("导入"), MOMENT), Column(N_("谁导入的")), Column(N_("从"), DAY), Column(N_("到"), DAY), Column(N_("行数"), "whole"), Column(N_("新的"), "whole", shown=False),
          Column(N_("期初余额"), FEN, shown=False), Column(N_("期末余额"), FEN), Column(N_("在网银里核对过"), MOMENT), Column(N_("谁核对的")), Column("SHA-256", shown=False)),
         lambda row: (
@@ -240,7 +210,7 @@ PAPERS: dict[str, Paper] = {
         dict,
     ),
     "rows": Paper(
-        N_("流水的每一行"), N_("银行流水和支付宝账务明细的每一行会列在这里。"), StatementRow, StatementRow.day, lambda: _of(StatementRow),
+        N_("流水的每一行"), N_("银行流水和支付宝账务明细的每一行会列在这里。"), StatementRow, StatementRow.day, lambda: listed(StatementRow),
         (Column(N_("日期"), DAY), Column(N_("账户")), Column(N_("事项"), shown=False), Column(N_("对方")), Column(N_("摘要")), Column(N_("金额"), FEN), Column(N_("余额"), FEN),
          Column(N_("号码"))),
         lambda row: (
@@ -251,15 +221,15 @@ PAPERS: dict[str, Paper] = {
     ),
     "withdrawals": Paper(
         N_("支付宝提现"), N_("从支付宝提到银行的会列在这里。"), Withdrawal, Withdrawal.ordered_on,
-        lambda: _of(Withdrawal, maker=Withdrawal.recorded_by_id, other=Withdrawal.closed_by_id),
+        lambda: listed(Withdrawal, maker=Withdrawal.recorded_by_id, other=Withdrawal.closed_by_id),
         (Column(N_("日期"), DAY), Column(N_("编号")), Column(N_("支付宝单号")), Column(N_("金额"), FEN), Column(N_("谁记的")), Column(N_("状态")), Column(N_("理由")),
          Column(N_("谁记为没提成"), shown=False)),
         lambda row: (row[0].ordered_on, row[0].number, row[0].serial, row[0].fen, row[2], withdrawals.state_words()[row[0].state][0], row[0].reason, row[3]),
-        lambda: _states(Withdrawal.state, withdrawals.state_words()),
+        lambda: by_state(Withdrawal.state, withdrawals.state_words()),
     ),
     "bill-differences": Paper(
         N_("账单差异"), N_("账和支付宝交易账单不一样的会列在这里。"), BillDifference, BillDifference.found_at,
-        lambda: _of(BillDifference, maker=BillDifference.owner_id, other=BillDifference.explained_by_id),
+        lambda: listed(BillDifference, maker=BillDifference.owner_id, other=BillDifference.explained_by_id),
         (Column(N_("发现"), MOMENT), Column(N_("订单号")), Column(N_("差在哪里")), Column(N_("我们账上"), FEN), Column(N_("账单上"), FEN), Column(N_("谁在办")),
          Column(N_("说明")), Column(N_("谁说明的")), Column(N_("说明时间"), MOMENT, shown=False)),
         lambda row: (
@@ -273,8 +243,8 @@ PAPERS: dict[str, Paper] = {
         lambda: _of_unit(PriceCut, maker=PriceCut.asked_by_id, other=PriceCut.decided_by_id),
         (Column(N_("申请"), MOMENT), Column(N_("单位")), Column(N_("单号")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")),
          Column(N_("决定人")), Column(N_("答复"), shown=False)),
-        lambda row: (row[0].asked_at, text_of(row[3], "name"), row[2], row[0].fen, row[0].reason, row[4], _decided_words()[row[0].state], row[5], row[0].answer),
-        _some(PriceCut.state, "OPEN", "APPROVED", "RETURNED"), source="price_cut",
+        lambda row: (row[0].asked_at, text_of(row[3], "name"), row[2], row[0].fen, row[0].reason, row[4], decided_words()[row[0].state], row[5], row[0].answer),
+        decided(PriceCut.state, "OPEN", "APPROVED", "RETURNED"), source="price_cut",
     ),
     "interest": Paper(
         N_("逾期利息"), N_("向单位计收的逾期利息会列在这里。"), LateInterest, LateInterest.claimed_at,
@@ -285,30 +255,41 @@ PAPERS: dict[str, Paper] = {
             row[0].claimed_at, text_of(row[3], "name"), row[2], row[0].from_on, row[0].through_on, row[0].fen, row[0].paid_fen, row[0].waived_fen, row[4],
             _interest_words()[row[0].state], row[0].waived_reason,
         ),
-        lambda: _states(LateInterest.state, _interest_words()), source="late_interest",
+        lambda: by_state(LateInterest.state, _interest_words()), source="late_interest",
     ),
     "invoices": Paper(
-        N_("发票"), N_("买家申请的发票会列在这里。"), Invoice, Invoice.requested_at, lambda: _of(Invoice, maker=Invoice.requested_by_id, other=Invoice.issued_by_id),
+        N_("发票"), N_("买家申请的发票会列在这里。"), Invoice, Invoice.requested_at, lambda: listed(Invoice, maker=Invoice.requested_by_id, other=Invoice.issued_by_id),
         (Column(N_("申请"), MOMENT), Column(N_("发票种类")), Column(N_("含税金额"), FEN), Column(N_("已冲红"), FEN), Column(N_("状态")), Column(N_("发票号码")),
          Column(N_("开票日期"), DAY), Column(N_("申请人"), shown=False), Column(N_("开票人"))),
         lambda row: (
             row[0].requested_at, _("专用发票") if row[0].kind == "VAT_SPECIAL" else _("普通发票"), row[0].fen, row[0].red_fen, _invoice_words()[row[0].state],
             row[0].number, row[0].issued_on, row[2], row[3],
         ),
-        lambda: _states(Invoice.state, _invoice_words()),
+        lambda: by_state(Invoice.state, _invoice_words()),
     ),
     "account-changes": Paper(
         N_("农户账户的修改"), N_("农户的收款账户改过以后会列在这里。"), AccountProposal, AccountProposal.proposed_at,
         lambda: (
-            _of(AccountProposal, Household.code, maker=AccountProposal.proposed_by_id, other=AccountProposal.decided_by_id)
+            listed(AccountProposal, Household.code, maker=AccountProposal.proposed_by_id, other=AccountProposal.decided_by_id)
             .join(Household, Household.id == AccountProposal.household_id)
         ),
         (Column(N_("提出"), MOMENT), Column(N_("户")), Column(N_("账户")), Column(N_("原账号尾号")), Column(N_("新账号尾号")), Column(N_("理由")), Column(N_("提出人")),
          Column(N_("状态")), Column(N_("决定人"))),
         lambda row: (
-            row[0].proposed_at, row[2], _("支付宝") if row[0].kind == "alipay" else _("银行"), _tail(row[0].account_before), row[0].last4, row[0].reason, row[3],
-            _decided_words()[row[0].state], row[4],
+            row[0].proposed_at, row[2], _("支付宝") if row[0].kind == "alipay" else _("银行"), tail(row[0].account_before), row[0].last4, row[0].reason, row[3],
+            decided_words()[row[0].state], row[4],
         ),
-        _some(AccountProposal.state, "PROPOSED", "APPROVED", "RETURNED"),
+        decided(AccountProposal.state, "PROPOSED", "APPROVED", "RETURNED"),
+    ),
+    "keys": Paper(
+        N_("收款密钥的更换"), N_("收款的账户和密钥加过、换过以后会列在这里。"), ChannelKey, ChannelKey.added_at,
+        lambda: listed(ChannelKey, maker=ChannelKey.added_by_id, other=ChannelKey.switched_by_id),
+        (Column(N_("加入"), MOMENT), Column(N_("渠道")), Column(N_("收款账户")), Column(N_("指纹"), shown=False), Column(N_("状态")), Column(N_("谁加的")), Column(N_("谁换上的")),
+         Column(N_("换上"), MOMENT, shown=False), Column(N_("作废"), MOMENT, shown=False), Column(N_("证书到期"), MOMENT, shown=False)),
+        lambda row: (
+            row[0].added_at, "Stripe" if row[0].channel == "stripe" else _("支付宝"), row[0].account, row[0].fingerprint, _(channel_keys.STATES[_key_state(row[0])][0]),
+            row[2], row[3], row[0].switched_at, row[0].retired_at, row[0].expires_at,
+        ),
+        _key_states,
     ),
 }  # fmt: skip

@@ -15,7 +15,8 @@ from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, text
 from marketplace.foundation.language import gettext as _
 from marketplace.ledger.entry import JournalEntry
-from marketplace.web.book_paper_kinds import PAPERS, Paper
+from marketplace.web.book_paper import Paper
+from marketplace.web.book_paper_kinds import PAPERS
 from marketplace.web.books import after_number, asked_book, asked_day, shown_books
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import day, moment, money

@@ -14,7 +14,10 @@ from marketplace.payments import match_undo, receipt_return, row_decision, row_u
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_difference import BillDifference
+from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.refund import Refund
+from marketplace.payments.refund_loss import RefundLoss
+from marketplace.payments.refund_waiver import RefundWaiver
 from marketplace.payments.statement_row import StatementLink, StatementRow
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.procurement.late_interest import LateInterest
@@ -55,6 +58,12 @@ def papers() -> UnitMarket:
         db.session.flush()
         db.session.add_all([
             BankRefund(organisation_id=own, refund_id=refund.id, state="PROPOSED", payee_name="王小明", payee_account=PAYEE, proposed_at=now, proposed_by_id=by),
+            RefundWaiver(organisation_id=own, refund_id=refund.id, reason="找不到人", proposed_at=now, proposed_by_id=by, version=1),
+            RefundLoss(organisation_id=own, refund_id=refund.id, fen=300, reason="多退了一次", proposed_at=now, proposed_by_id=by, state="PROPOSED", version=1),
+            ChannelKey(
+                organisation_id=own, channel="alipay", account="2021000000000000", kind="key", fingerprint="aa:bb", material="{}", state="ADDED", added_at=now,
+                added_by_id=by, confirmed_at=now, confirmed_by_id=director.person_id, version=1,
+            ),
             Withdrawal(organisation_id=own, number="TX1", fen=100, serial="2026A", ordered_on=today, recorded_at=now, recorded_by_id=by, version=1),
             BillDifference(organisation_id=own, kind="ONLY_THEIRS", out_trade_no="P404", ours_fen=0, theirs_fen=100, found_at=now),
             PriceCut(organisation_id=own, unit_id=at.unit, order_id=order_id, fen=100, reason="受潮", asked_at=now, asked_by_id=at.buyer.person_id, version=1),
