@@ -104,7 +104,9 @@ def _read_row(reading: Reading, number: int, cells: Sequence[str], minus_is_usua
     if len(serial) > LONGEST:
         return bad("serial.long")
     remark = " ".join(part for part in (row.get("remark", ""), row.get("postscript", "")) if part)[:300]
-    reading.account = reading.account or _whole(row.get("own_account", ""))
+    own = _whole(row.get("own_account", ""))
+    reading.account = reading.account or own
+    reading.others |= {own} - {"", reading.account}
     reverses = _in_red(row, fen) or bool(TAKEN_BACK.search(remark))
     name, account = row.get("payer_name", "")[:120], _whole(row.get("payer_account", ""))[:60]
     reading.rows.append(Row(number, day, fen, name, account, remark, serial.strip("0") and serial, balance, reverses))

@@ -88,6 +88,7 @@ class Reading:
     rows: list[Row] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     account: str = ""  # the account it is of, as far as the bank tells, perhaps with stars
+    others: set[str] = field(default_factory=set)  # what else rows name as their own account: stars of the same, or another's rows in one file
     opening_fen: int | None = None
     closing_fen: int | None = None
 

@@ -228,17 +228,17 @@ def take(statement_id: int, *, actor: Actor) -> Imported:
 
 def _must_be_ours(reading: Reading, organisation_id: int) -> None:
     ours = db.session.scalars(select(Cooperative).where(Cooperative.organisation_id == organisation_id)).one().bank_account
-    ours, told = re.sub(r"[^0-9]", "", ours or ""), re.sub(r"[^0-9*]", "", reading.account.replace("＊", "*"))
-    if not ours or not told.strip("*"):
-        return
-    begin, _stars, end = told.partition("*")
-    end = end.rpartition("*")[2]
-    fits = ours == told if "*" not in told else ours.startswith(begin) and ours.endswith(end)
-    if not fits:
-        raise InvalidInput(
-            "statement.account", N_("这份流水是尾号 %(told)s 的账户的，合作社的收款账户尾号是 %(ours)s。没有导入。"),
-            field="file", told=told[-4:], ours=ours[-4:],
-        )  # fmt: skip
+    ours = re.sub(r"[^0-9]", "", ours or "")
+    for account in (reading.account, *sorted(reading.others)):
+        told = re.sub(r"[^0-9*]", "", account.replace("＊", "*"))
+        begin, _stars, end = told.partition("*")
+        end = end.rpartition("*")[2]
+        fits = ours == told if "*" not in told else ours.startswith(begin) and ours.endswith(end)
+        if ours and told.strip("*") and not fits:
+            raise InvalidInput(
+                "statement.account", N_("这份流水是尾号 %(told)s 的账户的，合作社的收款账户尾号是 %(ours)s。没有导入。"),
+                field="file", told=told[-4:], ours=ours[-4:],
+            )  # fmt: skip
 
 
 def _outcome(seen: Recognised, expecting: Sequence[Callable[[Seen], Arrived | None]]) -> str:

@@ -216,6 +216,24 @@ def test_another_accounts_statement_is_refused_whether_or_not_it_has_stars(app: 
     assert db.session.query(StatementRow).count() == 3
 
 
+def test_a_file_of_two_accounts_is_refused_whichever_comes_first(app: Flask) -> None:
+    """Banks hand out all accounts of a customer in one file, each row with its own; where they write no balances, only that tells them apart."""
+    market = builders.market()
+    own = db.session.query(Cooperative).filter_by(organisation_id=market.cooperative).one().bank_account
+    stars, other = f"{own[:4]}****{own[-4:]}", "6217000000007777"
+
+    def sheet(*accounts: str) -> str:
+        rows = [f"2026-03-11,{account},{100 + place}.00,,甲,货款,S{place}" for place, account in enumerate(accounts)]
+        return "\n".join(["交易日期,本方账号,收入金额,支出金额,对方户名,摘要,流水号", *rows, ""])
+
+    for accounts in ((own, other), (stars, own, other), (other, own)):
+        with pytest.raises(InvalidInput) as refused:
+            take(sheet(*accounts), market)
+        assert refused.value.code == "statement.account"
+    assert db.session.query(StatementRow).count() == 0
+    assert take(sheet(own, stars, "", own), market).new == 4
+
+
 @pytest.mark.both
 def test_every_row_is_kept_and_only_what_came_in_is_posted(app: Flask) -> None:
     market = builders.market()
