@@ -13,6 +13,7 @@ from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import db, locked
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.ledger import event
+from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.payments import bill_difference, refund_news, stripe_seller
 from marketplace.payments import payment as payments
@@ -119,12 +120,15 @@ def _counted_elsewhere(payment: Payment) -> list[Refund]:
 
 def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, heard: AlipayNotice | None = None) -> str:
     """A dispute as it stands: shown to people once (as the notice that was ``heard``, if one was); if it was lost, the buyer has the money
-    back, and what Stripe took for it is a fee. What it took beyond what the payment holds is a loss that two people end (``refund_loss``)."""
+    back. What it took beyond what the payment holds is a loss that two people end (``refund_loss``). What Stripe kept for it is a fee, whoever won."""
     found = db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == str(row.get("payment_intent")))).one_or_none()
     if found is None:
         return ""
     payment = locked(Payment, found.id)
-    said = "disputed" if _show(payment, row, heard) else ""
+    shown, fresh = _show(payment, row, heard)
+    said = "disputed" if fresh else ""
+    if row.get("status") in ("won", "lost"):
+        _kept(payment, row, shown)
     number, fen = str(row["id"])[:64], int(row["amount"])
     if row.get("currency") != CURRENCY:  # no book can hold what it took: a person says what that was
         if row.get("status") == "lost":
@@ -142,34 +146,37 @@ def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, hea
         left = refunds.left_beyond(payment, beyond, f"{number}+" if refund else number)
         refund = refund or left
     assert refund is not None
-    moved = [each for each in row.get("balance_transactions") or [] if each.get("currency") == CURRENCY]
-    if (kept := sum(int(each.get("fee") or 0) for each in moved)) > 0:
-        event.fee(book=organisation_id, source=Source("refund", refund.id), fen=kept, channel="stripe")
-    if foreign := stripe_seller.foreign_fees(row.get("balance_transactions") or []):
-        bill_difference.found(organisation_id, "CURRENCY", payment.out_trade_no, number, ours_fen=0, theirs_fen=0, said=foreign)
-    audit.record("payment.dispute_lost", payment, fen=fen, fee_fen=kept)
+    audit.record("payment.dispute_lost", payment, fen=fen)
     return "lost"
 
 
-def _show(payment: Payment, row: dict[str, Any], heard: AlipayNotice | None) -> bool:
-    """Keep a dispute in the inbox, unless it is there."""
+def _kept(payment: Payment, row: dict[str, Any], shown: AlipayNotice) -> None:
+    """What Stripe kept for a dispute that is over, once: it gives the fee back to few who win. Part of it may be in another currency."""
+    moved = [each for each in row.get("balance_transactions") or [] if each.get("currency") == CURRENCY]
+    fen = sum(int(each.get("fee") or 0) for each in moved)
+    of_refund = select(Refund.id).where(Refund.out_request_no == str(row["id"])[:64])  # of one that was lost and counted before
+    posted = of_source("alipay_notice", shown.id, "fee") or ((known := db.session.scalar(of_refund)) and of_source("refund", known, "fee"))
+    if fen > 0 and not posted:
+        event.fee(book=payment.organisation_id, source=Source("alipay_notice", shown.id), fen=fen, channel="stripe")
+    if foreign := stripe_seller.foreign_fees(row.get("balance_transactions") or []):
+        bill_difference.found(payment.organisation_id, "CURRENCY", payment.out_trade_no, f"{row['id']}"[:60] + "-fee", ours_fen=0, theirs_fen=0, said=foreign)
+
+
+def _show(payment: Payment, row: dict[str, Any], heard: AlipayNotice | None) -> tuple[AlipayNotice, bool]:
+    """A dispute in the inbox, and whether it was not there before."""
     number, fen = str(row["id"])[:128], int(row["amount"]) if row.get("currency") == CURRENCY else None
     same = (AlipayNotice.notify_id == number) | (AlipayNotice.claim["name"].as_string() == number)
-    known = select(AlipayNotice.id).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed", same)
-    if db.session.scalar(known.limit(1)) is not None:
-        return False
-    if heard is not None:
-        heard.outcome, heard.total_fen = "disputed", fen
-        db.session.flush()
-        return True
-    db.session.add(
-        AlipayNotice(
-            notify_id=number, out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], total_fen=fen,
-            received_at=clock.now(), outcome="disputed", channel="stripe",
+    known = select(AlipayNotice).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed", same)
+    if (shown := db.session.scalars(known.order_by(AlipayNotice.id).limit(1)).one_or_none()) is not None:
+        return shown, False
+    if heard is None:
+        heard = AlipayNotice(
+            notify_id=number, out_trade_no=payment.out_trade_no, trade_status=f"DISPUTE/{row.get('status')}"[:32], received_at=clock.now(), channel="stripe"
         )
-    )  # fmt: skip
+        db.session.add(heard)
+    heard.outcome, heard.total_fen = "disputed", fen
     db.session.flush()
-    return True
+    return heard, True
 
 
 def _of_account(organisation_id: int, account: str) -> Any:

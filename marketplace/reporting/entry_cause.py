@@ -16,6 +16,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.match_undo import MatchUndo
+from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
@@ -169,6 +170,11 @@ CAUSES: Mapping[str, Mapping[str, Query]] = {
         ),
     },
     "alipay_withdrawal": {"account": lambda number: _account(Withdrawal, _ALIPAY, Withdrawal.ordered_on).where(Withdrawal.id == number)},
+    "alipay_notice": {
+        "payment": lambda number: (
+            select(Payment.public_id).join(AlipayNotice, AlipayNotice.out_trade_no == Payment.out_trade_no).where(AlipayNotice.id == number)
+        ),
+    },
     "alipay_bill_row": {
         "payment": lambda number: (
             select(Payment.public_id).join(ImportedRow, ImportedRow.out_trade_no == Payment.out_trade_no).where(ImportedRow.id == number)

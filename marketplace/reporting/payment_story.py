@@ -108,8 +108,9 @@ def _entries(payment: Payment, refunds: Sequence[Refund], decisions: Sequence[in
     rows_ = select(ImportedRow.id).where(
         ImportedRow.organisation_id == payment.organisation_id, ImportedRow.out_trade_no == payment.out_trade_no
     )
+    told = select(AlipayNotice.id).where(AlipayNotice.out_trade_no == payment.out_trade_no, AlipayNotice.outcome == "disputed")
     lost = select(RefundLoss.id).where(RefundLoss.refund_id.in_([each.id for each in refunds]))
-    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("refund_loss", lost), ("row_decision", list(decisions)), ("alipay_bill_row", rows_)))
+    return entries_of((("payment", [payment.id]), ("refund", [each.id for each in refunds]), ("refund_loss", lost), ("row_decision", list(decisions)), ("alipay_notice", told), ("alipay_bill_row", rows_)))
 
 
 def entries_of(sources: Sequence[tuple[str, Select[int] | Sequence[int]]]) -> list[Step]:

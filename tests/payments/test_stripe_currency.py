@@ -79,7 +79,7 @@ def test_so_is_what_a_lost_dispute_took_in_another_currency(app: Flask, desk: De
     payment = paid_by_card(desk, order_id)
     desk.disputes = [dispute(payment, "lost", id="dp_1", balance_transactions=[{"currency": "cny", "fee": 1500}, {"currency": "hkd", "fee": 8500}])]
     assert (jobs.cards(), jobs.cards()) == ("1 learnt from Stripe", "")
-    assert (told(), balance.held("fees", market.cooperative)) == ([("CURRENCY", "dp_1", "HKD 85.00")], 1500)
+    assert (told(), balance.held("fees", market.cooperative)) == ([("CURRENCY", "dp_1-fee", "HKD 85.00")], 1500)
 
 
 def test_a_dispute_in_another_currency_is_shown_and_what_it_took_is_a_task(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
@@ -90,7 +90,7 @@ def test_a_dispute_in_another_currency_is_shown_and_what_it_took_is_a_task(app: 
     assert [(each.count, each.fen) for each in money_health.standing() if each.name == "disputes"] == [(1, 0)]
     desk.disputes[0]["status"] = "lost"
     assert jobs.cards() == ""
-    assert (told(), stand(market)["stripe"]) == ([("CURRENCY", "dp_2", "HKD 99.00")], payment.amount_fen)
+    assert (told(), stand(market)["stripe"]) == ([("CURRENCY", "dp_2", "HKD 99.00")], payment.amount_fen - 1500)
 
 
 def test_what_came_and_went_in_another_currency_is_nothing() -> None:

@@ -189,6 +189,26 @@ def test_what_people_wrote_beside_a_refund_at_stripe_is_not_kept(app: Flask, des
     assert db.session.scalars(select(OutboxMessage.id).where(OutboxMessage.kind == "stripe.event", OutboxMessage.done_at.is_(None))).all() == []
 
 
+def test_what_stripe_keeps_of_a_dispute_that_was_won_is_a_fee_too(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    """The money is in the account again, and the fee for the dispute mostly is not."""
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    fen, number = payment.amount_fen, payment.id
+    desk.disputes = [dispute(payment, "needs_response")]
+    assert (jobs.cards(), stand(market)) == ("1 learnt from Stripe", {"stripe": fen, "buyer_funds": fen})
+    back = {"object": "balance_transaction", "amount": fen, "currency": "cny", "fee": 0}
+    desk.disputes[0] |= {"status": "won", "balance_transactions": [*desk.disputes[0]["balance_transactions"], back]}
+    for _ in range(2):
+        assert told(app, market, dispute_event(desk.disputes[0], "charge.dispute.closed")) == 200
+        jobs.cards()
+    assert (stand(market), balance.held("fees", market.cooperative)) == ({"stripe": fen - 1500, "buyer_funds": fen}, 1500)
+    assert "fee" in [step.data["kind"] for step in payment_story.story(found(number)) if step.kind == "entry"]
+    # Of another one it was given back.
+    desk.disputes.insert(0, dispute(payment, "won", id="dp_again", balance_transactions=[{"currency": "cny", "fee": 1500}, {"currency": "cny", "fee": -1500}]))
+    jobs.cards()
+    assert stand(market)["stripe"] == fen - 1500
+
+
 def test_each_dispute_of_a_payment_is_shown(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     market, _buyer, order_id = sold
     payment = paid_by_card(desk, order_id)

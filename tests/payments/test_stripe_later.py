@@ -221,6 +221,7 @@ def test_a_dispute_whose_event_was_lost_is_shown_and_a_lost_one_is_posted_once(a
     fen = payment.amount_fen
     assert stand(market) == {"stripe": fen, "buyer_funds": fen}
     desk.disputes = [dispute(payment, "won")]
+    desk.disputes[0]["balance_transactions"].append({"object": "balance_transaction", "amount": fen, "currency": "cny", "fee": -1500})
     assert jobs.cards() == ""
     assert stand(market) == {"stripe": fen, "buyer_funds": fen}
     desk.disputes = [dispute(payment, "lost")]
