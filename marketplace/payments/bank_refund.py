@@ -100,7 +100,4 @@ def _went_twice(refund: Refund) -> None:
     while replaced.reissues_id is not None:
         replaced = db.session.get_one(Refund, replaced.reissues_id)
     payment = db.session.get_one(Payment, refund.payment_id)
-    follows = replaced.state == "succeeded"
-    bill_difference.found(
-        refund.organisation_id, "TWICE", payment.out_trade_no, replaced.out_request_no, ours_fen=-replaced.fen if follows else 0, theirs_fen=-replaced.fen
-    )
+    bill_difference.found(refund.organisation_id, "TWICE", payment.out_trade_no, replaced.out_request_no, ours_fen=0, theirs_fen=-replaced.fen)

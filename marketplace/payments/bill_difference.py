@@ -14,7 +14,7 @@ from marketplace.organisations.actor import Actor, own_row
 
 class BillDifference(Public, Model):
     """Amounts in fen, signed as in the bill; 0 on the side that has none. TWICE: a refund that was made again left after all, so that the
-    buyer has the money twice; ``ours_fen`` is what of it the books could follow, and no bill need have told it. CURRENCY: a card channel kept a
+    buyer has the money twice: the books follow one of them, and no bill need have told of the other. CURRENCY: a card channel kept a
     fee in another currency, ``said``, which the books cannot hold: 0 fen on both sides."""
 
     __tablename__ = "bill_difference"

@@ -1,4 +1,4 @@
-"""A refund that left after all, when neither its payment nor its order held money for it: the buyer has it twice, and the books do not follow.
+"""A refund that left after all, though what replaced it had gone, or no order held money for it: the buyer has it twice, and the books do not follow.
 
 It is the cooperative's own loss, whose money it was; the platform holds none, and no household bears it. Two people say so, and it is posted.
 What the buyer gives back later comes as a receipt of nobody's, and stands where the loss stands.

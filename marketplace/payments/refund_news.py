@@ -1,8 +1,9 @@
 """What the channel says of a refund of ours by its number: in a bill, in a notice, in an answer, whether or not we asked.
 
 What left has left, also if it was taken for failed: that very refund succeeds, and its money is off the order again. What was to replace it
-and was not sent is not wanted any more; if that went too the buyer has the money twice, and a person is told. Whether a transfer over the bank
-was made, only people know: they are asked.
+and was not sent is not wanted any more; if that went too the buyer has the money twice, and a person is told. Then the second one is no refund of
+the order, whatever that still holds: households would pay for it out of its split. The cooperative bears it (``refund_loss``), until one of the two
+turns out not to have gone. Whether a transfer over the bank was made, only people know: they are asked.
 """
 
 from sqlalchemy import func, select
@@ -79,17 +80,15 @@ def left(refund_id: int) -> bool:
         return False
     refund_waiver.drop(refund_id)
     code, replaced = refund.sub_code, _give_up_replacements(refund)
-    twice = replaced == "went"
-    follows = _count_again(payment, refund)
+    twice = replaced == "went" or _is_again(refund)
+    follows = replaced == "none" and not twice and _count_again(payment, refund)
     if follows:
         refunds.succeed(refund_id)
     else:
         refund.sub_code = LEFT
-    if twice or (not follows and replaced != "doubted"):
-        bill_difference.found(
-            refund.organisation_id, "TWICE" if twice else "ONLY_THEIRS", payment.out_trade_no, refund.out_request_no,
-            ours_fen=-refund.fen if follows else 0, theirs_fen=-refund.fen,
-        )  # fmt: skip
+        if replaced != "doubted":
+            kind = "TWICE" if twice else "ONLY_THEIRS"
+            bill_difference.found(refund.organisation_id, kind, payment.out_trade_no, refund.out_request_no, ours_fen=0, theirs_fen=-refund.fen)
     db.session.flush()
     audit.record("refund.left_after_all", refund, fen=refund.fen, sub_code=code, counted=follows, twice=twice)
     return follows
@@ -143,6 +142,15 @@ def _count_again(payment: Payment, refund: Refund) -> bool:
     return True
 
 
+def _is_again(refund: Refund) -> bool:
+    """Whether what it was to replace has gone back already, at first or second hand, and counts."""
+    while refund.reissues_id is not None:
+        refund = db.session.get_one(Refund, refund.reissues_id)
+        if refund.state == "succeeded":
+            return True
+    return False
+
+
 def _give_up_replacements(refund: Refund) -> str:
     """End what was to replace a refund and has not been sent: "none" is left; "went" if something was sent, and may have gone too; "doubted" if
     a person may have transferred it."""
@@ -158,7 +166,7 @@ def _give_up_replacements(refund: Refund) -> str:
             replacement.sub_code, found = DOUBTED, "doubted"
         elif replacement.state == "approved":
             refunds.fail(again, REPLACED_LEFT)
-        elif replacement.state == "failed":
+        elif replacement.state == "failed" and replacement.sub_code != LEFT:
             replacement.sub_code = REPLACED_LEFT
         else:
             found = "went"

@@ -132,7 +132,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {  # (label, what it means, what it 
     ),
     "refused_refunds": (LABELS["refused_refunds"], N_("要合作社重发，或改走银行。"), N_("没有被拒绝的退款。")),
     "lost_refunds": (
-        LABELS["lost_refunds"], N_("同一笔钱退了两次，或退了以后又被发卡银行追走，订单上没有钱可扣，账比渠道多。请合作社向买家追回，或由两个人定为合作社承担。"), N_("没有多退的款。"),
+        LABELS["lost_refunds"], N_("同一笔钱退了两次，或退了以后又被发卡银行追走：多退的一份没有从订单的钱里扣，账比渠道多。请合作社向买家追回，或由两个人定为合作社承担。"), N_("没有多退的款。"),
     ),
     "refunds_to_transfer": (LABELS["refunds_to_transfer"], N_("合作社会计在网银转账，再记下流水号。"), N_("没有要转账的退款。")),
     "refunds_waiting": (LABELS["refunds_waiting"], N_("已经同意，正在排队交给渠道，通常几分钟。"), N_("没有排队的退款。")),
