@@ -229,6 +229,11 @@ def must_be_findable(batch: PayoutBatch, item: PayoutItem) -> None:
         raise Conflict("found.state", N_("这一笔没有记为退回或没有付，不用更正。"), state=item.state)
 
 
+def waits_for_an_end() -> ColumnElement[bool]:
+    """Of what was found: that something of it was paid twice, and nobody has said how that ended."""
+    return (PayoutFound.beyond_fen > 0) & PayoutFound.ended_at.is_(None) & (PayoutFound.state == "DONE") & _stands()
+
+
 def _stands() -> ColumnElement[bool]:
     return (PayoutFound.state != "RETURNED") & PayoutFound.undone_at.is_(None)
 
@@ -260,7 +265,7 @@ def _post(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:
     )  # fmt: skip
     row.state, row.entry_id = "DONE", entry_id
     if row.beyond_fen:
-        _bear(row, batch, item, row.beyond_fen)
+        bear(row, batch, item, row.beyond_fen)
     if batch.state == "CANCELLED":
         # It lives again for what it paid; the rest of it was batched anew, or waits to be.
         others = update(PayoutItem).where(PayoutItem.batch_id == batch.id, PayoutItem.id != item.id).values(state="reissued")
@@ -271,8 +276,8 @@ def _post(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:
     item.state, item.reason, item.paid_at, item.moved = "paid", "", clock.now(), False
 
 
-def _bear(row: PayoutFound, batch: PayoutBatch, item: PayoutItem, fen: int) -> None:
-    """What the cooperative bears of a payment counts as if it had been given to the household, which was paid it."""
+def bear(row: PayoutFound, batch: PayoutBatch, item: PayoutItem, fen: int) -> None:
+    """What the cooperative bears of a payment counts as if it had been given to the household, which was paid it; below zero, it bears that no more."""
     db.session.add(
         CreditMove(
             organisation_id=row.organisation_id, distribution_id=batch.distribution_id, household_id=item.household_id, kind="TWICE", fen=fen,
@@ -282,7 +287,7 @@ def _bear(row: PayoutFound, batch: PayoutBatch, item: PayoutItem, fen: int) -> N
 
 
 def _unbear(row: PayoutFound, batch: PayoutBatch, item: PayoutItem) -> None:
-    _bear(row, batch, item, -row.beyond_fen)
+    bear(row, batch, item, -row.beyond_fen)
     row.ended_at, row.ending = row.ended_at or clock.now(), row.ending or item.reason
 
 

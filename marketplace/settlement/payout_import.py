@@ -19,6 +19,7 @@ from marketplace.settlement import (
     payout_layout,
     payout_part,
     payout_reversal,
+    payout_twice,
 )
 from marketplace.settlement.payout_answer import Result
 from marketplace.settlement.payout_item import ITEM_STATES, UNSEEN, PayoutBatch, PayoutItem, seen_anew
@@ -138,6 +139,7 @@ def take(batch: PayoutBatch, standing: Standing, results: Sequence[Result], *, p
     _debited(batch, [*paid, *fresh])
     _not_known(batch, unknown)
     payout_found.came_back(batch, {result.sequence for result in returned})
+    payout_twice.one_came_back(batch, {result.sequence for result in (*returned, *refused)})
     changed = Changed(len(paid), len(returned) + len(refused), len(unknown))
     finish(batch)
     audit.record("payout.results", batch, person_id=person_id, paid=changed.paid, returned=changed.returned, unknown=changed.unknown)

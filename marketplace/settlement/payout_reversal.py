@@ -17,7 +17,7 @@ from marketplace.ledger.entry import JournalEntry
 from marketplace.ledger.posting import Source
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.proposal import TWO_PEOPLE, Proposal, put
-from marketplace.settlement import payout_found
+from marketplace.settlement import payout_found, payout_twice
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
 
 _WAITS, _ONCE = text("state = 'PROPOSED'"), text("state = 'DONE' AND kind = 'UNMADE'")
@@ -154,6 +154,7 @@ def _post(row: PayoutReversal, batch: PayoutBatch, item: PayoutItem) -> None:
         row.entry_id, row.state = credited, "DONE"
         item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
         payout_found.came_back(batch, {item.sequence})
+        payout_twice.one_came_back(batch, {item.sequence})
         return
     # Of what the books knew as returned before, that entry holds again: the bank debited once and credited once.
     unmade = share_event.payout_unmade(
@@ -164,6 +165,8 @@ def _post(row: PayoutReversal, batch: PayoutBatch, item: PayoutItem) -> None:
     item.state, item.reason, item.paid_at = "returned", row.reason[:120], None
     if found is not None:
         payout_found.undo(found, batch, item)
+    db.session.flush()
+    payout_twice.one_came_back(batch, {item.sequence})
 
 
 def _paid(item: PayoutItem) -> None:

@@ -21,7 +21,7 @@ from marketplace.ledger.posting import Source
 from marketplace.payments import transfer
 from marketplace.payments.channel import Payer, client_for
 from marketplace.payments.transfer import Order, Transfer
-from marketplace.settlement import payout_import, payout_item, payout_part
+from marketplace.settlement import payout_import, payout_item, payout_part, payout_twice
 from marketplace.settlement.distribution_share import Distribution
 from marketplace.settlement.payout_file import yuan
 from marketplace.settlement.payout_item import PayoutBatch, PayoutItem, number_of
@@ -170,6 +170,8 @@ class _Payouts:
         item = self._item(row)
         share_event.payout_returned_by(book=item.organisation_id, source=Source("payout_item", item.id), households=_household(item), channel="alipay")
         item.state, item.reason, item.paid_at = "returned", reason_of(row.sub_code or "REFUND"), None
+        db.session.flush()
+        payout_twice.one_came_back(batch, {item.sequence})
         self._ended(batch, row)
 
     def _item(self, row: Transfer) -> PayoutItem:

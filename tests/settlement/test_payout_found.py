@@ -157,6 +157,48 @@ def test_what_was_paid_twice_and_came_back_is_not_paid_a_third_time(app: Flask) 
     assert broken() == []
 
 
+@pytest.mark.parametrize("how", ["the results", "the statement", "two people"])
+def test_of_two_payments_the_other_one_comes_back_and_the_household_has_it_once(app: Flask, how: str) -> None:
+    """The first was found, and the second, which had replaced it, comes back or was never made: that credit is what the cooperative bore."""
+    market, row = answered("refused,户名不符")
+    fresh = again(market, row)
+    bring(fresh, market, f"{fresh.number},1,20.00,paid,")
+    done = found(market, items(row)[1].id)
+    assert (done.beyond_fen, balance.held("outside", market.cooperative)) == (2_000, -2_000)
+    (second,) = items(fresh)
+    if how == "the results":
+        bring(fresh, market, f"{fresh.number},1,20.00,returned,账户已注销")
+    elif how == "the statement":
+        statement(market, (2_000, "代发专户", f"退票 {fresh.number} {second.bank_account}", "S9"))
+    else:
+        asked = transaction(lambda: payout_reversal.propose(second.id, "流水上没有这一笔", actor=market.accountant))
+        transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=market.director))
+    assert (told(row)[1], items(fresh)[0].state, items(fresh)[0].moved) == (("paid", ""), "reissued", True)
+    assert (owed(market), balance.held("outside", market.cooperative), balance.held("bank", market.cooperative)) == (0, 0, -6_000)
+    with pytest.raises(Conflict, match=r"payout\.nothing_returned"), transaction():
+        payout_batch.reissue(fresh.id, actor=market.accountant)
+    payment = household_statement.for_token(db.session.get_one(Household, market.households[1]).statement_token)
+    assert (payment.paid_fen, payment.owed_fen) == (2_000, 0)
+    assert next(each for each in money_health.standing(market.cooperative) if each.name == "paid_twice").count == 0
+    assert broken() == []
+    # The one that was found comes back as well: now it is the household's, once.
+    asked = transaction(lambda: payout_reversal.propose(items(row)[1].id, "银行说退回来了", actor=market.accountant, kind="BACK"))
+    transaction(lambda: payout_reversal.decide(asked.id, version=1, approved=True, actor=market.director))
+    assert (owed(market), balance.held("outside", market.cooperative), broken()) == (2_000, 0, [])
+
+
+def test_what_comes_back_after_somebody_said_how_it_ended_is_the_households(app: Flask) -> None:
+    """It gave the second one back by hand; then the bank, too, sent it back."""
+    market, row = answered("refused,户名不符")
+    fresh = again(market, row)
+    bring(fresh, market, f"{fresh.number},1,20.00,paid,")
+    done = found(market, items(row)[1].id)
+    version = db.session.get_one(PayoutFound, done.id).version
+    transaction(lambda: payout_found.end(done.id, "本人把多的一份送回来了", actor=market.accountant, version=version))
+    bring(fresh, market, f"{fresh.number},1,20.00,returned,账户已注销")
+    assert (items(fresh)[0].state, owed(market), broken()) == ("returned", 2_000, [])
+
+
 def test_what_is_not_paid_a_second_time_comes_off_what_is_still_owed(app: Flask) -> None:
     """Issued again, and sent back again: that credit was paid by the first payment."""
     market, row = answered("refused,户名不符")
