@@ -7,7 +7,7 @@ A look that failed is a message to the outside: made again with growing pauses, 
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import db, locked
@@ -15,7 +15,7 @@ from marketplace.foundation.outbox import OutboxMessage
 from marketplace.ledger import event
 from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
-from marketplace.payments import bill_difference, refund_news, stripe_seller
+from marketplace.payments import bill_difference, refund_loss, refund_news, stripe_seller
 from marketplace.payments import payment as payments
 from marketplace.payments import refund as refunds
 from marketplace.payments.channel import ENDED
@@ -23,7 +23,7 @@ from marketplace.payments.channel_key import SIGNS, ChannelKey
 from marketplace.payments.notice_inbox import AlipayNotice
 from marketplace.payments.outcome import Outcome
 from marketplace.payments.payment import PAID, Payment
-from marketplace.payments.refund import RECOUNTED, Refund
+from marketplace.payments.refund import LEFT, RECOUNTED, Refund
 from marketplace.payments.stripe_api import CURRENCY
 
 REFUNDS, DISPUTES = timedelta(days=30), timedelta(days=180)  # how far back is looked, each time: a dispute takes months
@@ -71,17 +71,23 @@ def take_refund(organisation_id: int, row: dict[str, Any]) -> str:
 
 def take_elsewhere(organisation_id: int, account: str, intent: str, rows: list[dict[str, Any]]) -> str:
     """Of all refunds of a payment, those that nobody here ordered: what went back and is not counted is counted. What was counted and has come back
-    since, as the buyer's bank refused it, is not any more, and waits for a person."""
+    since, as the buyer's bank refused it, is not any more, and waits for a person. What went beyond what the payment holds (it had gone back over the
+    bank, say) is a loss that two people end (``refund_loss``): there is no bill of Stripe's from which it would be seen."""
     payment = locked(Payment, db.session.scalars(_of_account(organisation_id, account).where(Payment.trade_no == intent)).one().id)
     ours = set(db.session.scalars(select(Refund.out_request_no).where(Refund.payment_id == payment.id)))
     theirs = [each for each in rows if each.get("currency") == CURRENCY and stripe_seller.number_of(each) not in ours]
     gone = sum(int(each["amount"]) for each in theirs if each.get("status") == "succeeded")
     most = sum(int(each["amount"]) for each in theirs if each.get("status") not in ENDED)  # what is under way may have been told of
-    counted = sum(each.fen for each in _counted_elsewhere(payment))
-    if counted > most:
-        _came_back(payment, counted - most)
-        return "came_back"  # what may have gone and is not counted yet is, the next time
-    return _count(payment, gone - counted) if gone > counted else ""
+    counted, beyond = (sum(each.fen for each in some) for some in (_counted_elsewhere(payment), _beyond(payment)))
+    if counted + beyond > most:
+        return _back(payment, counted + beyond - most)  # what may have gone and is not counted yet is, the next time
+    if gone <= counted + beyond:
+        return ""
+    said = _count(payment, gone - counted - beyond)
+    if (more := gone - beyond - sum(each.fen for each in _counted_elsewhere(payment))) > 0:
+        _beyond_by(payment, more)
+        said = "refunded_elsewhere"
+    return said
 
 
 def _count(payment: Payment, fen: int) -> str:
@@ -92,6 +98,31 @@ def _count(payment: Payment, fen: int) -> str:
             payment.out_trade_no, "succeeded", total_fen=payment.amount_fen, trade_no=payment.trade_no, channel="stripe", refunded_fen=told, by_number=True,
         )
     )  # fmt: skip
+
+
+def _back(payment: Payment, fen: int) -> str:
+    """So much of what went there is in the account again: first what no book holds, last what is counted. What the cooperative has borne of it
+    stands in the books as two people said."""
+    said, borne = "", 0
+    for each in reversed(_beyond(payment)):
+        if refund_loss.is_borne(each.id):
+            borne += each.fen
+        elif fen > 0:
+            each.sub_code, said = RECOUNTED, "came_back"
+            if each.fen > fen:
+                _beyond_by(payment, each.fen - fen)
+            fen = max(0, fen - each.fen)
+    if (fen := min(fen - borne, sum(each.fen for each in _counted_elsewhere(payment)))) > 0:
+        _came_back(payment, fen)
+        said = "came_back"
+    db.session.flush()
+    return said
+
+
+def _beyond_by(payment: Payment, fen: int) -> None:
+    """So much went back there that the payment does not hold."""
+    number = db.session.scalar(select(func.count()).select_from(Refund).where(Refund.payment_id == payment.id))
+    refunds.left_beyond(payment, fen, f"{payment.trade_no}+{number}")
 
 
 def _came_back(payment: Payment, fen: int) -> None:
@@ -116,6 +147,12 @@ def _counted_elsewhere(payment: Payment) -> list[Refund]:
     """What went back of a payment and nobody here ordered, as it is counted; the latest first. What disputes took is no refund."""
     query = select(Refund).where(Refund.payment_id == payment.id, Refund.way == "stripe", Refund.elsewhere, Refund.state == "succeeded")
     return [each for each in db.session.scalars(query.order_by(Refund.id.desc())) if not refunds.is_dispute(each.out_request_no)]
+
+
+def _beyond(payment: Payment) -> list[Refund]:
+    """What went back there beyond what the payment held; a dispute's second taking apart."""
+    query = select(Refund).where(Refund.payment_id == payment.id, Refund.way == "stripe", Refund.elsewhere, Refund.sub_code == LEFT)
+    return [each for each in db.session.scalars(query.order_by(Refund.id)) if not refunds.is_dispute(each.out_request_no)]
 
 
 def take_dispute(organisation_id: int, account: str, row: dict[str, Any], *, heard: AlipayNotice | None = None) -> str:

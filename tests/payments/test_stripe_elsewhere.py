@@ -15,7 +15,7 @@ from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.orders import refund_reissue
 from marketplace.organisations.actor import Actor
-from marketplace.payments import call, channel_key, refund_loss, stripe_look
+from marketplace.payments import bank_refund, call, channel_key, refund_loss, stripe_look
 from marketplace.payments import payment as payments
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.payment import Payment
@@ -83,6 +83,36 @@ def test_what_came_back_hides_no_refund_made_there_in_its_place(app: Flask, desk
     db.session.rollback()
     with pytest.raises(Conflict, match=r"refund\.exceeds"):
         transaction(lambda: refund_reissue.propose(number, "王小明", "6228480402564890018", "农业银行", actor=market.accountant))
+
+
+@pytest.mark.both
+def test_a_refund_made_there_of_what_had_gone_back_over_the_bank_is_shown(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    """The card refused it, it went over the bank, and somebody refunds it on Stripe's pages, too: Stripe has no bill that would tell of it."""
+    market, buyer, order_id = sold
+    payment, refund = refunded(desk, buyer, order_id)
+    named, first, fen, trade_no = desk.refund_of(str(payment.trade_no)), refund.id, payment.amount_fen, str(payment.trade_no)
+    desk.turned[named] = {"status": "failed", "failure_reason": "expired_or_canceled_card"}
+    assert told(app, market, refund_event(refund, "refund.failed", "failed", id=named)) == 200
+    db.session.rollback()
+    asked = transaction(lambda: refund_reissue.propose(first, "王小明", "6228480402564890018", "农业银行", actor=market.accountant).id)
+    again = transaction(lambda: refund_reissue.decide(asked, approved=True, actor=market.director).refund_id or 0)
+    transaction(lambda: bank_refund.record(again, "BOC2026112500017", clock.business_date(), actor=market.accountant))
+    assert (stand(market)["stripe"], balance.held("bank", market.cooperative)) == (fen, -fen)
+    row = {"id": "re_by_hand", "amount": 600, "currency": "cny", "status": "succeeded", "payment_intent": trade_no, "metadata": {}}
+
+    def looked(*rows: dict[str, Any]) -> str:
+        db.session.rollback()
+        return transaction(lambda: stripe_look.take_elsewhere(market.cooperative, ACCOUNT, trade_no, list(rows)))
+
+    assert (looked(row), looked(row), waits("lost_refunds"), waits_fen("lost_refunds")) == ("refunded_elsewhere", "", 1, 600)
+    assert (looked(row | {"status": "failed"}), looked(row | {"status": "failed"}), waits("lost_refunds")) == ("came_back", "", 0)
+    assert (looked(row | {"id": "re_once_more"}), waits("lost_refunds")) == ("refunded_elsewhere", 1)
+    db.session.rollback()
+    lost = db.session.scalars(select(Refund.id).where(Refund.sub_code == LEFT)).one()
+    db.session.rollback()
+    proposed = transaction(lambda: refund_loss.propose(lost, "转账退过，又在 Stripe 上退了。", actor=market.accountant).id)
+    transaction(lambda: refund_loss.decide(proposed, actor=market.director, version=1, approved=True))
+    assert (stand(market)["stripe"], looked(row), waits("lost_refunds"), trade.order(order_id).refunded_fen) == (fen - 600, "", 0, fen)
 
 
 def test_a_dispute_lost_of_what_had_gone_back_is_shown_until_two_people_end_it(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
