@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import case, func, literal, select
 
 from marketplace.foundation.database import db
 from marketplace.foundation.errors import Conflict
@@ -24,7 +24,8 @@ from marketplace.settlement.taken_back import TakenBack
 
 @dataclass(frozen=True)
 class Month:
-    """A period in which settled goods, or what a failed refund brought back, wait for their division; fen with refunds off."""
+    """A period in which settled goods, or what a failed refund brought back, wait for their division; fen with refunds off, and orders of which
+    something is left."""
 
     period: str
     orders: int
@@ -63,8 +64,9 @@ def months(organisation_id: int) -> list[Month]:
     """Months of the cooperative that have something undivided, the oldest first."""
     gone = taken_back.of_pools(TakenBack.organisation_id == organisation_id)
     left_fen = func.sum(taken_back.pool_left(gone))
+    orders = case((taken_back.pool_left(gone) > 0, SettlementLine.settlement_id)).distinct()
     settled = (
-        select(SettlementLine.period, func.count(SettlementLine.settlement_id.distinct()), left_fen)
+        select(SettlementLine.period, func.count(orders), left_fen)
         .outerjoin(gone, gone.c.line_id == SettlementLine.id)
         .where(SettlementLine.organisation_id == organisation_id, SettlementLine.distribution_id.is_(None))
         .group_by(SettlementLine.period)
@@ -95,9 +97,9 @@ def preview(organisation_id: int, period: str, *, divided: bool = True) -> list[
 
 
 def _undivided(organisation_id: int, _period: str, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> GroupPreview:
-    settled_fen, pool_fen, recovered_fen = _pool(organisation_id, group_id, lines, comes_back=comes_back)
+    orders, settled_fen, pool_fen, recovered_fen = _pool(organisation_id, group_id, lines, comes_back=comes_back)
     return GroupPreview(
-        group=db.session.get_one(LinkageGroup, group_id), orders=len({line.settlement_id for line in lines}), settled_fen=settled_fen, pool_fen=pool_fen,
+        group=db.session.get_one(LinkageGroup, group_id), orders=orders, settled_fen=settled_fen, pool_fen=pool_fen,
         recovered_fen=recovered_fen, patronage_fen=0, equity_fen=0,
         households=db.session.scalar(select(func.count(LinkageShare.id)).where(LinkageShare.group_id == group_id)) or 0, basis="", refused=None, divided=False,
     )  # fmt: skip
@@ -107,7 +109,7 @@ def _group(organisation_id: int, period: str, group_id: int, lines: list[Settlem
     import numpy as np
 
     group = db.session.get_one(LinkageGroup, group_id)
-    settled_fen, pool_fen, recovered_fen = _pool(organisation_id, group_id, lines, comes_back=comes_back)
+    orders, settled_fen, pool_fen, recovered_fen = _pool(organisation_id, group_id, lines, comes_back=comes_back)
     divided, refused = None, None
     try:
         divided = divide_group(
@@ -118,14 +120,16 @@ def _group(organisation_id: int, period: str, group_id: int, lines: list[Settlem
         refused = error
     divided = divided or Divided("", 0, 0, Parts(np.zeros(0, np.int64)))
     return GroupPreview(
-        group=group, orders=len({line.settlement_id for line in lines}), settled_fen=settled_fen, pool_fen=pool_fen,
+        group=group, orders=orders, settled_fen=settled_fen, pool_fen=pool_fen,
         recovered_fen=recovered_fen, patronage_fen=divided.patronage_fen, equity_fen=divided.equity_fen,
         households=divided.parts.households_with_money, basis=divided.basis, refused=refused, relief_fen=divided.relief_fen,
         guaranteed_fen=divided.guaranteed_fen, guaranteed_due_fen=divided.guaranteed_due_fen,
     )  # fmt: skip
 
 
-def _pool(organisation_id: int, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> tuple[int, int, int]:
-    """Fen that were settled, what of them can be divided, and what of that recovers earlier refunds."""
-    left_fen = sum(pools_left(lines).values())
-    return sum(line.pool_fen for line in lines), *available(organisation_id, group_id, left_fen, waits_fen=left_fen, comes_back=comes_back)
+def _pool(organisation_id: int, group_id: int, lines: list[SettlementLine], *, comes_back: bool) -> tuple[int, int, int, int]:
+    """Orders of which refunds left something, fen that were settled, what of them can be divided, and what of that recovers earlier refunds."""
+    left = pools_left(lines)
+    left_fen = sum(left.values())
+    orders = len({line.settlement_id for line in lines if left[line.id]})
+    return orders, sum(line.pool_fen for line in lines), *available(organisation_id, group_id, left_fen, waits_fen=left_fen, comes_back=comes_back)

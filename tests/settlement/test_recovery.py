@@ -301,3 +301,19 @@ def test_what_came_back_is_divided_once_though_other_months_wait(app: Flask) -> 
         # Withdrawn, the first one's lines are ¥52.80 again, of which the other draft divides what the pool had beyond it.
         transaction(lambda: distribution.withdraw(row.id, actor=market.accountant, reason="重来"))
         assert the_draft(market, period).total_fen == 3_520
+
+
+@pytest.mark.both
+def test_an_order_that_went_back_whole_is_none_of_those_that_wait_for_a_division(app: Flask) -> None:
+    market = builders.market(on_hand=50)
+    kept, whole = traded(market, 3), traded(market, 1)
+    with clock.travel(clock.now() + timedelta(days=8)):
+        for order_id in (kept, whole):
+            transaction(lambda each=order_id: settlement.settle(each))  # type: ignore[misc]
+        paid_back(whole, trade.order(whole).paid_fen)
+        (month,) = distribution_preview.months(market.cooperative)
+        for divided in (True, False):
+            (group,) = distribution_preview.preview(market.cooperative, month.period, divided=divided)
+            assert (month.orders, month.pool_fen, group.orders, group.pool_fen) == (1, 5_280, 1, 5_280)
+        paid_back(kept, trade.order(kept).paid_fen)
+        assert distribution_preview.months(market.cooperative) == []
