@@ -33,6 +33,7 @@ KINDS = ("COLLECTIVE", "FUND", "REVENUE")
 OPEN = ("PROPOSED", "APPROVED")
 # Whose share a kind takes from, and where what a refund took beyond it waits.
 SHARES = {"COLLECTIVE": ("village_collective", "village_recoverable"), "FUND": ("relief_fund", "fund_recoverable")}
+HOLDERS = 1  # which of a remittance's entries of one kind is in the fund's holder's book
 # What is read one by one: no collective has a claim on what another has.
 EACH = ("village_collective", "village_recoverable")
 # What a cooperative's accounts hold for others: everything that it owes in money.
@@ -245,9 +246,20 @@ def _post(row: Remittance, at: datetime) -> None:
         if row.recovered_fen:
             share_event.collective_recovered(book=book, source=source, village_id=row.village_id, fen=row.recovered_fen, at=at)
         return
-    share_event.fund_remitted(book=book, holder_book=fund_holder().id, source=source, fen=row.fen, beyond_fen=beyond_fen, at=at)
+    holder = fund_holder().id
+    share_event.fund_remitted(book=book, holder_book=holder, source=source, fen=row.fen, beyond_fen=beyond_fen, at=at)
     if row.recovered_fen:
         share_event.fund_recovered(book=book, source=source, fen=row.recovered_fen, at=at)
+    if holder != book:
+        _make_good(row, holder, at)
+
+
+def _make_good(row: Remittance, holder: int, at: datetime) -> None:
+    """What the fund's holder laid out of other money, when the bank sent back a remittance of which some had been given back."""
+    account.lock([account.named(kind, holder) for kind in SHARES["FUND"]])
+    fen = min(balance.held("fund_recoverable", holder), balance.held("relief_fund", holder))
+    if fen > 0:
+        share_event.fund_recovered(book=holder, source=Source("remittance", row.id, HOLDERS), fen=fen, at=at)
 
 
 def withdraw(remittance_id: int, *, actor: Actor, version: int, reason: str) -> Remittance:

@@ -22,7 +22,7 @@ from marketplace.ledger.entry import of_source
 from marketplace.ledger.posting import Source
 from marketplace.payments import row_decision, statement_row
 from marketplace.payments.statement_row import Arrived, Seen, StatementRow
-from marketplace.settlement.remittance import SHARES, Remittance, payee_name
+from marketplace.settlement.remittance import HOLDERS, SHARES, Remittance, payee_name
 
 LATE = timedelta(days=100)  # within which a bank sends back what it cannot credit
 _SAYS_SO = re.compile(r"退汇|退票|退回|退款|户名不符|账号不符|账户不存在|入账失败|销户")
@@ -100,6 +100,9 @@ def _came_back(remittance_id: int, seen: StatementRow) -> int:
     entries = [each for each in of_source("remittance", row.id) if each.kind in _POSTED]
     made = {each.book: posting.reverse(each.id, source=Source("remittance", row.id, number), at=clock.beijing_midnight(seen.day)) for number, each in enumerate(entries)}
     _give_again(row, clock.beijing_midnight(seen.day))
+    for each in entries:
+        if each.kind == "fund_received" and each.book != row.organisation_id:
+            _lay_out(row, each.book, clock.beijing_midnight(seen.day))
     db.session.flush()
     audit.record("remittance.returned", row, fen=row.fen, row_id=seen.id)
     return made[row.organisation_id]
@@ -120,6 +123,14 @@ def _give_again(row: Remittance, at: datetime) -> None:
         share_event.collective_recovery_undone(book=row.organisation_id, source=source, village_id=row.village_id, fen=fen, at=at)
     else:
         share_event.fund_recovery_undone(book=row.organisation_id, source=source, fen=fen, at=at)
+
+
+def _lay_out(row: Remittance, holder: int, at: datetime) -> None:
+    """The fund's holder had given some of it back already: out of other money, for which the next remittance makes good (``remittance``)."""
+    account.lock([account.named(kind, holder) for kind in SHARES["FUND"]])
+    short_fen = -balance.held("relief_fund", holder)
+    if short_fen > 0:
+        share_event.fund_recovery_undone(book=holder, source=Source("remittance", row.id, HOLDERS), fen=short_fen, at=at)
 
 
 statement_row.arrivals.append(_SentBack())

@@ -18,9 +18,10 @@ from marketplace.organisations.actor import Actor, acting
 from marketplace.organisations.approval import OwnWork
 from marketplace.organisations.person import grant
 from marketplace.payments.statement_row import StatementLink
-from marketplace.reporting import books_shares
+from marketplace.reporting import books_ledger, books_shares
 from marketplace.settlement import fund_return, reconciliation, remittance, unclaimed_return
 from marketplace.settlement.fund_return import FundReturn
+from marketplace.settlement.remittance import Remittance
 from tests import builders
 from tests.builders import Market
 from tests.payments import statement
@@ -84,6 +85,24 @@ def test_the_statement_posts_it_once(app: Flask) -> None:
     # The number once more on another credit: that is somebody's money, and not the fund's.
     arrives(market, 500, f"退回{row.number}", "0042")
     assert held(market, holder) == (500, 700, 500)
+
+
+def test_a_remittance_that_the_bank_sends_back_after_a_part_was_given_back_leaves_the_holder_at_nothing(app: Flask) -> None:
+    """What was given back was other money of the holder's: the next remittance makes good for it, and no book is below nothing meanwhile."""
+    market, holder, treasurer = opened()
+    row, first = agreed(asked(market), treasurer), db.session.query(Remittance).one().number
+    arrives(market, 500, f"退回{row.number}")
+    arrives(market, 1_200, f"退汇 {first} 账号不符", "0042")
+    assert (held(market, holder), balance.held("fund_recoverable", holder)) == ((1_700, 0, 0), 500)
+    assert (books_ledger.nobody_owes_what_cannot_be_owed(), sound()) == ([], True)
+    again = transaction(lambda: remittance.propose("FUND", 1_700, actor=market.accountant, key="again"))
+    transaction(lambda: remittance.approve(again.id, actor=market.director, version=1))
+    transaction(lambda: remittance.record_paid(again.id, paid_on=clock.business_date(), bank_serial="WY900001", actor=market.accountant, version=2))
+    assert (held(market, holder), balance.held("fund_recoverable", holder)) == ((0, 1_200, 0), 0)
+    # Sent back once more, it is as before.
+    arrives(market, 1_700, f"退汇 {again.number} 账号不符", "0043")
+    assert (held(market, holder), balance.held("fund_recoverable", holder)) == ((1_700, 0, 0), 500)
+    assert (books_ledger.nobody_owes_what_cannot_be_owed(), sound()) == ([], True)
 
 
 def test_what_is_recorded_by_hand_is_known_when_its_row_comes(app: Flask) -> None:
