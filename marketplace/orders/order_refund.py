@@ -51,11 +51,13 @@ def pay_back(
     lines: Mapping[int, int] | None = None,
     way: str = "",
     reissues: Refund | None = None,
+    return_id: int | None = None,
 ) -> list[int]:
     """Approve refunds of ``fen`` from what was paid for a locked order; their ids. They leave through the outbox.
 
     ``lines`` (order line id → fen of goods) says which goods it is for; what is beyond them is freight. Without it the lines
-    share it. ``way`` bank: a person will transfer it. ``reissues`` is a failed refund to be made again, of the same payment.
+    share it. ``way`` bank: a person will transfer it. ``reissues`` is a failed refund to be made again, of the same payment;
+    ``return_id`` the return request that was agreed to.
     Raises InvalidInput ``refund.fen``, ``refund.lines``, Conflict ``refund.exceeds``.
     """
     if fen <= 0:
@@ -67,7 +69,7 @@ def pay_back(
     made = []
     for payment, part in _from_payments(order, fen, reissues):
         refund = refunds.request(
-            payment.id, part, reason, order_id=order.id, way=way, reissues_id=reissues.id if reissues else None
+            payment.id, part, reason, order_id=order.id, way=way, reissues_id=reissues.id if reissues else None, return_id=return_id
         )
         refunds.approve(refund.id, approved_by_id=person_id)
         _post(order, refund, goods)

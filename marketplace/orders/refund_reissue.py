@@ -18,7 +18,7 @@ from marketplace.orders.order import Order, locked_order
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.proposal import put
-from marketplace.payments import bank_refund, refund_waiver
+from marketplace.payments import bank_refund, refund_recall, refund_waiver
 from marketplace.payments import refund as refunds
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.payment import ONLINE, Payment
@@ -50,9 +50,10 @@ def propose(refund_id: int, name: str, account: str, bank: str, *, actor: Actor)
 
 def correct(bank_refund_id: int, name: str, account: str, bank: str, *, actor: Actor) -> BankRefund:
     """Another payee for a transfer that was agreed and is not made yet; the director agrees again. Raises InvalidInput as ``propose``, Conflict
-    ``refund.decided`` once it was transferred or corrected, ``refund.proposed``."""
+    ``refund.decided`` once it was transferred or corrected, ``refund.proposed``, ``recall.open``."""
     agreed = _agreed(bank_refund_id, actor)
-    assert agreed.replaces_id is not None
+    assert agreed.replaces_id is not None and agreed.refund_id is not None
+    refund_recall.must_be_unasked(agreed.refund_id)
     return _propose(get(Refund, agreed.replaces_id), name, account, bank, agreed.id, actor)
 
 
@@ -158,7 +159,7 @@ def again_fen(failed: Refund) -> int:
 def may_be_waived(failed: Refund) -> bool:
     """Whether the money has somewhere to go if it does not go back: to be divided with its order, or it is divided already. Who was never sent
     the goods has nothing to keep instead."""
-    if failed.order_id is None or return_request.never_sent(_first(failed).id):
+    if failed.order_id is None or return_request.never_sent(_first(failed)):
         return False
     order = get(Order, failed.order_id)
     return order.cancelled_at is None and not order_refund.undivided(order)

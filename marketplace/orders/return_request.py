@@ -23,6 +23,7 @@ from marketplace.orders.return_choice import BEFORE_SHIPPING, SHIPS_STILL, Chose
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.approval import OwnWork
+from marketplace.payments.refund import Refund
 from marketplace.supply import stock
 
 
@@ -46,7 +47,7 @@ class ReturnRequest(Public, Model):
     answered_at: Mapped[datetime | None]
     answered_by_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     answer: Mapped[str] = mapped_column(Text, default="")
-    refund_id: Mapped[int | None]
+    refund_id: Mapped[int | None]  # the first, where what several payments paid goes back
     by_seller: Mapped[bool] = mapped_column(default=False, server_default=false())  # proposed by the cooperative, not asked by the buyer
     lines: Mapped[list[Any] | None]  # [order line id, packs, fen] each, if it is about some of the goods
     unsent: Mapped[list[Any] | None]  # [order line id, packs] each: those of them that have not left; once agreed, those that never will
@@ -155,7 +156,7 @@ def approve(request_id: int, *, actor: Actor, answer: str = "") -> ReturnRequest
     _take_off(order, lines, off, actor)
     request.unsent = [list(each) for each in off.items()] or None
     goods = {line_id: fen for line_id, _packs, fen in request.lines} if request.lines else None
-    refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id, lines=goods)
+    refund_ids = order_refund.pay_back(order, request.fen, "return", person_id=actor.person_id, lines=goods, return_id=request.id)
     request.refund_id = refund_ids[0]
     return _close(request, "APPROVED", answer, actor.person_id)
 
@@ -218,9 +219,9 @@ def taken_off_since(order_ids: Sequence[int], since: datetime) -> Counter[int]:
     return found
 
 
-def never_sent(refund_id: int) -> bool:
+def never_sent(refund: Refund) -> bool:
     """Whether a refund is for packs that came off an order before they left."""
-    return any(db.session.scalars(select(ReturnRequest.unsent).where(ReturnRequest.refund_id == refund_id)))
+    return refund.return_id is not None and bool(get(ReturnRequest, refund.return_id).unsent)
 
 
 def open_of(order_id: int) -> ReturnRequest | None:

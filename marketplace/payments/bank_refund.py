@@ -15,7 +15,7 @@ from marketplace.foundation.database import Model, Public, db
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
 from marketplace.organisations.actor import Actor, own_row
-from marketplace.payments import bank_transfer, bill_difference
+from marketplace.payments import bank_transfer, bill_difference, refund_recall
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import DOUBTED, Refund
@@ -61,7 +61,7 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
     """The accountant made the transfer of an approved refund: refunds_payable to bank, once. The same reference again: the same row.
 
     Raises InvalidInput ``transfer.reference``, ``transfer.day``; Conflict ``transfer.other`` if it was recorded otherwise,
-    ``transfer.way`` if it goes back over the channel, ``transfer.used`` if the bank's number stands for another thing.
+    ``transfer.way`` if it goes back over the channel, ``transfer.used`` if the bank's number stands for another thing, ``recall.open``.
     """
     refund = own_row(Refund, refund_id, actor, "accountant")
     if refund.way != "bank":
@@ -71,6 +71,7 @@ def record(refund_id: int, reference: str, paid_on: date, *, actor: Actor) -> Ba
         if row.reference == reference.strip():
             return row
         raise Conflict("transfer.other", N_("这笔退款已经记过另一个流水号。"), reference=row.reference)
+    refund_recall.must_be_unasked(refund.id)
     reference = bank_transfer.record(reference, paid_on, source=("refund", refund.id), agreed_at=refund.approved_at, actor=actor)
     if row is None:
         row = BankRefund(
@@ -91,6 +92,19 @@ def drop(refund_id: int) -> None:
     """The refund was made again: nobody decides any more on a payee who was proposed for it."""
     for row in db.session.scalars(select(BankRefund).where(BankRefund.replaces_id == refund_id, BankRefund.state == "PROPOSED")):
         row.state, row.reason = "RETURNED", MADE_AGAIN
+    db.session.flush()
+
+
+def is_corrected(refund_id: int) -> bool:
+    """Whether another payee is proposed for an agreed refund."""
+    first = select(BankRefund.id).where(BankRefund.refund_id == refund_id)
+    return db.session.scalar(select(BankRefund.id).where(BankRefund.corrects_id.in_(first), BankRefund.state == "PROPOSED").limit(1)) is not None
+
+
+def call_off(refund_id: int, why: str) -> None:
+    """The refund is not transferred after all: its payee is out of it."""
+    for row in db.session.scalars(select(BankRefund).where(BankRefund.refund_id == refund_id, BankRefund.state == "APPROVED")):
+        row.state, row.reason = "RETURNED", why
     db.session.flush()
 
 

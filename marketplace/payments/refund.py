@@ -59,6 +59,7 @@ class Refund(Public, Model):
     reissues_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"), unique=True)  # the failed one that this replaces
     goods: Mapped[list[Any] | None]  # [order line id, fen] each, as it was counted; what is beyond them is freight. None: of no order
     elsewhere: Mapped[bool] = mapped_column(default=False, server_default=false())  # made at the channel, not by us
+    return_id: Mapped[int | None]  # of which return request; a rung above keeps it
 
 
 class RefundTooMuch(Conflict):
@@ -75,7 +76,7 @@ def refused() -> ColumnElement[bool]:
 
 
 def request(
-    payment_id: int, fen: int, reason: str, *, order_id: int | None = None, way: str = "", reissues_id: int | None = None
+    payment_id: int, fen: int, reason: str, *, order_id: int | None = None, way: str = "", reissues_id: int | None = None, return_id: int | None = None
 ) -> Refund:
     """Ask for ``fen`` of a payment back. Nothing is promised and nothing posted until it is approved.
 
@@ -94,6 +95,7 @@ def request(
         approved_at=clock.now(),
         way=way or (payment.channel if payment.channel in ONLINE else "bank"),
         reissues_id=reissues_id,
+        return_id=return_id,
     )
     db.session.add(refund)
     db.session.flush()

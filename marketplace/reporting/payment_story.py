@@ -10,7 +10,7 @@ from sqlalchemy import Select, or_, select
 from marketplace.foundation.database import db
 from marketplace.ledger.account import Account
 from marketplace.ledger.entry import JournalEntry, JournalLine
-from marketplace.payments import row_decision
+from marketplace.payments import refund_recall, row_decision
 from marketplace.payments.bill_import import ImportedRow
 from marketplace.payments.call import OF_PAYMENT, PaymentCall
 from marketplace.payments.notice_inbox import AlipayNotice
@@ -35,6 +35,7 @@ class Step:
 def story(payment: Payment) -> list[Step]:
     """Every step of one payment and of its refunds, oldest first. A handful of statements, whatever its length."""
     refunds = list(db.session.scalars(select(Refund).where(Refund.payment_id == payment.id).order_by(Refund.id)))
+    recalled = refund_recall.decided([each.id for each in refunds if each.way == "bank"])
     steps = [Step(payment.created_at, "opened", {"fen": payment.amount_fen})]
     if payment.canceled_at:
         steps.append(Step(payment.canceled_at, "canceled"))
@@ -43,7 +44,9 @@ def story(payment: Payment) -> list[Step]:
             steps.append(Step(refund.approved_at, "refund_left", _of_refund(refund)))  # nobody here agreed to it, and no book holds it
             continue
         steps.append(Step(refund.approved_at, "refund_approved", _of_refund(refund)))
-        if refund.state == "failed":
+        if refund.id in recalled:
+            steps.append(Step(recalled[refund.id], "refund_recalled", _of_refund(refund)))
+        elif refund.state == "failed":
             steps.append(Step(_failed_at(refund), "refund_failed", _of_refund(refund)))
         if refund.succeeded_at:
             steps.append(Step(refund.succeeded_at, "refund_succeeded", _of_refund(refund)))

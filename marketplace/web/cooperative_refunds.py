@@ -11,7 +11,7 @@ from marketplace.foundation.database import by_public_id, db, transaction
 from marketplace.foundation.errors import InvalidInput, MarketError
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.orders import refund_reissue
+from marketplace.orders import refund_call_off, refund_reissue
 from marketplace.orders.order import Order
 from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
@@ -22,6 +22,7 @@ from marketplace.payments import (
     refund_call,
     refund_loss,
     refund_news,
+    refund_recall,
     refund_waiver,
     row_decision,
 )
@@ -40,6 +41,7 @@ from marketplace.payments.refund import (
     refused,
 )
 from marketplace.payments.refund_loss import RefundLoss
+from marketplace.payments.refund_recall import RefundRecall
 from marketplace.payments.refund_waiver import RefundWaiver
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.statement_row import StatementRow
@@ -159,8 +161,8 @@ def decide(public_id: str) -> Any:
     actor = the_actor()
     row = _own(public_id, actor)
     proposed = by_public_id(BankRefund, request.form.get("proposal", ""), select(BankRefund).where(_payees(row)))
-    # A correction names another payee for what goes over the bank already: there is nothing left to ask the channel.
-    failed = row.id if proposed.corrects_id is None else None
+    # A correction names another payee for what goes over the bank already, as does what replaces a transfer: there is nothing to ask the channel.
+    failed = row.id if proposed.corrects_id is None and row.way != "bank" else None
     number, approved, reason = proposed.id, request.form.get("decision") == "approve", request.form.get("reason", "")
     db.session.rollback()
     if approved and failed is not None:
@@ -257,6 +259,37 @@ def decide_loss(public_id: str) -> Any:
     return redirect(url_for(".show", public_id=public_id), 303)
 
 
+@bp.post("/refunds/<public_id>/recall")
+@needs("refund.again")
+def recall(public_id: str) -> Any:
+    """Asked not to be transferred."""
+    actor, reason = the_actor(), request.form.get("recall_reason", "")
+    number = _own(public_id, actor).id
+    try:
+        transaction(lambda: refund_call_off.ask(number, reason, actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
+    flash(_("已提请理事长决定。答复以前请不要转账。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
+@bp.post("/refunds/<public_id>/recall/decision")
+@needs("refund.payee")
+def decide_recall(public_id: str) -> Any:
+    """The director's word on that."""
+    actor, form = the_actor(), request.form
+    asked = by_public_id(RefundRecall, form.get("recall", ""), select(RefundRecall).where(RefundRecall.refund_id == _own(public_id, actor).id))
+    number, approved, version = asked.id, form.get("decision") == "approve", _whole(form.get("version", ""))
+    try:
+        transaction(lambda: refund_call_off.decide(number, version=version, approved=approved, reason=form.get("reason", ""), actor=actor))
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, actor), {"recall_decision": said(error)}), 422
+    flash(_("已作废，请不要再转。这笔退款要重办，或由两个人同意不再退。") if approved else _("已退回，照原来的转账。"), "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
+
+
 @bp.post("/refunds/<public_id>/untransferred")
 @needs("refund.again")
 def untransferred(public_id: str) -> Any:
@@ -327,6 +360,8 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
     loss = refund_loss.of_refund(refund.id) if refund.sub_code == LEFT else None
     asked = select(RefundWaiver, Person.name_zh).join(Person, Person.id == RefundWaiver.proposed_by_id).where(RefundWaiver.refund_id == refund.id)
     waivers = db.session.execute(asked.order_by(RefundWaiver.id)).all()
+    back = select(RefundRecall, Person.name_zh).join(Person, Person.id == RefundRecall.proposed_by_id).where(RefundRecall.refund_id == refund.id)
+    recalls = db.session.execute(back.order_by(RefundRecall.id)).all()
     before = db.session.get(Refund, refund.reissues_id) if refund.reissues_id else None
     holds = payment.refunded_fen < payment.amount_fen
     after = db.session.scalars(select(Refund).where(Refund.reissues_id == refund.id)).one_or_none()
@@ -349,6 +384,10 @@ def _page(refund: Refund, errors: dict[str, str]) -> Any:
         may_waive=refund.state == "failed" and refund_reissue.may_be_waived(refund),
         waivers=waivers,
         waiver_open=any(row.state == "PROPOSED" for row, _name in waivers),
+        recalls=recalls,
+        may_recall=refund_call_off.may_be_called_off(refund),
+        recall_open=any(row.state == "PROPOSED" for row, _name in recalls),
+        recalled=refund_recall.RECALLED,
         made_again=refund_waiver.MADE_AGAIN,
         why_not=_why_not().get(refund.sub_code, _all_gone() if refund.state == "failed" and not holds and after is None else None),
         unsure=refund.way != "bank" and refund.state in ("submitting", "unknown"),
@@ -389,8 +428,8 @@ def _all_gone() -> str:
 
 def _payees(refund: Refund) -> ColumnElement[bool]:
     """Everybody to whom a refund should go over the bank: those proposed in the place of a failed one, and those of what replaces it."""
-    its_own = BankRefund.refund_id == refund.id
-    return (BankRefund.replaces_id == (refund.reissues_id if refund.way == "bank" and refund.reissues_id else refund.id)) | its_own
+    failed = [refund.id, refund.reissues_id] if refund.way == "bank" and refund.reissues_id else [refund.id]
+    return BankRefund.replaces_id.in_(failed) | (BankRefund.refund_id == refund.id)
 
 
 def _payers(payment: Payment) -> list[BankReceipt]:

@@ -109,7 +109,7 @@ def subjects() -> dict[str, str]:
     return {
         "directed_order": _("单位采购单"), "product": _("商品上架"), "target": _("任务申报"), "target_adjustment": _("任务调整"),
         "distribution": _("收益分配"), "payout_batch": _("代发批次"), "match_undo": _("撤销核销"), "price_cut": _("减价"), "end_request": _("取消采购单"),
-        "scheme_proposal": _("分账方案"), "refund_waiver": _("不再退款"), "row_decision": _("流水说明"), "row_undo": _("撤销流水说明"), "receipt_return": _("退回付款人"),
+        "scheme_proposal": _("分账方案"), "refund_waiver": _("不再退款"), "refund_recall": _("不再转账退款"), "row_decision": _("流水说明"), "row_undo": _("撤销流水说明"), "receipt_return": _("退回付款人"),
     }  # fmt: skip
 
 

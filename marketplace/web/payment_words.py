@@ -30,6 +30,7 @@ STEPS: dict[str, str] = {
     "canceled": N_("这次付款作废"),
     "refund_approved": N_("同意退款"),
     "refund_failed": N_("渠道拒绝退款"),
+    "refund_recalled": N_("两个人同意不转了"),
     "refund_succeeded": N_("退款到账"),
     "refund_left": N_("渠道又拿走了一次，账上没有钱可扣"),
     "repaid": N_("买家把多退的转回来了"),

@@ -15,7 +15,7 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.ledger import balance
-from marketplace.orders import return_request, shipment
+from marketplace.orders import refund_call_off, refund_reissue, return_request, shipment
 from marketplace.orders.order import Order, lines_of
 from marketplace.payments import bank_refund
 from marketplace.payments.refund import Refund
@@ -315,3 +315,31 @@ def test_what_is_asked_for_goods_that_left_still_waits_once_the_rest_is_signed_f
     assert order_of(made).refunded_fen == 16_000
     assert transaction(lambda: return_request.approve(asked, actor=at.market.clerk).state) == "APPROVED"
     assert order_of(made).refunded_fen == 32_000
+
+
+def test_every_part_of_the_price_of_what_never_left_is_the_units(app: Flask) -> None:
+    """Two transfers paid it, and both give some back: neither is kept instead of goods that nobody sent."""
+    at = unit_market()
+    made = confirmed(at, 10)
+    pays(at, made, 40_000)
+    pays(at, made, 40_000)
+    order_id = order_of(made).id
+    line = lines_of(order_id)[0].id
+    asked = transaction(lambda: return_request.raise_request(order_id, 0, "少要六件", actor=at.buyer, packs={line: 6}, unsent={line: 6}).id)
+    transaction(lambda: return_request.approve(asked, actor=at.market.clerk))
+    parts = [(each.id, each.fen) for each in db.session.scalars(select(Refund).order_by(Refund.id))]
+    assert [fen for _number, fen in parts] == [40_000, 8_000]
+    with pytest.raises(Conflict, match=r"recall\.unsent"):  # the acceptance would pay these packs back once more
+        transaction(lambda: refund_call_off.ask(parts[1][0], "账号要换一个", actor=at.market.accountant))
+    ship(at, made, 4)
+    accept(at, made, 4, 6)
+    for number, _fen in parts:
+        recall = transaction(lambda number=number: refund_call_off.ask(number, "账号要换一个", actor=at.market.accountant).id)  # type: ignore[misc]
+        transaction(lambda recall=recall: refund_call_off.decide(recall, version=1, approved=True, actor=at.market.director))  # type: ignore[misc]
+        with pytest.raises(Conflict, match=r"waiver\.buyers"):
+            transaction(lambda number=number: refund_reissue.waive(number, "单位说不用退了", actor=at.market.accountant))  # type: ignore[misc]
+    assert stands(at, made) == ("PAID", 0, 0)
+    for number, _fen in parts:
+        payee = transaction(lambda number=number: refund_reissue.propose(number, "靖安县实验小学", "3605000100020003", "农商银行", actor=at.market.accountant).id)  # type: ignore[misc]
+        transaction(lambda payee=payee: refund_reissue.decide(payee, approved=True, actor=at.market.director))  # type: ignore[misc]
+    assert (order_of(made).refunded_fen, stands(at, made)) == (48_000, ("PAID", 0, 0))

@@ -9,14 +9,14 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock
 from marketplace.foundation.database import db
-from marketplace.orders import refund_reissue, return_request
+from marketplace.orders import refund_call_off, refund_reissue, return_request
 from marketplace.orders.order import OrderLine, lines_of
 from marketplace.orders.return_request import ReturnRequest
 from marketplace.organisations.actor import Actor
 from marketplace.payments import bank_refund, refund_news
 from marketplace.payments import refund as refunds
 from marketplace.payments.payment import ONLINE, Payment
-from marketplace.payments.refund import GOING, NOT_AGAIN, Refund
+from marketplace.payments.refund import DOUBTED, GOING, NOT_AGAIN, Refund
 from marketplace.settlement import recovery
 from marketplace.settlement.distribution import Distribution
 from marketplace.settlement.distribution_share import DistributionShare
@@ -134,7 +134,26 @@ class AnyRefund(MoneyHolds):
             asked = refund_reissue.propose(number, "王小明", "6217000011112222", "农商银行", actor=self.market.accountant)
             refund_reissue.decide(asked.id, approved=True, actor=self.market.director)
 
-        self.tried(self._may_go_again(refund, over=("alipay", "bank")), agree)
+        self.tried(self._may_go_again(refund, over=("alipay", "bank_transfer")), agree)
+
+    @precondition(lambda self: self._has(Refund, "approved"))
+    @rule(which=st.integers(0, 3))
+    def an_agreed_transfer_is_called_off(self, which: int) -> None:
+        """By two people, before anybody has made it."""
+        waiting = self._rows(Refund, Refund.state == "approved", Refund.way == "bank")
+        if not waiting:
+            return
+        refund = waiting[which % len(waiting)]
+        number = refund.id
+
+        def call_off() -> None:
+            asked = refund_call_off.ask(number, "买家要换一张卡", actor=self.market.accountant)
+            refund_call_off.decide(asked.id, version=asked.version, approved=True, actor=self.market.director)
+
+        order = trade.order(refund.order_id) if refund.order_id else None
+        signs_yet = order is not None and order.kind == "DIRECTED" and order.received_at is None and order.cancelled_at is None
+        unsent = any(each.unsent for each in self._rows(ReturnRequest, ReturnRequest.id == refund.return_id))
+        self.tried(refund.sub_code != DOUBTED and not (signs_yet and unsent), call_off)
 
     @precondition(lambda self: self._has(Refund, "failed"))
     @rule(which=st.integers(0, 3), agrees=st.booleans())
@@ -156,7 +175,7 @@ class AnyRefund(MoneyHolds):
     def _for_goods_that_never_left(self, refund: Refund) -> bool:
         while refund.reissues_id is not None:
             refund = db.session.get_one(Refund, refund.reissues_id)
-        return any(each.unsent for each in self._rows(ReturnRequest, ReturnRequest.refund_id == refund.id))
+        return any(each.unsent for each in self._rows(ReturnRequest, ReturnRequest.id == refund.return_id))
 
     @precondition(lambda self: self._has(Refund, "succeeded"))
     @rule(which=st.integers(0, 3))
