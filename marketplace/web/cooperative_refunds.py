@@ -1,4 +1,4 @@
-"""The cooperative's refunds: what waits for a person, what is on its way, what arrived; and differences from Alipay's bill."""
+"""The cooperative's refunds: what waits for a person, what is on its way, what arrived."""
 
 from datetime import date
 from typing import Any
@@ -17,7 +17,6 @@ from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.person import Person
 from marketplace.payments import (
     bank_refund,
-    bill_difference,
     call,
     refund_call,
     refund_loss,
@@ -28,7 +27,6 @@ from marketplace.payments import (
 )
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
-from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.payment import Payment
 from marketplace.payments.refund import (
     DOUBTED,
@@ -299,43 +297,6 @@ def untransferred(public_id: str) -> Any:
     transaction(lambda: refund_news.not_transferred(number, actor=actor))
     flash(_("已作废，请不要再转。原来那笔已经记为退到。"), "done")
     return redirect(url_for(".show", public_id=public_id), 303)
-
-
-@bp.get("/differences")
-@needs("payment.read")
-def differences() -> Any:
-    actor = the_actor()
-    done = request.args.get("view") == "explained"
-    query = scoped(actor, BillDifference).outerjoin(Person, Person.id == BillDifference.owner_id).add_columns(Person.name_zh)
-    query = query.where(BillDifference.explained_at.is_not(None) if done else BillDifference.explained_at.is_(None))
-    before = request.args.get("before", "")
-    if before:
-        query = query.where(BillDifference.id < by_public_id(BillDifference, before, scoped(actor, BillDifference)).id)
-    rows = db.session.execute(query.order_by(BillDifference.id.desc()).limit(PAGE + 1)).all()
-    return render_template(
-        "payment/differences.html",
-        rows=rows[:PAGE],
-        done=done,
-        chips=[(_("要说明的"), url_for(".differences"), not done, None), (_("已说明"), url_for(".differences", view="explained"), done, None)],
-        next_url=url_for(".differences", view="explained" if done else None, before=rows[PAGE - 1][0].public_id) if len(rows) > PAGE else None,
-        words=payment_words.DIFFERENCES,
-        proposals=payment_words.PROPOSALS,
-        **desk(actor),
-    )
-
-
-@bp.post("/differences/<public_id>")
-@needs("refund.again")
-def explain(public_id: str) -> Any:
-    actor = the_actor()
-    number = by_public_id(BillDifference, public_id, scoped(actor, BillDifference)).id
-    words, takes_on = request.form.get("explanation", ""), request.form.get("step") == "own"
-    try:
-        transaction(lambda: bill_difference.own(number, actor=actor) if takes_on else bill_difference.explain(number, words, actor=actor))
-        flash(_("您在办这一项。") if takes_on else _("已记下说明。"), "done")
-    except InvalidInput as error:
-        flash(said(error), "bad")
-    return redirect(url_for(".differences"), 303)
 
 
 def _whole(text: str) -> int:
