@@ -5,8 +5,8 @@ from alembic import op
 
 from marketplace.foundation.database import UtcDateTime
 
-revision = "0083"
-down_revision = "0082"
+revision = "0087"
+down_revision = "0086"
 branch_labels = None
 depends_on = None
 
