@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.crypto import last_four
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
+from marketplace.web.key_page import Sorts
 
 
 class Column(NamedTuple):
@@ -36,6 +37,13 @@ class Paper:
     cells: Callable[[Any], tuple[Any, ...]]
     states: Callable[[], Mapping[str, tuple[str, ColumnElement[bool]]]]
     source: str = ""
+
+    @property
+    def sorts(self) -> Sorts:
+        """By age either way, and by amount, whichever its sign, where a row has one."""
+        found = {"new": (self.model.id, True), "old": (self.model.id, False)}
+        fen = next((column for name in ("fen", "base_fen") if (column := getattr(self.model, name, None)) is not None), None)
+        return found if fen is None else {**found, "amount": (func.abs(fen), True)}
 
 
 _maker, _other = aliased(Person), aliased(Person)

@@ -19,6 +19,7 @@ from marketplace.organisations.organisation import Organisation
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_rows import number_of
 from marketplace.payments.bank_statement import BankMatch, BankReceipt, BankStatement
+from marketplace.payments.bill_closure import BillClosure
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.match_undo import MatchUndo
@@ -237,6 +238,16 @@ PAPERS: dict[str, Paper] = {
             row[0].explained_at,
         ),
         lambda: {"open": (_("要说明的"), BillDifference.explained_at.is_(None)), "explained": (_("已说明"), BillDifference.explained_at.is_not(None))},
+    ),
+    "bill-closures": Paper(
+        N_("不再等的账单"), N_("取不到、两个人同意不再等的支付宝账单会列在这里。"), BillClosure, BillClosure.proposed_at,
+        lambda: listed(BillClosure, maker=BillClosure.proposed_by_id, other=BillClosure.decided_by_id),
+        (Column(N_("提出"), MOMENT), Column(N_("从"), DAY), Column(N_("到"), DAY), Column(N_("天数"), "whole"), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")),
+         Column(N_("决定人")), Column(N_("答复"), shown=False)),
+        lambda row: (
+            row[0].proposed_at, row[0].first_day, row[0].last_day, row[0].closed, row[0].reason, row[2], decided_words()[row[0].state], row[3], row[0].answer,
+        ),
+        decided(BillClosure.state, "PROPOSED", "APPROVED", "RETURNED"),
     ),
     "cuts": Paper(
         N_("减价"), N_("单位验收后申请减价的会列在这里。"), PriceCut, PriceCut.asked_at,

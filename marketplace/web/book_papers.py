@@ -15,6 +15,7 @@ from marketplace.foundation.errors import InvalidInput, NotFound
 from marketplace.foundation.language import N_, text
 from marketplace.foundation.language import gettext as _
 from marketplace.ledger.entry import JournalEntry
+from marketplace.web import key_page
 from marketplace.web.book_paper import Paper
 from marketplace.web.book_paper_kinds import PAPERS
 from marketplace.web.books import after_number, asked_book, asked_day, shown_books
@@ -29,33 +30,33 @@ permission("books.read", OPERATOR="administrator treasurer auditor", COOPERATIVE
 PAGE = 50
 FIRST = "receipts"
 NUMBERS = ("fen", "whole")
+SORTS = {"new": N_("新的在前"), "old": N_("旧的在前"), "amount": N_("金额大的在前")}
 
 
 @bp.get("")
 @needs("books.read")
 def index() -> Any:
-    """One kind's list, the newest first."""
+    """One kind's list."""
     kind, book, all_books = request.args.get("kind", FIRST), asked_book(), the_actor().is_operator
     if kind not in PAPERS:
         raise NotFound("paper.missing", N_("没有这样的单据。"))
-    paper, states, state = PAPERS[kind], PAPERS[kind].states(), _state(kind)
+    paper, states, state, sort = PAPERS[kind], PAPERS[kind].states(), _state(kind), _sort(kind)
     since, until = asked_day("since"), asked_day("until")
-    query = paper.query().order_by(paper.model.id.desc())
+    query = paper.query()
     if book is not None:
         query = query.where(paper.model.organisation_id == book)
     if state:
         query = query.where(states[state][1])
     query = _between(query, paper, since, until)
     if "export" in request.args:
-        return _sheet(paper, streamed(query))
-    last = after_number()
-    found = db.session.execute((query if last is None else query.where(paper.model.id < last)).limit(PAGE + 1)).all()
+        return _sheet(paper, streamed(key_page.after(query, paper.model, paper.sorts, sort, None)))
+    found = db.session.execute(key_page.after(query, paper.model, paper.sorts, sort, after_number()).limit(PAGE + 1)).all()
     rows = found[:PAGE]
     columns = [(_(each.heading), each.kind) for each in paper.columns if each.shown]
     entries = _entries(paper, [row[0].id for row in rows])
     kept: dict[str, Any] = {
         "kind": kind, "book": request.args.get("book") or None if all_books else None, "state": state or None,
-        "since": since and since.isoformat(), "until": until and until.isoformat(),
+        "sort": sort if sort != "new" else None, "since": since and since.isoformat(), "until": until and until.isoformat(),
     }  # fmt: skip
     return render_template(
         "books/papers.html",
@@ -65,6 +66,7 @@ def index() -> Any:
         columns=columns,
         heads=[(heading, "n") if shape in NUMBERS else heading for heading, shape in columns[1:]],
         rows=[(row[1], _written(paper, row), entries.get(row[0].id)) for row in rows],
+        sorts=[(name, _(SORTS[name])) for name in paper.sorts],
         states=[(name, words) for name, (words, _condition) in states.items()],
         kept=kept,
         filtered=bool(state or since or until),
@@ -82,6 +84,12 @@ def _state(kind: str) -> str:
     if not any(asked in each.states() for each in PAPERS.values()):
         raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="state")
     return ""
+
+
+def _sort(kind: str) -> str:
+    """How the list is sorted; by amount only where there is one, whatever the kind before was sorted by."""
+    asked = key_page.chosen("sort", SORTS, "new")
+    return asked if asked in PAPERS[kind].sorts else "new"
 
 
 def _between(query: Select[Any], paper: Paper, since: date | None, until: date | None) -> Select[Any]:

@@ -2,19 +2,15 @@
 
 from collections.abc import Mapping
 
-from flask import request, url_for
+from flask import url_for
 
-from marketplace.foundation.errors import InvalidInput
-from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
+from marketplace.web import key_page
 
 
 def chosen(words: Mapping[str, str]) -> str:
     """The state that the address asks for, "" for all. InvalidInput ``view.bad`` for one that there is not."""
-    asked = request.args.get("state", "")
-    if asked and asked not in words:
-        raise InvalidInput("view.bad", N_("没有这样的筛选。"), field="state")
-    return asked
+    return key_page.chosen("state", ("", *words), "")
 
 
 def chips(words: Mapping[str, str], endpoint: str) -> list[tuple[str, str, bool]]:

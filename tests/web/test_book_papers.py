@@ -13,6 +13,7 @@ from marketplace.orders.invoice import Invoice
 from marketplace.payments import match_undo, receipt_return, row_decision, row_undo
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
+from marketplace.payments.bill_closure import BillClosure
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.refund import Refund
@@ -27,6 +28,7 @@ from marketplace.web import book_papers
 from marketplace.web.book_paper_kinds import PAPERS
 from tests import builders
 from tests.builders_people import operator, person
+from tests.payments.statement import take
 from tests.procurement.unit_market import UnitMarket, confirmed, match, order_of, receipt, unit_market
 from tests.statements import counted, repeated
 from tests.web.work_desk import browser, rows_of
@@ -64,6 +66,7 @@ def papers() -> UnitMarket:
                 organisation_id=own, channel="alipay", account="2021000000000000", kind="key", fingerprint="aa:bb", material="{}", state="ADDED", added_at=now,
                 added_by_id=by, confirmed_at=now, confirmed_by_id=director.person_id, version=1,
             ),
+            BillClosure(organisation_id=own, first_day=today, last_day=today, reason="密钥已经销毁", proposed_at=now, proposed_by_id=by, version=1),
             Withdrawal(organisation_id=own, number="TX1", fen=100, serial="2026A", ordered_on=today, recorded_at=now, recorded_by_id=by, version=1),
             BillDifference(organisation_id=own, kind="ONLY_THEIRS", out_trade_no="P404", ours_fen=0, theirs_fen=100, found_at=now),
             PriceCut(organisation_id=own, unit_id=at.unit, order_id=order_id, fen=100, reason="受潮", asked_at=now, asked_by_id=at.buyer.person_id, version=1),
@@ -173,3 +176,26 @@ def test_a_receipt_that_was_none_has_nothing_left(app: Flask) -> None:
     (row,) = rows_of(browser(app, at.market.accountant).get("/books/papers?kind=receipts&state=unrelated&export=1").data)[1:]
     assert (row[4], row[7], row[8]) == (7.0, 0.0, "不是货款")
     assert db.session.query(BankReceipt).filter_by(serial="S3").one().fen == 700
+
+
+def test_the_largest_first_whichever_way_it_moved_and_page_by_page(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    at = papers()
+    take(at.market.accountant, [("2026-03-02", -80_001, "供应商", "采购", "B9"), ("2026-03-03", 5_000, "另一个多付的", "", "B10")], opening_fen=100_000)
+    auditor = browser(app, person(operator(), "auditor"))
+
+    def amounts(kind: str, sort: str) -> list[float]:
+        at = 6 if kind == "rows" else 4
+        return [row[at] for row in rows_of(auditor.get(f"/books/papers?kind={kind}&sort={sort}&export=1").data)[1:]]
+
+    assert amounts("rows", "amount") == [-800.01, 800.0, 50.0, 50.0, 7.0]
+    assert amounts("receipts", "old") == amounts("receipts", "new")[::-1] == [800.0, 50.0, 7.0, 50.0]
+    monkeypatch.setattr(book_papers, "PAGE", 1)
+    path, seen = "/books/papers?kind=receipts&sort=amount", []
+    while path:
+        page = auditor.get(path).text
+        seen += [name for name in ("靖安县第一中学", "另一个多付的", "银行</td>", "多付的人") if name in page.partition("<tbody>")[2].partition("</tbody>")[0]]
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert seen == ["靖安县第一中学", "另一个多付的", "多付的人", "银行</td>"]
+    assert auditor.get("/books/papers?kind=statements&sort=amount").status_code == 200
+    assert auditor.get("/books/papers?kind=receipts&sort=nothing").status_code == 400
