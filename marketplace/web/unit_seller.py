@@ -6,7 +6,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from sqlalchemy import ColumnElement, select
 
 from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
-from marketplace.foundation.errors import InvalidInput, MarketError
+from marketplace.foundation.errors import Conflict, InvalidInput, MarketError
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.money import format_yuan, parse_yuan
@@ -136,15 +136,19 @@ def match(public_id: str) -> Any:
     actor = the_actor()
     receipt_id = by_public_id(BankReceipt, public_id, scoped(actor, BankReceipt)).id
     kind, model = PAYABLES.get(request.form.get("kind", "order"), ("order", Order))
-    payable_id = by_public_id(model, request.form.get("order", ""), scoped(actor, model, "organisation_id")).id
+    chosen, key = request.form.get("order", ""), request.form.get("idempotency_key", "")
+    payable_id = by_public_id(model, chosen, scoped(actor, model, "organisation_id")).id
     try:
-        fen = parse_yuan(request.form.get("amount", ""))
-    except ValueError:
-        raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="amount") from None
-    key = request.form.get("idempotency_key", "")
-    transaction(lambda: bank_match.match(receipt_id, kind, payable_id, fen, actor=actor, key=key))
+        try:
+            fen = parse_yuan(request.form.get("amount", ""))
+        except ValueError:
+            raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="amount") from None
+        transaction(lambda: bank_match.match(receipt_id, kind, payable_id, fen, actor=actor, key=key))
+    except (InvalidInput, Conflict) as error:
+        db.session.rollback()
+        return _bank({f"amount-{public_id}-{chosen}": said(error)}), 409 if isinstance(error, Conflict) else 422
     flash(_("已核销。"), "done")
-    return redirect(url_for(".bank"))
+    return redirect(url_for(".bank", after=request.args.get("after") or None))
 
 
 def _to_check(receipt: BankReceipt, proposal: Proposal) -> list[str]:
@@ -174,6 +178,6 @@ def _bank(errors: dict[str, str]) -> str:
         "REFERENCE": _("附言里有编号"), "AMOUNT": _("金额相同"), "PAYER": _("户名相同"), "PAYER_SIMILAR": _("户名相近"), "PART": _("付一部分"),
     }  # fmt: skip
     return render_template(
-        "unit/bank.html", rows=rows, reasons=reasons, errors=errors, plain=format_yuan,
-        next_url=url_for(".bank", after=waiting[-1].public_id) if len(found) > PAGE else None, **desk(actor),
+        "unit/bank.html", rows=rows, reasons=reasons, errors=errors, typed=request.form.get("amount", ""), plain=format_yuan,
+        after=after or None, next_url=url_for(".bank", after=waiting[-1].public_id) if len(found) > PAGE else None, **desk(actor),
     )  # fmt: skip
