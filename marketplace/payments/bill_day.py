@@ -20,6 +20,8 @@ from marketplace.ledger import account
 from marketplace.ledger.entry import JournalEntry, JournalLine
 from marketplace.organisations.actor import Actor
 from marketplace.organisations.organisation import Cooperative
+from marketplace.payments import alipay_key, seller_channel
+from marketplace.payments.alipay_signing import BadKey
 from marketplace.payments.channel_key import LONGEST
 from marketplace.payments.payment import Payment
 from marketplace.payments.statement_row import StatementLink, StatementRow
@@ -61,10 +63,21 @@ def spans() -> dict[int, tuple[date, date]]:
 
 def ends() -> dict[int, date]:
     """Of each cooperative that has no application at Alipay any more the last day whose bill is wanted: ``LONGEST`` after it was last paid there, as
-    nothing goes back later; or when the books moved there last (a withdrawal, say), if that was later still."""
+    nothing goes back later; or when the books moved there last (a withdrawal, say), if that was later still. Where no key of its signs any more
+    nobody can be asked, and only the days on which the books moved, and those before, are missed."""
     paid = select(Payment.organisation_id, func.max(Payment.created_at)).join(Cooperative, Cooperative.organisation_id == Payment.organisation_id)
     left = paid.where(Cooperative.alipay_app_id == "", Payment.channel == "alipay").group_by(Payment.organisation_id)
-    return {own: max(clock.business_date(at) + LONGEST, _last_moved(own)) for own, at in db.session.execute(left).all()}
+    paid_on = {own: clock.business_date(at) for own, at in db.session.execute(left).all()}
+    return {own: max(day + LONGEST if _may_sign(own) else day, _last_moved(own)) for own, day in paid_on.items()}
+
+
+def _may_sign(organisation_id: int) -> bool:
+    """Whether there is a key for the application over which a cooperative was paid last; one that is over may be replaced."""
+    app_id, _seller_id = application(organisation_id, clock.business_date())
+    try:
+        return alipay_key.opened(organisation_id, app_id, seller_channel.configured_keys(app_id)) is not None
+    except BadKey:
+        return True
 
 
 def _last_moved(organisation_id: int) -> date:

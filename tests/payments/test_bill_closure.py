@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from marketplace.emulator.emulator import Emulator
 from marketplace.foundation import clock, outbox
+from marketplace.foundation.config import Settings
 from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from marketplace.jobs import payments as jobs
@@ -103,6 +104,20 @@ def test_of_who_has_left_bills_are_wanted_as_long_as_money_may_move(market: Mark
         transaction(lambda: account_bill.take_absent(market.cooperative, DAY))
         (waits,) = (each.count for each in close_waits.waits("2027-06") if each.name == "days")
         assert waits == 400
+
+
+def test_where_nobody_has_a_key_any_more_no_new_day_is_wanted(emulator: Emulator, settings: Settings, market: Market) -> None:
+    """What was missed until then two people close; what the books move there later is missed again."""
+    _, payment_id = opened(market)
+    with clock.travel(NEXT + timedelta(days=100)):
+        leaves(market)
+        assert bill_day.spans()[market.cooperative] == (DAY, DAY + timedelta(days=100))
+        for each in ("app_private.pem", "alipay_public.pem"):
+            (settings.data_dir / "emulator" / each).unlink()
+        assert bill_day.spans()[market.cooperative] == (DAY, DAY)
+        with transaction():
+            event.alipay_unapplied(book=market.cooperative, source=Source("payment", payment_id), fen=5, at=NOON + timedelta(days=40))
+        assert bill_day.spans()[market.cooperative] == (DAY, DAY + timedelta(days=40))
 
 
 def test_the_bills_of_an_application_that_was_left_are_asked_of_it(emulator: Emulator, market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
