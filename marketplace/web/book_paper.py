@@ -1,6 +1,6 @@
 """A kind of paper of money, as a list: what of each row is told, who said it and who agreed, and by which states it is filtered."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.crypto import last_four
+from marketplace.foundation.language import N_
 from marketplace.foundation.language import gettext as _
 from marketplace.organisations.organisation import Organisation
 from marketplace.organisations.person import Person
@@ -83,3 +84,25 @@ def decided(column: Any, *names: str) -> Callable[[], dict[str, tuple[str, Colum
 def tail(account: str) -> str:
     """The last four characters of an account number; nothing of none."""
     return last_four(account) if account else ""
+
+
+def of_two(
+    label: str, nothing: str, model: Any, number: tuple[str, Any], fen: Any, joined: Callable[[Any], Any], *,
+    says: Callable[[Any], str] | None = None, states: Sequence[str] = ("PROPOSED", "APPROVED", "RETURNED"), source: str = "",
+) -> Paper:
+    """What one person said of a thing and another decided on. ``number`` is a heading and what the thing is known by, ``joined`` brings its
+    table to the query, ``says`` tells which of several things was said."""
+    columns = (
+        Column(N_("提出"), "moment"), Column(number[0]), *((Column(N_("说是什么")),) if says else ()), Column(N_("金额"), "fen"), Column(N_("理由")), Column(N_("提出人")),
+        Column(N_("状态")), Column(N_("决定人")), Column(N_("决定"), "moment", shown=False), Column(N_("答复"), shown=False),
+    )  # fmt: skip
+
+    def cells(row: Any) -> tuple[Any, ...]:
+        its, _owner, called, its_fen, maker, other = row
+        told = (says(its),) if says else ()
+        return (its.proposed_at, called, *told, its_fen, its.reason, maker, decided_words()[its.state], other, its.decided_at, getattr(its, "answer", ""))
+
+    def query() -> Any:
+        return joined(listed(model, number[1], fen, maker=model.proposed_by_id, other=model.decided_by_id))
+
+    return Paper(label, nothing, model, model.proposed_at, query, columns, cells, decided(model.state, *states), source)

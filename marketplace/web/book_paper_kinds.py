@@ -5,7 +5,7 @@ What a cooperative's people see and work on their own pages, an auditor reads he
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy import ColumnElement, Select, String, cast, func
 from sqlalchemy.orm import aliased
 
 from marketplace.foundation.language import N_
@@ -27,17 +27,23 @@ from marketplace.payments.payment import Payment
 from marketplace.payments.receipt_return import ReceiptReturn
 from marketplace.payments.refund import Refund
 from marketplace.payments.refund_loss import RefundLoss
+from marketplace.payments.refund_recall import RefundRecall
 from marketplace.payments.refund_waiver import RefundWaiver
 from marketplace.payments.row_decision import RowDecision
 from marketplace.payments.row_undo import RowUndo
 from marketplace.payments.statement_row import StatementRow
+from marketplace.payments.transfer import Transfer
+from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
 from marketplace.procurement.directed_order import DirectedOrder
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
+from marketplace.settlement.payout_found import PayoutFound
+from marketplace.settlement.payout_item import PayoutBatch, PayoutItem
+from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.settlement import Settlement
 from marketplace.web import channel_keys, payment_words, receipt_ways, reconciliation, withdrawals
-from marketplace.web.book_paper import Column, Paper, by_state, decided, decided_words, listed, tail
+from marketplace.web.book_paper import Column, Paper, by_state, decided, decided_words, listed, of_two, tail
 
 
 def _receipt_words() -> dict[str, str]:
@@ -81,6 +87,8 @@ def _of_unit(model: Any, **people: Any) -> Select[*tuple[Any, ...]]:
     return query.join(Order, Order.id == model.order_id).join(DirectedOrder, DirectedOrder.order_id == Order.id).join(_unit, _unit.id == model.unit_id)
 
 
+_PAYMENT = PayoutBatch.number + " · " + cast(PayoutItem.sequence, String)  # of a batch: by its number and its place
+DONE = ("PROPOSED", "DONE", "RETURNED")
 FEN, DAY, MOMENT = "fen", "day", "moment"
 PAPERS: dict[str, Paper] = {
     "receipts": Paper(
@@ -138,13 +146,9 @@ PAPERS: dict[str, Paper] = {
         ),
         decided(RowDecision.state, "PROPOSED", "APPROVED", "REFUSED"), source="row_decision",
     ),
-    "row-undos": Paper(
-        N_("撤销说明"), N_("说错了的流水，请求撤销以后会列在这里。"), RowUndo, RowUndo.proposed_at,
-        lambda: listed(RowUndo, StatementRow, maker=RowUndo.proposed_by_id, other=RowUndo.decided_by_id).join(StatementRow, StatementRow.id == RowUndo.row_id),
-        (Column(N_("提出"), MOMENT), Column(N_("流水日期"), DAY), Column(N_("对方")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")),
-         Column(N_("状态")), Column(N_("决定人"))),
-        lambda row: (row[0].proposed_at, row[2].day, row[2].name, row[0].fen, row[0].reason, row[3], decided_words()[row[0].state], row[4]),
-        decided(RowUndo.state, "PROPOSED", "APPROVED", "RETURNED"), source="row_undo",
+    "row-undos": of_two(
+        N_("撤销说明"), N_("说错了的流水，请求撤销以后会列在这里。"), RowUndo, (N_("对方"), StatementRow.name), RowUndo.fen,
+        lambda query: query.join(StatementRow, StatementRow.id == RowUndo.row_id), source="row_undo",
     ),
     "refunds": Paper(
         N_("退款"), N_("同意退给买家的每一笔会列在这里。"), Refund, Refund.approved_at,
@@ -170,25 +174,32 @@ PAPERS: dict[str, Paper] = {
         ),
         decided(BankRefund.state, "PROPOSED", "APPROVED", "RETURNED", "PAID"),
     ),
-    "refund-waivers": Paper(
-        N_("不再退的"), N_("渠道退不成、两个人同意不再退的会列在这里。"), RefundWaiver, RefundWaiver.proposed_at,
-        lambda: (
-            listed(RefundWaiver, Refund.out_request_no, Refund.fen, maker=RefundWaiver.proposed_by_id, other=RefundWaiver.decided_by_id)
-            .join(Refund, Refund.id == RefundWaiver.refund_id)
-        ),
-        (Column(N_("提出"), MOMENT), Column(N_("退款号")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人")),
-         Column(N_("答复"))),
-        lambda row: (row[0].proposed_at, row[2], row[3], row[0].reason, row[4], decided_words()[row[0].state], row[5], row[0].answer),
-        decided(RefundWaiver.state, "PROPOSED", "APPROVED", "RETURNED"),
+    "refund-waivers": of_two(
+        N_("不再退的"), N_("渠道退不成、两个人同意不再退的会列在这里。"), RefundWaiver, (N_("退款号"), Refund.out_request_no), Refund.fen,
+        lambda query: query.join(Refund, Refund.id == RefundWaiver.refund_id),
     ),
-    "refund-losses": Paper(
-        N_("合作社承担的"), N_("多退了、两个人同意由合作社承担的会列在这里。"), RefundLoss, RefundLoss.proposed_at,
-        lambda: (
-            listed(RefundLoss, Refund.out_request_no, maker=RefundLoss.proposed_by_id, other=RefundLoss.decided_by_id).join(Refund, Refund.id == RefundLoss.refund_id)
-        ),
-        (Column(N_("提出"), MOMENT), Column(N_("退款号")), Column(N_("金额"), FEN), Column(N_("理由")), Column(N_("提出人")), Column(N_("状态")), Column(N_("决定人"))),
-        lambda row: (row[0].proposed_at, row[2], row[0].fen, row[0].reason, row[3], decided_words()[row[0].state], row[4]),
-        decided(RefundLoss.state, "PROPOSED", "DONE", "RETURNED"), source="refund_loss",
+    "refund-recalls": of_two(
+        N_("不转的退款"), N_("同意转账、后来两个人同意不转的退款会列在这里。"), RefundRecall, (N_("退款号"), Refund.out_request_no), Refund.fen,
+        lambda query: query.join(Refund, Refund.id == RefundRecall.refund_id),
+    ),
+    "refund-losses": of_two(
+        N_("合作社承担的"), N_("多退了、两个人同意由合作社承担的会列在这里。"), RefundLoss, (N_("退款号"), Refund.out_request_no), RefundLoss.fen,
+        lambda query: query.join(Refund, Refund.id == RefundLoss.refund_id), states=DONE, source="refund_loss",
+    ),
+    "payout-reversals": of_two(
+        N_("代发的冲回"), N_("记为到账、其实没有付出或退回来的代发，两个人决定以后会列在这里。"), PayoutReversal, (N_("批号和序号"), _PAYMENT), PayoutReversal.fen,
+        lambda query: query.join(PayoutItem, PayoutItem.id == PayoutReversal.item_id).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id),
+        says=lambda its: _("后来退回来了") if its.kind == "BACK" else _("其实没有付出"), states=DONE, source="payout_reversal",
+    ),
+    "payout-found": of_two(
+        N_("代发的更正"), N_("记为没有付、银行其实付了的代发，两个人决定以后会列在这里。"), PayoutFound, (N_("批号和序号"), _PAYMENT), PayoutFound.fen,
+        lambda query: query.join(PayoutItem, PayoutItem.id == PayoutFound.item_id).join(PayoutBatch, PayoutBatch.id == PayoutItem.batch_id),
+        states=DONE, source="payout_found",
+    ),
+    "transfer-endings": of_two(
+        N_("转账的结果"), N_("支付宝没有说清结果、由两个人决定的转账会列在这里。"), TransferEnding, (N_("转账号"), Transfer.out_biz_no), Transfer.fen,
+        lambda query: query.join(Transfer, Transfer.id == TransferEnding.transfer_id),
+        says=lambda its: _("已经付出") if its.outcome == "PAID" else _("没有付出"), states=DONE,
     ),
     "settlements": Paper(
         N_("订单分账"), N_("订单到期分账以后会列在这里。"), Settlement, Settlement.settled_at, lambda: listed(Settlement),

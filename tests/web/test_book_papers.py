@@ -9,7 +9,9 @@ from flask import Flask
 from marketplace.foundation import clock
 from marketplace.foundation.database import db, transaction
 from marketplace.households.account_proposal import AccountProposal
+from marketplace.households.household_change import HouseholdChange
 from marketplace.orders.invoice import Invoice
+from marketplace.organisations.proposal import Proposal
 from marketplace.payments import match_undo, receipt_return, row_decision, row_undo
 from marketplace.payments.bank_refund import BankRefund
 from marketplace.payments.bank_statement import BankMatch, BankReceipt
@@ -18,18 +20,27 @@ from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.refund import Refund
 from marketplace.payments.refund_loss import RefundLoss
+from marketplace.payments.refund_recall import RefundRecall
 from marketplace.payments.refund_waiver import RefundWaiver
 from marketplace.payments.statement_row import StatementLink, StatementRow
+from marketplace.payments.transfer import Transfer
+from marketplace.payments.transfer_ending import TransferEnding
 from marketplace.payments.withdrawal import Withdrawal
+from marketplace.procurement.approval_rule_change import ApprovalRuleChange
 from marketplace.procurement.late_interest import LateInterest
 from marketplace.procurement.price_cut import PriceCut
+from marketplace.settlement.payout_found import PayoutFound
+from marketplace.settlement.payout_item import PayoutItem
+from marketplace.settlement.payout_reversal import PayoutReversal
 from marketplace.settlement.settlement import Settlement
+from marketplace.settlement.unclaimed_return import UnclaimedReturn
 from marketplace.web import book_papers
 from marketplace.web.book_paper_kinds import PAPERS
 from tests import builders
 from tests.builders_people import operator, person
 from tests.payments.statement import take
 from tests.procurement.unit_market import UnitMarket, confirmed, match, order_of, receipt, unit_market
+from tests.settlement.test_payout_batch import posted_of, sent
 from tests.statements import counted, repeated
 from tests.web.work_desk import browser, rows_of
 
@@ -54,13 +65,24 @@ def papers() -> UnitMarket:
     transaction(lambda: row_undo.ask(row_id, entry_id, "其实是货款", actor=accountant))
     payment_id = db.session.get_one(BankMatch, number).payable_id
     own, by = at.market.cooperative, accountant.person_id
+    batch = sent(at.market, posted_of(at.market))
+    item = db.session.query(PayoutItem).filter_by(batch_id=batch.id, sequence=2).one().id
+    db.session.rollback()
     with transaction():
         refund = Refund(organisation_id=own, payment_id=payment_id, order_id=order_id, out_request_no="R1", fen=300, reason="late or double payment", way="bank", approved_at=now, approved_by_id=by)
-        db.session.add(refund)
+        transfer = Transfer(
+            organisation_id=own, payable_kind="payout", payable_id=item, bundle_id=batch.id, account="2021", seller_id="2088", out_biz_no="ZZ1", fen=100, payee_account=PAYEE,
+            payee_name="王小明", title="收益", made_at=now,
+        )  # fmt: skip
+        db.session.add_all([refund, transfer])
         db.session.flush()
         db.session.add_all([
             BankRefund(organisation_id=own, refund_id=refund.id, state="PROPOSED", payee_name="王小明", payee_account=PAYEE, proposed_at=now, proposed_by_id=by),
             RefundWaiver(organisation_id=own, refund_id=refund.id, reason="找不到人", proposed_at=now, proposed_by_id=by, version=1),
+            RefundRecall(organisation_id=own, refund_id=refund.id, reason="账号错了", proposed_at=now, proposed_by_id=by, version=1),
+            PayoutReversal(organisation_id=own, item_id=item, fen=2_000, reason="银行没有付出", proposed_at=now, proposed_by_id=by, version=1),
+            PayoutFound(organisation_id=own, item_id=item, fen=2_000, reason="银行其实付了", proposed_at=now, proposed_by_id=by, version=1),
+            TransferEnding(organisation_id=own, transfer_id=transfer.id, outcome="UNPAID", reason="问过支付宝", proposed_at=now, proposed_by_id=by, version=1),
             RefundLoss(organisation_id=own, refund_id=refund.id, fen=300, reason="多退了一次", proposed_at=now, proposed_by_id=by, state="PROPOSED", version=1),
             ChannelKey(
                 organisation_id=own, channel="alipay", account="2021000000000000", kind="key", fingerprint="aa:bb", material="{}", state="ADDED", added_at=now,
@@ -112,6 +134,19 @@ def test_who_said_it_and_who_agreed_stand_beside_it(app: Flask) -> None:
     assert "付晚或付重" in browser(app, at.market.accountant).get("/cooperative/bank/refunds").text
     (back,) = rows_of(auditor.get("/books/papers?kind=returns&export=1").data)[1:]
     assert (back[3], str(back[4]), back[5], back[8]) == ("多付的人", PAYEE[-4:], 50.0, "等同意")
+
+
+def test_every_word_of_two_people_about_money_is_among_them(app: Flask) -> None:
+    """A new kind of it is found by itself: it becomes a paper, or the auditor has another page for it, which is named here."""
+    elsewhere = {
+        HouseholdChange,  # a list of its own
+        UnclaimedReturn,  # on the page of the list that it is of
+        ApprovalRuleChange,  # how a unit approves its orders: no money moves
+    }
+    assert {*Proposal.__subclasses__()} - {each.model for each in PAPERS.values()} == elsewhere
+    at = papers()
+    (said,) = rows_of(browser(app, person(operator(), "auditor")).get("/books/papers?kind=payout-reversals&export=1").data)[1:]
+    assert said[2].endswith(" · 2") and said[3:8] == ["其实没有付出", 20.0, "银行没有付出", at.market.accountant.person_name, "等同意"]
 
 
 def test_each_state_holds_its_own_and_together_they_are_all(app: Flask) -> None:
