@@ -91,7 +91,9 @@ def propose(item_id: int, reason: str, *, actor: Actor) -> PayoutFound:
         raise not_found(PayoutItem)
     if not 4 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明凭什么说银行付了（流水、回单、本人收到），4 到 300 个字。"), field="found")
-    must_be_findable(db.session.get_one(PayoutBatch, item.batch_id), item)
+    batch = locked(PayoutBatch, item.batch_id)  # whoever says so at the same time finds the first one's word
+    db.session.refresh(item)
+    must_be_findable(batch, item)
     return _proposed(item, reason.strip(), actor.person_id)
 
 

@@ -60,6 +60,8 @@ def propose(item_id: int, reason: str, *, actor: Actor, kind: str = "UNMADE") ->
         raise not_found(PayoutItem)
     if not 4 <= len(reason.strip()) <= 300:
         raise InvalidInput("reason.missing", N_("请写明凭什么这样说（银行流水、柜面查询），4 到 300 个字。"), field="reason")
+    locked(PayoutBatch, item.batch_id)  # whoever says so at the same time finds the first one's word
+    db.session.refresh(item)
     _paid(item)
     if kind == "BACK" and payout_found.of_payment(item.id) is None:
         raise Conflict("payout.unpaid", N_("这一笔不是两个人核对过才记为到账的，不用请另一个人核对，直接记下退回。"), state=item.state)
