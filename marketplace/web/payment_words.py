@@ -28,6 +28,11 @@ WAYS = {"alipay": N_("支付宝原路退回"), "stripe": N_("银行卡原路退�
 STEPS: dict[str, str] = {
     "opened": N_("开了一次付款"),
     "canceled": N_("这次付款作废"),
+    "received": N_("银行到账"),
+    "matched": N_("核销到这张单"),
+    "undo_asked": N_("请求撤销核销"),
+    "undo_done": N_("同意撤销，核销作废"),
+    "undo_refused": N_("没有同意撤销，核销照旧"),
     "refund_approved": N_("同意退款"),
     "refund_failed": N_("渠道拒绝退款"),
     "refund_recalled": N_("两个人同意不转了"),

@@ -19,6 +19,7 @@ from marketplace.procurement import scorecard
 from marketplace.reporting import books
 from marketplace.settlement import settlement
 from tests import builders
+from tests.builders_people import operator, person
 from tests.procurement.unit_market import (
     UnitMarket,
     accept,
@@ -29,6 +30,7 @@ from tests.procurement.unit_market import (
     ship,
     unit_market,
 )
+from tests.statements import counted, repeated
 from tests.web.work_desk import browser, rows_of
 
 YEAR = clock.business_date().year
@@ -193,3 +195,24 @@ def test_a_proposal_says_what_a_person_should_look_at(app: Flask) -> None:
     assert "比应付多 ¥100.00" in page
     assert "财政代付" in page
     assert "还差 ¥500.00" in page
+
+
+def test_the_story_of_a_bank_payment_tells_receipt_match_undoing_and_every_entry(app: Flask) -> None:
+    at = unit_market()
+    made = confirmed(at, 10)
+    ship(at, made, 10)
+    accept(at, made, 10)
+    match_id = match(at, receipt(at, 90_000, day=today(), payer="靖安县财政国库支付中心"), made, 80_000)
+    decide, where = asked(app, at, match_id), outside(match_id)
+    assert browser(app, at.market.director).post(decide, data={"decision": "approve", "version": "1"}).status_code == 302
+    auditor = person(operator(), "auditor")
+    for path, reader in ((f"/cooperative/payments/{where}", at.market.accountant), (f"/operator/payments/{where}", auditor)):
+        client = browser(app, reader)
+        with counted() as said:
+            page = client.get(path).text
+        assert len(said) <= 14 and not repeated(said), said
+        story = page[page.index("经过") :]
+        told = ("银行到账", "靖安县财政国库支付中心", "S1", "核销到这张单", at.market.accountant.person_name, "请求撤销核销", "核到别的单位去了", "同意撤销，核销作废", at.market.director.person_name)
+        places = [story.index(each) for each in told]
+        assert places == sorted(places), "from the first to the last"
+        assert story.count("<summary>记账") == 3 and "accepted_unpaid" not in story and "支付宝交易号" not in page and "开了一次付款" not in page
