@@ -92,12 +92,15 @@ def _index(actor: Actor, allowed: Select[Any], here: str, desk: dict[str, Any]) 
 
 def _show(payment: Payment, back: str, desk: dict[str, Any]) -> Any:
     seller = db.session.get_one(Organisation, payment.organisation_id)
+    same = Payment.payable_kind == payment.payable_kind, Payment.payable_id == payment.payable_id, Payment.id != payment.id
     return render_template(
         "payment/story.html",
         payment=payment,
         seller=seller,
         steps=payment_story.story(payment),
         words=payment_words,
+        others=list(db.session.scalars(select(Payment).where(*same).order_by(Payment.id.desc()).limit(PAGE))),
+        one=".show_to_operator" if back == ".of_operator" else ".show_to_cooperative",
         crumbs=[(_("付款"), url_for(back)), (payment.out_trade_no, None)],
         **desk,
     )

@@ -74,6 +74,18 @@ def test_a_payments_whole_story_is_told_in_order(app: Flask, market: Market) -> 
         assert not repeated(said)
 
 
+def test_the_attempts_of_an_order_lead_to_each_other(app: Flask, market: Market) -> None:
+    (order_id,) = trade.placed(builders.customer(), (market.pack, 1))
+    attempts = [db.session.get_one(Payment, each).public_id for each in (*trade.opened([order_id]), *trade.opened([order_id]))]
+    (alone,) = trade.opened(trade.placed(builders.customer(), (market.pack, 1)))
+    reader = browser(app, market.accountant)
+    for this, other in (attempts, attempts[::-1]):
+        page = reader.get(f"/cooperative/payments/{this}").text
+        assert f'href="/cooperative/payments/{other}"' in page and f'href="/cooperative/payments/{this}"' not in page
+    assert f'href="/operator/payments/{attempts[1]}"' in browser(app, builders.person(builders.operator(), "auditor")).get(f"/operator/payments/{attempts[0]}").text
+    assert "同一张单的其他付款" not in reader.get(f"/cooperative/payments/{db.session.get_one(Payment, alone).public_id}").text
+
+
 def test_the_list_is_filtered_found_and_taken_away(app: Flask, market: Market) -> None:
     first, second = (trade.paid(trade.placed(builders.customer(), (market.pack, 1)))[0] for _ in range(2))
     (order_id,) = trade.placed(builders.customer(), (market.pack, 1))
