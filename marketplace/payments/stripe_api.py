@@ -30,12 +30,12 @@ class StripeRefused(Exception):
 
 
 class StripeMisconfigured(Exception):
-    """Stripe does not know our key, or does not let it do this: a person must mend it. ``lacks`` is the permission that is missing then, as
-    Stripe names it."""
+    """Stripe does not know our key, or (``of_kind``) does not let it do this: a person must mend it. ``lacks`` is the permission that is missing,
+    as Stripe names it; empty if it is not that: a key may be bound to addresses, say."""
 
-    def __init__(self, code: str, *, lacks: str = "") -> None:
+    def __init__(self, code: str, *, of_kind: bool = False, lacks: str = "") -> None:
         super().__init__(code)
-        self.code, self.lacks = code[:60], lacks
+        self.code, self.of_kind, self.lacks = code[:60], of_kind, lacks
 
 
 class BadEvent(InvalidInput):
@@ -132,9 +132,9 @@ class StripeApi:
         try:
             said: dict[str, Any] = ask().to_dict()
         except (stripe.AuthenticationError, stripe.PermissionError) as error:
-            named = _PERMISSION.search(str(error))
-            lacks = named[0] if named else needs if isinstance(error, stripe.PermissionError) else ""
-            raise StripeMisconfigured(error.code or type(error).__name__, lacks=lacks) from error
+            named, of_kind = _PERMISSION.search(str(error)), isinstance(error, stripe.PermissionError)
+            lacks = named[0] if named else needs if of_kind and "permission" in str(error).lower() else ""
+            raise StripeMisconfigured(error.code or type(error).__name__, of_kind=of_kind or bool(lacks), lacks=lacks) from error
         except stripe.InvalidRequestError as error:
             raise StripeRefused(error.code or "invalid_request") from error
         except stripe.StripeError as error:

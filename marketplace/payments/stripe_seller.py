@@ -269,7 +269,7 @@ def _answered(ask: Callable[[], Answer]) -> Answer:
     except StripeRefused as error:
         return Answer("refused", sub_code=error.code)
     except StripeMisconfigured as error:
-        return Answer("unknown", sub_code=error.code, told={"misconfigured": True} | ({"of_kind": True, "lacks": error.lacks} if error.lacks else {}))
+        return Answer("unknown", sub_code=error.code, told={"misconfigured": True} | ({"of_kind": True} if error.of_kind else {}) | ({"lacks": error.lacks} if error.lacks else {}))
     except OutsideFailure as error:
         return Answer("unknown", sub_code=str(error.data.get("reason", ""))[:60])
 

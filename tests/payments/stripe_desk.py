@@ -39,6 +39,7 @@ web.run_app(app, sock=listening, print=None, access_log=None)
 SECRET = "whsec_desk_0123456789"
 # What Stripe says to a restricted key, as people who met it report.
 FORBIDDEN = "The provided key 'rk_test_*********3Nabc' does not have the required permissions for this endpoint on account 'acct_1ABC'."
+BOUND = "The API key provided does not allow requests from your IP address."
 NAMED = " Having the '{}' permission would allow this request to continue."
 MISSING = b'{"error": {"type": "invalid_request_error", "code": "resource_missing", "message": "no such thing"}}'
 
@@ -58,7 +59,7 @@ class Desk:
         self.fee = 0  # what Stripe keeps of each payment; localstripe keeps nothing
         self.moved: dict[str, Any] = {}  # what else of a payment's movement is not as localstripe has it
         self.faults: list[tuple[str, str]] = []
-        self.forbidden: dict[str, str] = {}  # what the key may not do: a part of "GET /v1/refunds?limit=100", and the permission that Stripe names
+        self.forbidden: dict[str, str] = {}  # what the key may not do: a part of "GET /v1/refunds?limit=100", and the permission that Stripe names; or "address"
         self.asked: list[str] = []
 
     def __call__(self, environ: Any, start: Any) -> Any:
@@ -69,7 +70,7 @@ class Desk:
             return _said(503, {"error": {"type": "api_error", "message": "down"}})(environ, start)
         whole = f"{what}?{unquote(request.query_string.decode())}"
         if (lacks := next((name for each, name in self.forbidden.items() if each in whole), None)) is not None:
-            return _said(403, {"error": {"type": "invalid_request_error", "message": FORBIDDEN + (NAMED.format(lacks) if lacks else "")}})(environ, start)
+            return _said(403, {"error": {"type": "invalid_request_error", "message": BOUND if lacks == "address" else FORBIDDEN + (NAMED.format(lacks) if lacks else "")}})(environ, start)
         fault = next((each for each in self.faults if what.startswith(each[0])), None)
         if fault:
             self.faults.remove(fault)

@@ -92,6 +92,16 @@ def test_refunds_are_looked_through_where_disputes_may_not_be(app: Flask, desk: 
     assert (waits("permissions"), len(letters(market.director))) == ([1], 2)
 
 
+def test_a_key_that_may_not_be_used_from_here_lacks_no_permission(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    """It is bound to other addresses: to add a permission would mend nothing."""
+    market, _buyer, order_id = sold
+    payment = paid_by_card(desk, order_id)
+    desk.disputes, desk.forbidden = [dispute(payment, "needs_response")], {"/v1/": "address"}
+    assert told(app, market, dispute_event(desk.disputes[0])) == 200
+    assert jobs.cards() == ""
+    assert (waits("alarm", "permissions"), letters(market.director)) == ([1, 0], [])
+
+
 def test_without_the_permission_to_read_balances_only_fees_wait(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     market, buyer, order_id = sold
     desk.fee, desk.forbidden = 299, {"balance_transaction": "rak_balance_transaction_source_read"}
