@@ -4,13 +4,13 @@ Only that kind waits; whatever else the key may do goes on. The cooperative's di
 health shows it as long as it lasts.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, String, UniqueConstraint, delete, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from marketplace.foundation import audit, clock
+from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import Model, Public, db, locked
 from marketplace.foundation.language import N_
 from marketplace.notices import message
@@ -30,12 +30,14 @@ WAITS = {
     "event_dispute": N_("买家追款的通知和每天的追款核对做不了"), "checkout": N_("买家打不开银行卡的付款页"), "query": N_("付款的结果问不到"),
     "close": N_("作废的付款页关不掉"), "fee": N_("手续费问不到，没有记账"), "refund": N_("退款退不出去"), "refund_query": N_("退款的结果问不到"),
 }  # fmt: skip
+STILL = timedelta(seconds=outbox.BACKOFF[-1]) + timedelta(hours=1)
 OTHER = N_("有一类请求办不了")
 HOW = N_("在 Stripe 后台打开 Developers → API keys，找到这把密钥，点 Edit key，把 %(what)s 设成 %(access)s，再保存。密钥不用换，等着的最晚六小时自动接着办。")
 
 
 class LackingPermission(Public, Model):
-    """``kind`` is of the call that is refused, ``permission`` Stripe's name of what is missing. Gone once a call of the kind is taken."""
+    """``kind`` is of the call that is refused, ``permission`` Stripe's name of what is missing, ``seen_at`` when that was said last. Gone once a call
+    of the kind is taken."""
 
     __tablename__ = "lacking_permission"
     __table_args__ = (UniqueConstraint("organisation_id", "account", "kind"),)
@@ -45,6 +47,7 @@ class LackingPermission(Public, Model):
     kind: Mapped[str] = mapped_column(String(16))
     permission: Mapped[str] = mapped_column(String(60))
     since: Mapped[datetime]
+    seen_at: Mapped[datetime]
 
 
 def heard(organisation_id: int, account: str, kind: str, permission: str) -> None:
@@ -60,14 +63,20 @@ def heard(organisation_id: int, account: str, kind: str, permission: str) -> Non
         return
     locked(ChannelKey, signing.id)  # two workers take turns
     known = list(db.session.scalars(_of(organisation_id, account).execution_options(populate_existing=True)))
+    for each in [each for each in known if each.seen_at < clock.now() - STILL]:  # nothing waited for it meanwhile: it is news again
+        db.session.delete(each)
+        known.remove(each)
+    db.session.flush()
     row = next((each for each in known if each.kind == kind), None)
     if row is not None and row.permission == permission:
+        row.seen_at = clock.now()
+        db.session.flush()
         return
     told = any(each.permission == permission for each in known)
     if row is None:
-        row = LackingPermission(organisation_id=organisation_id, account=account, kind=kind, permission=permission, since=clock.now())
+        row = LackingPermission(organisation_id=organisation_id, account=account, kind=kind, since=clock.now())
         db.session.add(row)
-    row.permission = permission
+    row.permission, row.seen_at = permission, clock.now()
     db.session.flush()
     audit.record("permission.lacking", row, organisation_id=organisation_id, account=account, kind=kind, permission=permission)
     if not told:
@@ -75,9 +84,10 @@ def heard(organisation_id: int, account: str, kind: str, permission: str) -> Non
 
 
 def open_ones() -> ColumnElement[bool]:
-    """Those of accounts for which a key signs still."""
+    """Those of accounts for which a key signs still, and that something waits for: what waits is tried again at least so often as ``STILL`` says."""
     its = ChannelKey.organisation_id == LackingPermission.organisation_id, ChannelKey.account == LackingPermission.account
-    return select(ChannelKey.id).where(*its, ChannelKey.channel == "stripe", ChannelKey.state.in_(SIGNS)).exists()
+    signs = select(ChannelKey.id).where(*its, ChannelKey.channel == "stripe", ChannelKey.state.in_(SIGNS)).exists()
+    return signs & (LackingPermission.seen_at >= clock.now() - STILL)
 
 
 def of(organisation_id: int) -> list[LackingPermission]:

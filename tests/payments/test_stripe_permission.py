@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
 from marketplace.foundation.database import db
+from marketplace.foundation.errors import OutsideFailure
 from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.notices import message
@@ -18,6 +19,7 @@ from marketplace.payments.stripe_event import ASKING
 from marketplace.reporting import money_alarm, money_health
 from tests import builders
 from tests.builders import Market
+from tests.orders import trade
 from tests.payments.stripe_desk import Desk
 from tests.payments.test_stripe import ACCOUNT, asked, event, found, opened, sold, stand, told
 from tests.payments.test_stripe_event import intent_of, outcomes
@@ -90,6 +92,21 @@ def test_refunds_are_looked_through_where_disputes_may_not_be(app: Flask, desk: 
     desk.forbidden = {"/v1/disputes": named}
     jobs.cards()
     assert (waits("permissions"), len(letters(market.director))) == ([1], 2)
+
+
+def test_what_nothing_waits_for_any_more_is_over_and_news_when_it_comes_again(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    """No page for a buyer: whoever comes next is told at once, and nobody has to try it out that the permission is there again."""
+    market, _buyer, _order_id = sold
+    desk.forbidden, begin = {"POST /v1/checkout": "rak_checkout_session_write"}, clock.now()
+    for later, refused in ((timedelta(0), 1), (timedelta(hours=1), 1), (timedelta(days=9), 2)):
+        with clock.travel(begin + later):
+            (order_id,) = trade.placed(builders.customer(), (market.pack, 1))
+            with pytest.raises(OutsideFailure, match=r"channel\.unavailable"):
+                opened(order_id)
+            assert (waits("permissions", "alarm"), len(letters(market.director))) == ([0, 1], refused)
+    assert "Checkout Sessions 设成 Write" in letters(market.director)[0][1]
+    with clock.travel(begin + timedelta(days=9, hours=8)):
+        assert waits("permissions") == [0]
 
 
 def test_a_key_that_may_not_be_used_from_here_lacks_no_permission(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
