@@ -99,7 +99,7 @@ def application(organisation_id: int, day: date) -> tuple[str, str]:
     query = select(Payment.app_id, Payment.seller_id).where(
         Payment.organisation_id == organisation_id, Payment.channel == "alipay", Payment.created_at < clock.beijing_midnight(day + timedelta(days=1))
     )
-    row = db.session.execute(query.order_by(Payment.created_at.desc(), Payment.id.desc()).limit(1)).one_or_none()
+    row = db.session.execute(query.order_by(Payment.id.desc()).limit(1)).one_or_none()
     if row is None or (app_id and row[1] == seller_id):
         return app_id, seller_id
     return row[0], row[1]

@@ -12,7 +12,7 @@ from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import gettext as _
 from marketplace.foundation.language import said
 from marketplace.organisations.actor import scoped
-from marketplace.payments import bill_closure
+from marketplace.payments import bill_closure, bill_day
 from marketplace.payments.bill_closure import BillClosure
 from marketplace.payments.bill_day import SILENT, MissingBill
 from marketplace.web import form_input, payment_words
@@ -71,17 +71,18 @@ def decide(public_id: str) -> Any:
 
 def _page(errors: dict[str, str]) -> str:
     actor = the_actor()
-    query = select(BillClosure).where(BillClosure.organisation_id == actor.organisation_id, BillClosure.state != "PROPOSED").order_by(BillClosure.id.desc())
+    query = select(BillClosure).where(BillClosure.organisation_id == actor.organisation_id).order_by(BillClosure.id.desc())
     before = request.args.get("before", "")
     if before:
         query = query.where(BillClosure.id < by_public_id(BillClosure, before, scoped(actor, BillClosure)).id)
-    past = list(db.session.scalars(query.limit(PAGE + 1)))
-    missing, waiting = bill_closure.missing(actor.organisation_id), bill_closure.waiting(actor.organisation_id)
+    past = list(db.session.scalars(query.limit(PAGE + 2)))
+    waiting = past.pop(0) if past and past[0].state == "PROPOSED" else None  # nothing is proposed beside it
+    missing, last = bill_closure.missing(actor.organisation_id), bill_day.ends().get(actor.organisation_id)
     until = clock.business_date() - SILENT
     closable = [each.day for each in missing if each.day <= until and each.asked >= bill_closure.ASKED]
     return render_template(
         "bank/bills.html", spans=_spans(missing), waiting=waiting, past=past[:PAGE], states=state_words(), kinds=payment_words.BILLS, reasons=payment_words.UNFETCHED,
-        closable=(min(closable), max(closable)) if closable else None, errors=errors, values=request.form,
+        last=last, closable=(min(closable), max(closable)) if closable else None, errors=errors, values=request.form,
         people=names_of([each for row in [waiting, *past] if row for each in (row.proposed_by_id, row.decided_by_id)]),
         next_url=url_for(".index", before=past[PAGE - 1].public_id) if len(past) > PAGE else None,
         crumbs=[(_("对账"), url_for("reconciliation.index")), (_("没取到的支付宝账单"), None)], **desk(actor),

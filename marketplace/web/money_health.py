@@ -16,6 +16,7 @@ from marketplace.foundation.outbox import OutboxMessage
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bill_day, certificate_end, lacking_permission, refused_notice, stripe_look
 from marketplace.payments.bill_day import MissingBill
+from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.certificate_end import CertificateEnd
 from marketplace.payments.channel_key import ChannelKey
 from marketplace.payments.lacking_permission import OTHER, WAITS, LackingPermission
@@ -150,6 +151,8 @@ def _detail(row: Any) -> str:
     if isinstance(row, MissingBill):
         why = _(payment_words.UNFETCHED[row.reason]) if row.reason in payment_words.UNFETCHED else row.reason
         return f"{_(payment_words.BILLS[row.kind])}{' · ' if why else ''}{why}"
+    if isinstance(row, BillDifference):
+        return " · ".join(each for each in (_(payment_words.DIFFERENCES[row.kind]), row.said) if each)
     if isinstance(row, LackingPermission):
         return f"{row.account} · {_(WAITS.get(row.kind, OTHER))} · {_('在 Stripe 后台把 %(what)s 设成 %(access)s', **_in_console(row))}"
     if isinstance(row, ChannelKey) and row.wrong_code in payment_words.WRONG_KEY:

@@ -254,6 +254,10 @@ def test_two_people_close_days_on_the_page(app: Flask, emulator: Emulator, marke
         page = accountant.get("/cooperative/bills").text
         assert all(each in page for each in ("每一天的账单都在", "不再等了", "密钥已经销毁"))
         assert "/cooperative/bills" in accountant.get("/reconciliation").text
+        assert "已经没有支付宝的应用" not in page
+        leaves(market)
+        last = DAY + LONGEST
+        assert f"账单取到 {last} 为止" in accountant.get("/cooperative/bills").text
 
 
 def test_a_gateway_that_is_silent_for_a_day_closes_nothing(app: Flask, market: Market) -> None:

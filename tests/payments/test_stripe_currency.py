@@ -16,6 +16,7 @@ from marketplace.payments import bill_difference
 from marketplace.payments.bill_difference import BillDifference
 from marketplace.payments.stripe_seller import foreign_fees
 from marketplace.reporting import money_alarm, money_health
+from tests import builders
 from tests.builders import Market
 from tests.payments.stripe_desk import Desk
 from tests.payments.test_stripe import sold, stand
@@ -63,6 +64,8 @@ def test_it_is_shown_with_its_age_until_it_is_explained(app: Flask, desk: Desk, 
         outbox.drain(kinds={"payment.fee"})
     page = browser(app, market.accountant).get("/cooperative/differences").text
     assert all(each in page for each in ("Stripe 用外币扣了钱", "HKD 5.12", "按当天汇率"))
+    page = browser(app, builders.person(builders.operator(), "treasurer")).get("/operator/money/differences").text
+    assert "Stripe 用外币扣了钱 · HKD 5.12" in page
     with clock.travel(clock.now() + timedelta(days=2)):
         db.session.rollback()
         assert "differences" in money_health.alarms(money_health.standing(market.cooperative))
