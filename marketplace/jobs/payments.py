@@ -111,10 +111,17 @@ def _fetch(kind: str, wanted: Sequence[tuple[int, date]]) -> int:
                 stopped.add(organisation_id)
         if why:
             log.warning("the %s bill of %s for organisation %s: %s", kind, day, organisation_id, why)
-            transaction(partial(bill_day.missed, organisation_id, kind, day, why))
+            transaction(partial(_missed, organisation_id, day, kind, why))
         else:
             fetched += 1
     return fetched
+
+
+def _missed(organisation_id: int, day: date, kind: str, why: str) -> None:
+    """Have a bill asked for again; one that is here and was asked for all the same is not missed, unless Alipay's is another now."""
+    here = bill_import.is_here if kind == "trade" else account_bill.is_here
+    if why == "bill.changed" or not here(organisation_id, day):
+        bill_day.missed(organisation_id, kind, day, why)
 
 
 def _take(organisation_id: int, day: date, kind: str, said: Bill | AccountBill | BillAbsent | None) -> str:

@@ -93,6 +93,11 @@ def _content(kept: KeptAccountBill) -> list[tuple[object, ...]]:
     return sorted((row.serial, row.fen, row.balance_fen, row.kind) for row in db.session.scalars(select(StatementRow).where(*own)))
 
 
+def is_here(organisation_id: int, day: date) -> bool:
+    """Whether the bill of a day is kept."""
+    return db.session.scalar(select(KeptAccountBill.id).where(KeptAccountBill.organisation_id == organisation_id, KeptAccountBill.day == day)) is not None
+
+
 def covered_until(organisation_id: int) -> date | None:
     """The last day up to which every bill since the first is here."""
     days = list(db.session.scalars(select(KeptAccountBill.day).where(KeptAccountBill.organisation_id == organisation_id).order_by(KeptAccountBill.day)))

@@ -22,7 +22,6 @@ from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.alipay_account_bill import AccountBill
 from marketplace.payments.alipay_outcome import Bill
 from marketplace.payments.bill_day import SILENT, MissingBill
-from marketplace.payments.bill_import import ImportedBill
 
 ASKED = 3  # times that a bill was asked for in vain before anybody may say that it never comes
 MOST = 100  # days of one closure
@@ -115,13 +114,9 @@ def in_vain(organisation_id: int, first_day: date, last_day: date) -> list[date]
 def _close(organisation_id: int, day: date) -> None:
     """An empty bill of each kind that is not here."""
     seller_id = bill_day.application(organisation_id, day)[1]
-    if not _is_kept(ImportedBill, organisation_id, day):
+    if not bill_import.is_here(organisation_id, day):
         bill_import.take(organisation_id, Bill(day, seller_id, (), ""))
-    if not _is_kept(KeptAccountBill, organisation_id, day):
+    if not account_bill.is_here(organisation_id, day):
         account_bill.take(organisation_id, AccountBill(day, seller_id, (), ""))
     for kind in bill_day.KINDS:
         bill_day.came(organisation_id, kind, day)
-
-
-def _is_kept(kept: type[ImportedBill | KeptAccountBill], organisation_id: int, day: date) -> bool:
-    return db.session.scalar(select(kept.id).where(kept.organisation_id == organisation_id, kept.day == day)) is not None

@@ -92,7 +92,7 @@ def take(organisation_id: int, bill: Bill) -> ImportedBill:
         _take_row(imported, each)
     # A day is looked at when its own bill and the next one are there: clocks and midnights differ by a little.
     for day in (bill.day - timedelta(days=1), bill.day):
-        if _is_imported(organisation_id, day) and _is_imported(organisation_id, day + timedelta(days=1)):
+        if is_here(organisation_id, day) and is_here(organisation_id, day + timedelta(days=1)):
             _find_only_ours(imported, day)
     audit.record("bill.imported", imported, day=str(bill.day), rows=len(bill.rows))
     return imported
@@ -198,7 +198,8 @@ def _billed_back(out_trade_no: str, organisation_id: int) -> int:
     return int(db.session.scalar(back) or 0)
 
 
-def _is_imported(organisation_id: int, day: date) -> bool:
+def is_here(organisation_id: int, day: date) -> bool:
+    """Whether the bill of a day is imported."""
     query = select(ImportedBill.id).where(ImportedBill.organisation_id == organisation_id, ImportedBill.day == day)
     return db.session.scalar(query) is not None
 

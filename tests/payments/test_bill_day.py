@@ -230,6 +230,31 @@ def test_a_person_has_a_days_bills_fetched_now(app: Flask, emulator: Emulator, m
     assert trade.held(market, "buyer_funds") == 17600
 
 
+def test_a_bill_that_is_here_is_not_missed_for_being_asked_for_again(app: Flask, emulator: Emulator, market: Market) -> None:
+    """While the gateway is away somebody has it fetched once more: nothing would ever ask for it again, and it was a trouble for ever."""
+    _, payment_id = opened(market)
+    paid_at_the_gateway(emulator, payment_id)
+    day = clock.business_date()
+    mornings(2)
+    Silent(app)
+    with clock.travel(NEXT + timedelta(days=1, minutes=1)):
+        transaction(lambda: bill_day.ask_for(market.cooperative, [day], actor=market.accountant))
+        assert outbox.drain(kinds={"bill.fetch"}) == (1, 0)
+        assert missing() == {"rows": 0, "shown": 0}
+
+    class Another(Silent):
+        def bill(self, day: date) -> object:
+            return Bill(day, own(market).alipay_seller_id, (BillRow("trade", "2026", "NOBODY", "", 100, -1, NOON),), "b" * 64)
+
+    Another(app)
+    with clock.travel(NEXT + timedelta(days=1, minutes=2)):
+        db.session.rollback()
+        transaction(lambda: bill_day.ask_for(market.cooperative, [day], actor=market.accountant))
+        assert outbox.drain(kinds={"bill.fetch"}) == (1, 0)
+        assert missing()["rows"] == 1
+        assert db.session.scalars(select(MissingBill.reason)).one() == "bill.changed"
+
+
 def test_the_page_and_the_command_ask_for_a_missing_day(app: Flask, emulator: Emulator, market: Market) -> None:
     opened(market)
     Silent(app)
