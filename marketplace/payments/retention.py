@@ -13,12 +13,15 @@ from marketplace.foundation import clock
 from marketplace.foundation.database import db
 from marketplace.foundation.idempotency import IdempotencyKey
 from marketplace.foundation.outbox import OutboxMessage
+from marketplace.ledger.entry import JournalEntry
 from marketplace.payments.call import PaymentCall
 from marketplace.payments.notice_inbox import ASKING, AlipayNotice
 from marketplace.payments.refused_notice import for_people
 
+# An entry of the books may rest on a dispute: what Stripe kept for it.
+_POSTED = select(JournalEntry.id).where(JournalEntry.source_type == AlipayNotice.__tablename__, JournalEntry.source_id == AlipayNotice.id).exists()
 # What a person must look into is finished when somebody has, and what Stripe is asked about when it has answered, however long ago it came.
-_WAITS = (for_people() & AlipayNotice.handled_at.is_(None)) | (AlipayNotice.outcome == ASKING)
+_WAITS = (for_people() & AlipayNotice.handled_at.is_(None)) | (AlipayNotice.outcome == ASKING) | ((AlipayNotice.outcome == "disputed") & _POSTED)
 _FINISHED = case((_WAITS, null()), else_=func.coalesce(AlipayNotice.handled_at, AlipayNotice.received_at))
 
 # table, since when a row counts, how long it is kept

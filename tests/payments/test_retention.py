@@ -12,6 +12,8 @@ from marketplace.foundation.errors import Conflict, OutsideFailure
 from marketplace.foundation.idempotency import IdempotencyKey
 from marketplace.foundation.outbox import OutboxMessage
 from marketplace.jobs import payments as jobs
+from marketplace.ledger import event
+from marketplace.ledger.posting import Source
 from marketplace.orders import cancellation
 from marketplace.payments import refused_notice
 from marketplace.payments.call import PaymentCall
@@ -95,6 +97,25 @@ def test_a_notice_that_nobody_dealt_with_is_kept_and_its_trouble_with_it(app: Fl
     assert list(db.session.scalars(select(AlipayNotice.notify_id))) == ["open"]
     waits = {each.name: each.count for each in money_health.standing()}
     assert waits["notices"] + waits["disputes"] == 1
+
+
+@pytest.mark.both
+def test_a_dispute_that_an_entry_rests_on_is_kept(app: Flask) -> None:
+    """What Stripe kept for it is posted under its row: without that the entry would lead nowhere."""
+    market, now = builders.market(), clock.now()
+    for number in ("dp_1", "dp_2"):
+        transaction(lambda number=number: driver.together(notice_row(number, number, "DISPUTE/won", 100, "disputed")))  # type: ignore[misc]
+    first, _second = db.session.query(AlipayNotice).order_by(AlipayNotice.id).all()
+    kept = first.id
+    treasurer = builders_people.person(builders_people.operator(), "treasurer")
+    for public_id in [each.public_id for each in db.session.query(AlipayNotice)]:
+        db.session.rollback()
+        transaction(lambda public_id=public_id: refused_notice.handle(public_id, "交了凭证，赢了", actor=treasurer))  # type: ignore[misc]
+    transaction(lambda: event.fee(book=market.cooperative, source=Source("alipay_notice", kept), fen=1500, channel="stripe"))
+    with clock.travel(now + timedelta(days=9 * 366)):
+        jobs.forget()
+        db.session.rollback()
+        assert db.session.scalars(select(AlipayNotice.notify_id)).all() == ["dp_1"]
 
 
 def test_an_event_about_which_stripe_has_not_answered_is_kept_however_old(app: Flask) -> None:
