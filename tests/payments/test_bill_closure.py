@@ -82,6 +82,7 @@ def without(app: Flask, emulator: Emulator, market: Market) -> set[date]:
     return days
 
 
+@pytest.mark.both
 def test_of_who_has_left_bills_are_wanted_as_long_as_money_may_move(market: Market) -> None:
     _, payment_id = opened(market)
     assert bill_day.spans() == {market.cooperative: (DAY, DAY - timedelta(days=1))}
@@ -153,6 +154,7 @@ def test_who_has_left_takes_no_payments_there(market: Market) -> None:
         trade.opened([order_id])
 
 
+@pytest.mark.both
 def test_days_that_never_come_are_closed_by_two_people_and_the_rest_is_reconciled(app: Flask, emulator: Emulator, market: Market) -> None:
     days = without(app, emulator, market)
     first, last = min(days), max(days)

@@ -219,6 +219,7 @@ def test_what_people_wrote_beside_a_refund_at_stripe_is_not_kept(app: Flask, des
     assert db.session.scalars(select(OutboxMessage.id).where(OutboxMessage.kind == "stripe.event", OutboxMessage.done_at.is_(None))).all() == []
 
 
+@pytest.mark.both
 def test_what_stripe_keeps_of_a_dispute_that_was_won_is_a_fee_too(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
     """The money is in the account again, and the fee for the dispute mostly is not."""
     market, _buyer, order_id = sold
