@@ -8,7 +8,7 @@ turns out not to have gone. Whether a transfer over the bank was made, only peop
 
 from sqlalchemy import func, select
 
-from marketplace.foundation import audit, outbox
+from marketplace.foundation import audit, clock, outbox
 from marketplace.foundation.database import db, locked, not_found
 from marketplace.foundation.errors import Conflict
 from marketplace.foundation.language import N_
@@ -35,7 +35,7 @@ def told(organisation_id: int, out_request_no: str, fen: int, state: str, sub_co
     if state == "succeeded":
         return "applied" if left(refund.id) else "repeated"
     if not refunds.fail(refund.id, sub_code, came_back=True):
-        return "repeated"
+        return "applied" if _lost_came_back(refund.id, sub_code) else "repeated"
     count_what_left(refund.payment_id)
     return "applied"
 
@@ -139,6 +139,20 @@ def _count_again(payment: Payment, refund: Refund) -> bool:
     payment.refunded_fen += refund.fen
     refund.state, refund.sub_code = "approved", ""
     db.session.flush()
+    return True
+
+
+def _lost_came_back(refund_id: int, sub_code: str) -> bool:
+    """The buyer's bank sent back one that had left and that no book holds: the channel has the money again, and nobody bears it. What two people have
+    said of it stands."""
+    from marketplace.payments import refund_loss
+
+    refund = locked(Refund, refund_id)
+    if refund.state != "failed" or refund.sub_code != LEFT or refund_loss.is_borne(refund_id):
+        return False
+    refund.sub_code, refund.succeeded_at = sub_code[:60], clock.now()
+    db.session.flush()
+    audit.record("refund.left_came_back", refund, fen=refund.fen, sub_code=sub_code)
     return True
 
 

@@ -290,6 +290,28 @@ def test_the_second_of_two_that_were_taken_for_failed_is_told_as_double(app: Fla
     assert unsound() == []
 
 
+def test_what_went_twice_and_was_sent_back_by_the_buyers_bank_is_nobodys_loss(app: Flask, market: Market) -> None:
+    number = stopped(app, market)
+    transaction(lambda: refund_reissue.resend(number, actor=market.accountant))
+    WrittenChannel(app, refund=[DONE], refund_query=[NOT_REFUNDED])
+    outbox.drain(kinds={"refund"})
+    answered_left(app, number)
+    refund, _payment = the(number)
+    told = (market.cooperative, refund.out_request_no, PART, "failed", "expired_or_canceled_card")
+    db.session.rollback()
+    for said in ("applied", "repeated"):
+        assert transaction(lambda: refund_news.told(*told)) == said
+    answered_left(app, number)  # what was told of before, once more
+    refund, payment = the(number)
+    assert (refund.state, refund.sub_code, payment.refunded_fen) == ("failed", "expired_or_canceled_card", PART)
+    standing = {each.name: each.count for each in money_health.standing()}
+    assert (standing["lost_refunds"], standing["refused_refunds"]) == (0, 0)
+    assert [trade.held(market, kind) for kind in ("alipay", "buyer_funds")] == [PAID - PART, PAID - PART]
+    with pytest.raises(Conflict, match=r"loss\.state"), transaction():
+        refund_loss.propose(number, "打过三次电话，买家不还。", actor=market.accountant)
+    assert unsound() == []
+
+
 @pytest.mark.parametrize("way", ["alipay", "bank"])
 def test_the_channel_is_asked_once_more_before_it_is_made_again(app: Flask, market: Market, way: str) -> None:
     """It left a minute after the channel had said that it did not, and nobody has told us."""
