@@ -8,10 +8,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import ForeignKey
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from marketplace.foundation import audit, clock
-from marketplace.foundation.database import Public, Staged, Versioned, db
+from marketplace.foundation.database import Public, Staged, Versioned, broke_unique, db
+from marketplace.foundation.errors import Conflict
+from marketplace.foundation.language import N_
 from marketplace.organisations import approval
 from marketplace.organisations.actor import Actor
 
@@ -42,10 +45,18 @@ P = TypeVar("P", bound=Proposal)
 
 
 def put(row: P, action: str, *, person_id: int, **data: Any) -> P:
-    """What a person proposes now, written and in the audit as ``action``."""
+    """What a person proposes now, written and in the audit as ``action``.
+
+    Raises Conflict ``proposal.same`` if an index allows one such proposal to wait, and somebody else's was written at the same moment.
+    """
     row.state, row.proposed_at, row.proposed_by_id, row.version = "PROPOSED", clock.now(), person_id, 1
-    db.session.add(row)
-    db.session.flush()
+    try:
+        with db.session.begin_nested():
+            db.session.add(row)
+    except IntegrityError as error:
+        if not broke_unique(error):
+            raise
+        raise Conflict("proposal.same", N_("刚刚有人提出了同一件事，没有再提一遍。请刷新页面看看。")) from error
     audit.record(action, row, person_id=person_id, **data)
     db.session.flush()
     return row

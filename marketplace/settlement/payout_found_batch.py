@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Select, func, select
 
 from marketplace.foundation import audit
-from marketplace.foundation.database import db, not_found
+from marketplace.foundation.database import db, locked, not_found
 from marketplace.foundation.errors import Conflict, InvalidInput
 from marketplace.foundation.language import N_
 from marketplace.organisations import approval
@@ -59,7 +59,7 @@ def propose(batch_id: int, reason: str, *, after: int = 0, actor: Actor) -> Go:
     Raises InvalidInput ``reason.missing``, Conflict ``found.state`` unless ``may_be_said``.
     """
     batch = own_row(PayoutBatch, batch_id, actor, "accountant", "director")
-    must_be_sayable(batch, reason)
+    must_be_sayable(locked(PayoutBatch, batch.id), reason)  # whoever says so at the same time finds the first one's word
     query = select(PayoutItem).where(PayoutItem.batch_id == batch.id, PayoutItem.sequence > after).order_by(PayoutItem.sequence).limit(MOST + 1)
     items = db.session.scalars(query).all()
     fresh = sum(payout_found.say(item, reason.strip(), person_id=actor.person_id) for item in items[:MOST])
