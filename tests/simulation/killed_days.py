@@ -120,8 +120,9 @@ class Days:
             self.seen["ended"] += 1
             return
         hears, tells = os.pipe()
-        # What comes seldom, and no day has died in yet, is aimed at first: by chance alone one of nine months would have none of it.
-        never = [part for part in SELDOM if not self.killed_in[part]]
+        # What comes seldom, and no day has died in yet, is aimed at first: by chance alone one of nine months would have none of it. So is what settles: a
+        # day that aims at what does not come dies in what comes next, which never is the first thing in the morning.
+        never = [part for part in ("settle", *SELDOM) if not self.killed_in[part]]
         fate = Fate(random.Random(self.chance.random()), self.known, wanted, never, tells)
         child = self._forked(lambda opened: self._trade(opened, fate))
         os.close(tells)
