@@ -1,5 +1,6 @@
 """The cooperative's refunds: what waits for a person, what is on its way, what arrived."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -143,13 +144,7 @@ def correct(public_id: str) -> Any:
     row = _own(public_id, actor)
     agreed = by_public_id(BankRefund, form.get("agreed", ""), select(BankRefund).where(BankRefund.refund_id == row.id)).id
     payee = [form.get(name, "") for name in ("payee_name", "payee_account", "payee_bank")]
-    try:
-        transaction(lambda: refund_reissue.correct(agreed, *payee, actor=actor))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已提请理事长审新的收款人。同意之前请不要转账。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    return _done(public_id, lambda: refund_reissue.correct(agreed, *payee, actor=actor), _("已提请理事长审新的收款人。同意之前请不要转账。"))
 
 
 @bp.post("/refunds/<public_id>/payee")
@@ -180,13 +175,7 @@ def waive(public_id: str) -> Any:
     """Asked not to be made any more."""
     actor, reason = the_actor(), request.form.get("waiver_reason", "")
     number = _own(public_id, actor).id
-    try:
-        transaction(lambda: refund_reissue.waive(number, reason, actor=actor))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已提请理事长决定。同意以前，这张订单先不分账。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    return _done(public_id, lambda: refund_reissue.waive(number, reason, actor=actor), _("已提请理事长决定。同意以前，这张订单先不分账。"))
 
 
 @bp.post("/refunds/<public_id>/waiver/decision")
@@ -198,13 +187,8 @@ def decide_waiver(public_id: str) -> Any:
     asked = by_public_id(RefundWaiver, form.get("waiver", ""), select(RefundWaiver).where(RefundWaiver.refund_id == row.id)).id
     approved, reason, version = form.get("decision") == "approve", form.get("reason", ""), _whole(form.get("version", ""))
     db.session.rollback()
-    try:
-        transaction(lambda: refund_reissue.decide_waiver(asked, version=version, approved=approved, reason=reason, actor=actor))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {f"waiver_{error.data.get('field', '')}": said(error)}), 422
-    flash(_("已同意不再退，订单到期就分账。") if approved else _("已退回，请会计重办这笔退款。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    told = _("已同意不再退，订单到期就分账。") if approved else _("已退回，请会计重办这笔退款。")
+    return _done(public_id, lambda: refund_reissue.decide_waiver(asked, version=version, approved=approved, reason=reason, actor=actor), told, within="waiver_")
 
 
 @bp.post("/refunds/<public_id>/transfer")
@@ -232,13 +216,7 @@ def lose(public_id: str) -> Any:
     """What left twice, and no order holds money for, shall be the cooperative's own loss."""
     actor = the_actor()
     number, reason = _own(public_id, actor).id, request.form.get("loss", "")
-    try:
-        transaction(lambda: refund_loss.propose(number, reason, actor=actor))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已提请理事长定。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    return _done(public_id, lambda: refund_loss.propose(number, reason, actor=actor), _("已提请理事长定。"))
 
 
 @bp.post("/refunds/<public_id>/loss/decide")
@@ -248,13 +226,8 @@ def decide_loss(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     row = by_public_id(RefundLoss, form.get("proposal", ""), select(RefundLoss).where(RefundLoss.refund_id == _own(public_id, actor).id))
     number, approved, version = row.id, form.get("decision") == "approve", _whole(form.get("version", ""))
-    try:
-        transaction(lambda: refund_loss.decide(number, actor=actor, version=version, approved=approved, answer=form.get("reason", "")))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已定为合作社承担，账上记好了。") if approved else _("已退回。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    told = _("已定为合作社承担，账上记好了。") if approved else _("已退回。")
+    return _done(public_id, lambda: refund_loss.decide(number, actor=actor, version=version, approved=approved, answer=form.get("reason", "")), told)
 
 
 @bp.post("/refunds/<public_id>/recall")
@@ -263,13 +236,7 @@ def recall(public_id: str) -> Any:
     """Asked not to be transferred."""
     actor, reason = the_actor(), request.form.get("recall_reason", "")
     number = _own(public_id, actor).id
-    try:
-        transaction(lambda: refund_call_off.ask(number, reason, actor=actor))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {str(error.data.get("field", "")): said(error)}), 422
-    flash(_("已提请理事长决定。答复以前请不要转账。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    return _done(public_id, lambda: refund_call_off.ask(number, reason, actor=actor), _("已提请理事长决定。答复以前请不要转账。"))
 
 
 @bp.post("/refunds/<public_id>/recall/decision")
@@ -279,13 +246,8 @@ def decide_recall(public_id: str) -> Any:
     actor, form = the_actor(), request.form
     asked = by_public_id(RefundRecall, form.get("recall", ""), select(RefundRecall).where(RefundRecall.refund_id == _own(public_id, actor).id))
     number, approved, version = asked.id, form.get("decision") == "approve", _whole(form.get("version", ""))
-    try:
-        transaction(lambda: refund_call_off.decide(number, version=version, approved=approved, reason=form.get("reason", ""), actor=actor))
-    except InvalidInput as error:
-        db.session.rollback()
-        return _page(_own(public_id, actor), {"recall_decision": said(error)}), 422
-    flash(_("已作废，请不要再转。这笔退款要重办，或由两个人同意不再退。") if approved else _("已退回，照原来的转账。"), "done")
-    return redirect(url_for(".show", public_id=public_id), 303)
+    told = _("已作废，请不要再转。这笔退款要重办，或由两个人同意不再退。") if approved else _("已退回，照原来的转账。")
+    return _done(public_id, lambda: refund_call_off.decide(number, version=version, approved=approved, reason=form.get("reason", ""), actor=actor), told, within="recall_decision_")
 
 
 @bp.post("/refunds/<public_id>/untransferred")
@@ -301,6 +263,17 @@ def untransferred(public_id: str) -> Any:
 
 def _whole(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _done(public_id: str, work: Callable[[], Any], told: str, *, within: str = "") -> Any:
+    """A step of a refund, and back to its page; what was filled in wrongly is said at its field, or at that of its name ``within`` a form of its own."""
+    try:
+        transaction(work)
+    except InvalidInput as error:
+        db.session.rollback()
+        return _page(_own(public_id, the_actor()), {f"{within}{error.data.get('field', '')}": said(error)}), 422
+    flash(told, "done")
+    return redirect(url_for(".show", public_id=public_id), 303)
 
 
 def _own(public_id: str, actor: Actor) -> Refund:

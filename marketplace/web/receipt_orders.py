@@ -7,18 +7,19 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 
-from marketplace.foundation.database import by_public_id, db, new_public_id, transaction
+from marketplace.foundation.database import by_public_id, db, new_public_id
 from marketplace.foundation.errors import Conflict, InvalidInput
-from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.money import format_yuan, parse_yuan
+from marketplace.foundation.language import said
+from marketplace.foundation.money import format_yuan
 from marketplace.organisations.actor import scoped
 from marketplace.payments import bank_match
 from marketplace.payments.bank_statement import BankReceipt
+from marketplace.web import form_input
 from marketplace.web.cooperative_desk import desk
 from marketplace.web.permission import needs, permission, the_actor
 from marketplace.web.shown import money
-from marketplace.web.unit_seller import PAYABLES
+from marketplace.web.unit_seller import match_chosen
 
 bp = Blueprint("receipt_orders", __name__, url_prefix="/cooperative/bank/receipts")
 
@@ -37,19 +38,12 @@ def index(public_id: str) -> Any:
 @needs("bank.match")
 def match(public_id: str) -> Any:
     """What the accountant chose; while something is left of the receipt, the next order is chosen on the same page."""
-    actor, form, number = the_actor(), request.form, _own(public_id).id
-    kind, model = PAYABLES.get(form.get("kind", "order"), PAYABLES["order"])
-    chosen, key = form.get("order", ""), form.get("idempotency_key", "")
-    payable_id = by_public_id(model, chosen, scoped(actor, model, "organisation_id")).id
+    number = _own(public_id).id
     try:
-        try:
-            fen = parse_yuan(form.get("amount", ""))
-        except ValueError:
-            raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="amount") from None
-        transaction(lambda: bank_match.match(number, kind, payable_id, fen, actor=actor, key=key))
+        fen = match_chosen(number, the_actor())
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        return _page(_own(public_id), {chosen: said(error)}), 409 if isinstance(error, Conflict) else 422
+        return _page(_own(public_id), {form_input.given("order"): said(error)}), 409 if isinstance(error, Conflict) else 422
     left = _own(public_id).left_fen
     flash(_("已核销 %(fen)s，这笔到账还剩 %(left)s。", fen=money(fen), left=money(left)) if left else _("已核销，这笔到账都有着落了。"), "done")
     return redirect(url_for(".index", public_id=public_id) if left else url_for("unit_seller.bank"), 303)

@@ -9,9 +9,9 @@ from marketplace.foundation.database import by_public_id, db, new_public_id, tra
 from marketplace.foundation.errors import Conflict, InvalidInput, MarketError
 from marketplace.foundation.language import N_, said
 from marketplace.foundation.language import gettext as _
-from marketplace.foundation.money import format_yuan, parse_yuan
+from marketplace.foundation.money import format_yuan
 from marketplace.orders.order import Order, lines_by_order
-from marketplace.organisations.actor import scoped
+from marketplace.organisations.actor import Actor, scoped
 from marketplace.organisations.organisation import Organisation
 from marketplace.payments import bank_match, bank_statement, row_decision
 from marketplace.payments.bank_match import Proposal
@@ -135,20 +135,22 @@ def import_statement() -> Any:
 def match(public_id: str) -> Any:
     actor = the_actor()
     receipt_id = by_public_id(BankReceipt, public_id, scoped(actor, BankReceipt)).id
-    kind, model = PAYABLES.get(request.form.get("kind", "order"), ("order", Order))
-    chosen, key = request.form.get("order", ""), request.form.get("idempotency_key", "")
-    payable_id = by_public_id(model, chosen, scoped(actor, model, "organisation_id")).id
     try:
-        try:
-            fen = parse_yuan(request.form.get("amount", ""))
-        except ValueError:
-            raise InvalidInput("fen.bad", N_("请填写核销金额。"), field="amount") from None
-        transaction(lambda: bank_match.match(receipt_id, kind, payable_id, fen, actor=actor, key=key))
+        match_chosen(receipt_id, actor)
     except (InvalidInput, Conflict) as error:
         db.session.rollback()
-        return _bank({f"amount-{public_id}-{chosen}": said(error)}), 409 if isinstance(error, Conflict) else 422
+        return _bank({f"amount-{public_id}-{form_input.given('order')}": said(error)}), 409 if isinstance(error, Conflict) else 422
     flash(_("已核销。"), "done")
     return redirect(url_for(".bank", after=request.args.get("after") or None))
+
+
+def match_chosen(receipt_id: int, actor: Actor) -> int:
+    """Match a receipt to what the form names: ``kind``, ``order``, ``amount``; how many fen. Raises as ``bank_match.match``."""
+    kind, model = PAYABLES.get(form_input.given("kind"), PAYABLES["order"])
+    payable_id, key = by_public_id(model, form_input.given("order"), scoped(actor, model, "organisation_id")).id, form_input.given("idempotency_key")
+    fen = form_input.fen("amount")
+    transaction(lambda: bank_match.match(receipt_id, kind, payable_id, fen, actor=actor, key=key))
+    return fen
 
 
 def _to_check(receipt: BankReceipt, proposal: Proposal) -> list[str]:

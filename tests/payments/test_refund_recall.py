@@ -141,7 +141,7 @@ def test_from_page_to_page(app: Flask, market: Market) -> None:
     form = {"recall": recall, "version": "1"}
     assert clerk.post(f"{path}/recall/decision", data=form | {"decision": "approve"}).status_code == 403
     no = director.post(f"{path}/recall/decision", data=form | {"decision": "return"})
-    assert (no.status_code, 'href="#recall_decision"' in no.text, 'id="recall_decision"' in no.text) == (422, True, True)
+    assert (no.status_code, 'href="#recall_decision_reason"' in no.text, 'id="recall_decision_reason"' in no.text) == (422, True, True)
     assert director.post(f"{path}/recall/decision", data=form | {"decision": "approve"}).status_code == 303
     page = clerk.get(path).text
     assert ("没有转，作废" in page, "重新转账" in page, "不用退了" in page, WHY in page, "两个人同意不转了" in page) == (True, True, True, True, True)

@@ -75,7 +75,7 @@ def test_what_does_not_fit_is_said_beside_its_order_and_pays_nothing(app: Flask)
     at, made, came = of_treasury()
     accountant, path = browser(app, at.market.accountant), page_of(came)
     page = accountant.get(path).text
-    for amount, status, words in (("800.01", 409, "这张单没有欠那么多"), ("八百", 422, "请填写核销金额"), ("0", 422, "请填写核销金额"), ("-1", 422, "请填写核销金额")):
+    for amount, status, words in (("800.01", 409, "这张单没有欠那么多"), ("八百", 422, "请写一个金额"), ("0", 422, "请填写核销金额"), ("-1", 422, "请写一个金额")):
         answer = accountant.post(path, data=form(page, made[0], amount))
         assert answer.status_code == status
         assert words in answer.text and f'value="{amount}"' in answer.text

@@ -43,7 +43,7 @@ def test_confirm_import_and_match(app: Flask) -> None:
     form = {"order": order_of(made).public_id, "amount": "800.00", "idempotency_key": key[1]}
     receipt_path = f"/cooperative/bank/{receipt.public_id}"
     assert browser(app, builders.market(name="乙社").accountant).post(receipt_path, data=form).status_code == 404
-    for amount, status, words in (("800.01", 409, "这张单没有欠那么多"), ("八百", 422, "请填写核销金额"), ("0", 422, "请填写核销金额")):
+    for amount, status, words in (("800.01", 409, "这张单没有欠那么多"), ("八百", 422, "请写一个金额"), ("0", 422, "请填写核销金额")):
         refused = accountant.post(receipt_path, data=form | {"amount": amount, "idempotency_key": f"k{amount}"})
         assert (refused.status_code, words in refused.text) == (status, True)
         place = f"amount-{receipt.public_id}-{order_of(made).public_id}"
