@@ -95,6 +95,16 @@ def test_what_is_returned_in_goes_stays_as_it_was(app: Flask, batch: tuple[Marke
     assert ("退回 3 笔，账照旧" in page_of(browser(app, market.director), its), states(row), payout_found_batch.waiting(row.id).count) == (True, before, 0)
 
 
+def test_what_is_said_after_the_director_looked_is_not_decided_on(app: Flask, batch: tuple[Market, PayoutBatch]) -> None:
+    market, row = batch
+    for after in (0, 1):
+        transaction(lambda after=after: payout_found_batch.propose(row.id, WHY, after=after, actor=market.accountant))
+    asked(app, row, market.director)
+    transaction(lambda: payout_found_batch.propose(row.id, WHY, after=2, actor=market.accountant))
+    worker(app)
+    assert (states(row).count("paid"), payout_found_batch.waiting(row.id).count, broken()) == (2, 1, [])
+
+
 def test_a_worker_that_dies_between_two_goes_is_followed_by_one_that_goes_on(app: Flask, batch: tuple[Market, PayoutBatch]) -> None:
     market, row = batch
     said(app, market, row)
@@ -102,6 +112,7 @@ def test_a_worker_that_dies_between_two_goes_is_followed_by_one_that_goes_on(app
     for through in (1, 2):
         gone_once(its)
         assert (states(row).count("paid"), the_errand().through, the_errand().stage) == (through, through, "RUNNING")
+    transaction(lambda: attempt.begin(its.id))  # a third dies before its go: what came forward is no failure, and only this one counts
     worker(app)
     its = the_errand()
     assert (its.state, its.outcome["changed"], states(row), broken()) == ("DONE", 3, ["paid"] * 3, [])
