@@ -28,6 +28,7 @@ from marketplace.payments import (
 )
 from marketplace.payments.account_bill import KeptAccountBill
 from marketplace.payments.bill_closure import BillClosure
+from marketplace.payments.bill_day import MissingBill
 from marketplace.payments.bill_import import ImportedBill
 from marketplace.payments.channel import EXTENSION
 from marketplace.payments.channel_key import LONGEST
@@ -272,3 +273,13 @@ def test_a_gateway_that_is_silent_for_a_day_closes_nothing(app: Flask, market: M
         with pytest.raises(InvalidInput, match=r"closure\.days"):
             transaction(lambda: bill_closure.propose(DAY, DAY + timedelta(days=1), "取不到", actor=market.accountant))
         assert "请理事长同意不再等" not in browser(app, market.accountant).get("/cooperative/bills").text
+
+
+@pytest.mark.both
+def test_a_bill_may_come_for_three_days_however_often_it_was_asked_for(app: Flask) -> None:
+    market, today = builders.market(), clock.business_date()
+    with transaction():
+        for back, asked in ((2, 9), (3, 3), (5, 2)):
+            day = today - timedelta(days=back)
+            db.session.add(MissingBill(organisation_id=market.cooperative, kind="trade", day=day, asked=asked, ask_at=clock.now(), reason="x"))
+    assert bill_closure.in_vain(market.cooperative, today - timedelta(days=9), today) == [today - timedelta(days=3)]

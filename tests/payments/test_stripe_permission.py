@@ -7,14 +7,14 @@ from flask import Flask
 from sqlalchemy import select
 
 from marketplace.foundation import clock, outbox
-from marketplace.foundation.database import db
+from marketplace.foundation.database import db, transaction
 from marketplace.foundation.errors import OutsideFailure
 from marketplace.jobs import payments as jobs
 from marketplace.ledger import balance
 from marketplace.notices import message
 from marketplace.notices.message import Message
 from marketplace.organisations.actor import Actor
-from marketplace.payments import call, stripe_look
+from marketplace.payments import call, lacking_permission, stripe_look
 from marketplace.payments.stripe_event import ASKING
 from marketplace.reporting import money_alarm, money_health
 from tests import builders
@@ -107,6 +107,14 @@ def test_what_nothing_waits_for_any_more_is_over_and_news_when_it_comes_again(ap
     assert "Checkout Sessions 设成 Write" in letters(market.director)[0][1]
     with clock.travel(begin + timedelta(days=9, hours=8)):
         assert waits("permissions") == [0]
+
+
+@pytest.mark.both
+def test_one_permission_that_two_kinds_of_call_want_is_told_once(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
+    market, _buyer, _order_id = sold
+    for kind in ("event_dispute", "query", "event_dispute"):
+        transaction(lambda kind=kind: lacking_permission.heard(market.cooperative, ACCOUNT, kind, "rak_dispute_read"))
+    assert (waits("permissions"), len(letters(market.director))) == ([2], 1)
 
 
 def test_a_key_that_may_not_be_used_from_here_lacks_no_permission(app: Flask, desk: Desk, sold: tuple[Market, Actor, int]) -> None:
